@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arenas: a list of zeroed blocks, freed together. There is no per-object free and no NULL: a
+ * parser that cannot get memory has nothing sensible left to do, so the process ends with one
+ * line and its parent decides. Must never hand out memory twice or move what it handed out.
+ */
+#include "util/arena.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_ALIGN alignof(max_align_t)
+#define ARENA_FIRST_BYTES ((size_t)1024)
+#define ARENA_LARGEST_BYTES ((size_t)64 * 1024)
+
+struct arena_block {
+	struct arena_block *next; /* owned */
+	size_t size, used;	  /* bytes of data */
+	alignas(max_align_t) unsigned char data[];
+};
+
+static _Noreturn void arena_die(size_t size)
+{
+	fprintf(stderr, "out of memory: arena: %zu bytes\n", size);
+	abort();
+}
+
+static struct arena_block *arena_block_new(size_t size)
+{
+	struct arena_block *block = NULL;
+
+	if (size <= PTRDIFF_MAX - sizeof(*block))
+		block = calloc(1, sizeof(*block) + size);
+	if (!block)
+		arena_die(size);
+	block->size = size;
+	return block;
+}
+
+/* A piece too large for the shared block gets a block of its own behind the head, so that the
+ * rest of the head stays in use. */
+static void *arena_alloc_alone(struct arena *a, size_t size)
+{
+	struct arena_block *block = arena_block_new(size);
+
+	struct arena_block **link = a->head ? &a->head->next : &a->head;
+
+	block->used = size;
+	block->next = *link;
+	*link = block;
+	return block->data;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	if (size > PTRDIFF_MAX - ARENA_ALIGN)
+		arena_die(size);
+
+	size_t want = (size + (size == 0) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+	struct arena_block *head = a->head;
+
+	a->total_bytes += want;
+	if (head && want <= head->size - head->used) {
+		head->used += want;
+		return head->data + head->used - want;
+	}
+	if (want > ARENA_LARGEST_BYTES / 4)
+		return arena_alloc_alone(a, want);
+
+	size_t next = head ? head->size * 2 : ARENA_FIRST_BYTES;
+
+	if (next > ARENA_LARGEST_BYTES)
+		next = ARENA_LARGEST_BYTES;
+	if (next < want)
+		next = want;
+	head = arena_block_new(next);
+	head->next = a->head;
+	head->used = want;
+	a->head = head;
+	return head->data;
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t n)
+{
+	size_t len = strnlen(s, n);
+
+	if (len == SIZE_MAX)
+		arena_die(len);
+
+	char *copy = arena_alloc(a, len + 1);
+
+	memcpy(copy, s, len);
+	return copy;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+	return arena_strndup(a, s, strlen(s));
+}
+
+char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+{
+	va_list again;
+
+	va_copy(again, ap);
+
+	int n = vsnprintf(NULL, 0, fmt, ap);
+
+	if (n < 0)
+		arena_die(0);
+
+	char *text = arena_alloc(a, (size_t)n + 1);
+
+	vsnprintf(text, (size_t)n + 1, fmt, again);
+	va_end(again);
+	return text;
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+
+	char *text = arena_vprintf(a, fmt, ap);
+
+	va_end(ap);
+	return text;
+}
+
+void arena_fini(struct arena *a)
+{
+	struct arena_block *block = a->head;
+
+	while (block) {
+		struct arena_block *next = block->next;
+
+		free(block);
+		block = next;
+	}
+	a->head = NULL;
+	a->total_bytes = 0;
+}
+
+void *arena_grow(struct arena *a, void *vec, size_t count, size_t elem_size)
+{
+	unsigned char *elems = vec;
+
+	if (count == 0 || (count & (count - 1)) == 0) {
+		size_t cap = count ? count * 2 : 1;
+
+		if (count > SIZE_MAX / 2 || (elem_size && cap > PTRDIFF_MAX / elem_size))
+			arena_die(SIZE_MAX);
+		elems = arena_alloc(a, cap * elem_size);
+		if (count)
+			memcpy(elems, vec, count * elem_size);
+	}
+	/* An element that was dropped by lowering the count may be used again. */
+	memset(elems + count * elem_size, 0, elem_size);
+	return elems;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A growing byte buffer with a stated maximum. After a failed append the buffer is marked
+ * "failed", keeps what it has, and every later append fails too: write a whole document, check
+ * once. data is always terminated by a NUL that len does not count.
+ */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/err.h"
+
+struct buf {
+	char *data; /* owned; never NULL after the first append; use buf_str() to read */
+	size_t len;
+	size_t cap;
+	size_t max; /* bytes, the terminator not counted */
+	bool failed;
+};
+
+#define BUF_INIT(maximum)        \
+	{                        \
+		.max = (maximum) \
+	}
+
+void buf_fini(struct buf *b);		  /* frees; the buffer may be used again */
+void buf_clear(struct buf *b);		  /* empties and forgives, keeps the memory */
+const char *buf_str(const struct buf *b); /* "" when empty */
+char *buf_take(struct buf *b); /* caller frees; the buffer is empty afterwards; NULL if failed */
+
+int buf_add(struct buf *b, const void *data, size_t len);
+int buf_puts(struct buf *b, const char *s);
+int buf_putc(struct buf *b, char c);
+int buf_printf(struct buf *b, const char *fmt, ...) ERR_PRINTF(2, 3);
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap) ERR_PRINTF(2, 0);
+/* Removes n bytes at the front (n <= len). */
+void buf_consume(struct buf *b, size_t n);
+/* 0 if everything fitted, else ERR_LIMIT naming what. */
+int buf_check(const struct buf *b, const char *what, struct err *err) MUST_CHECK;
+
+static inline void buf_cleanup(struct buf *b)
+{
+	buf_fini(b);
+}
+#define auto_buf __attribute__((cleanup(buf_cleanup))) struct buf

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup v2 through its files. Only names that we made or that the kernel told us are used as
+ * paths. Never removes a directory: teardown owns that.
+ */
+#include "util/cgroup.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+#include "util/str.h"
+
+/* mountinfo escapes blank, tab, newline and backslash as \ooo (proc_pid_mountinfo(5)). */
+static void unescape_octal(char *s)
+{
+	char *out = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
+			*out++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
+			s += 4;
+		} else {
+			*out++ = *s++;
+		}
+	}
+	*out = '\0';
+}
+
+/* "ID PARENT MAJ:MIN ROOT MOUNTPOINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS" */
+static bool line_is_cgroup2(char *line, char **mount_point)
+{
+	char *type = strstr(line, " - ");
+	char *field = line;
+
+	if (!type || !str_starts(type + 3, "cgroup2 "))
+		return false;
+	for (int i = 0; i < 4; i++) {
+		field = strchr(field, ' ');
+		if (!field)
+			return false;
+		field++;
+	}
+	field[strcspn(field, " ")] = '\0';
+	unescape_octal(field);
+	*mount_point = field;
+	return true;
+}
+
+int cgroup_find_mount(char *out, size_t size, struct err *err)
+{
+	auto_file FILE *file = fopen("/proc/self/mountinfo", "re");
+	auto_free char *line = NULL;
+	size_t cap = 0, best = SIZE_MAX;
+	char *mount_point;
+
+	if (!file)
+		return err_sys(err, "/proc/self/mountinfo");
+	while (getline(&line, &cap, file) > 0) {
+		if (!line_is_cgroup2(line, &mount_point) || strlen(mount_point) >= best)
+			continue;
+		if (!str_copy(out, size, mount_point))
+			return err_set(err, ERR_LIMIT, "cgroup2 mount point is too long");
+		best = strlen(mount_point);
+	}
+	if (best == SIZE_MAX)
+		return err_set(err, ERR_NOT_FOUND, "no cgroup2 file system is mounted");
+	return 0;
+}
+
+int cgroup_of_pid(int pid, char *out, size_t size, struct err *err)
+{
+	char path[64];
+	auto_buf text = BUF_INIT(65536);
+	char *line, *save = NULL;
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	else
+		str_copy(path, sizeof(path), "/proc/self/cgroup");
+	if (file_read_at(AT_FDCWD, path, 65536, &text, err) < 0)
+		return -1;
+	if (!text.data)
+		return err_set(err, ERR_NOT_FOUND, "%s is empty", path);
+	for (line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (!str_starts(line, "0::/"))
+			continue;
+		if (!str_copy(out, size, line + 4))
+			return err_set(err, ERR_LIMIT, "%s: path is too long", path);
+		return 0;
+	}
+	return err_set(err, ERR_NOT_FOUND, "%s names no cgroup2 group", path);
+}
+
+static int make_each(const char *mount, const char *rel, struct err *err)
+{
+	char path[4096];
+	size_t base = strlen(mount);
+	int n = snprintf(path, sizeof(path), "%s/%s", mount, rel);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return err_set(err, ERR_LIMIT, "cgroup %s: path is too long", rel);
+	for (char *p = path + base + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return err_sys(err, "cgroup %s: mkdir", path);
+		*p = '/';
+	}
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return err_sys(err, "cgroup %s: mkdir", path);
+	return 0;
+}
+
+int cgroup_open(const char *mount, const char *rel, bool make, struct err *err)
+{
+	char path[4096];
+	int fd, n;
+
+	if (make && rel[0] && make_each(mount, rel, err) < 0)
+		return -1;
+	n = snprintf(path, sizeof(path), "%s/%s", mount, rel);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return err_set(err, ERR_LIMIT, "cgroup %s: path is too long", rel);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "cgroup %s", path);
+	return fd;
+}
+
+static bool list_has(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = strstr(list, word); p; p = strstr(p + 1, word))
+		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\n' || !p[len]))
+			return true;
+	return false;
+}
+
+int cgroup_delegate(int dirfd, struct cgroup_controllers *out, struct err *err)
+{
+	static const char *const names[] = { "cpu", "memory", "pids", "io" };
+	bool *const flags[] = { &out->cpu, &out->memory, &out->pids, &out->io };
+	auto_buf have = BUF_INIT(4096);
+	struct err ignored;
+
+	*out = (struct cgroup_controllers){ 0 };
+	if (file_read_at(dirfd, "cgroup.controllers", 4096, &have, err) < 0)
+		return err_wrap(err, "cgroup");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char word[16];
+
+		if (!list_has(buf_str(&have), names[i]))
+			continue;
+		snprintf(word, sizeof(word), "+%s", names[i]);
+		/* one by one: a single refused controller must not cost the others */
+		*flags[i] = file_write_text_at(dirfd, "cgroup.subtree_control", word, &ignored) == 0;
+	}
+	return 0;
+}
+
+int cgroup_kill(int dirfd, struct err *err)
+{
+	return file_write_text_at(dirfd, "cgroup.kill", "1", err);
+}
+
+int cgroup_is_populated(int dirfd, struct err *err)
+{
+	auto_buf text = BUF_INIT(4096);
+
+	if (file_read_at(dirfd, "cgroup.events", 4096, &text, err) < 0)
+		return -1;
+	return strstr(buf_str(&text), "populated 1") ? 1 : 0;
+}
+
+static uint64_t meminfo_total(void)
+{
+	auto_buf text = BUF_INIT(65536);
+	struct err ignored;
+	uint64_t total = 0;
+	const char *p;
+
+	if (file_read_at(AT_FDCWD, "/proc/meminfo", 65536, &text, &ignored) < 0)
+		return UINT64_MAX;
+	p = strstr(buf_str(&text), "MemTotal:");
+	if (!p)
+		return UINT64_MAX;
+	for (p += strlen("MemTotal:"); *p == ' '; p++)
+		;
+	for (; *p >= '0' && *p <= '9' && total < UINT64_MAX / 20480; p++)
+		total = total * 10 + (uint64_t)(*p - '0');
+	return total * 1024;
+}
+
+uint64_t cgroup_memory_limit(const char *mount)
+{
+	uint64_t limit = meminfo_total();
+	char rel[4096], path[8192];
+	struct err ignored;
+
+	if (cgroup_of_pid(0, rel, sizeof(rel), &ignored) < 0)
+		return limit;
+	for (;;) {
+		auto_buf text = BUF_INIT(64);
+		uint64_t value;
+		char *slash;
+
+		snprintf(path, sizeof(path), "%s/%s/memory.max", mount, rel);
+		if (file_read_at(AT_FDCWD, path, 64, &text, &ignored) == 0 && text.data) {
+			text.data[strcspn(text.data, "\n")] = '\0';
+			if (str_to_u64(text.data, UINT64_MAX, &value) && value < limit)
+				limit = value;
+		}
+		if (!rel[0])
+			return limit;
+		slash = strrchr(rel, '/');
+		if (slash)
+			*slash = '\0';
+		else
+			rel[0] = '\0';
+	}
+}

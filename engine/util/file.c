@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whole files. Reads are bounded by the caller and refuse what is no regular file (a FIFO where a
+ * unit is expected must not stop the engine); atomic writes leave either the old or the new file
+ * under the name, whatever happens between. Must never follow a link when it creates.
+ */
+#include "util/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+
+#define FILE_CHUNK_BYTES 4096
+
+static ssize_t read_retry(int fd, void *data, size_t len)
+{
+	ssize_t n;
+
+retry:
+	n = read(fd, data, len);
+	if (n < 0 && errno == EINTR)
+		goto retry;
+	return n;
+}
+
+/* Appends up to the end of the file; the size is not asked for, because procfs says 0. */
+static int read_to_end(int fd, size_t max, struct buf *out, struct err *err)
+{
+	char chunk[FILE_CHUNK_BYTES];
+	size_t total = 0;
+
+	for (;;) {
+		/* One byte more than allowed tells "exactly max" from "too large". */
+		size_t want = max - total < sizeof(chunk) ? max - total + 1 : sizeof(chunk);
+		ssize_t n = read_retry(fd, chunk, want);
+
+		if (n < 0)
+			return err_sys(err, "read");
+		if (n == 0)
+			return 0;
+		if ((size_t)n > max - total)
+			return err_set(err, ERR_LIMIT, "larger than %zu bytes", max);
+		if (buf_add(out, chunk, (size_t)n) < 0)
+			return buf_check(out, "buffer", err);
+		total += (size_t)n;
+	}
+}
+
+int file_read_fd(int fd, size_t max, struct buf *out, struct err *err)
+{
+	size_t before = out->len;
+
+	if (read_to_end(fd, max, out, err) == 0)
+		return buf_add(out, "", 0) < 0 ? buf_check(out, "buffer", err) : 0;
+	if (out->data) {
+		out->len = before;
+		out->data[before] = '\0';
+	}
+	return -1;
+}
+
+int file_read_at(int dirfd, const char *path, size_t max, struct buf *out, struct err *err)
+{
+	/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+	auto_fd int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(err, "%s: open", path);
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "%s: fstat", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INPUT, "%s: not a regular file", path);
+	if (file_read_fd(fd, max, out, err) < 0)
+		return err_wrap(err, "%s", path);
+	return 0;
+}
+
+int file_write_all(int fd, const void *data, size_t len, struct err *err)
+{
+	const char *p = data;
+
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, "write");
+		if (n == 0)
+			return err_errno(err, EIO, "write");
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The folder has to reach the disk too, or the rename is lost with the power. */
+static int sync_parent(int dirfd, const char *path, struct err *err)
+{
+	char parent[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	if (len >= sizeof(parent))
+		return err_errno(err, ENAMETOOLONG, "folder");
+	memcpy(parent, path, len);
+	parent[len] = '\0';
+	if (len == 0)
+		memcpy(parent, slash ? "/" : ".", 2);
+
+	auto_fd int fd = openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, "open folder");
+	if (fsync(fd) < 0)
+		return err_sys(err, "fsync folder");
+	return 0;
+}
+
+static int fill_file(int fd, const void *data, size_t len, mode_t mode, bool durable,
+		     struct err *err)
+{
+	if (file_write_all(fd, data, len, err) < 0)
+		return -1;
+	if (fchmod(fd, mode) < 0)
+		return err_sys(err, "fchmod");
+	if (durable && fsync(fd) < 0)
+		return err_sys(err, "fsync");
+	return 0;
+}
+
+static int write_and_rename(int dirfd, const char *temp, const char *path, const void *data,
+			    size_t len, mode_t mode, bool durable, struct err *err)
+{
+	/* A name left by an earlier process with our number is nobody's: O_EXCL keeps the
+	 * promise that the file written is the file made. */
+	if (unlinkat(dirfd, temp, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "unlink old temporary file");
+
+	auto_fd int fd =
+		openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(err, "create temporary file");
+
+	int rc = fill_file(fd, data, len, mode, durable, err);
+
+	if (rc == 0 && renameat(dirfd, temp, dirfd, path) < 0)
+		rc = err_sys(err, "rename");
+	if (rc < 0)
+		unlinkat(dirfd, temp, 0);
+	else if (durable)
+		rc = sync_parent(dirfd, path, err);
+	return rc;
+}
+
+int file_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+		      bool durable, struct err *err)
+{
+	char temp[PATH_MAX];
+	int n = snprintf(temp, sizeof(temp), "%s.tmp-%ld", path, (long)getpid());
+
+	if (n < 0 || (size_t)n >= sizeof(temp))
+		return err_errno(err, ENAMETOOLONG, "%s", path);
+	if (write_and_rename(dirfd, temp, path, data, len, mode, durable, err) < 0)
+		return err_wrap(err, "%s", path);
+	return 0;
+}
+
+int file_write_text_at(int dirfd, const char *path, const char *text, struct err *err)
+{
+	auto_fd int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	size_t len = strlen(text);
+	ssize_t n;
+
+	if (fd < 0)
+		return err_sys(err, "%s: open", path);
+retry:
+	n = write(fd, text, len);
+	if (n < 0 && errno == EINTR)
+		goto retry;
+	if (n < 0)
+		return err_sys(err, "%s: write", path);
+	/* These files take a value whole or not at all; a second write would be a second value. */
+	if ((size_t)n != len)
+		return err_errno(err, EIO, "%s: write: only %zd of %zu bytes taken", path, n, len);
+	return 0;
+}

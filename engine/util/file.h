@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Whole files: bounded reads, atomic writes, retried writes. */
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "util/buf.h"
+#include "util/err.h"
+
+/* Reads at most max bytes of the file (AT_FDCWD allowed); a larger file is ERR_LIMIT, something
+ * that is no regular file is ERR_INPUT (procfs and cgroupfs files are regular). Appends to out. */
+int file_read_at(int dirfd, const char *path, size_t max, struct buf *out,
+		 struct err *err) MUST_CHECK;
+/* Reads to end of file from a descriptor. */
+int file_read_fd(int fd, size_t max, struct buf *out, struct err *err) MUST_CHECK;
+/* Writes everything, retries short writes and EINTR. */
+int file_write_all(int fd, const void *data, size_t len, struct err *err) MUST_CHECK;
+/* Writes path.tmp-PID beside path, optionally fsyncs file and folder, renames over path. */
+int file_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+		      bool durable, struct err *err) MUST_CHECK;
+/* One write(2) of a short text to an existing file: cgroupfs, procfs, sysctl. */
+int file_write_text_at(int dirfd, const char *path, const char *text, struct err *err) MUST_CHECK;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Names and places, once. Everything of ours below /run/cleat is on tmpfs and dies with the
+ * boot. */
+#define CLEAT_RUN_DIR "/run/cleat"
+#define CLEAT_RUN_VERSION_FILE CLEAT_RUN_DIR "/VERSION"
+#define CLEAT_CONTAINER_DIR CLEAT_RUN_DIR "/c" /* c/RUNID/{config.json,status,lock,ctl} */
+#define CLEAT_BY_NAME_DIR CLEAT_RUN_DIR "/by-name"
+#define CLEAT_SOCKET CLEAT_RUN_DIR "/cleat.sock"
+#define CLEAT_PUBLISHED CLEAT_RUN_DIR "/published" /* util/published.h */
+#define CLEAT_ENGINE_LOCK CLEAT_RUN_DIR "/engine.lock"
+#define CLEAT_RUN_LOGS CLEAT_RUN_DIR "/logs"   /* where logs go when /data/logs cannot be written */
+#define CLEAT_CACHE_DIR CLEAT_RUN_DIR "/cache" /* compiled seccomp filters by digest */
+
+#define CLEAT_CONFIG_DIR "/config"
+#define CLEAT_UNIT_DIR CLEAT_CONFIG_DIR "/units"
+#define CLEAT_IMAGE_DIR CLEAT_CONFIG_DIR "/images"
+#define CLEAT_SECRET_DIR CLEAT_CONFIG_DIR "/secrets"
+
+#define CLEAT_DATA_DIR "/data"
+#define CLEAT_DATA_VERSION_FILE CLEAT_DATA_DIR "/VERSION"
+#define CLEAT_STORE_DIR CLEAT_DATA_DIR "/store"
+#define CLEAT_LOG_DIR CLEAT_DATA_DIR "/logs"
+#define CLEAT_HOME_DIR CLEAT_DATA_DIR "/home" /* %h */
+#define CLEAT_VOLUME_DIR CLEAT_DATA_DIR "/volumes"
+
+#define CLEAT_RUNTIME_PROGRAM "/usr/bin/cleat-runtime"
+#define CLEAT_PROGRAM "/usr/bin/cleat"
+
+#define CLEAT_STATUS_PORT 25328
+
+#define CLEAT_RUNID_LEN 12 /* lower-case hex digits */
+
+/* Major number of what lies in /run/cleat and /data; an unknown major writes nothing. */
+#define CLEAT_LAYOUT_MAJOR 1
+
+/* cgroup v2 tree, relative to the appliance's own root (the mount point is found at run time). */
+#define CLEAT_CGROUP_INIT "init"
+#define CLEAT_CGROUP_ENGINE "cleat/engine"
+#define CLEAT_CGROUP_WORK "cleat/work"
+#define CLEAT_CGROUP_SHIMS "cleat/shims"
+#define CLEAT_CGROUP_CONTAINERS "cleat/c"

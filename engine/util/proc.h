@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Processes: spawning with clone3(2) (pidfd, birth in a cgroup: a later write to cgroup.procs
+ * costs 8-15 ms), and confinement of workers. A worker gives up everything it does not need before
+ * it reads its first byte from outside.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+#define PROC_MAX_FDS 8
+
+struct proc_spawn {
+	const char *path; /* executable */
+	char *const *argv;
+	char *const *envp;     /* NULL: empty environment */
+	int cgroup_fd;	       /* directory descriptor in cgroup2, or -1 */
+	int fds[PROC_MAX_FDS]; /* becomes descriptor 0, 1, 2, ... of the child; -1: /dev/null */
+	unsigned fd_count;     /* all other descriptors are closed in the child (close_range); of
+				   * 0, 1 and 2 those beyond the count are /dev/null as well */
+	bool new_session;
+	const int *drop_caps; /* -1-terminated: out of the bounding set before exec; NULL: none */
+};
+
+struct proc {
+	pid_t pid;
+	int pidfd; /* owned by the caller; polls readable when the process has ended */
+};
+
+/* Starts the program. Signals are unblocked and set to default in the child. exec failure is
+ * reported here (through a close-on-exec pipe), not as a silent exit; the child is reaped then.
+ * Blocks until the child has called execve. */
+int proc_spawn(const struct proc_spawn *spawn, struct proc *out, struct err *err) MUST_CHECK;
+
+/* Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it is
+ * gone or a zombie: together with the pid it names a process for good. */
+uint64_t proc_start_ticks(pid_t pid);
+
+struct proc_confine {
+	uid_t uid; /* no supplementary groups; 0: keep the ids (already in a user namespace) */
+	gid_t gid;
+	/* NULL-terminated; NULL: none. Landlock, skipped where the kernel has none (and before
+	 * Linux 5.19 for whoever has write_paths). Nothing else can be opened by name, nor
+	 * linked, renamed, removed; what is open already stays usable. Nothing can be executed. */
+	const char *const *read_paths;
+	const char *const *write_paths;
+	const int *keep_caps; /* -1-terminated capability numbers; NULL: none is kept */
+	const int *syscalls;  /* -1-terminated list of what stays allowed; all else: EPERM or kill.
+				 * Always: mmap and mprotect without PROT_EXEC, ioctl for stdio */
+	bool kill_on_violation;
+	uint64_t memory_max_bytes; /* RLIMIT_AS, 0: leave */
+	unsigned max_fds;	   /* RLIMIT_NOFILE, 0: leave */
+};
+
+/* For the calling, single-threaded process: setgroups/setresgid/setresuid, no_new_privs,
+ * non-dumpable, rlimits (no core file, ever), Landlock if the kernel has it, all capabilities
+ * dropped, seccomp last. Everything but Landlock is required. */
+int proc_confine(const struct proc_confine *confine, struct err *err) MUST_CHECK;
+/* Syscalls that every confined worker of ours needs (memory, exit, signals return,
+ * read/write/close, clock, futex, epoll, ...); append the worker's own. Returns the number
+ * copied into out (-1 terminated), 0 and an empty list, which proc_confine() refuses, when it
+ * does not fit. No open, no socket, no process, no signal to others. */
+#define PROC_MAX_SYSCALLS 160
+unsigned proc_base_syscalls(int *out, unsigned max, const int *extra);
+/* Landlock's ABI number, 0 where the kernel has none: for the report of what the host gives. */
+int proc_landlock_abi(void);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Small string and number helpers; every parser takes the whole string or fails. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "util/err.h"
+
+static inline bool str_eq(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+bool str_starts(const char *s, const char *prefix);
+bool str_ends(const char *s, const char *suffix);
+/* Decimal digits only, no sign, no blank; false when empty, other bytes, or above max. */
+bool str_to_u64(const char *s, uint64_t max, uint64_t *out);
+/* Optional '-' and decimal digits inside [min, max]. */
+bool str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out);
+/* Bytes with the suffix letters podman takes: b k m g t p, any case, optional trailing b or ib
+ * ("64m", "1GiB"); fractions are not accepted. At most INT64_MAX, as the kernel's own limits. */
+bool str_to_bytes(const char *s, uint64_t *out);
+/* Octal mode, at most 07777. */
+bool str_to_mode(const char *s, unsigned *out);
+/* n bytes as lower-case hex; out has 2 * n + 1 bytes. */
+void str_hex(const void *data, size_t n, char *out);
+bool str_is_hex(const char *s, size_t n); /* exactly n lower-case hex digits and then NUL */
+/* Copies with truncation, always terminates; returns false when it was cut. */
+bool str_copy(char *dst, size_t size, const char *src);
+/* Length (1-4) of the well-formed UTF-8 sequence that the n bytes begin with, 0 when there is
+ * none. */
+size_t str_utf8_len(const char *s, size_t n);
+/* For fixed-size text that people read: the result is well-formed UTF-8 (bytes that are not become
+ * '?') and ends in "..." when src did not fit; then false is returned. */
+bool str_copy_text(char *dst, size_t size, const char *src);
+/* Damerau-Levenshtein distance, bounded: returns bound + 1 when larger. For "did you mean". Strings
+ * above 128 bytes are only compared for equality. */
+unsigned str_distance(const char *a, const char *b, unsigned bound);

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Arenas: zeroed, aligned, never moved; vectors; and the end of a program without memory. */
+#include "unit_test.h"
+
+#include <signal.h>
+#include <stdalign.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/arena.h"
+
+static void memory_is_zeroed_aligned_and_apart(void **state)
+{
+	auto_arena a = { 0 };
+	unsigned char *seen[500];
+
+	(void)state;
+	for (size_t i = 0; i < 500; i++) {
+		size_t size = 1 + i * 7 % 300;
+
+		seen[i] = arena_alloc(&a, size);
+		assert_int_equal((uintptr_t)seen[i] % alignof(max_align_t), 0);
+		for (size_t b = 0; b < size; b++)
+			assert_int_equal(seen[i][b], 0);
+		memset(seen[i], (int)(i & 0xff), size);
+	}
+	for (size_t i = 0; i < 500; i++)
+		for (size_t b = 0; b < 1 + i * 7 % 300; b++)
+			assert_int_equal(seen[i][b], i & 0xff);
+	assert_true(a.total_bytes >= 500);
+}
+
+static void zero_bytes_are_a_place_of_their_own(void **state)
+{
+	auto_arena a = { 0 };
+
+	(void)state;
+	assert_ptr_not_equal(arena_alloc(&a, 0), arena_alloc(&a, 0));
+}
+
+static void large_pieces_leave_the_shared_block_in_use(void **state)
+{
+	auto_arena a = { 0 };
+	char *before = arena_alloc(&a, 16);
+	char *large = arena_alloc(&a, 1 << 20);
+	char *after = arena_alloc(&a, 16);
+
+	(void)state;
+	memset(large, 'x', 1 << 20);
+	assert_ptr_equal(after, before + 16);
+}
+
+static void large_piece_first(void **state)
+{
+	auto_arena a = { 0 };
+	char *large = arena_alloc(&a, 1 << 20);
+	char *small = arena_alloc(&a, 16);
+
+	(void)state;
+	memset(large, 'x', 1 << 20);
+	assert_int_equal(small[0], 0);
+}
+
+static void strings_are_copied(void **state)
+{
+	auto_arena a = { 0 };
+	char source[] = "hello world";
+	char *all = arena_strdup(&a, source);
+	char *part = arena_strndup(&a, source, 5);
+	char *more = arena_strndup(&a, source, 500);
+
+	(void)state;
+	source[0] = 'J';
+	assert_string_equal(all, "hello world");
+	assert_string_equal(part, "hello");
+	assert_string_equal(more, "hello world");
+	assert_string_equal(arena_strndup(&a, source, 0), "");
+	assert_string_equal(arena_printf(&a, "%s-%d", "x", 42), "x-42");
+	assert_int_equal(strlen(arena_printf(&a, "%0*d", 100000, 1)), 100000);
+}
+
+static void strndup_reads_no_further_than_it_may(void **state)
+{
+	auto_arena a = { 0 };
+	char raw[4] = { 'a', 'b', 'c', 'd' }; /* no terminator */
+
+	(void)state;
+	assert_string_equal(arena_strndup(&a, raw, sizeof(raw)), "abcd");
+}
+
+struct item {
+	int number;
+	char pad[20];
+};
+
+static void vector_grows_with_zeroed_elements(void **state)
+{
+	auto_arena a = { 0 };
+	struct item *items = NULL;
+	size_t count = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		struct item *item = arena_push(&a, items, count);
+
+		assert_int_equal(item->number, 0);
+		item->number = i;
+		memset(item->pad, 0xff, sizeof(item->pad));
+	}
+	assert_int_equal(count, 1000);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(items[i].number, i);
+}
+
+static void element_pushed_after_a_drop_is_zeroed_again(void **state)
+{
+	auto_arena a = { 0 };
+	int *v = NULL;
+	size_t count = 0;
+
+	(void)state;
+	*arena_push(&a, v, count) = 1;
+	*arena_push(&a, v, count) = 2;
+	*arena_push(&a, v, count) = 3;
+	*arena_push(&a, v, count) = 4;
+	/* room for four: the fourth place is used again, not grown into */
+	count--;
+	assert_int_equal(*arena_push(&a, v, count), 0);
+	assert_int_equal(v[0], 1);
+	assert_int_equal(v[1], 2);
+}
+
+static void arena_may_be_used_again_after_its_end(void **state)
+{
+	struct arena a = { 0 };
+
+	(void)state;
+	arena_strdup(&a, "x");
+	arena_fini(&a);
+	assert_int_equal(a.total_bytes, 0);
+	assert_string_equal(arena_strdup(&a, "y"), "y");
+	arena_fini(&a);
+	arena_fini(&a);
+}
+
+/* Runs fn in a child; its stderr goes to out. Returns the wait status. */
+static int run_child(void (*fn)(void), char *out, size_t size)
+{
+	int ends[2], status;
+	pid_t pid;
+	ssize_t n;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		/* the sanitizer's own handler would turn the abort into an exit */
+		signal(SIGABRT, SIG_DFL);
+		dup2(ends[1], 2);
+		fn();
+		_exit(0);
+	}
+	close(ends[1]);
+	n = read(ends[0], out, size - 1);
+	out[n > 0 ? n : 0] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void allocate_too_much(void)
+{
+	struct arena a = { 0 };
+
+	arena_alloc(&a, SIZE_MAX - 64);
+}
+
+static void grow_too_much(void)
+{
+	struct arena a = { 0 };
+
+	arena_grow(&a, NULL, SIZE_MAX / 2 + 1, 16);
+}
+
+static void no_memory_ends_with_a_line(void **state)
+{
+	char out[256];
+	int status = run_child(allocate_too_much, out, sizeof(out));
+
+	(void)state;
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
+	assert_memory_equal(out, "out of memory: arena: ", 22);
+	assert_ptr_equal(strchr(out, '\n'), out + strlen(out) - 1);
+	status = run_child(grow_too_much, out, sizeof(out));
+	assert_true(WIFSIGNALED(status));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_zeroed_aligned_and_apart),
+		cmocka_unit_test(zero_bytes_are_a_place_of_their_own),
+		cmocka_unit_test(large_pieces_leave_the_shared_block_in_use),
+		cmocka_unit_test(large_piece_first),
+		cmocka_unit_test(strings_are_copied),
+		cmocka_unit_test(strndup_reads_no_further_than_it_may),
+		cmocka_unit_test(vector_grows_with_zeroed_elements),
+		cmocka_unit_test(element_pushed_after_a_drop_is_zeroed_again),
+		cmocka_unit_test(arena_may_be_used_again_after_its_end),
+		cmocka_unit_test(no_memory_ends_with_a_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Diagnostics: the GNU format, counting, and what hostile text may not do to a line. */
+#include "unit_test.h"
+
+#include "util/diag.h"
+
+static void check_format(const struct diag *diag, const char *expected)
+{
+	auto_buf b = BUF_INIT(4096);
+
+	diag_format(diag, &b);
+	assert_string_equal(buf_str(&b), expected);
+}
+
+static void formats_like_a_compiler(void **state)
+{
+	struct diags d = { 0 };
+
+	(void)state;
+	diag_add(&d, DIAG_ERROR, "web.container", 7, 13, "Container.PublishPort",
+		 "port %d is above 65535", 70000);
+	diag_add(&d, DIAG_WARNING, "web.container", 7, 0, "", "odd");
+	diag_add(&d, DIAG_NOTE, "web.container", 0, 5, "Container.Label", "noted");
+	diag_add(&d, DIAG_NOTE, "", 3, 4, NULL, "no file");
+	diag_add(&d, DIAG_NOTE, NULL, 0, 0, "Key", "no file either");
+	check_format(&d.items[0],
+		     "web.container:7:13: error: Container.PublishPort: port 70000 is above 65535");
+	check_format(&d.items[1], "web.container:7: warning: odd");
+	check_format(&d.items[2], "web.container: note: Container.Label: noted");
+	check_format(&d.items[3], "note: no file");
+	check_format(&d.items[4], "note: Key: no file either");
+	diags_fini(&d);
+}
+
+static void counts_errors_only(void **state)
+{
+	struct diags d = { 0 };
+
+	(void)state;
+	diag_add(&d, DIAG_NOTE, "f", 1, 1, "", "a");
+	diag_add(&d, DIAG_WARNING, "f", 1, 1, "", "b");
+	assert_int_equal(d.error_count, 0);
+	diag_add(&d, DIAG_ERROR, "f", 1, 1, "", "c");
+	assert_int_equal(d.error_count, 1);
+	assert_int_equal(d.count, 3);
+	diags_fini(&d);
+	assert_int_equal(d.count, 0);
+	assert_int_equal(d.error_count, 0);
+	diag_add(&d, DIAG_ERROR, "f", 1, 1, "", "again");
+	assert_int_equal(d.count, 1);
+	diags_fini(&d);
+}
+
+static void beyond_the_bound_is_counted_not_kept(void **state)
+{
+	struct diags d = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < DIAG_MAX + 25; i++)
+		diag_add(&d, DIAG_ERROR, "f", i + 1, 0, "", "e");
+	assert_int_equal(d.count, DIAG_MAX);
+	assert_int_equal(d.dropped, 25);
+	assert_int_equal(d.error_count, DIAG_MAX + 25);
+	assert_int_equal(d.items[DIAG_MAX - 1].line, DIAG_MAX);
+	diags_fini(&d);
+}
+
+static void hostile_text_stays_one_line(void **state)
+{
+	struct diags d = { 0 };
+
+	(void)state;
+	diag_add(&d, DIAG_ERROR, "a\nb", 1, 0, "k\x1b[2J", "x\r\ny\x7f %s", "\xc3\xa4\n");
+	check_format(&d.items[0], "a?b:1: error: k?[2J: x??y? \xc3\xa4?");
+	diags_fini(&d);
+}
+
+static void strings_are_copied(void **state)
+{
+	struct diags d = { 0 };
+	char file[] = "file", key[] = "key";
+
+	(void)state;
+	diag_add(&d, DIAG_NOTE, file, 1, 0, key, "t");
+	file[0] = 'X';
+	key[0] = 'X';
+	check_format(&d.items[0], "file:1: note: key: t");
+	diags_fini(&d);
+}
+
+static void severity_names(void **state)
+{
+	(void)state;
+	assert_string_equal(diag_severity_name(DIAG_NOTE), "note");
+	assert_string_equal(diag_severity_name(DIAG_WARNING), "warning");
+	assert_string_equal(diag_severity_name(DIAG_ERROR), "error");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(formats_like_a_compiler),
+		cmocka_unit_test(counts_errors_only),
+		cmocka_unit_test(beyond_the_bound_is_counted_not_kept),
+		cmocka_unit_test(hostile_text_stays_one_line),
+		cmocka_unit_test(strings_are_copied),
+		cmocka_unit_test(severity_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
