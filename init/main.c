@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cleat-init: PID 1 of the appliance. Mounts, reaping, signals, respawn of the engine, shutdown. It parses nothing,
+ * allocates nothing in steady state, and cannot exit before everything else has: in LXC the container would die silently, in a VM the
+ * kernel would panic.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "init.h"
+
+#define STOP_TRIES 3
+#define KILL_WAIT_USEC 2000000u
+
+/* Raw numbers: managers mean the kernel's, and musl's SIGRTMIN differs from glibc's (35, not 34). */
+enum {
+	SIGNAL_PWR = 30,      /* liblxc: halt, when PID 1 does not block 37 */
+	SIGNAL_HALT = 37,     /* systemd's SIGRTMIN+3; liblxc sends it to whoever blocks it */
+	SIGNAL_POWEROFF = 38,
+	SIGNAL_REBOOT = 39,
+};
+
+struct init {
+	enum world world;
+	enum goal goal;
+	struct engine_child engine;
+	int engine_cgroup;
+	int signal_fd;
+	unsigned stop_tries;
+};
+
+static enum goal goal_of_signal(int number, enum world world)
+{
+	switch (number) {
+	case SIGNAL_PWR:
+	case SIGNAL_HALT:
+	case SIGNAL_POWEROFF:
+	case SIGUSR1: /* busybox halt */
+	case SIGUSR2: /* busybox poweroff */
+		return GOAL_HALT;
+	case SIGNAL_REBOOT:
+	case SIGINT: /* lxc-stop -r, Ctrl-Alt-Del */
+		return GOAL_REBOOT;
+	case SIGTERM: /* busybox reboot in a machine; what Proxmox's OCI mode halts a container with */
+		return world == WORLD_MACHINE ? GOAL_REBOOT : GOAL_HALT;
+	default:
+		return GOAL_RUN;
+	}
+}
+
+static int signals_open(void)
+{
+	static const int wanted[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGNAL_PWR,
+				      SIGNAL_HALT, SIGNAL_POWEROFF, SIGNAL_REBOOT };
+	sigset_t set, all;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		sigaddset(&set, wanted[i]);
+	/* blocked before anything else; musl's sigfillset leaves its own 32-34 out, which nobody sends */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (ioctl(fd, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP)) {
+		request.ifr_flags = (short)(request.ifr_flags | IFF_UP | IFF_RUNNING);
+		if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+			say("lo: %s", strerror(errno));
+	}
+	close(fd);
+}
+
+/* Takes every zombie there is: one SIGCHLD may stand for many. */
+static void reap(struct init *init)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == init->engine.pid)
+			engine_ended(&init->engine, status, init->goal);
+}
+
+static void ask_engine_to_stop(struct init *init)
+{
+	if (init->engine.pid > 0)
+		kill(init->engine.pid, SIGTERM);
+}
+
+static void begin_stop(struct init *init, enum goal goal)
+{
+	if (init->goal == GOAL_RUN)
+		say(goal == GOAL_REBOOT ? "reboot: stopping containers" : "halt: stopping containers");
+	init->goal = goal;
+	ask_engine_to_stop(init);
+}
+
+static void handle_signals(struct init *init)
+{
+	struct signalfd_siginfo info;
+
+	while (read(init->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		enum goal goal = goal_of_signal((int)info.ssi_signo, init->world);
+
+		if (info.ssi_signo == SIGCHLD)
+			reap(init);
+		else if (info.ssi_signo == SIGHUP && init->engine.pid > 0)
+			kill(init->engine.pid, SIGHUP);
+		else if (goal != GOAL_RUN)
+			begin_stop(init, goal);
+	}
+}
+
+static void wait_for_signals(struct init *init)
+{
+	struct pollfd pfd = { .fd = init->signal_fd, .events = POLLIN };
+	uint64_t now = now_usec();
+	int timeout = -1;
+
+	if (!init->engine.pid)
+		timeout = init->engine.next_start_usec <= now ?
+				  0 :
+				  (int)((init->engine.next_start_usec - now) / 1000) + 1;
+	poll(&pfd, 1, timeout);
+	handle_signals(init);
+}
+
+/* An engine that crashes while it stops containers is started again and asked again: it adopts what is left. */
+static bool stop_is_over(struct init *init)
+{
+	if (init->engine.pid)
+		return false;
+	if (init->engine.next_start_usec <= init->engine.started_usec)
+		return true;
+	return ++init->stop_tries > STOP_TRIES;
+}
+
+static void serve(struct init *init)
+{
+	for (;;) {
+		if (init->goal != GOAL_RUN && stop_is_over(init))
+			return;
+		if (!init->engine.pid && init->engine.next_start_usec <= now_usec()) {
+			engine_start(&init->engine, init->engine_cgroup);
+			if (init->goal != GOAL_RUN)
+				ask_engine_to_stop(init);
+		}
+		wait_for_signals(init);
+	}
+}
+
+static bool anybody_left(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		;
+	return pid == 0;
+}
+
+/* Whoever is still there after the engine's orderly stop: TERM, a moment, KILL. */
+static void end_all_others(int signal_fd)
+{
+	struct pollfd pfd = { .fd = signal_fd, .events = POLLIN };
+	uint64_t deadline = now_usec() + KILL_WAIT_USEC;
+	struct signalfd_siginfo info;
+
+	if (!anybody_left())
+		return;
+	kill(-1, SIGTERM);
+	kill(-1, SIGCONT);
+	while (anybody_left() && now_usec() < deadline) {
+		poll(&pfd, 1, 50);
+		while (read(signal_fd, &info, sizeof(info)) > 0)
+			;
+	}
+	kill(-1, SIGKILL);
+	while (anybody_left() && now_usec() < deadline + KILL_WAIT_USEC)
+		poll(&pfd, 1, 50);
+}
+
+int main(int argc, char **argv)
+{
+	struct init init = { .goal = GOAL_RUN };
+
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		printf("cleat-init %s\n", CLEAT_VERSION);
+		return 0;
+	}
+	if (getpid() != 1) {
+		fprintf(stderr, "cleat-init runs as PID 1 of a container, a VM or a pid namespace\n");
+		return 2;
+	}
+	init.signal_fd = signals_open();
+	console_init();
+	init.world = world_detect();
+	say("cleat-init %s (%s)", CLEAT_VERSION, world_name(init.world));
+	mounts_make(init.world);
+	say("mounts ready");
+	init.engine_cgroup = cgroup_prepare();
+	loopback_up();
+	say("starting the engine");
+	serve(&init);
+	end_all_others(init.signal_fd);
+	say(init.goal == GOAL_REBOOT ? "all stopped; rebooting" : "all stopped");
+	world_end(init.world, init.goal);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where we run and how that world wants to be left. In a pid namespace reboot(2) ends PID 1 as if by a signal:
+ * RB_AUTOBOOT by SIGHUP, which liblxc takes for "reboot", RB_POWER_OFF by SIGINT, which it takes for "halt"
+ * (reboot(2), "Behavior inside PID namespaces").
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <unistd.h>
+
+#include "init.h"
+
+/* Turning Ctrl-Alt-Del off is refused with EINVAL in any pid namespace but the first: the surest test, and in the first one
+ * it is wanted (the key then sends SIGINT to PID 1 instead of an immediate reset). */
+enum world world_detect(void)
+{
+	const char *container = getenv("container");
+
+	if (container && container[0])
+		return WORLD_CONTAINER;
+	if (reboot(RB_DISABLE_CAD) == 0)
+		return WORLD_MACHINE;
+	return WORLD_BARE;
+}
+
+const char *world_name(enum world world)
+{
+	switch (world) {
+	case WORLD_BARE:
+		return "namespaces";
+	case WORLD_CONTAINER:
+		return "container";
+	case WORLD_MACHINE:
+		break;
+	}
+	return "machine";
+}
+
+void world_end(enum world world, enum goal goal)
+{
+	sync();
+	if (world != WORLD_BARE && reboot(goal == GOAL_REBOOT ? RB_AUTOBOOT : RB_POWER_OFF) < 0)
+		say("reboot: %s", strerror(errno));
+	/* without CAP_SYS_BOOT a container's manager still understands a plain exit as a halt */
+	_exit(goal == GOAL_REBOOT ? 1 : 0);
+}
