@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The vocabulary of unit files: one row per key. The row feeds the reader, the words for podman, "cleat check",
+ * "cleat keys", KEYS.md, the fuzz dictionary and "did you mean". Source of the facts:
+ * podman-systemd.unit(5), systemd.unit(5), systemd.service(5), systemd.exec(5).
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/buf.h"
+
+/* How a value is read: decides quoting, repeats and what an empty assignment does. */
+enum key_kind {
+	KEY_STRING, /* S: last assignment wins; one pair of double quotes round the whole value is taken off */
+	KEY_BOOL,  /* B: like S; 1/yes/true/on in any case is true */
+	KEY_LIST,  /* L: every line is one raw value; an empty one clears */
+	KEY_WORDS, /* W: lines split at blanks, quotes off, backslash is a letter; empty clears */
+	KEY_ARGS,  /* A: lines split like a command line, C escapes; empty clears */
+	KEY_LAST_ARGS, /* X: like A, only the last line counts */
+	KEY_PAIRS,  /* K: like A, words are NAME=VALUE or NAME; later names replace earlier ones */
+	KEY_NUMBER, /* N: last wins; 0x.. and leading 0 as in C */
+	KEY_SPAN,   /* T: time span of systemd.time(7); last wins */
+	KEY_EXIT_SET, /* E: exit codes and signal names; empty clears */
+};
+
+enum key_state {
+	KEY_ACTED, /* does what it says; reason, if any, tells which values are refused or noted */
+	KEY_NOTED, /* accepted and shown: leaving it out cannot weaken isolation or lose data */
+	KEY_REFUSED, /* will not be done; reason says what to write instead */
+	KEY_NOT_YET, /* understood, not done by this version: the unit is refused */
+};
+
+/* How a key of [Container] becomes words of the podman command line. */
+enum key_form {
+	KEY_FORM_NONE,	   /* no words, or words at a fixed place (name, image, command) */
+	KEY_FORM_VALUE,	   /* "--flag" "value", once per value */
+	KEY_FORM_JOINED,   /* "--flag=value", empty value too */
+	KEY_FORM_BOOL,	   /* "--flag" or "--flag=false" */
+	KEY_FORM_TRUE,	   /* flag (one word, or two parted by a blank), only when true */
+	KEY_FORM_SECURITY, /* "--security-opt" "flag" + value */
+	KEY_FORM_LOWER,	   /* as VALUE, letters made small */
+	KEY_FORM_SPECIAL,  /* rule of its own in convert_special.c */
+};
+
+struct key {
+	const char *section, *name;
+	enum key_kind kind;
+	enum key_state state;
+	enum key_form form;
+	bool is_passed_on;   /* KEY_NOTED, but its words go into spec_args */
+	const char *flag;    /* "" when there is none */
+	const char *reason;  /* "" only for KEY_ACTED */
+	const char *help;    /* one line */
+	const char *example; /* a value that is accepted */
+};
+
+/* NULL: no such key in this section. */
+const struct key *key_find(const char *section, const char *name);
+bool key_section_is_known(const char *section);
+size_t key_count(void);
+const struct key *
+key_at(size_t index); /* sections together, in the order of the words for podman */
+char key_kind_letter(enum key_kind kind);
+const char *key_state_name(enum key_state state);
+/* Appends what may have been meant by an unknown key ("did you mean Image=?", "belongs in [Service]"), or nothing. */
+void key_suggest(const char *section, const char *name, struct buf *out);
+void key_suggest_section(const char *section, struct buf *out);
+/* KEYS.md, and tests/fuzz/fuzz_unit.dict. */
+void keys_write_markdown(struct buf *out);
+void keys_write_dictionary(struct buf *out);

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unit syntax as podman reads it, on top of inih. The library's own ideas of lines (`:` as separator, no
+ * continuation, 49-byte sections, blanks inside) differ from a unit file's, so the reader below joins and trims
+ * physical lines itself, refuses what inih would misread, and hands over one canonical
+ * "[group]" or "key=value" line at a time; inih splits it and the handler files it. Must
+ * never hand inih a line whose meaning to inih differs from its meaning to podman.
+ */
+#include "unit/syntax_internal.h"
+
+#include <ini.h>
+
+#include "unit/unit.h"
+#include "util/buf.h"
+#include "util/str.h"
+
+struct reader {
+	struct syntax_file *file;
+	struct arena *arena;
+	struct diags *diags;
+	const char *at, *end;
+	unsigned line; /* physical line that was read last */
+	size_t entry_count;
+
+	struct buf logical; /* the canonical line that inih is reading, with its newline */
+	size_t handed;	    /* bytes of it that inih has */
+	struct syntax_piece *pieces;
+	size_t piece_count;
+
+	struct syntax_group *group;    /* NULL before the first header */
+	struct syntax_entry *comments; /* seen since the last line that was not one */
+	size_t comment_count;
+};
+
+__attribute__((format(printf, 4, 5))) static void complain(struct reader *r, unsigned line,
+							   unsigned column, const char *fmt, ...)
+{
+	auto_arena scratch = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+
+	const char *text = arena_vprintf(&scratch, fmt, ap);
+
+	va_end(ap);
+	r->file->error_count++;
+	diag_add(r->diags, DIAG_ERROR, r->file->path, line, column, "", "%s", text);
+}
+
+/* Unicode's White_Space, which Go's strings.TrimSpace cuts; U+0085 and U+00A0 arrive in units pasted from web pages. */
+size_t syntax_blank_bytes(const char *s, const char *end)
+{
+	static const char *const wide[] = {
+		"\xc2\x85",	"\xc2\xa0",	"\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81",
+		"\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86",
+		"\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8",
+		"\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80"
+	};
+
+	if (s >= end)
+		return 0;
+	if (*s == ' ' || (*s >= '\t' && *s <= '\r'))
+		return 1;
+	for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
+		size_t len = strlen(wide[i]);
+
+		if ((size_t)(end - s) >= len && memcmp(s, wide[i], len) == 0)
+			return len;
+	}
+	return 0;
+}
+
+static const char *trim_left(const char *s, const char *end)
+{
+	for (size_t n; (n = syntax_blank_bytes(s, end)) > 0; s += n)
+		;
+	return s;
+}
+
+static const char *trim_right(const char *s, const char *end)
+{
+	while (end > s) {
+		const char *last = end - 1;
+
+		while (last > s && end - last < 3 && ((unsigned char)*last & 0xc0) == 0x80)
+			last--;
+
+		size_t n = syntax_blank_bytes(last, end);
+
+		if (!n || last + n != end)
+			break;
+		end = last;
+	}
+	return end;
+}
+
+static bool is_utf8(const char *s, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)s, *end = p + len;
+
+	while (p < end) {
+		unsigned follow = *p < 0x80 ? 0 :
+				  *p < 0xc2 ? 9 :
+				  *p < 0xe0 ? 1 :
+				  *p < 0xf0 ? 2 :
+				  *p < 0xf5 ? 3 :
+					      9;
+
+		if (follow == 9 || (size_t)(end - p) <= follow)
+			return false;
+		if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+		    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
+			return false;
+		for (unsigned i = 1; i <= follow; i++)
+			if ((p[i] & 0xc0) != 0x80)
+				return false;
+		p += follow + 1;
+	}
+	return true;
+}
+
+/* The next physical line without blanks at its ends; its column is where it begins. */
+static bool next_physical(struct reader *r, const char **begin, const char **end, unsigned *column)
+{
+	if (r->at >= r->end)
+		return false;
+
+	const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
+	const char *stop = newline ? newline : r->end;
+
+	*begin = trim_left(r->at, stop);
+	*column = (unsigned)(*begin - r->at) + 1;
+	*end = trim_right(*begin, stop);
+	r->at = newline ? newline + 1 : r->end;
+	r->line++;
+	return true;
+}
+
+static void keep_comment(struct reader *r, const char *begin, const char *end)
+{
+	struct syntax_entry *comment = arena_push(r->arena, r->comments, r->comment_count);
+
+	comment->value = arena_strndup(r->arena, begin, (size_t)(end - begin));
+}
+
+static bool is_comment(const char *begin, const char *end)
+{
+	return begin == end || *begin == '#' || *begin == ';';
+}
+
+static void add_piece(struct reader *r, const char *begin, const char *end, unsigned column)
+{
+	struct syntax_piece *piece = arena_push(r->arena, r->pieces, r->piece_count);
+
+	piece->offset = r->logical.len;
+	piece->line = r->line;
+	piece->column = column;
+	buf_add(&r->logical, begin, (size_t)(end - begin));
+}
+
+/* Joins the lines after one that ended in a backslash. Comments and empty lines between are skipped: podman's
+ * rule, where systemd would end the line. */
+static void join_lines(struct reader *r)
+{
+	const char *begin, *end;
+	unsigned column, first = r->line;
+	bool goes_on = true;
+
+	while (goes_on) {
+		if (!next_physical(r, &begin, &end, &column)) {
+			diag_add(r->diags, DIAG_WARNING, r->file->path, first, 0, "",
+				 "the backslash at the end joins nothing: it is the last line");
+			return;
+		}
+		if (is_comment(begin, end))
+			continue;
+		if (*begin == '[' && end[-1] == ']')
+			diag_add(
+				r->diags, DIAG_WARNING, r->file->path, r->line, column, "",
+				"the backslash on line %u makes this section header a part of that line",
+				first);
+		goes_on = end[-1] == '\\';
+		add_piece(r, begin, goes_on ? end - 1 : end, column);
+	}
+}
+
+/* Where the whole logical line begins. */
+static unsigned first_line(const struct reader *r)
+{
+	return r->pieces[0].line;
+}
+
+static bool check_header(struct reader *r, const char *s)
+{
+	const char *close = strchr(s, ']');
+	unsigned line = first_line(r), column = r->pieces[0].column;
+
+	if (!close) {
+		complain(r, line, column, "section header without a closing bracket");
+		return false;
+	}
+	if (close[1 + strspn(close + 1, " \t")]) {
+		complain(r, line, column + (unsigned)(close - s) + 1,
+			 "text after the section header");
+		return false;
+	}
+
+	size_t len = (size_t)(close - s) - 1;
+
+	if (len == 0 || len > SYNTAX_MAX_GROUP_BYTES) {
+		complain(r, line, column, "a section's name has 1 to %d bytes",
+			 SYNTAX_MAX_GROUP_BYTES);
+		return false;
+	}
+	for (const char *p = s + 1; p < close; p++)
+		if (*p == '[' || (unsigned char)*p < 0x20 || *p == 0x7f) {
+			complain(r, line, column,
+				 "a section's name cannot hold brackets or control characters");
+			return false;
+		}
+	return true;
+}
+
+static bool check_assignment(struct reader *r, const char *s)
+{
+	const char *equals = strchr(s, '=');
+	unsigned line = first_line(r), column = r->pieces[0].column;
+
+	if (!equals) {
+		complain(r, line, column, "not a key=value line, section header or comment");
+		return false;
+	}
+	if (equals == s) {
+		complain(r, line, column, "an assignment without a key");
+		return false;
+	}
+	if (!r->group) {
+		complain(r, line, column, "a key before the first section header");
+		return false;
+	}
+	/* inih would take the colon for the separator. */
+	if (memchr(s, ':', (size_t)(equals - s))) {
+		complain(r, line, column, "a key cannot hold a colon");
+		return false;
+	}
+	return true;
+}
+
+/* Whether inih may see the logical line: it then reads it as podman does. */
+static bool check_logical(struct reader *r)
+{
+	const char *s = buf_str(&r->logical);
+
+	if (r->logical.len > UNIT_MAX_LINE_BYTES || r->logical.failed) {
+		complain(r, first_line(r), 0,
+			 "the line, with those joined to it, is longer than %d bytes",
+			 UNIT_MAX_LINE_BYTES);
+		return false;
+	}
+	if (memchr(s, '\0', r->logical.len)) {
+		complain(r, first_line(r), 0, "a NUL byte");
+		return false;
+	}
+	if (!is_utf8(s, r->logical.len)) {
+		complain(r, first_line(r), 0, "not valid UTF-8");
+		return false;
+	}
+	return s[0] == '[' ? check_header(r, s) : check_assignment(r, s);
+}
+
+static void cut_blanks_at_end(struct buf *b)
+{
+	const char *s = buf_str(b);
+	size_t len = (size_t)(trim_right(s, s + b->len) - s);
+
+	if (b->data) {
+		b->data[len] = '\0';
+		b->len = len;
+	}
+}
+
+/* Fills r->logical with the next line for inih; false at the end of the file. */
+static bool next_logical(struct reader *r)
+{
+	const char *begin, *end;
+	unsigned column;
+
+	while (next_physical(r, &begin, &end, &column)) {
+		if (is_comment(begin, end)) {
+			keep_comment(r, begin, end);
+			continue;
+		}
+		buf_clear(&r->logical);
+		r->handed = 0;
+		r->pieces = NULL;
+		r->piece_count = 0;
+
+		bool goes_on = end[-1] == '\\';
+
+		add_piece(r, begin, goes_on ? end - 1 : end, column);
+		if (goes_on)
+			join_lines(r);
+		cut_blanks_at_end(&r->logical);
+		if (r->logical.len == 0 && !r->logical.failed)
+			continue;
+		if (check_logical(r) && buf_putc(&r->logical, '\n') == 0)
+			return true;
+	}
+	return false;
+}
+
+/* inih's reader: as fgets(3) does. */
+static char *hand_to_inih(char *out, int size, void *stream)
+{
+	struct reader *r = stream;
+
+	if (size < 2 || (r->handed == r->logical.len && !next_logical(r)))
+		return NULL;
+
+	size_t n = r->logical.len - r->handed;
+
+	if (n > (size_t)size - 1)
+		n = (size_t)size - 1;
+	memcpy(out, r->logical.data + r->handed, n);
+	out[n] = '\0';
+	r->handed += n;
+	return out;
+}
+
+static const struct origin *make_origin(struct reader *r, size_t offset, const char *key)
+{
+	struct origin *origin = arena_new(r->arena, struct origin);
+	size_t i = r->piece_count;
+
+	while (i > 1 && r->pieces[i - 1].offset > offset)
+		i--;
+	origin->file = r->file->path;
+	origin->line = r->pieces[i - 1].line;
+	origin->column = r->pieces[i - 1].column + (unsigned)(offset - r->pieces[i - 1].offset);
+	origin->key = key;
+	return origin;
+}
+
+static void append(struct arena *arena, struct syntax_entry **to, size_t *count,
+		   const struct syntax_entry *from, size_t from_count)
+{
+	for (size_t i = 0; i < from_count; i++) {
+		struct syntax_entry *entry = arena_push(arena, *to, *count);
+
+		*entry = from[i];
+	}
+}
+
+static void enter_group(struct reader *r, const char *name)
+{
+	bool is_known = syntax_group(r->file, name) != NULL;
+	size_t skip = r->comment_count && !r->comments[0].value[0];
+
+	r->group = syntax_group_ensure(r->file, r->arena, name);
+	if (!is_known)
+		r->group->origin = make_origin(r, 0, r->group->name);
+	/* One empty line before a header is not kept: writing puts one between groups. */
+	if (r->comment_count)
+		append(r->arena, &r->group->comments, &r->group->comment_count, &r->comments[skip],
+		       r->comment_count - skip);
+	r->comments = NULL;
+	r->comment_count = 0;
+}
+
+/* A bound was met: what follows is not read. */
+static int give_up(struct reader *r, int bound, const char *what)
+{
+	complain(r, first_line(r), 0, "more than %d %s", bound, what);
+	r->at = r->end;
+	return 0;
+}
+
+/* inih's handler: 1 is success. A line that inih split otherwise than our checks did is a bug, and said. */
+static int take_from_inih(void *user, const char *section, const char *name, const char *value,
+			  int line)
+{
+	struct reader *r = user;
+	const char *s = r->logical.data;
+
+	(void)line; /* counts what was handed over, not lines of the file */
+	if (!name || !value) {
+		if (!syntax_group(r->file, section) && r->file->group_count >= UNIT_MAX_SECTIONS)
+			return give_up(r, UNIT_MAX_SECTIONS, "sections");
+		enter_group(r, section);
+		return 1;
+	}
+	if (r->entry_count++ >= UNIT_MAX_ENTRIES)
+		return give_up(r, UNIT_MAX_ENTRIES, "assignments");
+
+	size_t value_len = strlen(value);
+
+	if (!r->group || !str_eq(section, r->group->name) || r->logical.len < value_len + 1 ||
+	    !str_starts(s, name) ||
+	    memcmp(s + r->logical.len - 1 - value_len, value, value_len) != 0) {
+		complain(r, first_line(r), 0, "line was split wrongly");
+		return 0;
+	}
+	append(r->arena, &r->group->entries, &r->group->entry_count, r->comments, r->comment_count);
+	r->comments = NULL;
+	r->comment_count = 0;
+
+	struct syntax_entry *entry = arena_push(r->arena, r->group->entries, r->group->entry_count);
+
+	entry->key = arena_strdup(r->arena, name);
+	entry->value = arena_strndup(r->arena, value, value_len);
+	entry->value_offset = r->logical.len - 1 - value_len;
+	entry->pieces = r->pieces;
+	entry->piece_count = r->piece_count;
+	entry->origin = make_origin(r, entry->value_offset,
+				    arena_printf(r->arena, "%s.%s", r->group->name, entry->key));
+	return 1;
+}
+
+void syntax_read(struct syntax_file *file, struct arena *arena, struct diags *diags,
+		 const char *path, const char *text, size_t len)
+{
+	struct reader r = {
+		.file = file,
+		.arena = arena,
+		.diags = diags,
+		.at = text,
+		.end = text + len,
+		/* Room for a line that is one physical line too long, so that its length can be complained of. */
+		.logical = BUF_INIT((size_t)UNIT_MAX_FILE_BYTES + 1),
+	};
+
+	*file = (struct syntax_file){ .path = path };
+	if (len > UNIT_MAX_FILE_BYTES) {
+		complain(&r, 1, 0, "the file is larger than %d bytes", UNIT_MAX_FILE_BYTES);
+		return;
+	}
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		complain(
+			&r, 1, 1,
+			"a byte order mark at the start of the file: save it as UTF-8 without one");
+		r.at += 3;
+	}
+
+	int line = ini_parse_stream(hand_to_inih, &r, take_from_inih, &r);
+
+	if (line && !file->error_count)
+		complain(&r, r.line ? r.line : 1, 0,
+			 line == -2 ? "out of memory" : "line was not understood");
+	if (r.group)
+		append(arena, &r.group->entries, &r.group->entry_count, r.comments,
+		       r.comment_count);
+	file->is_empty = !file->group_count && !file->error_count;
+	buf_fini(&r.logical);
+}
+
+struct syntax_group *syntax_group(const struct syntax_file *file, const char *name)
+{
+	for (size_t i = 0; i < file->group_count; i++)
+		if (str_eq(file->groups[i].name, name))
+			return &file->groups[i];
+	return NULL;
+}
+
+struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena *arena,
+					 const char *name)
+{
+	static const struct origin nowhere = { .file = "", .key = "" };
+	struct syntax_group *group = syntax_group(file, name);
+
+	if (!group) {
+		group = arena_push(arena, file->groups, file->group_count);
+		group->name = arena_strdup(arena, name);
+		group->origin = &nowhere;
+	}
+	return group;
+}
+
+void syntax_merge(struct syntax_file *file, struct arena *arena, const struct syntax_file *source)
+{
+	for (size_t i = 0; i < source->group_count; i++) {
+		const struct syntax_group *from = &source->groups[i];
+		struct syntax_group *to = syntax_group_ensure(file, arena, from->name);
+
+		if (!to->origin->line)
+			to->origin = from->origin;
+		append(arena, &to->comments, &to->comment_count, from->comments,
+		       from->comment_count);
+		append(arena, &to->entries, &to->entry_count, from->entries, from->entry_count);
+	}
+	file->error_count += source->error_count;
+	file->is_empty = file->is_empty && source->is_empty;
+}
+
+void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syntax_file *file)
+{
+	*copy = (struct syntax_file){ .path = file->path, .is_empty = true };
+	syntax_merge(copy, arena, file);
+}
+
+struct syntax_entry *syntax_last(const struct syntax_group *group, const char *key)
+{
+	for (size_t i = group ? group->entry_count : 0; i > 0; i--) {
+		struct syntax_entry *entry = &group->entries[i - 1];
+
+		if (entry->key && str_eq(entry->key, key))
+			return entry;
+	}
+	return NULL;
+}
+
+const struct origin *syntax_origin(struct arena *arena, const struct syntax_entry *entry,
+				   size_t offset)
+{
+	size_t at = entry->value_offset + offset, i = entry->piece_count;
+
+	if (offset == 0 || !i)
+		return entry->origin;
+	while (i > 1 && entry->pieces[i - 1].offset > at)
+		i--;
+
+	struct origin *origin = arena_new(arena, struct origin);
+
+	*origin = *entry->origin;
+	origin->line = entry->pieces[i - 1].line;
+	origin->column = entry->pieces[i - 1].column + (unsigned)(at - entry->pieces[i - 1].offset);
+	return origin;
+}

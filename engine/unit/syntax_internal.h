@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The text of one unit file as data: groups of assignments and comments, every byte of a value traceable to
+ * its physical line and column. Order, comments and repeated groups are kept as podman's generator
+ * keeps them, so that the service text can be written back. Strings live in the arena given.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "unit/args.h"
+#include "util/arena.h"
+#include "util/diag.h"
+
+#define SYNTAX_MAX_GROUP_BYTES 49 /* what inih keeps of a section's name */
+
+/* The logical line's text from offset on stands at line:column of the file. */
+struct syntax_piece {
+	size_t offset;
+	unsigned line, column;
+};
+
+struct syntax_entry {
+	const char *key;     /* NULL: a comment or an empty line, its text is value */
+	const char *value;   /* continuation lines joined, blanks cut at both ends */
+	size_t value_offset; /* of the value in the logical line */
+	const struct syntax_piece *pieces;
+	size_t piece_count;
+	const struct origin *origin; /* of the value; NULL for comments */
+};
+
+struct syntax_group {
+	const char *name;
+	const struct origin *origin; /* of the header met first; line 0 for groups that were added */
+	struct syntax_entry *comments; /* before the header */
+	size_t comment_count;
+	struct syntax_entry *entries;
+	size_t entry_count;
+};
+
+struct syntax_file {
+	const char *path;
+	struct syntax_group *groups; /* in order of appearance, each name once */
+	size_t group_count;
+	size_t error_count;
+	bool is_empty; /* no group and no error: the file masks others of its name */
+};
+
+/* Reads text[0..len). Every problem goes to diags with its line and column; what could be read is kept. */
+void syntax_read(struct syntax_file *file, struct arena *arena, struct diags *diags,
+		 const char *path, const char *text, size_t len);
+/* Appends source's groups to file's, as a drop-in does. */
+void syntax_merge(struct syntax_file *file, struct arena *arena, const struct syntax_file *source);
+/* A deep enough copy: groups and entries may be changed, texts and origins are shared. */
+void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syntax_file *file);
+
+struct syntax_group *syntax_group(const struct syntax_file *file, const char *name); /* NULL */
+struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena *arena,
+					 const char *name);
+/* The last assignment of key, or NULL; group may be NULL. */
+struct syntax_entry *syntax_last(const struct syntax_group *group, const char *key);
+/* Origin of the byte at offset of the entry's value. */
+const struct origin *syntax_origin(struct arena *arena, const struct syntax_entry *entry,
+				   size_t offset);
+/* Go's idea of white space, which podman trims lines with: bytes of the blank at s (end: one past the text), 0 if none. */
+size_t syntax_blank_bytes(const char *s, const char *end);

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values by kind, exactly as podman's generator looks them up: which look-up a key uses decides quoting, repeats
+ * and resets. In the engine's pass what podman drops silently is an error: a lost line can be a lost restriction.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "unit/reading_internal.h"
+#include "unit/words_internal.h"
+#include "util/str.h"
+
+static const struct origin *word_origin(struct reading *r, const struct syntax_entry *entry,
+					const struct word *word)
+{
+	return syntax_origin(r->arena, entry, word->offset);
+}
+
+bool value_string(struct reading *r, const struct syntax_group *group, const char *key,
+		  struct arg *out)
+{
+	const struct syntax_entry *entry = syntax_last(group, key);
+
+	if (!entry)
+		return false;
+
+	size_t len = strlen(entry->value);
+
+	out->text = entry->value;
+	out->origin = entry->origin;
+	if (len >= 2 && entry->value[0] == '"' && entry->value[len - 1] == '"')
+		out->text = arena_strndup(r->arena, entry->value + 1, len - 2);
+	return true;
+}
+
+bool value_text(struct reading *r, const struct syntax_group *group, const char *key,
+		struct arg *out)
+{
+	return value_string(r, group, key, out) && out->text[0];
+}
+
+static bool is_one_of(const char *text, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcasecmp(text, *list) == 0)
+			return true;
+	return false;
+}
+
+enum value_bool value_bool(struct reading *r, const struct syntax_group *group, const char *key)
+{
+	static const char *const yes[] = { "1", "yes", "true", "on", NULL };
+	static const char *const no[] = { "0", "no", "false", "off", "n", "f", "", NULL };
+	struct arg value;
+
+	if (!value_string(r, group, key, &value))
+		return VALUE_UNSET;
+	if (is_one_of(value.text, yes))
+		return VALUE_TRUE;
+	if (!is_one_of(value.text, no))
+		reading_refuse(r, value.origin,
+			       "'%s' is neither true nor false (podman takes it for false)",
+			       value.text);
+	return VALUE_FALSE;
+}
+
+struct arg_list value_list(struct reading *r, const struct syntax_group *group, const char *key)
+{
+	struct arg_list list = { 0 };
+
+	for (size_t i = 0; group && i < group->entry_count; i++) {
+		const struct syntax_entry *entry = &group->entries[i];
+
+		if (!entry->key || !str_eq(entry->key, key))
+			continue;
+		if (!entry->value[0])
+			list.count = 0;
+		else
+			arg_push(r->arena, &list, entry->value, entry->origin);
+	}
+	return list;
+}
+
+/* Appends the words of one line; false when it could not be split. */
+static bool append_words(struct reading *r, const struct syntax_entry *entry, enum words_mode mode,
+			 struct arg_list *list)
+{
+	struct words words = words_split(r->arena, entry->value, mode);
+
+	if (words.problem) {
+		struct word at = { .offset = words.problem_offset };
+
+		reading_refuse(r, word_origin(r, entry, &at), "%s (podman drops the line)",
+			       words.problem);
+		return false;
+	}
+	for (size_t i = 0; i < words.count; i++) {
+		/* podman's splitter takes an empty quoted word for the end of the line. */
+		if (r->is_podman && !words.items[i].text[0])
+			break;
+		arg_push(r->arena, list, words.items[i].text,
+			 word_origin(r, entry, &words.items[i]));
+	}
+	return true;
+}
+
+static struct arg_list split_lines(struct reading *r, const struct syntax_group *group,
+				   const char *key, enum words_mode mode)
+{
+	struct arg_list list = { 0 };
+
+	for (size_t i = 0; group && i < group->entry_count; i++) {
+		const struct syntax_entry *entry = &group->entries[i];
+
+		if (!entry->key || !str_eq(entry->key, key))
+			continue;
+		if (!entry->value[0])
+			list.count = 0;
+		else
+			append_words(r, entry, mode, &list);
+	}
+	return list;
+}
+
+struct arg_list value_words(struct reading *r, const struct syntax_group *group, const char *key)
+{
+	return split_lines(r, group, key, WORDS_PLAIN);
+}
+
+struct arg_list value_args(struct reading *r, const struct syntax_group *group, const char *key)
+{
+	return split_lines(r, group, key, WORDS_ESCAPES);
+}
+
+struct arg_list value_last_args(struct reading *r, const struct syntax_group *group,
+				const char *key)
+{
+	const struct syntax_entry *entry = syntax_last(group, key);
+	struct arg_list list = { 0 };
+
+	if (entry)
+		append_words(r, entry, WORDS_ESCAPES, &list);
+	return list;
+}
+
+static size_t name_bytes(const char *pair)
+{
+	return strcspn(pair, "=");
+}
+
+static int compare_pairs(const struct arg *a, const struct arg *b)
+{
+	size_t len_a = name_bytes(a->text), len_b = name_bytes(b->text);
+	int order = memcmp(a->text, b->text, len_a < len_b ? len_a : len_b);
+
+	return order ? order : len_a < len_b ? -1 : len_a > len_b;
+}
+
+/* Merge sort, bottom up: qsort(3) promises no stability. */
+static struct arg *sort_pairs(struct arena *arena, struct arg *from, size_t count)
+{
+	struct arg *to = arena_alloc(arena, (count + 1) * sizeof(*to));
+
+	for (size_t width = 1; width < count; width *= 2) {
+		for (size_t low = 0; low < count; low += 2 * width) {
+			size_t middle = low + width < count ? low + width : count;
+			size_t high = middle + width < count ? middle + width : count;
+			size_t a = low, b = middle;
+
+			for (size_t k = low; k < high; k++)
+				to[k] = b >= high || (a < middle &&
+						      compare_pairs(&from[a], &from[b]) <= 0) ?
+						from[a++] :
+						from[b++];
+		}
+
+		struct arg *swap = from;
+
+		from = to;
+		to = swap;
+	}
+	return from;
+}
+
+struct arg_list value_pairs(struct reading *r, const struct syntax_group *group, const char *key)
+{
+	struct arg_list all = value_args(r, group, key), list = { 0 };
+	const struct origin *assigned = NULL;
+
+	for (size_t i = 0; i < all.count; i++) {
+		if (strchr(all.items[i].text, '='))
+			assigned = all.items[i].origin;
+		else if (assigned && assigned->line == all.items[i].origin->line &&
+			 assigned->file == all.items[i].origin->file)
+			reading_warn(
+				r, all.items[i].origin,
+				"'%s' stands behind a NAME=VALUE without one of its own: put values with blanks in double quotes",
+				all.items[i].text);
+	}
+	/* A stable sort by name, so that the last of equal names can be kept: 32 K pairs of a hostile file cost no square. */
+	struct arg *sorted = sort_pairs(r->arena, all.items, all.count);
+
+	for (size_t i = 0; i < all.count; i++)
+		if (i + 1 == all.count || compare_pairs(&sorted[i], &sorted[i + 1]) != 0)
+			arg_push(r->arena, &list, sorted[i].text, sorted[i].origin);
+	return list;
+}
+
+/* C style: 0x.. is hexadecimal, a leading 0 octal. podman multiplies negative numbers by 11 and then refuses them:
+ * here they are refused at once, to the same effect. */
+unsigned value_number(struct reading *r, const struct syntax_group *group, const char *key,
+		      unsigned preset)
+{
+	struct arg value;
+	char *end = NULL;
+
+	if (!value_text(r, group, key, &value))
+		return preset;
+
+	const char *digits = value.text + (value.text[0] == '+');
+
+	errno = 0;
+
+	unsigned long long number = strtoull(digits, &end, 0);
+
+	if (digits[0] < '0' || digits[0] > '9' || *end || errno || number > UINT32_MAX) {
+		reading_refuse(r, value.origin, "'%s' is no number from 0 to %u", value.text,
+			       UINT32_MAX);
+		return preset;
+	}
+	return (unsigned)number;
+}
+
+struct arg_list value_of_kind(struct reading *r, const struct syntax_group *group,
+			      const struct key *key)
+{
+	struct arg_list list = { 0 };
+	struct arg value;
+
+	switch (key->kind) {
+	case KEY_STRING:
+	case KEY_BOOL:
+	case KEY_NUMBER:
+	case KEY_SPAN:
+		if (value_string(r, group, key->name, &value))
+			arg_push(r->arena, &list, value.text, value.origin);
+		break;
+	case KEY_LIST:
+		return value_list(r, group, key->name);
+	case KEY_WORDS:
+	case KEY_EXIT_SET:
+		return value_words(r, group, key->name);
+	case KEY_ARGS:
+		return value_args(r, group, key->name);
+	case KEY_LAST_ARGS:
+		return value_last_args(r, group, key->name);
+	case KEY_PAIRS:
+		return value_pairs(r, group, key->name);
+	}
+	return list;
+}

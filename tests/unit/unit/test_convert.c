@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys with a rule of their own, references between units, and what podman refuses, too. */
+#include "unit_fixture.h"
+
+#include "unit/keys.h"
+
+static void the_skeleton_is_podmans(void **state)
+{
+	struct unit_set set;
+	char words[1024];
+
+	(void)state;
+	load_text(&set,
+		  "[Container]\nImage=localhost/web:1\nExec=a b\nPodmanArgs=--x\nNetwork=host\n");
+	assert_string_equal(
+		join_words(&set.units[0].run_args, words, sizeof(words)),
+		" --name systemd-%N --replace --rm --cgroups=split --network host --sdnotify=conmon -d --x localhost/web:1 a b ");
+	assert_string_equal(join_words(&set.units[0].spec_args, words, sizeof(words)),
+			    " --name systemd-web --network host --x localhost/web:1 a b ");
+	assert_int_equal(set.units[0].image_index, 5);
+	assert_string_equal(set.units[0].container_name, "systemd-web");
+	assert_string_equal(set.units[0].service_name, "web.service");
+	unit_set_fini(&set);
+}
+
+static void words_know_the_line_and_column_that_asked_for_them(void **state)
+{
+	struct unit_set set;
+	const struct unit *unit = load_text(&set, FINE "DropCapability=CHOWN \\\n   KILL\n");
+
+	(void)state;
+	for (size_t i = 0; i < unit->spec_args.count; i++) {
+		const struct arg *arg = &unit->spec_args.items[i];
+
+		assert_non_null(arg->origin);
+		if (!str_eq(arg->text, "kill"))
+			continue;
+		assert_int_equal(arg->origin->line, 5);
+		assert_int_equal(arg->origin->column, 4);
+		assert_string_equal(arg->origin->file, "/units/web.container");
+		assert_string_equal(arg->origin->key, "Container.DropCapability");
+		unit_set_fini(&set);
+		return;
+	}
+	fail_msg("no word kill");
+}
+
+static void an_empty_entry_point_counts(void **state)
+{
+	(void)state;
+	assert_podman_words("Entrypoint=\n", " --entrypoint= ");
+	assert_engine_words("Entrypoint=\n", " --entrypoint= ");
+	assert_engine_words("Entrypoint=[\"/a\", \"b\"]\n", " --entrypoint=[\"/a\", \"b\"] ");
+}
+
+static void user_and_group_are_one_word(void **state)
+{
+	(void)state;
+	assert_engine_words("User=1001\n", " --user 1001 ");
+	assert_engine_words("User=1001\nGroup=7\n", " --user 1001:7 ");
+	assert_complaint("Group=7\n", DIAG_ERROR, 4, 7, "Container.Group", "without User");
+}
+
+static void volumes_keep_their_words_and_relative_ones_start_at_the_unit(void **state)
+{
+	(void)state;
+	assert_podman_words("Volume=%h/a:/b:Z\n", " -v %h/a:/b:Z ");
+	assert_engine_words("Volume=%h/a:/b:Z\n", " -v /data/home/a:/b:Z ");
+	assert_podman_words("Volume=./a/../c:/b\n", " -v /units/c:/b ");
+	assert_podman_words("Volume=/b\n", " -v /b ");
+	assert_podman_words("Volume=:/b\n", " -v /b ");
+	assert_podman_words("Volume=a:/b:ro:x\n", " -v a:/b:ro:x ");
+}
+
+static void mounts_are_rewritten_with_their_type_first(void **state)
+{
+	(void)state;
+	assert_podman_words("Mount=source=./a,type=bind,target=/b\n",
+			    " --mount type=bind,source=/units/a,target=/b ");
+	assert_podman_words("Mount=type=tmpfs,destination=/b\n",
+			    " --mount type=tmpfs,destination=/b ");
+	assert_podman_words("Mount=target=/b\n", " --mount type=volume,target=/b ");
+	assert_podman_words("Mount='type=bind,src=/a,\"target=/b,c\"'\n",
+			    " --mount type=bind,source=/a,\"target=/b,c\" ");
+	assert_complaint("Mount=type=bind,target=/b\n", DIAG_ERROR, 4, 7, "Container.Mount",
+			 "needs source=");
+	assert_complaint("Mount=type=bind,source,target=/b\n", DIAG_ERROR, 4, 7, "Container.Mount",
+			 "source without a value");
+}
+
+static void a_bad_mount_is_said_once_for_each_reason(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	load_text(&set, FINE "Mount='type=bind,source=/a,\"x'\n");
+	assert_diag(&set, DIAG_ERROR, 4, 7, "Container.Mount", "quote");
+	assert_string_equal(set.units[0].service_text, "");
+	unit_set_fini(&set);
+}
+
+static void notify_decides_the_readiness_words(void **state)
+{
+	(void)state;
+	assert_podman_words("Notify=Healthy\n", " --sdnotify=healthy -d ");
+	assert_engine_words("Notify=healthy\n", " --sdnotify=healthy ");
+	assert_podman_words("Notify=yes\n", " --sdnotify=container -d ");
+	assert_complaint("Notify=yes\n", DIAG_ERROR, 4, 8, "Container.Notify", "NOTIFY_SOCKET");
+	assert_podman_words("[Service]\nType=oneshot\n", " --network host localhost/web:1 ");
+}
+
+static void devices_that_are_missing_are_skipped_when_marked(void **state)
+{
+	(void)state;
+	assert_podman_words("AddDevice=/dev/null -/dev/zero:/dev/x -/dev/no-such-device\n",
+			    " --device /dev/null --device /dev/zero:/dev/x ");
+}
+
+static void environment_files_are_found_beside_the_unit(void **state)
+{
+	(void)state;
+	assert_engine_words("EnvironmentFile=a.env /b.env %t/c.env\n",
+			    " --env-file /units/a.env --env-file /b.env --env-file /run/c.env ");
+	assert_complaint("EnvironmentFile=-a.env\n", DIAG_ERROR, 4, 17, "Container.EnvironmentFile",
+			 "leading -");
+}
+
+static void exposed_ports_have_to_end_in_a_port(void **state)
+{
+	(void)state;
+	assert_podman_words("ExposeHostPort=80/tcp\nExposeHostPort=1-2\n",
+			    " --expose 80/tcp --expose 1-2 ");
+	assert_complaint("ExposeHostPort=http\n", DIAG_ERROR, 4, 16, "Container.ExposeHostPort",
+			 "PORT");
+}
+
+static void old_remap_keys_become_newer_options_for_podman_only(void **state)
+{
+	(void)state;
+	assert_podman_words("RemapUsers=manual\nRemapUid=0:1:2 3:4:5\nRemapGid=6:7:8\n",
+			    " --uidmap 0:1:2 --uidmap 3:4:5 --gidmap 6:7:8 ");
+	assert_podman_words("RemapUsers=keep-id\nRemapUid=5\n", " --userns keep-id:uid=5 ");
+	assert_podman_words("RemapUsers=auto\nRemapUid=1:2:3\nRemapUidSize=9\n",
+			    " --userns auto:uidmapping=1:2:3,size=9 ");
+	assert_complaint("RemapUsers=keep-id\n", DIAG_ERROR, 4, 12, "Container.RemapUsers",
+			 "UserNS=");
+	assert_podman_words("VolatileTmp=true\n", " --tmpfs /tmp:rw,size=512M,mode=1777 ");
+}
+
+static void assert_refused_by_podman(const char *more, const char *message)
+{
+	struct unit_set set;
+	char text[1024];
+	bool is_said = false;
+
+	snprintf(text, sizeof(text), FINE "%s", more);
+	load_text(&set, text);
+	assert_string_equal(set.units[0].service_text, "");
+	assert_false(set.units[0].is_valid);
+	for (size_t i = set.units[0].podman_begin; i < set.units[0].podman_end; i++)
+		is_said |= strstr(set.diags.items[i].text, message) != NULL;
+	if (!is_said)
+		fail_msg("'%s' was not said of %s", message, more);
+	unit_set_fini(&set);
+}
+
+static void what_podman_refuses_has_no_service(void **state)
+{
+	(void)state;
+	assert_refused_by_podman("Imag=x\n", "unknown key: did you mean Image=?");
+	assert_refused_by_podman("[Quadlet]\nX=y\n", "unknown key");
+	assert_refused_by_podman("Rootfs=/x\n", "exclude each other");
+	assert_refused_by_podman("Network=a.network\n", "there is no unit a.network");
+	assert_refused_by_podman("Network=a.container:x\n", "takes no options");
+	assert_refused_by_podman("Volume=a.volume:/x\n", "there is no unit a.volume");
+	assert_refused_by_podman("Mount=type=image,source=a.image,target=/x\n",
+				 "there is no unit a.image");
+	assert_refused_by_podman("Image=a.build\n", "there is no unit a.build");
+	assert_refused_by_podman("Pod=a\n", "no .pod unit");
+	assert_refused_by_podman("Pod=a.pod\n", "there is no unit a.pod");
+	assert_refused_by_podman("ReloadCmd=a\nReloadSignal=HUP\n", "exclude each other");
+	assert_refused_by_podman("RemapUid=1:2:3\n", "without RemapUsers=");
+	assert_refused_by_podman("RemapUsers=keep-id\nUserNS=host\n", "old Remap key");
+	assert_refused_by_podman("RemapUsers=never\n", "neither manual");
+	assert_refused_by_podman("RemapUsers=keep-id\nRemapUid=1 2\n", "one user id");
+	assert_refused_by_podman("[Service]\nType=forking\n", "neither notify nor oneshot");
+	assert_refused_by_podman("[Service]\nKillMode=process\n",
+				 "neither mixed nor control-group");
+	assert_refused_by_podman("[Unit]\nAfter=a.container\n", "there is no unit a.container");
+}
+
+static void a_service_name_that_is_none_writes_nothing(void **state)
+{
+	static const char *const bad[] = { "a b", "../a", "a/b", "\xc3\xa4" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct unit_set set;
+		char text[256];
+
+		snprintf(text, sizeof(text), FINE "ServiceName=%s\n", bad[i]);
+		load_text(&set, text);
+		assert_diag(&set, DIAG_ERROR, 4, 13, "Container.ServiceName",
+			    "no name of a service");
+		assert_string_equal(set.units[0].service_text, "");
+		assert_string_equal(set.units[0].service_name, "web.service");
+		unit_set_fini(&set);
+	}
+}
+
+static void a_unit_without_an_image_points_at_its_section(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	load_text(&set, "[Unit]\nDescription=x\n[Container]\nNetwork=host\n");
+	assert_diag(&set, DIAG_ERROR, 3, 1, "Container.Image", "no image named");
+	unit_set_fini(&set);
+	load_text(&set, "[Unit]\nDescription=x\n");
+	assert_diag(&set, DIAG_ERROR, 1, 1, "Container.Image", "no image named");
+	unit_set_fini(&set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_skeleton_is_podmans),
+		cmocka_unit_test(words_know_the_line_and_column_that_asked_for_them),
+		cmocka_unit_test(an_empty_entry_point_counts),
+		cmocka_unit_test(user_and_group_are_one_word),
+		cmocka_unit_test(volumes_keep_their_words_and_relative_ones_start_at_the_unit),
+		cmocka_unit_test(mounts_are_rewritten_with_their_type_first),
+		cmocka_unit_test(a_bad_mount_is_said_once_for_each_reason),
+		cmocka_unit_test(notify_decides_the_readiness_words),
+		cmocka_unit_test(devices_that_are_missing_are_skipped_when_marked),
+		cmocka_unit_test(environment_files_are_found_beside_the_unit),
+		cmocka_unit_test(exposed_ports_have_to_end_in_a_port),
+		cmocka_unit_test(old_remap_keys_become_newer_options_for_podman_only),
+		cmocka_unit_test(what_podman_refuses_has_no_service),
+		cmocka_unit_test(a_service_name_that_is_none_writes_nothing),
+		cmocka_unit_test(a_unit_without_an_image_points_at_its_section),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Words: splitting by quotes and escapes, and writing back. */
+#include "unit_fixture.h"
+
+#include "unit/words_internal.h"
+
+/* Splits text; expected holds the words with | between. */
+static void assert_words(enum words_mode mode, const char *text, const char *expected)
+{
+	struct arena arena = { 0 };
+	struct words words = words_split(&arena, text, mode);
+	char got[512] = "";
+	size_t len = 0;
+
+	if (words.problem)
+		fail_msg("%s: %s", text, words.problem);
+	for (size_t i = 0; i < words.count; i++)
+		len += (size_t)snprintf(got + len, sizeof(got) - len, "%s%s", i ? "|" : "",
+					words.items[i].text);
+	assert_string_equal(got, expected);
+	arena_fini(&arena);
+}
+
+static void assert_problem(enum words_mode mode, const char *text, size_t offset,
+			   const char *problem)
+{
+	struct arena arena = { 0 };
+	struct words words = words_split(&arena, text, mode);
+
+	assert_int_equal(words.count, 0);
+	assert_non_null(words.problem);
+	assert_string_equal(words.problem, problem);
+	assert_int_equal(words.problem_offset, offset);
+	arena_fini(&arena);
+}
+
+static void blanks_part_words(void **state)
+{
+	(void)state;
+	assert_words(WORDS_ESCAPES, "", "");
+	assert_words(WORDS_ESCAPES, " \t\r\n", "");
+	assert_words(WORDS_ESCAPES, " a\tb\r\nc ", "a|b|c");
+	assert_words(WORDS_ESCAPES, "a\vb", "a\vb");
+}
+
+static void quotes_hold_words_together_anywhere(void **state)
+{
+	(void)state;
+	assert_words(WORDS_ESCAPES, "a\"b c\"d", "ab cd");
+	assert_words(WORDS_ESCAPES, "'a \"b' \"c 'd\"", "a \"b|c 'd");
+	assert_words(WORDS_PLAIN, "\"a b\" c", "a b|c");
+}
+
+static void empty_quoted_words_are_words(void **state)
+{
+	(void)state;
+	assert_words(WORDS_ESCAPES, "a \"\" b ''", "a||b|");
+}
+
+static void open_quotes_run_to_the_end_or_are_refused(void **state)
+{
+	(void)state;
+	assert_words(WORDS_ESCAPES, "a 'b c", "a|b c");
+	assert_problem(WORDS_PLAIN, "a 'b c", 2, "the quote is not closed");
+}
+
+static void c_escapes_are_applied(void **state)
+{
+	(void)state;
+	assert_words(WORDS_ESCAPES, "\\a\\b\\f\\n\\r\\t\\v", "\a\b\f\n\r\t\v");
+	assert_words(WORDS_ESCAPES, "\\\\ \\\" \\' a\\sb", "\\|\"|'|a b");
+	assert_words(WORDS_ESCAPES, "\\x41\\101\\u00e9\\U0001F600", "AA\xc3\xa9\xf0\x9f\x98\x80");
+	assert_words(WORDS_ESCAPES, "\\xe9", "\xc3\xa9"); /* the code point, not the byte */
+	assert_words(WORDS_ESCAPES, "\"\\x20\" '\\x20'", " | ");
+	assert_words(WORDS_ESCAPES, "\\377", "\xc3\xbf");
+	assert_words(WORDS_ESCAPES, "a\\", "a");
+}
+
+static void unknown_escapes_are_problems_with_their_place(void **state)
+{
+	static const char *const bad[] = { "\\q",	  "\\x4",    "\\x00",	    "\\000",
+					   "\\400",	  "\\18",    "\\u12",	    "\\u0000",
+					   "\\U00110000", "\\ud800", "\\U0000dfff", "\\xg0",
+					   "\\ " };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "ab %s c", bad[i]);
+		assert_problem(WORDS_ESCAPES, text, 3, "unknown escape sequence");
+	}
+}
+
+static void backslashes_are_letters_in_plain_words(void **state)
+{
+	(void)state;
+	assert_words(WORDS_PLAIN, "a\\n \\q \\", "a\\n|\\q|\\");
+	assert_words(WORDS_PLAIN, "\"a\\\" b", "a\\|b");
+}
+
+static void variables_lose_quotes_and_single_backslashes(void **state)
+{
+	(void)state;
+	assert_words(WORDS_VARIABLE, "a\\ b \"c d\" 'e \\' f'", "a b|c d|e ' f");
+	assert_words(WORDS_VARIABLE, "\\n \\\\ a\\", "n|\\|a");
+	assert_words(WORDS_VARIABLE, "a 'b c", "a|b c");
+}
+
+static void offsets_are_those_of_the_source(void **state)
+{
+	struct arena arena = { 0 };
+	struct words words = words_split(&arena, " \\x41 'b c' d", WORDS_ESCAPES);
+
+	(void)state;
+	assert_int_equal(words.count, 3);
+	assert_int_equal(words.items[0].offset, 1);
+	assert_int_equal(words.items[1].offset, 6);
+	assert_int_equal(words.items[2].offset, 12);
+	arena_fini(&arena);
+}
+
+static void assert_escaped(const char *word, const char *expected)
+{
+	struct buf out = BUF_INIT(256);
+
+	words_escape(&out, word);
+	assert_string_equal(buf_str(&out), expected);
+	buf_fini(&out);
+}
+
+static void words_are_written_as_podman_writes_them(void **state)
+{
+	(void)state;
+	assert_escaped("plain-word=%h$x", "plain-word=%h$x");
+	assert_escaped("", "");
+	assert_escaped("a b", "\"a\\x20b\"");
+	assert_escaped("it's", "\"it's\"");
+	assert_escaped("\"\\", "\"\\\"\\\\\"");
+	assert_escaped("\a\b\n\r\t\v\f\x01\x7f", "\"\\a\\b\\n\\r\\t\\v\\f\\x01\\x7f\"");
+	assert_escaped("\xc3\xa9", "\xc3\xa9");
+}
+
+static void what_is_written_is_read_back(void **state)
+{
+	char word[256];
+	struct arena arena = { 0 };
+	struct buf out = BUF_INIT(2048);
+
+	(void)state;
+	for (int i = 1; i < 128; i++)
+		word[i - 1] = (char)i;
+	word[127] = '\0';
+	words_escape(&out, word);
+
+	struct words words = words_split(&arena, buf_str(&out), WORDS_ESCAPES);
+
+	assert_null(words.problem);
+	assert_int_equal(words.count, 1);
+	assert_string_equal(words.items[0].text, word);
+	buf_fini(&out);
+	arena_fini(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blanks_part_words),
+		cmocka_unit_test(quotes_hold_words_together_anywhere),
+		cmocka_unit_test(empty_quoted_words_are_words),
+		cmocka_unit_test(open_quotes_run_to_the_end_or_are_refused),
+		cmocka_unit_test(c_escapes_are_applied),
+		cmocka_unit_test(unknown_escapes_are_problems_with_their_place),
+		cmocka_unit_test(backslashes_are_letters_in_plain_words),
+		cmocka_unit_test(variables_lose_quotes_and_single_backslashes),
+		cmocka_unit_test(offsets_are_those_of_the_source),
+		cmocka_unit_test(words_are_written_as_podman_writes_them),
+		cmocka_unit_test(what_is_written_is_read_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
