@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One function per command: argv[0] is the command's name; the result is the program's exit status. */
+int cmd_spec(int argc, char **argv);
+int cmd_states(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_quadlet(int argc, char **argv);
+int cmd_keys(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_logs(int argc, char **argv);
+int cmd_start(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_restart(int argc, char **argv);
+int cmd_kill(int argc, char **argv);
+int cmd_reset_failed(int argc, char **argv);
+int cmd_reload(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_version(int argc, char **argv);

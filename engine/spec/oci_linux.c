@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The "linux" object: namespaces, the one id map, the cgroup and its limits, hidden paths, the
+ * seccomp profile. A limit that this machine cannot enforce is left out and said aloud.
+ */
+#include "spec/oci_internal.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+
+#include "util/ids.h"
+#include "util/places.h"
+#include "util/str.h"
+
+#define PIDS_DEFAULT 2048 /* podman's */
+
+/* podman's lists (containers/common: DefaultMaskedPaths, DefaultReadOnlyPaths). */
+static const char *const masked[] = {
+	"/proc/acpi",
+	"/proc/interrupts",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/sys/dev/block",
+	"/sys/devices/virtual/powercap",
+	"/sys/firmware",
+	"/sys/fs/selinux",
+};
+static const char *const read_only[] = {
+	"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+};
+
+bool oci_is_unmasked(const struct container_spec *spec, const char *path)
+{
+	for (size_t i = 0; i < spec->unmask.count; i++) {
+		const char *pattern = spec->unmask.items[i];
+
+		if (str_eq(pattern, "ALL") || fnmatch(pattern, path, FNM_PATHNAME) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void write_paths(struct oci *o, const char *const *paths, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!oci_is_unmasked(o->spec, paths[i]))
+			json_str(o->json, NULL, paths[i]);
+}
+
+static void write_hidden(struct oci *o)
+{
+	/* The appliance's sysfs shows more than a fresh one would (podman masks it, too). */
+	static const char *const bound_sysfs[] = { "/sys/kernel" };
+
+	json_array(o->json, "maskedPaths");
+	write_paths(o, masked, sizeof(masked) / sizeof(masked[0]));
+	if (oci_binds_sysfs(o->spec))
+		write_paths(o, bound_sysfs, 1);
+	for (size_t i = 0; i < o->spec->mask.count; i++)
+		json_str(o->json, NULL, o->spec->mask.items[i]);
+	json_array_end(o->json);
+	json_array(o->json, "readonlyPaths");
+	write_paths(o, read_only, sizeof(read_only) / sizeof(read_only[0]));
+	json_array_end(o->json);
+}
+
+static void write_namespace(struct oci *o, const char *type)
+{
+	json_object(o->json, NULL);
+	json_str(o->json, "type", type);
+	json_object_end(o->json);
+}
+
+static void write_namespaces(struct oci *o)
+{
+	static const char *const always[] = { "user", "pid", "mount", "ipc", "uts", "cgroup" };
+
+	json_array(o->json, "namespaces");
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		write_namespace(o, always[i]);
+	if (o->spec->network == SPEC_NETWORK_NONE)
+		write_namespace(o, "network");
+	json_array_end(o->json);
+}
+
+static void write_map(struct oci *o, const char *key)
+{
+	json_array(o->json, key);
+	for (size_t i = 0; i < sizeof(ids_map) / sizeof(ids_map[0]); i++) {
+		json_object(o->json, NULL);
+		json_uint(o->json, "containerID", ids_map[i].inside);
+		json_uint(o->json, "hostID", ids_map[i].outside);
+		json_uint(o->json, "size", ids_map[i].count);
+		json_object_end(o->json);
+	}
+	json_array_end(o->json);
+}
+
+static void not_enforced(struct oci *o, const char *what, const char *controller)
+{
+	oci_remark(o,
+		   "%s is not enforced: there is no %s controller in this machine's cgroup v2 tree",
+		   what, controller);
+}
+
+static void write_memory(struct oci *o)
+{
+	const struct container_spec *spec = o->spec;
+
+	if (!spec->memory_bytes)
+		return;
+	if (!o->host->has_memory_controller) {
+		not_enforced(o, "Memory=", "memory");
+		return;
+	}
+	json_object(o->json, "memory");
+	json_uint(o->json, "limit", spec->memory_bytes);
+	/* OCI counts memory plus swap; podman's default is as much swap as memory. */
+	if (spec->memory_swap_bytes)
+		json_int(o->json, "swap", spec->memory_swap_bytes);
+	else
+		json_uint(o->json, "swap", spec->memory_bytes * 2);
+	json_object_end(o->json);
+}
+
+static void write_cpu(struct oci *o)
+{
+	const struct container_spec *spec = o->spec;
+
+	if (!spec->cpu_quota_usec)
+		return;
+	if (!o->host->has_cpu_controller) {
+		not_enforced(o, "the processor limit", "cpu");
+		return;
+	}
+	json_object(o->json, "cpu");
+	json_uint(o->json, "quota", spec->cpu_quota_usec);
+	json_uint(o->json, "period", spec->cpu_period_usec);
+	json_object_end(o->json);
+}
+
+static void write_pids(struct oci *o)
+{
+	int64_t limit = o->spec->pids_limit ? o->spec->pids_limit : PIDS_DEFAULT;
+
+	if (!o->host->has_pids_controller) {
+		if (o->spec->pids_limit > 0)
+			not_enforced(o, "PidsLimit=", "pids");
+		return;
+	}
+	json_object(o->json, "pids");
+	json_int(o->json, "limit", limit);
+	json_object_end(o->json);
+}
+
+static void write_sysctls(struct oci *o)
+{
+	const struct container_spec *spec = o->spec;
+
+	if (!spec->sysctl_count)
+		return;
+	json_object(o->json, "sysctl");
+	for (size_t i = 0; i < spec->sysctl_count; i++)
+		json_str(o->json, spec->sysctls[i].name, spec->sysctls[i].value);
+	json_object_end(o->json);
+}
+
+void oci_write_linux(struct oci *o)
+{
+	json_object(o->json, "linux");
+	write_map(o, "uidMappings");
+	write_map(o, "gidMappings");
+	write_namespaces(o);
+	json_str(o->json, "cgroupsPath",
+		 arena_printf(o->arena, CLEAT_CGROUP_CONTAINERS "/%s", o->run_id));
+	json_object(o->json, "resources");
+	write_memory(o);
+	write_cpu(o);
+	write_pids(o);
+	json_object_end(o->json);
+	write_sysctls(o);
+	if (o->seccomp)
+		json_raw(o->json, "seccomp", o->seccomp);
+	write_hidden(o);
+	json_object_end(o->json);
+}

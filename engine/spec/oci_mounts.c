@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The "mounts" array, in the order in which they are made: the kernel's trees first, then
+ * everything else by depth, so that nothing is hidden by what comes later. A mount that a unit asks
+ * for takes the place of one of ours.
+ */
+#include "spec/oci_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "util/path.h"
+#include "util/str.h"
+
+#define DEV_BYTES (512 * 1024) /* nodes and links; who wants room has /dev/shm */
+#define MOUNTS_MAX 240
+
+struct entry {
+	const char *target, *type, *source;
+	struct strv options;
+	size_t order; /* keeps the sort stable */
+};
+
+struct entries {
+	struct entry *items;
+	size_t count;
+};
+
+bool oci_binds_sysfs(const struct container_spec *spec)
+{
+	return spec->network == SPEC_NETWORK_HOST;
+}
+
+static void write_entry(struct oci *o, const struct entry *entry)
+{
+	json_object(o->json, NULL);
+	json_str(o->json, "destination", entry->target);
+	json_str(o->json, "type", entry->type);
+	json_str(o->json, "source", entry->source);
+	json_array(o->json, "options");
+	for (size_t i = 0; i < entry->options.count; i++)
+		json_str(o->json, NULL, entry->options.items[i]);
+	json_array_end(o->json);
+	json_object_end(o->json);
+}
+
+static struct entry *add(struct oci *o, struct entries *list, const char *target, const char *type,
+			 const char *source, const char *options)
+{
+	struct entry *entry = arena_push(o->arena, list->items, list->count);
+
+	entry->target = target;
+	entry->type = type;
+	entry->source = source;
+	entry->options = strv_split(o->arena, options, ',');
+	entry->order = list->count;
+	return entry;
+}
+
+static const char *number_option(struct oci *o, const char *name, uint64_t value)
+{
+	return arena_printf(o->arena, "%s=%llu", name, (unsigned long long)value);
+}
+
+static bool user_mounts_at(const struct container_spec *spec, const char *target)
+{
+	for (size_t i = 0; i < spec->mount_count; i++)
+		if (str_eq(spec->mounts[i].target, target))
+			return true;
+	return false;
+}
+
+/* At the target or above it. */
+static bool user_mounts_over(const struct container_spec *spec, const char *target)
+{
+	for (size_t i = 0; i < spec->mount_count; i++) {
+		const char *above = spec->mounts[i].target;
+		size_t len = strlen(above);
+
+		if (strncmp(target, above, len) == 0 && (!target[len] || target[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static void add_shm(struct oci *o, struct entries *list)
+{
+	const struct container_spec *spec = o->spec;
+	bool read_only = spec->read_only && !spec->read_only_tmpfs;
+	struct entry *shm;
+
+	if (user_mounts_at(spec, "/dev/shm"))
+		return;
+	shm = add(o, list, "/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777");
+	strv_push(o->arena, &shm->options,
+		  number_option(o, "size",
+				spec->shm_bytes ? spec->shm_bytes : sizes_shm(o->limit_bytes)));
+	if (read_only) /* podman: --read-only-tmpfs=false means no scratch space at all */
+		strv_push(o->arena, &shm->options, "ro");
+}
+
+/*
+ * A fresh sysfs shows the interfaces of its network namespace, so the kernel wants that namespace
+ * to belong to the user namespace that mounts it. With the host's network it does not: the
+ * appliance's is bound read-only, as podman does.
+ */
+static void add_sysfs(struct oci *o, struct entries *list)
+{
+	bool writable = oci_is_unmasked(o->spec, "/sys/fs/cgroup");
+
+	if (oci_binds_sysfs(o->spec))
+		add(o, list, "/sys", "bind", "/sys", "bind,rprivate,nosuid,noexec,nodev,ro");
+	else
+		add(o, list, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");
+	if (!user_mounts_at(o->spec, "/sys/fs/cgroup"))
+		add(o, list, "/sys/fs/cgroup", "cgroup", "cgroup",
+		    writable ? "rprivate,nosuid,noexec,nodev,relatime,rw" :
+			       "rprivate,nosuid,noexec,nodev,relatime,ro");
+}
+
+static void add_kernel(struct oci *o, struct entries *list)
+{
+	struct entry *dev;
+
+	add(o, list, "/proc", "proc", "proc", "nosuid,noexec,nodev");
+	dev = add(o, list, "/dev", "tmpfs", "tmpfs", "nosuid,noexec,strictatime,mode=755");
+	strv_push(o->arena, &dev->options, number_option(o, "size", DEV_BYTES));
+	if (!user_mounts_at(o->spec, "/dev/pts"))
+		add(o, list, "/dev/pts", "devpts", "devpts",
+		    "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+	if (!user_mounts_at(o->spec, "/dev/mqueue"))
+		add(o, list, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
+	add_shm(o, list);
+	add_sysfs(o, list);
+}
+
+static void add_file(struct oci *o, struct entries *list, const char *source, const char *target)
+{
+	if (source && source[0] && !user_mounts_over(o->spec, target))
+		add(o, list, target, "bind", source, "bind,rprivate,nosuid,noexec,nodev,ro");
+}
+
+static void add_files(struct oci *o, struct entries *list)
+{
+	const struct host_facts *host = o->host;
+
+	if (!o->spec->no_hosts)
+		add_file(o, list, host->hosts ? host->hosts : "/etc/hosts", "/etc/hosts");
+	if (!o->spec->no_hostname)
+		add_file(o, list, host->hostname_file, "/etc/hostname");
+	if (o->spec->network == SPEC_NETWORK_HOST)
+		add_file(o, list, host->resolv_conf, "/etc/resolv.conf");
+	add_file(o, list, host->containerenv_file, "/run/.containerenv");
+}
+
+static void add_scratch(struct oci *o, struct entries *list, const char *target,
+			const char *options, uint64_t bytes)
+{
+	struct entry *entry = add(o, list, target, "tmpfs", "tmpfs", options);
+
+	strv_push(o->arena, &entry->options, number_option(o, "size", bytes));
+}
+
+/*
+ * podman's --read-only-tmpfs: room to write where programs expect it, starting with what the image
+ * has there.
+ */
+static void add_read_only_scratch(struct oci *o, struct entries *list)
+{
+	static const struct {
+		const char *target, *options;
+		uint64_t (*size)(uint64_t limit_bytes);
+	} rows[] = {
+		{ "/run", "rw,rprivate,nosuid,nodev,tmpcopyup,mode=755", sizes_run },
+		{ "/tmp", "rw,rprivate,nosuid,nodev,noexec,tmpcopyup,mode=1777", sizes_scratch },
+		{ "/var/tmp", "rw,rprivate,nosuid,nodev,noexec,tmpcopyup,mode=1777", sizes_run },
+	};
+
+	if (!o->spec->read_only || !o->spec->read_only_tmpfs)
+		return;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!user_mounts_at(o->spec, rows[i].target))
+			add_scratch(o, list, rows[i].target, rows[i].options,
+				    rows[i].size(o->limit_bytes));
+}
+
+static bool has_target(const struct entries *list, const char *target)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (str_eq(list->items[i].target, target))
+			return true;
+	return false;
+}
+
+static bool is_image_volume_target(const char *path, char *clean, size_t size)
+{
+	for (const char *p = path; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return false;
+	return path_clean(path, clean, size) && !str_eq(clean, "/") && !str_eq(clean, "/dev") &&
+	       !str_eq(clean, "/sys") && !str_eq(clean, "/proc") && !str_starts(clean, "/proc/");
+}
+
+/*
+ * podman gives a volume of the image an anonymous volume, which Quadlet's --rm deletes at every
+ * stop. With a throw-away root the root itself is that; with a read-only root it is a bounded
+ * tmpfs. Either way the user is told that nothing is kept.
+ */
+static void add_image_volumes(struct oci *o, struct entries *list)
+{
+	for (size_t i = 0; i < o->image->volumes.count; i++) {
+		const char *volume = o->image->volumes.items[i];
+		char clean[4096];
+
+		if (!is_image_volume_target(volume, clean, sizeof(clean))) {
+			oci_remark(
+				o,
+				"image: volume \"%.80s\" is no place for a volume, it is left out",
+				volume);
+			continue;
+		}
+		if (user_mounts_over(o->spec, clean) || has_target(list, clean))
+			continue;
+		if (o->spec->image_volumes == SPEC_IMAGE_VOLUME_IGNORE)
+			continue;
+		oci_remark(
+			o,
+			"image: volume %s is scratch space, lost at every stop; mount something there to keep it",
+			clean);
+		if (o->spec->read_only)
+			add_scratch(o, list, arena_strdup(o->arena, clean),
+				    "rw,rprivate,nodev,tmpcopyup", sizes_scratch(o->limit_bytes));
+	}
+}
+
+static void add_user_tmpfs(struct oci *o, struct entries *list, const struct spec_mount *mount)
+{
+	struct entry *entry =
+		add(o, list, mount->target, "tmpfs", "tmpfs", mount->read_only ? "ro" : "rw");
+
+	strv_push(o->arena, &entry->options, mount->propagation);
+	if (mount->copy_up)
+		strv_push(o->arena, &entry->options, "tmpcopyup");
+	strv_push(o->arena, &entry->options, arena_printf(o->arena, "mode=%o", mount->mode));
+	strv_push(o->arena, &entry->options,
+		  number_option(o, "size",
+				mount->size_bytes ? mount->size_bytes :
+						    sizes_scratch(o->limit_bytes)));
+}
+
+static void add_user_bind(struct oci *o, struct entries *list, const struct spec_mount *mount)
+{
+	struct entry *entry = add(o, list, mount->target, "bind", mount->source,
+				  mount->recursive ? "rbind" : "bind");
+
+	strv_push(o->arena, &entry->options, mount->propagation);
+	strv_push(o->arena, &entry->options, mount->read_only ? "ro" : "rw");
+	if (mount->make_source)
+		strv_push(o->arena, &entry->options, "x-cleat-make");
+}
+
+static void add_user_mounts(struct oci *o, struct entries *list)
+{
+	for (size_t i = 0; i < o->spec->mount_count; i++) {
+		const struct spec_mount *mount = &o->spec->mounts[i];
+		struct entry *entry;
+
+		if (mount->kind == SPEC_MOUNT_TMPFS)
+			add_user_tmpfs(o, list, mount);
+		else
+			add_user_bind(o, list, mount);
+		entry = &list->items[list->count - 1];
+		if (mount->no_suid)
+			strv_push(o->arena, &entry->options, "nosuid");
+		if (mount->no_dev)
+			strv_push(o->arena, &entry->options, "nodev");
+		if (mount->no_exec)
+			strv_push(o->arena, &entry->options, "noexec");
+	}
+}
+
+static void add_devices(struct oci *o, struct entries *list)
+{
+	for (size_t i = 0; i < o->spec->devices.count; i++) {
+		const char *device = o->spec->devices.items[i];
+		size_t len = strcspn(device, ":");
+
+		add(o, list, device + len + 1, "bind", arena_strndup(o->arena, device, len),
+		    "bind,rprivate,nosuid,noexec,rw");
+	}
+}
+
+static size_t depth(const char *path)
+{
+	size_t slashes = 0;
+
+	for (; *path; path++)
+		slashes += *path == '/' && path[1];
+	return slashes;
+}
+
+static int by_depth(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	size_t dx = depth(x->target), dy = depth(y->target);
+
+	if (dx != dy)
+		return dx < dy ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+int oci_write_mounts(struct oci *o, struct err *err)
+{
+	struct entries kernel = { 0 }, others = { 0 };
+
+	add_kernel(o, &kernel);
+	add_files(o, &others);
+	add_read_only_scratch(o, &others);
+	add_image_volumes(o, &others);
+	add_user_mounts(o, &others);
+	add_devices(o, &others);
+	if (others.count > MOUNTS_MAX)
+		return err_set(err, ERR_LIMIT, "%zu mounts, at most %d are possible", others.count,
+			       MOUNTS_MAX);
+	if (others.count)
+		qsort(others.items, others.count, sizeof(*others.items), by_depth);
+	json_array(o->json, "mounts");
+	for (size_t i = 0; i < kernel.count; i++)
+		write_entry(o, &kernel.items[i]);
+	for (size_t i = 0; i < others.count; i++)
+		write_entry(o, &others.items[i]);
+	json_array_end(o->json);
+	return 0;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vocabulary of "podman run", one row a word, and what is generated from it. A word that podman
+ * has and this table has not is a bug of the table. Examples and bad values are data for the tests,
+ * the documentation and the fuzzer.
+ */
+#include "spec/options.h"
+
+#include <stdio.h>
+
+#include "util/str.h"
+
+#define ACT(name, letter, arg, parse, text, example, bad)                  \
+	{                                                                  \
+		name, letter, arg, OPTION_ACTED, parse, text, example, bad \
+	}
+#define NOTE(name, letter, arg, text, example)                             \
+	{                                                                  \
+		name, letter, arg, OPTION_NOTED, NULL, text, example, NULL \
+	}
+#define REFUSE(name, letter, arg, text, example)                             \
+	{                                                                    \
+		name, letter, arg, OPTION_REFUSED, NULL, text, example, NULL \
+	}
+
+static const char not_yet[] = "not supported in this version";
+static const char archives_only[] =
+	"images come from archives in this version, no registry is asked";
+static const char no_pods[] = "pods are not supported in this version";
+static const char no_bridge[] =
+	"bridge networks are not supported in this version: use Network=host or none";
+static const char own_files[] =
+	"not written: run ids, names and pids are in \"cleat ps --json\" and /status";
+static const char platform[] = "only images of this machine's platform can run";
+static const char no_io_limits[] = "limits of block devices are not supported in this version";
+static const char one_map[] =
+	"every container has the appliance's one id map; use UserNS=keep-id or nothing";
+static const char startup_check[] =
+	"startup health checks are not supported in this version: use HealthStartPeriod=";
+
+/* clang-format off */
+const struct option option_table[] = {
+	REFUSE("add-host", 0, OPTION_LIST, "own entries in /etc/hosts are not supported in this version", "db:10.0.0.2"),
+	ACT("annotation", 0, OPTION_VALUE, parse_annotation, "NAME=VALUE for config.json", "org.example.tier=web", "=x"),
+	REFUSE("arch", 0, OPTION_VALUE, platform, "arm64"),
+	NOTE("attach", 'a', OPTION_LIST, "output always goes to the container's log", "stdout"),
+	NOTE("authfile", 0, OPTION_VALUE, archives_only, "/config/auth.json"),
+	NOTE("blkio-weight", 0, OPTION_VALUE, "a weight, no limit: the kernel's default is used", "100"),
+	NOTE("blkio-weight-device", 0, OPTION_LIST, "a weight, no limit: the kernel's default is used", "/dev/sda:100"),
+	ACT("cap-add", 0, OPTION_LIST, parse_cap_add, "add a capability; ALL", "NET_ADMIN", "NET_ADMINN"),
+	ACT("cap-drop", 0, OPTION_LIST, parse_cap_drop, "drop a capability; ALL", "all", "everything"),
+	NOTE("cert-dir", 0, OPTION_VALUE, archives_only, "/config/certs.d"),
+	REFUSE("cgroup-conf", 0, OPTION_LIST, "raw cgroup settings are not supported in this version", "memory.high=1000000"),
+	REFUSE("cgroup-parent", 0, OPTION_VALUE, "containers live in cgroups of the engine's own", "/other"),
+	ACT("cgroupns", 0, OPTION_VALUE, parse_private_namespace, "always private", "private", "host"),
+	ACT("cgroups", 0, OPTION_VALUE, parse_cgroups, "split, enabled and no-conmon are what is done anyway", "split", "disabled"),
+	REFUSE("chrootdirs", 0, OPTION_LIST, not_yet, "/chroot"),
+	NOTE("cidfile", 0, OPTION_VALUE, own_files, "/run/web.cid"),
+	NOTE("conmon-pidfile", 0, OPTION_VALUE, own_files, "/run/web.pid"),
+	ACT("cpu-period", 0, OPTION_VALUE, parse_cpu_period, "microseconds, 1000 to 1000000", "100000", "10"),
+	ACT("cpu-quota", 0, OPTION_VALUE, parse_cpu_quota, "microseconds a period, at least 1000; 0 and -1: none", "50000", "10"),
+	NOTE("cpu-rt-period", 0, OPTION_VALUE, "cgroup v2 has no such limit; podman ignores it too", "1000"),
+	NOTE("cpu-rt-runtime", 0, OPTION_VALUE, "cgroup v2 has no such limit; podman ignores it too", "1000"),
+	NOTE("cpu-shares", 'c', OPTION_VALUE, "a weight, no limit: the kernel's default is used", "512"),
+	ACT("cpus", 0, OPTION_VALUE, parse_cpus, "number of processors, with a fraction", "1.5", "one"),
+	REFUSE("cpuset-cpus", 0, OPTION_VALUE, "pinning to processors is not supported in this version", "0-1"),
+	REFUSE("cpuset-mems", 0, OPTION_VALUE, "pinning to memory nodes is not supported in this version", "0"),
+	NOTE("creds", 0, OPTION_VALUE, archives_only, "user:word"),
+	NOTE("decryption-key", 0, OPTION_LIST, archives_only, "/config/keys/key.pem"),
+	ACT("detach", 'd', OPTION_BOOL, parse_own_way, "containers always run in the background", "true", NULL),
+	NOTE("detach-keys", 0, OPTION_VALUE, "nothing is attached", "ctrl-p,ctrl-q"),
+	ACT("device", 0, OPTION_LIST, parse_device, "HOST[:CONTAINER][:rw|rwm]: a device node of the appliance", "/dev/net/tun:/dev/net/tun:rwm", "/dev/net/tun:r"),
+	REFUSE("device-cgroup-rule", 0, OPTION_LIST, "device rules have no place in a user namespace (podman refuses them there too)", "c 1:3 rwm"),
+	REFUSE("device-read-bps", 0, OPTION_LIST, no_io_limits, "/dev/sda:1mb"),
+	REFUSE("device-read-iops", 0, OPTION_LIST, no_io_limits, "/dev/sda:100"),
+	REFUSE("device-write-bps", 0, OPTION_LIST, no_io_limits, "/dev/sda:1mb"),
+	REFUSE("device-write-iops", 0, OPTION_LIST, no_io_limits, "/dev/sda:100"),
+	NOTE("disable-content-trust", 0, OPTION_BOOL, "has no effect in podman either", "true"),
+	REFUSE("dns", 0, OPTION_LIST, "own name servers are not supported in this version: the appliance's /etc/resolv.conf is used", "192.0.2.1"),
+	REFUSE("dns-option", 0, OPTION_LIST, "own resolver options are not supported in this version", "ndots:1"),
+	REFUSE("dns-search", 0, OPTION_LIST, "own search domains are not supported in this version", "example.org"),
+	ACT("entrypoint", 0, OPTION_VALUE, parse_entrypoint, "a program, or a JSON array of words; empty: none", "[\"/bin/app\",\"-v\"]", NULL),
+	ACT("env", 'e', OPTION_VALUE, parse_env, "NAME=VALUE", "MODE=fast", "MODE"),
+	ACT("env-file", 0, OPTION_LIST, parse_env_file, "file of NAME=VALUE lines, absolute", "/config/units/web.env", "web.env"),
+	REFUSE("env-host", 0, OPTION_BOOL, "the engine's environment is not handed to containers", "true"),
+	REFUSE("env-merge", 0, OPTION_VALUE, "merging with the image's environment is not supported in this version", "PATH=${PATH}:/app"),
+	NOTE("expose", 0, OPTION_LIST, "says something only together with published ports of a bridge", "8080"),
+	REFUSE("gidmap", 0, OPTION_LIST, one_map, "0:1000:1"),
+	REFUSE("gpus", 0, OPTION_VALUE, not_yet, "all"),
+	ACT("group-add", 0, OPTION_LIST, parse_group_add, "supplementary group, name or number", "audio", "a:b"),
+	REFUSE("group-entry", 0, OPTION_VALUE, "the image's /etc/group is not changed", "g:x:1:"),
+	ACT("health-cmd", 0, OPTION_VALUE, parse_health_cmd, "command, JSON array, http://HOST:PORT/PATH, tcp://HOST:PORT, or none", "http://127.0.0.1:8000/health", "https://127.0.0.1/"),
+	ACT("health-interval", 0, OPTION_VALUE, parse_health_interval, "Go duration; disable", "30s", "30"),
+	NOTE("health-log-destination", 0, OPTION_VALUE, "the last result is in /status", "local"),
+	NOTE("health-max-log-count", 0, OPTION_VALUE, "the last result is in /status", "5"),
+	NOTE("health-max-log-size", 0, OPTION_VALUE, "500 bytes of the last result are kept", "500"),
+	ACT("health-on-failure", 0, OPTION_VALUE, parse_health_on_failure, "none, kill, restart, stop", "kill", "reboot"),
+	ACT("health-retries", 0, OPTION_VALUE, parse_health_retries, "failures in a row until unhealthy", "3", "0"),
+	ACT("health-start-period", 0, OPTION_VALUE, parse_health_start_period, "Go duration in which failures do not count", "1m30s", "soon"),
+	REFUSE("health-startup-cmd", 0, OPTION_VALUE, startup_check, "true"),
+	REFUSE("health-startup-interval", 0, OPTION_VALUE, startup_check, "10s"),
+	REFUSE("health-startup-retries", 0, OPTION_VALUE, startup_check, "3"),
+	REFUSE("health-startup-success", 0, OPTION_VALUE, startup_check, "1"),
+	REFUSE("health-startup-timeout", 0, OPTION_VALUE, startup_check, "5s"),
+	ACT("health-timeout", 0, OPTION_VALUE, parse_health_timeout, "Go duration, at least 1s", "5s", "500ms"),
+	ACT("hostname", 'h', OPTION_VALUE, parse_hostname, "host name inside", "web-1", "a b"),
+	REFUSE("hosts-file", 0, OPTION_VALUE, "own hosts files are not supported in this version", "none"),
+	REFUSE("hostuser", 0, OPTION_LIST, "the image's /etc/passwd is not changed", "admin"),
+	NOTE("http-proxy", 0, OPTION_BOOL, "no proxy variables are handed to containers; set them with Environment=", "true"),
+	ACT("image-volume", 0, OPTION_VALUE, parse_image_volume, "anonymous, tmpfs: bounded scratch space; ignore", "ignore", "bind"),
+	ACT("init", 0, OPTION_BOOL, parse_init, "noted: the program itself is process 1 in this version", "true", "maybe"),
+	REFUSE("init-path", 0, OPTION_VALUE, not_yet, "/usr/bin/init"),
+	NOTE("interactive", 'i', OPTION_BOOL, "standard input is /dev/null", "true"),
+	REFUSE("ip", 0, OPTION_VALUE, no_bridge, "10.88.0.9"),
+	REFUSE("ip6", 0, OPTION_VALUE, no_bridge, "fd00::9"),
+	ACT("ipc", 0, OPTION_VALUE, parse_ipc, "private, shareable, none: always private", "private", "host"),
+	NOTE("kernel-memory", 0, OPTION_VALUE, "has no effect in podman either", "64m"),
+	ACT("label", 'l', OPTION_VALUE, parse_label, "NAME=VALUE", "tier=web", "=x"),
+	REFUSE("label-file", 0, OPTION_LIST, "label files are not supported in this version: use Label=", "/config/labels"),
+	REFUSE("link-local-ip", 0, OPTION_VALUE, no_bridge, "169.254.1.1"),
+	ACT("log-driver", 0, OPTION_VALUE, parse_log_driver, "journald, k8s-file, json-file: noted, output goes to our files", "journald", "none"),
+	ACT("log-opt", 0, OPTION_LIST, parse_log_opt, "max-size=, max-file=; tag=, path=, label= are noted", "max-size=20m", "max-size=much"),
+	REFUSE("mac-address", 0, OPTION_VALUE, no_bridge, "02:00:00:00:00:01"),
+	ACT("memory", 'm', OPTION_VALUE, parse_memory, "bytes with b k m g", "256m", "12q"),
+	NOTE("memory-reservation", 0, OPTION_VALUE, "a request, no limit", "64m"),
+	ACT("memory-swap", 0, OPTION_VALUE, parse_memory_swap, "memory plus swap in bytes; -1: unlimited swap", "-1", "12q"),
+	NOTE("memory-swappiness", 0, OPTION_VALUE, "cgroup v2 has no such setting", "60"),
+	ACT("mount", 0, OPTION_VALUE, parse_mount, "type=bind|tmpfs,...", "type=bind,src=/data/x,dst=/x,ro", "type=volume,src=x,dst=/x"),
+	ACT("name", 0, OPTION_VALUE, parse_name, "container name", "web", "-web"),
+	ACT("network", 0, OPTION_VALUE, parse_network, "host or none", "host", "bridge"),
+	NOTE("network-alias", 0, OPTION_LIST, "names exist only on bridge networks", "db"),
+	ACT("no-healthcheck", 0, OPTION_BOOL, parse_no_healthcheck, "no health check", "true", "maybe"),
+	ACT("no-hostname", 0, OPTION_BOOL, parse_no_hostname, "keep the image's /etc/hostname", "true", "maybe"),
+	ACT("no-hosts", 0, OPTION_BOOL, parse_no_hosts, "keep the image's /etc/hosts", "true", "maybe"),
+	NOTE("oom-kill-disable", 0, OPTION_BOOL, "cgroup v2 has no such setting", "true"),
+	NOTE("oom-score-adj", 0, OPTION_VALUE, "the engine's order of victims is kept: containers go first", "100"),
+	REFUSE("os", 0, OPTION_VALUE, platform, "linux"),
+	NOTE("passwd", 0, OPTION_BOOL, "no entry is added to the image's /etc/passwd", "true"),
+	REFUSE("passwd-entry", 0, OPTION_VALUE, "the image's /etc/passwd is not changed", "u:x:1:1::/:/bin/sh"),
+	REFUSE("personality", 0, OPTION_VALUE, not_yet, "LINUX32"),
+	ACT("pid", 0, OPTION_VALUE, parse_private_namespace, "always private", "private", "host"),
+	NOTE("pidfile", 0, OPTION_VALUE, own_files, "/run/web.pid"),
+	ACT("pids-limit", 0, OPTION_VALUE, parse_pids_limit, "number of processes; 0 and -1: unlimited", "100", "many"),
+	REFUSE("platform", 0, OPTION_VALUE, platform, "linux/arm64"),
+	REFUSE("pod", 0, OPTION_VALUE, no_pods, "web"),
+	REFUSE("pod-id-file", 0, OPTION_VALUE, no_pods, "/run/pod"),
+	REFUSE("preserve-fd", 0, OPTION_LIST, not_yet, "5"),
+	REFUSE("preserve-fds", 0, OPTION_VALUE, not_yet, "1"),
+	REFUSE("privileged", 0, OPTION_BOOL, "name the capabilities (AddCapability=) and devices (AddDevice=) that are needed", "true"),
+	ACT("publish", 'p', OPTION_LIST, parse_publish, "[ADDRESS:][HOST[-END]:]PORT[-END][/tcp|udp]", "127.0.0.1:8000-8001:80-81/tcp", "99999:80"),
+	NOTE("publish-all", 'P', OPTION_BOOL, "there are no bridge networks to publish from", "true"),
+	ACT("pull", 0, OPTION_VALUE, parse_pull, "missing, never; always and newer are noted", "missing", "sometimes"),
+	NOTE("quiet", 'q', OPTION_BOOL, "progress is in /status", "true"),
+	REFUSE("rdt-class", 0, OPTION_VALUE, not_yet, "class"),
+	ACT("read-only", 0, OPTION_BOOL, parse_read_only, "read-only root", "true", "maybe"),
+	ACT("read-only-tmpfs", 0, OPTION_BOOL, parse_read_only_tmpfs, "with --read-only: scratch space on /run, /tmp, /var/tmp", "false", "maybe"),
+	ACT("replace", 0, OPTION_BOOL, parse_own_way, "containers are always made anew", "true", NULL),
+	REFUSE("requires", 0, OPTION_LIST, "belongs into [Unit]: Requires=", "db"),
+	ACT("restart", 0, OPTION_VALUE, parse_restart, "no; all else belongs into [Service]: Restart=", "no", "always"),
+	NOTE("retry", 0, OPTION_VALUE, archives_only, "3"),
+	NOTE("retry-delay", 0, OPTION_VALUE, archives_only, "5s"),
+	ACT("rm", 0, OPTION_BOOL, parse_own_way, "containers are always removed when they end", "true", NULL),
+	NOTE("rmi", 0, OPTION_BOOL, "images are kept; they are removed by hand", "true"),
+	REFUSE("rootfs", 0, OPTION_BOOL, "a root directory instead of an image is not supported in this version", "true"),
+	ACT("sdnotify", 0, OPTION_VALUE, parse_sdnotify, "conmon, healthy; ignore", "healthy", "container"),
+	ACT("seccomp-policy", 0, OPTION_VALUE, parse_seccomp_policy, "default", "default", "image"),
+	REFUSE("secret", 0, OPTION_VALUE, "secrets are not supported in this version; they are never put into config.json", "key,type=env"),
+	ACT("security-opt", 0, OPTION_VALUE, parse_security_opt, "no-new-privileges, seccomp=, mask=, unmask=; label=, apparmor=unconfined are noted", "no-new-privileges", "apparmor=strict"),
+	ACT("shm-size", 0, OPTION_VALUE, parse_shm_size, "bytes with b k m g", "64m", "12q"),
+	NOTE("shm-size-systemd", 0, OPTION_VALUE, "systemd inside a container is not supported", "64m"),
+	NOTE("sig-proxy", 0, OPTION_BOOL, "nothing is attached", "true"),
+	REFUSE("signature-policy", 0, OPTION_VALUE, "own signature policies are not supported in this version", "/config/policy.json"),
+	ACT("stop-signal", 0, OPTION_VALUE, parse_stop_signal, "name with or without SIG, or number", "SIGRTMIN+3", "SIGSTOPP"),
+	ACT("stop-timeout", 0, OPTION_VALUE, parse_stop_timeout, "seconds", "30", "30s"),
+	REFUSE("subgidname", 0, OPTION_VALUE, one_map, "web"),
+	REFUSE("subuidname", 0, OPTION_VALUE, one_map, "web"),
+	ACT("sysctl", 0, OPTION_LIST, parse_sysctl, "NAME=VALUE of the container's own namespaces", "kernel.shmmax=1000000", "vm.swappiness=1"),
+	ACT("systemd", 0, OPTION_VALUE, parse_systemd, "false; true is noted", "false", "always"),
+	REFUSE("timeout", 0, OPTION_VALUE, "belongs into [Service]: RuntimeMaxSec=", "60"),
+	NOTE("tls-verify", 0, OPTION_VALUE, archives_only, "true"),
+	ACT("tmpfs", 0, OPTION_VALUE, parse_tmpfs, "DIR[:size=,mode=,rw,ro,exec,noexec,...]", "/tmp:rw,size=64m,mode=1777", "/tmp:size=12q"),
+	NOTE("tty", 't', OPTION_BOOL, "there is no terminal: output goes to the container's log", "true"),
+	ACT("tz", 0, OPTION_VALUE, parse_timezone, "TZ= for the program; the image brings the time zone data", "Europe/Berlin", "../etc"),
+	REFUSE("uidmap", 0, OPTION_LIST, one_map, "0:1000:1"),
+	ACT("ulimit", 0, OPTION_LIST, parse_ulimit, "NAME=SOFT[:HARD]; host", "nofile=1024:4096", "nofiles=1"),
+	ACT("umask", 0, OPTION_VALUE, parse_umask, "octal", "0027", "9"),
+	ACT("unsetenv", 0, OPTION_VALUE, parse_unset_env, "take a name out of the default and image environment", "TERM", "A=B"),
+	ACT("unsetenv-all", 0, OPTION_BOOL, parse_unset_env_all, "take all of them out", "true", "maybe"),
+	ACT("user", 'u', OPTION_VALUE, parse_user, "USER[:GROUP], names or numbers", "1001:1001", "1001:1:1"),
+	ACT("userns", 0, OPTION_VALUE, parse_userns, "keep-id[:uid=,gid=]", "keep-id:uid=1001,gid=1001", "host"),
+	ACT("uts", 0, OPTION_VALUE, parse_private_namespace, "always private", "private", "host"),
+	REFUSE("variant", 0, OPTION_VALUE, platform, "v8"),
+	ACT("volume", 'v', OPTION_VALUE, parse_volume, "/SOURCE:/TARGET[:OPTIONS]", "/data/logs:/logs:ro,Z", "name:/logs"),
+	REFUSE("volumes-from", 0, OPTION_VALUE, not_yet, "db"),
+	ACT("workdir", 'w', OPTION_VALUE, parse_workdir, "absolute directory", "/app", "app"),
+};
+/* clang-format on */
+
+const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
+
+struct alias {
+	const char *name, *means;
+};
+
+/* Old spellings that podman still takes. */
+static const struct alias aliases[] = {
+	{ "dns-opt", "dns-option" },
+	{ "health-command", "health-cmd" },
+	{ "healthcheck-command", "health-cmd" },
+	{ "healthcheck-interval", "health-interval" },
+	{ "healthcheck-retries", "health-retries" },
+	{ "healthcheck-start-period", "health-start-period" },
+	{ "healthcheck-timeout", "health-timeout" },
+	{ "net", "network" },
+	{ "net-alias", "network-alias" },
+	{ "override-arch", "arch" },
+	{ "override-os", "os" },
+	{ "override-variant", "variant" },
+};
+
+static bool name_is(const char *row, const char *name, size_t len)
+{
+	return strncmp(row, name, len) == 0 && row[len] == '\0';
+}
+
+const struct option *option_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
+		if (name_is(aliases[i].name, name, len)) {
+			name = aliases[i].means;
+			len = strlen(name);
+			break;
+		}
+	for (size_t i = 0; i < option_count; i++)
+		if (name_is(option_table[i].name, name, len))
+			return &option_table[i];
+	return NULL;
+}
+
+const struct option *option_find_letter(char letter)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (letter && option_table[i].letter == letter)
+			return &option_table[i];
+	return NULL;
+}
+
+static const char *state_name(enum option_state state)
+{
+	switch (state) {
+	case OPTION_ACTED:
+		return "acted on";
+	case OPTION_NOTED:
+		return "noted";
+	case OPTION_REFUSED:
+		return "refused";
+	}
+	return "";
+}
+
+/* A bar would end the table's cell. */
+static void cell(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '|')
+			buf_putc(out, '\\');
+		buf_putc(out, *text);
+	}
+}
+
+void spec_options_markdown(struct buf *out)
+{
+	buf_puts(
+		out,
+		"# Options of `podman run`, one row a word\n\n"
+		"Generated by `cleat spec --options`. *Acted on*: does what podman does, or says for a value that it is not supported;\n"
+		"*noted*: accepted with a note, because leaving it out cannot weaken isolation or lose data; *refused*: an error with\n"
+		"the reason. A switch that is refused or noted may be given as `=false`. Any other word is an error.\n\n"
+		"| option | state | meaning or reason | example |\n|---|---|---|---|\n");
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *row = &option_table[i];
+
+		buf_printf(out, "| `--%s`", row->name);
+		if (row->letter)
+			buf_printf(out, ", `-%c`", row->letter);
+		buf_printf(out, " | %s | ", state_name(row->state));
+		cell(out, row->text);
+		buf_puts(out, " | `");
+		cell(out, row->example);
+		buf_puts(out, "` |\n");
+	}
+}
+
+static void dictionary_word(struct buf *out, const char *text)
+{
+	buf_putc(out, '"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			buf_putc(out, '\\');
+		buf_putc(out, *text);
+	}
+	buf_puts(out, "\"\n");
+}
+
+void spec_options_dictionary(struct buf *out)
+{
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *row = &option_table[i];
+		char word[128];
+
+		snprintf(word, sizeof(word), "--%s=", row->name);
+		dictionary_word(out, word);
+		dictionary_word(out, row->example);
+		if (row->bad)
+			dictionary_word(out, row->bad);
+	}
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Internal to spec/: the option table and what its parsers share. One row per option word of
+ * "podman run"; the row feeds the parser, "did you mean", OPTIONS.md, the fuzz dictionary and the
+ * tests.
+ */
+#include "spec/spec.h"
+
+#define OPTIONS_MAX_WORDS 8192
+#define OPTIONS_MAX_WORD_BYTES (32 * 1024)
+
+enum option_state {
+	OPTION_ACTED, /* does what podman does, or says at once that this value is not supported */
+	OPTION_NOTED, /* a note: leaving it out cannot weaken isolation or lose data */
+	OPTION_REFUSED, /* an error with the reason */
+};
+
+enum option_arg {
+	OPTION_VALUE, /* --opt=V, --opt V */
+	OPTION_LIST,  /* the same; V is split at commas and every element is parsed by itself */
+	OPTION_BOOL,  /* --opt, --opt=true|false */
+};
+
+struct options;
+
+struct option {
+	const char *name;
+	char letter; /* 0: none */
+	enum option_arg arg;
+	enum option_state state;
+	void (*parse)(struct options *o, const char *value); /* acted on: never NULL */
+	const char *text;    /* acted: what it does; noted, refused: why */
+	const char *example; /* a value that is accepted; for refused rows any value */
+	const char *bad;     /* a value that is refused; NULL: every text is good */
+};
+
+extern const struct option option_table[];
+extern const size_t option_count;
+const struct option *option_find(const char *name, size_t len);
+const struct option *option_find_letter(char letter);
+
+/* One run over the words. Parsers report through option_error and go on. */
+struct options {
+	struct container_spec *spec;
+	struct arena *arena;
+	struct diags *diags;
+	const struct option *row;
+	const struct arg *word; /* where diagnostics point to */
+	/* Judged when all words are known. */
+	const struct arg *image_word, *network_word, *net_sysctl_word, *ports_word, *swap_word;
+	const struct arg *cpus_word, *cpu_quota_word, *health_word, *capability_word;
+	bool health_command_seen, health_interval_off, no_healthcheck;
+};
+
+void option_error(struct options *o, const char *fmt, ...) ERR_PRINTF(2, 3);
+void option_note(struct options *o, const char *fmt, ...) ERR_PRINTF(2, 3);
+/* The value for a message: bounded. */
+const char *option_shown(struct options *o, const char *value);
+/* True if value has no control byte (NUL cannot occur); else an error naming what. */
+bool option_is_text(struct options *o, const char *what, const char *value);
+void strv_push(struct arena *arena, struct strv *v, const char *item);
+/* Splits at every separator byte; empty parts are kept. */
+struct strv strv_split(struct arena *arena, const char *text, char separator);
+bool strv_has(const struct strv *v, const char *item);
+/* strconv.ParseBool: 1 t T true TRUE True and their opposites. */
+bool option_to_bool(const char *value, bool *out);
+/* Go's duration form: "1m30s", "500ms", "1.5h"; false when it is none or above a year. */
+bool option_to_usec(const char *value, uint64_t *out_usec);
+/* An absolute path in its clean form, in the arena; NULL after an error. */
+const char *option_path(struct options *o, const char *what, const char *value);
+
+/* Capabilities (capabilities.c). */
+#define CAPABILITY_ALL "ALL"
+/* "net_admin", "CAP_NET_ADMIN", "all" -> static canonical name; NULL when unknown. */
+const char *capability_name(const char *text);
+size_t capability_count(void);
+const char *capability_at(size_t index); /* by number */
+/*
+ * podman's rule: default set, minus drops, plus adds; sorted by number. Fails when one is both
+ * added and dropped.
+ */
+int capability_merge(const struct strv *base, const struct strv *add, const struct strv *drop,
+		     struct arena *arena, struct strv *out, struct err *err) MUST_CHECK;
+extern const struct strv capability_defaults;
+
+/* Parsers, one file per subject. */
+/* option_basic.c */
+void parse_name(struct options *o, const char *value);
+void parse_hostname(struct options *o, const char *value);
+void parse_entrypoint(struct options *o, const char *value);
+void parse_env(struct options *o, const char *value);
+void parse_env_file(struct options *o, const char *value);
+void parse_unset_env(struct options *o, const char *value);
+void parse_unset_env_all(struct options *o, const char *value);
+void parse_label(struct options *o, const char *value);
+void parse_annotation(struct options *o, const char *value);
+void parse_user(struct options *o, const char *value);
+void parse_group_add(struct options *o, const char *value);
+void parse_workdir(struct options *o, const char *value);
+void parse_stop_signal(struct options *o, const char *value);
+void parse_stop_timeout(struct options *o, const char *value);
+void parse_timezone(struct options *o, const char *value);
+void parse_umask(struct options *o, const char *value);
+void parse_pull(struct options *o, const char *value);
+void parse_sdnotify(struct options *o, const char *value);
+void parse_restart(struct options *o, const char *value);
+void parse_log_driver(struct options *o, const char *value);
+void parse_log_opt(struct options *o, const char *value);
+void parse_own_way(struct options *o, const char *value);
+/* option_mount.c */
+void parse_volume(struct options *o, const char *value);
+void parse_mount(struct options *o, const char *value);
+void parse_tmpfs(struct options *o, const char *value);
+void parse_device(struct options *o, const char *value);
+void parse_image_volume(struct options *o, const char *value);
+/* option_limit.c */
+void parse_memory(struct options *o, const char *value);
+void parse_memory_swap(struct options *o, const char *value);
+void parse_cpus(struct options *o, const char *value);
+void parse_cpu_quota(struct options *o, const char *value);
+void parse_cpu_period(struct options *o, const char *value);
+void parse_pids_limit(struct options *o, const char *value);
+void parse_shm_size(struct options *o, const char *value);
+void parse_ulimit(struct options *o, const char *value);
+void parse_sysctl(struct options *o, const char *value);
+/* option_security.c */
+void parse_cap_add(struct options *o, const char *value);
+void parse_cap_drop(struct options *o, const char *value);
+void parse_security_opt(struct options *o, const char *value);
+void parse_read_only(struct options *o, const char *value);
+void parse_read_only_tmpfs(struct options *o, const char *value);
+void parse_init(struct options *o, const char *value);
+void parse_userns(struct options *o, const char *value);
+void parse_private_namespace(struct options *o, const char *value);
+void parse_ipc(struct options *o, const char *value);
+void parse_cgroups(struct options *o, const char *value);
+void parse_systemd(struct options *o, const char *value);
+void parse_seccomp_policy(struct options *o, const char *value);
+/* option_network.c */
+void parse_network(struct options *o, const char *value);
+void parse_publish(struct options *o, const char *value);
+void parse_no_hosts(struct options *o, const char *value);
+void parse_no_hostname(struct options *o, const char *value);
+/* option_health.c */
+void parse_health_cmd(struct options *o, const char *value);
+void parse_health_interval(struct options *o, const char *value);
+void parse_health_timeout(struct options *o, const char *value);
+void parse_health_start_period(struct options *o, const char *value);
+void parse_health_retries(struct options *o, const char *value);
+void parse_health_on_failure(struct options *o, const char *value);
+void parse_no_healthcheck(struct options *o, const char *value);
+/* A JSON array of strings, in the arena; false when text is none. */
+bool parse_json_strings(struct arena *arena, const char *text, struct strv *out);

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * struct container_spec: what a container is, whoever asked for it. Made from an argument list in
+ * podman's vocabulary (spec_from_args, by the option table), joined with image facts and host facts
+ * into an OCI runtime config.json (spec_to_oci). Both are pure. Strings and vectors live in the
+ * arena given at creation. Secrets are references by name, never values.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "unit/args.h"
+#include "util/arena.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+struct strv {
+	const char **items;
+	size_t count;
+};
+
+enum spec_tristate { SPEC_UNSET, SPEC_NO, SPEC_YES };
+
+enum spec_network { SPEC_NETWORK_DEFAULT, SPEC_NETWORK_HOST, SPEC_NETWORK_NONE };
+enum spec_userns { SPEC_USERNS_DEFAULT, SPEC_USERNS_KEEP_ID };
+
+struct spec_env {
+	const char *name, *value;
+	const struct origin *origin;
+};
+
+struct spec_env_file {
+	const char *path;
+	const struct origin *origin;
+};
+
+struct spec_mount {
+	enum spec_mount_kind { SPEC_MOUNT_BIND, SPEC_MOUNT_TMPFS } kind;
+	const char *source; /* bind: absolute path in the appliance */
+	const char *target; /* absolute, cleaned */
+	bool read_only, no_exec, no_suid, no_dev, no_copy;
+	/* bind below CLEAT_DATA_DIR: made when missing, owned by the container's user */
+	bool make_source;
+	bool recursive;		 /* rbind (podman's default) */
+	uint64_t size_bytes;	 /* tmpfs; 0: the default of DESIGN "Sizes" */
+	unsigned mode;		 /* tmpfs; 01777 unless given */
+	const char *propagation; /* "rprivate" unless given */
+	bool copy_up; /* tmpfs: starts with what the image has there (podman's default) */
+	const struct origin *origin;
+};
+
+struct spec_ulimit {
+	int resource;	     /* RLIMIT_* */
+	const char *name;    /* "nofile" */
+	uint64_t soft, hard; /* UINT64_MAX: unlimited */
+};
+
+struct spec_pair {
+	const char *name, *value;
+	const struct origin *origin;
+};
+
+struct spec_port {
+	const char *host_ip;			   /* "" */
+	unsigned host_port, container_port, count; /* host_port 0: ephemeral */
+	bool udp;
+	const struct origin *origin;
+};
+
+struct spec_health {
+	enum spec_probe {
+		SPEC_PROBE_NONE, /* no check, or switched off by "none" */
+		SPEC_PROBE_EXEC, /* argv runs inside */
+		SPEC_PROBE_HTTP, /* http://HOST:PORT/PATH: 2xx or 3xx is a pass */
+		SPEC_PROBE_TCP,	 /* tcp://HOST:PORT: connecting is a pass */
+	} kind;
+	struct strv argv; /* EXEC: "/bin/sh" "-c" TEXT for the shell form */
+	const char *url;  /* HTTP, TCP */
+	uint64_t interval_usec, timeout_usec, start_period_usec;
+	unsigned retries;
+	enum spec_on_failure {
+		SPEC_ON_FAILURE_UNSET,
+		SPEC_ON_FAILURE_NONE,
+		SPEC_ON_FAILURE_KILL,
+		SPEC_ON_FAILURE_RESTART,
+		SPEC_ON_FAILURE_STOP
+	} on_failure;
+};
+
+struct container_spec {
+	const char *name, *hostname, *image;
+	struct strv command; /* words after the image; empty: the image's */
+	bool entrypoint_set;
+	struct strv entrypoint;
+	struct spec_env *env;
+	size_t env_count;
+	struct spec_env_file *env_files;
+	size_t env_file_count;
+	const char *user; /* "UID[:GID]" or names; NULL: the image's, then root */
+	struct strv group_add;
+	const char *workdir;
+	struct spec_mount *mounts;
+	size_t mount_count;
+	struct strv cap_add, cap_drop; /* "CAP_NET_ADMIN" upper case; "ALL" */
+	struct strv devices;
+	bool no_new_privileges, read_only, read_only_tmpfs /* default true */, init;
+	bool privileged;
+	const char *seccomp; /* NULL: default profile; "unconfined"; or a path */
+	struct strv mask, unmask;
+	enum spec_network network;
+	enum spec_userns userns;
+	uint32_t keep_uid, keep_gid; /* keep-id:uid=,gid=; UINT32_MAX: unset */
+	struct spec_port *ports;
+	size_t port_count;
+	uint64_t memory_bytes;			  /* 0: none */
+	uint64_t cpu_quota_usec, cpu_period_usec; /* 0: none */
+	int64_t pids_limit;			  /* 0: podman's default 2048; -1: unlimited */
+	uint64_t shm_bytes;			  /* 0: default */
+	struct spec_ulimit *ulimits;
+	size_t ulimit_count;
+	struct spec_pair *sysctls;
+	size_t sysctl_count;
+	struct spec_pair *labels;
+	size_t label_count;
+	struct spec_pair *annotations;
+	size_t annotation_count;
+	const char *stop_signal;    /* NULL: the image's, then SIGTERM */
+	uint64_t stop_timeout_usec; /* podman: 10 s */
+	struct spec_health health;
+	const char *log_driver; /* NULL: default */
+	uint64_t log_max_bytes; /* 0: default 10 MiB */
+	unsigned log_max_files; /* 0: default 3 */
+	const char *timezone;	/* given to the program as TZ=, "local" is the appliance's UTC */
+	/* memory plus swap; 0: podman's default (twice the memory), -1: unlimited */
+	int64_t memory_swap_bytes;
+	struct strv unset_env; /* names taken out of the defaults and the image's environment */
+	bool unset_env_all;
+	int umask;		    /* -1: the default 0022 */
+	bool no_hosts, no_hostname; /* keep the image's own /etc/hosts, /etc/hostname */
+	bool ulimit_host;	    /* no default limits: inherit the appliance's */
+	enum { SPEC_IMAGE_VOLUME_TMPFS, SPEC_IMAGE_VOLUME_IGNORE } image_volumes;
+	enum { SPEC_PULL_MISSING, SPEC_PULL_ALWAYS, SPEC_PULL_NEVER, SPEC_PULL_NEWER } pull;
+	const char *auto_update; /* label value, noted */
+	enum { SPEC_NOTIFY_CONMON, SPEC_NOTIFY_CONTAINER, SPEC_NOTIFY_HEALTHY } notify;
+};
+
+/* Facts of an image, as read from its config by an unprivileged worker. */
+struct image_facts {
+	const char *digest;			  /* manifest digest, "sha256:..." */
+	const char *user, *workdir, *stop_signal; /* "" when absent */
+	struct strv env;			  /* NAME=VALUE */
+	struct strv entrypoint, command;
+	struct strv volumes; /* anonymous volume targets */
+	struct strv layers;  /* absolute directories, bottom first */
+};
+
+/* Facts of the machine, probed once at start. */
+struct host_facts {
+	/* L of DESIGN before the unit's own limit: least of ancestors' memory.max and MemTotal. */
+	uint64_t memory_bytes;
+	uint64_t nofile_hard, nproc_hard; /* RLIM_INFINITY as UINT64_MAX */
+	bool has_memory_controller, has_cpu_controller, has_pids_controller;
+	const char *cgroup_mount;    /* where cgroup2 is mounted in the appliance */
+	uint32_t home_uid, home_gid; /* owner of CLEAT_HOME_DIR: keep-id */
+	bool can_make_data;	     /* /data is writable */
+	const char *resolv_conf;     /* path bound as /etc/resolv.conf, "" none */
+	/* What follows may stay NULL. */
+	const char *hostname;	   /* of the appliance: with the host's network; NULL: the run id */
+	const char *hosts;	   /* path bound as /etc/hosts; NULL: "/etc/hosts", "" none */
+	const char *hostname_file; /* path bound as /etc/hostname; NULL or "": none */
+	/* Path of an empty file bound as /run/.containerenv; NULL or "": none. */
+	const char *containerenv_file;
+	/* The profile that spec->seccomp names, read by the caller; at most SPEC_SECCOMP_MAX_BYTES. */
+	const char *seccomp_text;
+};
+
+#define SPEC_SECCOMP_MAX_BYTES (256 * 1024)
+
+/* Options, image, command -> spec. Problems go to diags with the word's origin; -1 when there was
+ * an error. Words beyond what the table knows are errors that name the option. What is accepted
+ * and not acted on is a DIAG_NOTE that begins with "noted: ". */
+int spec_from_args(struct container_spec *spec, struct arena *arena, const struct arg_list *args,
+		   struct diags *diags) MUST_CHECK;
+
+/* What this machine or image makes of the spec, one sentence an entry: limits that are not
+ * enforced, values that were lowered, volumes that are not kept. */
+struct spec_remarks {
+	const char **items;
+	size_t count;
+};
+
+/*
+ * Everything -> config.json (OCI runtime specification 1.1 and our annotations, which
+ * engine/spec/README.md lists). env_file_text: contents of spec->env_files in order, read by the
+ * caller. rootfs is built by the runtime from the annotations "org.cleat.layers" (colon-separated)
+ * and "org.cleat.root" ("read-only" or "tmpfs:BYTES"). remarks may be NULL. After an error out
+ * holds half a document. ERR_INPUT: unit or image; ERR_UNSUPPORTED; ERR_LIMIT; ERR_BUG: facts.
+ */
+int spec_to_oci(const struct container_spec *spec, const struct image_facts *image,
+		const struct host_facts *host, const char *run_id, const struct strv *env_file_text,
+		struct spec_remarks *remarks, struct arena *arena, struct buf *out,
+		struct err *err) MUST_CHECK;
+
+/* The option table as a markdown document (engine/spec/OPTIONS.md) and as a libFuzzer dictionary. */
+void spec_options_markdown(struct buf *out);
+void spec_options_dictionary(struct buf *out);
+
+/* The spec as JSON for "cleat spec UNIT". */
+void spec_to_json(const struct container_spec *spec, struct buf *out);
+
+/* "SIGTERM", "term", "15", "SIGRTMIN+3" (37) -> the kernel's number; false when it is no signal.
+ * Real-time signals count from 34, whatever the C library keeps for itself: images and init systems
+ * mean glibc's numbers. */
+bool spec_signal_parse(const char *text, int *number);

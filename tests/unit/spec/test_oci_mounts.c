@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The "mounts" array: what is there, with which options, in which order. */
+#include "spec_test.h"
+
+#define ASSERT_OPTIONS(f, target, ...) \
+	assert_options((f), (target), (const char *const[]){ __VA_ARGS__, NULL })
+
+/* Exactly these options, in any order. */
+static void assert_options(const struct fixture *f, const char *target, const char *const *options)
+{
+	yyjson_val *mount = mount_at(f, target);
+	size_t count = 0;
+
+	assert_non_null(mount);
+	for (; options[count]; count++)
+		if (!mount_has(mount, options[count]))
+			fail_msg("%s has no option %s", target, options[count]);
+	assert_int_equal(yyjson_arr_size(yyjson_obj_get(mount, "options")), count);
+}
+
+static const char *field(const struct fixture *f, const char *target, const char *name)
+{
+	yyjson_val *mount = mount_at(f, target);
+
+	assert_non_null(mount);
+	return yyjson_get_str(yyjson_obj_get(mount, name));
+}
+
+static void the_kernels_trees(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE(&f, "--network=none", "localhost/app");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/proc", "type"), "proc");
+	ASSERT_OPTIONS(&f, "/proc", "nosuid", "noexec", "nodev");
+	ASSERT_OPTIONS(&f, "/dev", "nosuid", "noexec", "strictatime", "mode=755", "size=524288");
+	ASSERT_OPTIONS(&f, "/dev/pts", "nosuid", "noexec", "newinstance", "ptmxmode=0666",
+		       "mode=0620", "gid=5");
+	ASSERT_OPTIONS(&f, "/dev/mqueue", "nosuid", "noexec", "nodev");
+	ASSERT_OPTIONS(&f, "/dev/shm", "nosuid", "noexec", "nodev", "mode=1777", "size=67108864");
+	assert_string_equal(field(&f, "/sys", "type"), "sysfs");
+	ASSERT_OPTIONS(&f, "/sys", "nosuid", "noexec", "nodev", "ro");
+	assert_string_equal(field(&f, "/sys/fs/cgroup", "type"), "cgroup");
+	ASSERT_OPTIONS(&f, "/sys/fs/cgroup", "rprivate", "nosuid", "noexec", "nodev", "relatime",
+		       "ro");
+	assert_int_equal(mount_index(&f, "/proc"), 0);
+	assert_true(mount_index(&f, "/dev") < mount_index(&f, "/dev/pts"));
+	assert_true(mount_index(&f, "/sys") < mount_index(&f, "/sys/fs/cgroup"));
+	teardown(&f);
+}
+
+static void with_the_hosts_network_sysfs_is_bound(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "-d");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/sys", "type"), "bind");
+	assert_string_equal(field(&f, "/sys", "source"), "/sys");
+	ASSERT_OPTIONS(&f, "/sys", "bind", "rprivate", "nosuid", "noexec", "nodev", "ro");
+	teardown(&f);
+}
+
+static void every_tmpfs_has_a_size(void **state)
+{
+	struct fixture f;
+	size_t index, count, k, options, seen = 0;
+	yyjson_val *mount, *option;
+	static const char *volumes[] = { "/var/lib/x" };
+
+	(void)state;
+	setup(&f);
+	f.image.volumes = (struct strv){ volumes, 1 };
+	PARSE_OPTIONS(&f, "--read-only", "--tmpfs=/a", "--mount=type=tmpfs,dst=/b",
+		      "--tmpfs=/c:size=1m");
+	MAKE(&f);
+	yyjson_arr_foreach(at(&f, "/mounts"), index, count, mount)
+	{
+		bool sized = false;
+
+		if (!yyjson_equals_str(yyjson_obj_get(mount, "type"), "tmpfs"))
+			continue;
+		seen++;
+		yyjson_arr_foreach(yyjson_obj_get(mount, "options"), k, options, option)
+		{
+			sized |= str_starts(yyjson_get_str(option), "size=");
+		}
+		if (!sized)
+			fail_msg("%s has no size",
+				 yyjson_get_str(yyjson_obj_get(mount, "destination")));
+	}
+	assert_int_equal(seen, 2 + 3 + 3 + 1);
+	teardown(&f);
+}
+
+static void shared_memory_size(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "--shm-size=1m");
+	MAKE(&f);
+	assert_true(mount_has(mount_at(&f, "/dev/shm"), "size=1048576"));
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--memory=64m");
+	MAKE(&f);
+	assert_true(mount_has(mount_at(&f, "/dev/shm"), "size=8388608"));
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--tmpfs=/dev/shm:size=2m");
+	MAKE(&f);
+	ASSERT_OPTIONS(&f, "/dev/shm", "rw", "rprivate", "tmpcopyup", "mode=1777", "size=2097152",
+		       "nosuid", "nodev");
+	teardown(&f);
+}
+
+static void read_only_roots_have_scratch_space(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "--read-only");
+	MAKE(&f);
+	ASSERT_OPTIONS(&f, "/run", "rw", "rprivate", "nosuid", "nodev", "tmpcopyup", "mode=755",
+		       "size=67108864");
+	ASSERT_OPTIONS(&f, "/tmp", "rw", "rprivate", "nosuid", "nodev", "noexec", "tmpcopyup",
+		       "mode=1777", "size=268435456");
+	ASSERT_OPTIONS(&f, "/var/tmp", "rw", "rprivate", "nosuid", "nodev", "noexec", "tmpcopyup",
+		       "mode=1777", "size=67108864");
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--read-only", "--tmpfs=/tmp:rw,size=64m", "-v/data/run:/run");
+	MAKE(&f);
+	ASSERT_OPTIONS(&f, "/tmp", "rw", "rprivate", "tmpcopyup", "mode=1777", "size=67108864",
+		       "nosuid", "nodev");
+	assert_string_equal(field(&f, "/run", "type"), "bind");
+	teardown(&f);
+}
+
+static void without_scratch_space_even_shared_memory_is_read_only(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "--read-only", "--read-only-tmpfs=false");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/tmp"));
+	assert_null(mount_at(&f, "/run"));
+	assert_true(mount_has(mount_at(&f, "/dev/shm"), "ro"));
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--read-only-tmpfs=false");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/tmp"));
+	assert_false(mount_has(mount_at(&f, "/dev/shm"), "ro"));
+	teardown(&f);
+}
+
+static void binds(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "-v/data/logs:/app/logs:Z",
+		      "-v/etc/x:/x:ro,bind,noexec,nosuid,nodev,slave");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/app/logs", "source"), "/data/logs");
+	ASSERT_OPTIONS(&f, "/app/logs", "rbind", "rprivate", "rw", "x-cleat-make");
+	ASSERT_OPTIONS(&f, "/x", "bind", "slave", "ro", "nosuid", "nodev", "noexec");
+	teardown(&f);
+}
+
+static void deeper_mounts_come_later(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "-v/data/c:/a/b/c", "-v/data/a:/a", "--tmpfs=/a/b", "--device=/dev/fuse",
+		      "-v/data/z:/z");
+	MAKE(&f);
+	assert_true(mount_index(&f, "/a") < mount_index(&f, "/a/b"));
+	assert_true(mount_index(&f, "/a/b") < mount_index(&f, "/a/b/c"));
+	assert_true(mount_index(&f, "/a") < mount_index(&f, "/z"));
+	assert_true(mount_index(&f, "/dev") < mount_index(&f, "/dev/fuse"));
+	assert_true(mount_index(&f, "/sys/fs/cgroup") < mount_index(&f, "/a"));
+	teardown(&f);
+}
+
+static void devices_are_binds(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "--device=/dev/fuse:/dev/own");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/dev/own", "source"), "/dev/fuse");
+	ASSERT_OPTIONS(&f, "/dev/own", "bind", "rprivate", "nosuid", "noexec", "rw");
+	teardown(&f);
+}
+
+static void files_of_names_are_read_only_binds(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	f.host.hostname_file = "/run/cleat/c/" RUN_ID "/hostname";
+	f.host.containerenv_file = "/run/cleat/containerenv";
+	PARSE_OPTIONS(&f, "-d");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/etc/hosts", "source"), "/etc/hosts");
+	assert_string_equal(field(&f, "/etc/resolv.conf", "source"), "/etc/resolv.conf");
+	assert_string_equal(field(&f, "/etc/hostname", "source"),
+			    "/run/cleat/c/" RUN_ID "/hostname");
+	assert_string_equal(field(&f, "/run/.containerenv", "source"), "/run/cleat/containerenv");
+	ASSERT_OPTIONS(&f, "/etc/resolv.conf", "bind", "rprivate", "nosuid", "noexec", "nodev",
+		       "ro");
+	teardown(&f);
+}
+
+static void files_of_names_can_be_left_out(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	f.host.hostname_file = "/x";
+	PARSE(&f, "--network=none", "--no-hosts", "--no-hostname", "localhost/app");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/etc/hosts"));
+	assert_null(mount_at(&f, "/etc/hostname"));
+	assert_null(mount_at(&f, "/etc/resolv.conf"));
+	assert_null(mount_at(&f, "/run/.containerenv"));
+	teardown(&f);
+	setup(&f);
+	f.host.hosts = "";
+	f.host.resolv_conf = "";
+	PARSE_OPTIONS(&f, "-d");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/etc/hosts"));
+	assert_null(mount_at(&f, "/etc/resolv.conf"));
+	teardown(&f);
+}
+
+static void a_unit_that_mounts_etc_brings_its_own_names(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "-v/data/etc:/etc");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/etc/hosts"));
+	assert_null(mount_at(&f, "/etc/resolv.conf"));
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "-v/data/hosts:/etc/hosts", "-v/data/e:/etc2");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/etc/hosts", "source"), "/data/hosts");
+	assert_non_null(mount_at(&f, "/etc/resolv.conf"));
+	teardown(&f);
+}
+
+static void volumes_of_the_image(void **state)
+{
+	static const char *volumes[] = { "/var/lib/db/", "/logs", "/logs", "relative",
+					 "/proc/x",	 "/a\nb", "/" };
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	f.image.volumes = (struct strv){ volumes, 7 };
+	PARSE_OPTIONS(&f, "--read-only", "-v/data/logs:/logs");
+	MAKE(&f);
+	ASSERT_OPTIONS(&f, "/var/lib/db", "rw", "rprivate", "nodev", "tmpcopyup", "size=268435456");
+	assert_string_equal(field(&f, "/logs", "type"), "bind");
+	assert_true(has_remark(&f, "volume /var/lib/db is scratch space, lost at every stop"));
+	assert_true(has_remark(&f, "volume \"relative\" is no place for a volume"));
+	assert_int_equal(f.remarks.count, 5);
+	teardown(&f);
+
+	setup(&f);
+	f.image.volumes = (struct strv){ volumes, 1 };
+	PARSE_OPTIONS(&f, "-d");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/var/lib/db"));
+	assert_true(has_remark(&f, "scratch space"));
+	teardown(&f);
+
+	setup(&f);
+	f.image.volumes = (struct strv){ volumes, 2 };
+	PARSE_OPTIONS(&f, "--read-only", "--image-volume=ignore");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/var/lib/db"));
+	assert_int_equal(f.remarks.count, 0);
+	teardown(&f);
+
+	setup(&f);
+	f.image.volumes = (struct strv){ volumes, 1 };
+	PARSE_OPTIONS(&f, "--read-only", "-v/data/lib:/var/lib");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/var/lib/db"));
+	teardown(&f);
+}
+
+static void an_unmasked_cgroup_is_writable(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "--security-opt=unmask=/sys/fs/cgroup");
+	MAKE(&f);
+	assert_true(mount_has(mount_at(&f, "/sys/fs/cgroup"), "rw"));
+	teardown(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_kernels_trees),
+		cmocka_unit_test(with_the_hosts_network_sysfs_is_bound),
+		cmocka_unit_test(every_tmpfs_has_a_size),
+		cmocka_unit_test(shared_memory_size),
+		cmocka_unit_test(read_only_roots_have_scratch_space),
+		cmocka_unit_test(without_scratch_space_even_shared_memory_is_read_only),
+		cmocka_unit_test(binds),
+		cmocka_unit_test(deeper_mounts_come_later),
+		cmocka_unit_test(devices_are_binds),
+		cmocka_unit_test(files_of_names_are_read_only_binds),
+		cmocka_unit_test(files_of_names_can_be_left_out),
+		cmocka_unit_test(a_unit_that_mounts_etc_brings_its_own_names),
+		cmocka_unit_test(volumes_of_the_image),
+		cmocka_unit_test(an_unmasked_cgroup_is_writable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
