@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decompression of layers, straight on zlib and zstd: the plain stream has to be hashed between decompression and the
+ * tar reader, which libarchive's own filters do not allow. Must never give out more than max_bytes.
+ */
+#include "image/inflate.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#define IN_BYTES (128 * 1024)
+#define OUT_BYTES (256 * 1024)
+#define GZIP_WINDOW (15 + 16)  /* zlib: gzip wrapper only */
+#define ZSTD_WINDOW_LOG_MAX 27 /* what every zstd decoder takes by default: 128 MiB */
+
+enum method { METHOD_UNKNOWN, METHOD_PLAIN, METHOD_GZIP, METHOD_ZSTD };
+
+struct inflate {
+	int fd;
+	enum method method;
+	bool fd_ended;	 /* read(2) gave 0 */
+	bool frame_open; /* in the middle of a gzip member or zstd frame */
+	bool ended;
+	bool failed;
+	struct err why;
+	uint64_t max_bytes, total_bytes;
+	struct sha256 sum;
+	z_stream zlib;
+	ZSTD_DStream *zstd;
+	size_t in_at, in_len;
+	unsigned char in[IN_BYTES];
+	unsigned char out[OUT_BYTES];
+};
+
+struct inflate *inflate_open(int fd, uint64_t max_bytes, struct err *err)
+{
+	struct inflate *in = calloc(1, sizeof(*in));
+
+	if (!in) {
+		err_errno(err, ENOMEM, "inflate");
+		return NULL;
+	}
+	in->fd = fd;
+	in->max_bytes = max_bytes;
+	sha256_init(&in->sum);
+	return in;
+}
+
+void inflate_close(struct inflate *in)
+{
+	if (!in)
+		return;
+	if (in->method == METHOD_GZIP)
+		inflateEnd(&in->zlib);
+	ZSTD_freeDStream(in->zstd);
+	free(in);
+}
+
+/* At least want bytes unless the stream ends before. */
+static int refill(struct inflate *in, size_t want, struct err *err)
+{
+	if (in->in_len - in->in_at >= want)
+		return 0;
+	memmove(in->in, in->in + in->in_at, in->in_len - in->in_at);
+	in->in_len -= in->in_at;
+	in->in_at = 0;
+	while (in->in_len < want && !in->fd_ended) {
+		ssize_t n = read(in->fd, in->in + in->in_len, sizeof(in->in) - in->in_len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, "read of the compressed layer");
+		in->fd_ended = n == 0;
+		in->in_len += (size_t)n;
+	}
+	return 0;
+}
+
+static int detect(struct inflate *in, struct err *err)
+{
+	const unsigned char *p = in->in;
+
+	if (refill(in, 4, err) < 0)
+		return -1;
+	in->method = METHOD_PLAIN;
+	if (in->in_len >= 2 && p[0] == 0x1f && p[1] == 0x8b) {
+		if (inflateInit2(&in->zlib, GZIP_WINDOW) != Z_OK)
+			return err_errno(err, ENOMEM, "gzip");
+		in->method = METHOD_GZIP;
+	} else if (in->in_len >= 4 && p[1] == 0xb5 && p[2] == 0x2f && p[3] == 0xfd &&
+		   p[0] == 0x28) {
+		in->zstd = ZSTD_createDStream();
+		if (!in->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(in->zstd, ZSTD_d_windowLogMax,
+								     ZSTD_WINDOW_LOG_MAX)))
+			return err_errno(err, ENOMEM, "zstd");
+		in->method = METHOD_ZSTD;
+	}
+	return 0;
+}
+
+static int step_plain(struct inflate *in, size_t *made)
+{
+	size_t n = in->in_len - in->in_at;
+
+	memcpy(in->out, in->in + in->in_at, n);
+	in->in_at = in->in_len;
+	*made = n;
+	return 0;
+}
+
+static int step_gzip(struct inflate *in, size_t *made, struct err *err)
+{
+	z_stream *z = &in->zlib;
+	int rc;
+
+	if (!in->frame_open && inflateReset(z) != Z_OK)
+		return err_set(err, ERR_BUG, "gzip: reset");
+	in->frame_open = true;
+	z->next_in = in->in + in->in_at;
+	z->avail_in = (uInt)(in->in_len - in->in_at);
+	z->next_out = in->out;
+	z->avail_out = OUT_BYTES;
+	rc = inflate(z, Z_NO_FLUSH);
+	in->in_at = in->in_len - z->avail_in;
+	*made = OUT_BYTES - z->avail_out;
+	if (rc == Z_STREAM_END)
+		in->frame_open = false;
+	else if (rc == Z_MEM_ERROR)
+		return err_errno(err, ENOMEM, "gzip");
+	else if (rc != Z_OK && rc != Z_BUF_ERROR)
+		return err_set(err, ERR_INTEGRITY, "gzip: %s", z->msg ? z->msg : "damaged data");
+	return 0;
+}
+
+static int step_zstd(struct inflate *in, size_t *made, struct err *err)
+{
+	ZSTD_inBuffer source = { in->in + in->in_at, in->in_len - in->in_at, 0 };
+	ZSTD_outBuffer target = { in->out, OUT_BYTES, 0 };
+	size_t rc = ZSTD_decompressStream(in->zstd, &target, &source);
+
+	if (ZSTD_isError(rc))
+		return err_set(err, ERR_INTEGRITY, "zstd: %s", ZSTD_getErrorName(rc));
+	in->in_at += source.pos;
+	*made = target.pos;
+	in->frame_open = rc != 0;
+	return 0;
+}
+
+/* One piece of plain bytes, or the end. */
+static int produce(struct inflate *in, size_t *made, struct err *err)
+{
+	*made = 0;
+	if (in->method == METHOD_UNKNOWN && detect(in, err) < 0)
+		return -1;
+	while (*made == 0) {
+		size_t before;
+		int rc;
+
+		if (refill(in, 1, err) < 0)
+			return -1;
+		before = in->in_len - in->in_at;
+		/* a decoder may still hold output when its input is used up */
+		if (before == 0 && !in->frame_open) {
+			in->ended = true;
+			return 0;
+		}
+		if (in->method == METHOD_PLAIN)
+			rc = step_plain(in, made);
+		else if (in->method == METHOD_GZIP)
+			rc = step_gzip(in, made, err);
+		else
+			rc = step_zstd(in, made, err);
+		if (rc < 0)
+			return -1;
+		if (*made == 0 && before == 0)
+			return err_set(err, ERR_INTEGRITY, "compressed data end too early");
+	}
+	return 0;
+}
+
+static int check_limit(const struct inflate *in, size_t len, struct err *err)
+{
+	if (len <= in->max_bytes - in->total_bytes)
+		return 0;
+	return err_set(
+		err, ERR_LIMIT,
+		"layer unpacks to more than %llu bytes, which is what may be used of the store's free "
+		"space (cleat import --max-bytes changes the limit)",
+		(unsigned long long)in->max_bytes);
+}
+
+int inflate_read(struct inflate *in, const void **data, size_t *len, struct err *err)
+{
+	*data = in->out;
+	*len = 0;
+	if (in->failed) {
+		*err = in->why;
+		return -1;
+	}
+	if (in->ended)
+		return 0;
+	if (produce(in, len, err) < 0 || check_limit(in, *len, err) < 0) {
+		*len = 0;
+		in->failed = true;
+		in->why = *err;
+		return -1;
+	}
+	sha256_update(&in->sum, in->out, *len);
+	in->total_bytes += *len;
+	return 0;
+}
+
+int inflate_drain(struct inflate *in, struct err *err)
+{
+	const void *data;
+	size_t len;
+
+	do {
+		if (inflate_read(in, &data, &len, err) < 0)
+			return -1;
+	} while (len > 0);
+	return 0;
+}
+
+uint64_t inflate_total_bytes(const struct inflate *in)
+{
+	return in->total_bytes;
+}
+
+void inflate_digest(struct inflate *in, char *out)
+{
+	digest_final(&in->sum, out);
+}

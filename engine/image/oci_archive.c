@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The outer tar of an OCI archive, by libarchive's reader with the tar format alone. Must never hand
+ * on bytes of a blob as good whose size or SHA-256 differ from the descriptor's.
+ */
+#include "image/oci_archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/oci.h"
+#include "util/digest.h"
+#include "util/str.h"
+
+#define READ_BLOCK_BYTES (128 * 1024)
+#define TAR_BLOCK_BYTES 512
+
+static void free_reader(struct archive **a)
+{
+	if (*a)
+		archive_read_free(*a);
+}
+#define auto_reader __attribute__((cleanup(free_reader))) struct archive
+
+static int refuse_compressed(int fd, struct err *err)
+{
+	static const struct {
+		const char *name, *magic, *command;
+		size_t len;
+	} formats[] = {
+		{ "gzip", "\x1f\x8b", "gunzip", 2 },
+		{ "zstd", "\x28\xb5\x2f\xfd", "unzstd", 4 },
+		{ "xz",
+		  "\xfd"
+		  "7zXZ",
+		  "unxz", 5 },
+		{ "bzip2", "BZh", "bunzip2", 3 },
+	};
+	char head[8] = { 0 };
+
+	if (pread(fd, head, sizeof(head), 0) < 0)
+		return err_sys(err, "read");
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (memcmp(head, formats[i].magic, formats[i].len) == 0)
+			return err_set(
+				err, ERR_UNSUPPORTED,
+				"is %s-compressed: an OCI archive is a plain tar (its layers are "
+				"compressed already): run %s on it, or write it with skopeo copy ... "
+				"oci-archive:FILE",
+				formats[i].name, formats[i].command);
+	return 0;
+}
+
+int oci_archive_open(int fd, struct oci_archive *out, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INPUT, "is not a regular file");
+	if (st.st_size == 0)
+		return err_set(err, ERR_INTEGRITY, "is empty: copy it again");
+	*out = (struct oci_archive){ .fd = fd, .size_bytes = (uint64_t)st.st_size };
+	return refuse_compressed(fd, err);
+}
+
+static int torn(struct archive *a, struct err *err)
+{
+	const char *why = archive_error_string(a);
+
+	return err_set(err, ERR_INTEGRITY, "torn or not a tar archive (%s): copy it again",
+		       why ? why : "unexpected end");
+}
+
+static struct archive *start(const struct oci_archive *archive, struct err *err)
+{
+	struct archive *a;
+
+	if (lseek(archive->fd, 0, SEEK_SET) < 0) {
+		err_sys(err, "lseek");
+		return NULL;
+	}
+	a = archive_read_new();
+	if (!a || archive_read_support_format_tar(a) != ARCHIVE_OK ||
+	    archive_read_open_fd(a, archive->fd, READ_BLOCK_BYTES) != ARCHIVE_OK) {
+		if (a)
+			torn(a, err);
+		else
+			err_errno(err, ENOMEM, "tar reader");
+		archive_read_free(a);
+		return NULL;
+	}
+	return a;
+}
+
+/* libarchive seeks over data without a look: past the end of the file that would look like a clean end. */
+static int check_extent(const struct oci_archive *archive, struct archive *a, const char *name,
+			uint64_t size, struct err *err)
+{
+	int64_t header = archive_read_header_position(a);
+	uint64_t data = (header < 0 ? 0 : (uint64_t)header) + TAR_BLOCK_BYTES;
+
+	if (data > archive->size_bytes || size > archive->size_bytes - data)
+		return err_set(
+			err, ERR_INTEGRITY,
+			"torn: %.120s needs %llu bytes and the file ends before: copy it again",
+			name, (unsigned long long)size);
+	return 0;
+}
+
+struct member {
+	const char *name; /* without "./"; NULL: the archive's end */
+	uint64_t size;
+	bool is_file;
+};
+
+static int next_member(const struct oci_archive *archive, struct archive *a, unsigned *seen,
+		       struct member *out, struct err *err)
+{
+	struct archive_entry *entry;
+	int rc = archive_read_next_header(a, &entry);
+
+	*out = (struct member){ 0 };
+	if (rc == ARCHIVE_EOF)
+		return 0;
+	if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+		return torn(a, err);
+	if (++*seen > OCI_ARCHIVE_MAX_ENTRIES)
+		return err_set(err, ERR_LIMIT, "has more than %d members", OCI_ARCHIVE_MAX_ENTRIES);
+	out->name = archive_entry_pathname(entry);
+	if (!out->name)
+		out->name = "";
+	while (str_starts(out->name, "./"))
+		out->name += 2;
+	out->is_file = archive_entry_filetype(entry) == AE_IFREG &&
+		       !archive_entry_hardlink(entry) && archive_entry_sparse_count(entry) == 0;
+	if (archive_entry_size(entry) < 0)
+		return err_set(err, ERR_INTEGRITY, "%.120s has a negative size", out->name);
+	out->size = (uint64_t)archive_entry_size(entry);
+	return out->is_file ? check_extent(archive, a, out->name, out->size, err) : 0;
+}
+
+/* Data of the current member through the sink; exactly size bytes without holes. */
+static int read_data(struct archive *a, uint64_t size, oci_archive_sink *sink, void *arg,
+		     struct err *err)
+{
+	uint64_t done = 0;
+
+	for (;;) {
+		const void *block;
+		int64_t offset;
+		size_t len;
+		int rc = archive_read_data_block(a, &block, &len, &offset);
+
+		if (rc == ARCHIVE_EOF)
+			break;
+		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+			return torn(a, err);
+		if ((uint64_t)offset != done || len > size - done)
+			return err_set(err, ERR_INTEGRITY, "torn: a member with holes");
+		if (len && sink(block, len, arg, err) < 0)
+			return -1;
+		done += len;
+	}
+	if (done != size)
+		return err_set(err, ERR_INTEGRITY, "torn: %llu of %llu bytes: copy it again",
+			       (unsigned long long)done, (unsigned long long)size);
+	return 0;
+}
+
+static int sink_buf(const void *data, size_t len, void *arg, struct err *err)
+{
+	struct buf *out = arg;
+
+	return buf_add(out, data, len) < 0 ? buf_check(out, "document", err) : 0;
+}
+
+static int read_small(struct archive *a, const struct member *member, size_t max, struct buf *out,
+		      struct err *err)
+{
+	if (!member->is_file)
+		return err_set(err, ERR_INPUT, "%s is not a regular file", member->name);
+	if (out->len)
+		return err_set(err, ERR_INPUT, "%s is there twice", member->name);
+	if (member->size == 0 || member->size > max)
+		return err_set(err, ERR_LIMIT, "%s has %llu bytes: the limit is %zu", member->name,
+			       (unsigned long long)member->size, max);
+	buf_clear(out);
+	out->max = max;
+	return read_data(a, member->size, sink_buf, out, err);
+}
+
+static int explain_missing_index(bool has_docker_manifest, bool has_layout, unsigned seen,
+				 struct err *err)
+{
+	if (has_docker_manifest)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "is a docker-archive: convert it: skopeo copy docker-archive:OLD "
+			       "oci-archive:NEW:NAME:TAG");
+	if (has_layout)
+		return err_set(err, ERR_INTEGRITY, "torn: it has no index.json: copy it again");
+	if (seen == 0)
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"is not a tar archive: write it with skopeo copy ... oci-archive:FILE");
+	return err_set(
+		err, ERR_INTEGRITY,
+		"has no index.json: torn, or not an OCI archive: write it with skopeo copy ... "
+		"oci-archive:FILE");
+}
+
+int oci_archive_read_index(const struct oci_archive *archive, struct buf *out, struct err *err)
+{
+	auto_reader *a = start(archive, err);
+	auto_buf layout = BUF_INIT(OCI_LAYOUT_MAX_BYTES);
+	bool has_docker_manifest = false;
+	struct member member;
+	unsigned seen = 0;
+
+	if (!a)
+		return -1;
+	buf_clear(out);
+	for (;;) {
+		if (next_member(archive, a, &seen, &member, err) < 0)
+			return -1;
+		if (!member.name)
+			break;
+		if (str_eq(member.name, "manifest.json"))
+			has_docker_manifest = true;
+		if (str_eq(member.name, "index.json") &&
+		    read_small(a, &member, OCI_INDEX_MAX_BYTES, out, err) < 0)
+			return -1;
+		if (str_eq(member.name, "oci-layout") &&
+		    read_small(a, &member, OCI_LAYOUT_MAX_BYTES, &layout, err) < 0)
+			return -1;
+	}
+	if (out->len == 0)
+		return explain_missing_index(has_docker_manifest, layout.len > 0, seen, err);
+	if (layout.len == 0)
+		return err_set(err, ERR_INTEGRITY, "torn: it has no oci-layout: copy it again");
+	return oci_layout_check(buf_str(&layout), layout.len, err);
+}
+
+struct hashing {
+	struct sha256 sum;
+	oci_archive_sink *sink;
+	void *arg;
+};
+
+static int sink_hashed(const void *data, size_t len, void *arg, struct err *err)
+{
+	struct hashing *h = arg;
+
+	sha256_update(&h->sum, data, len);
+	return h->sink(data, len, h->arg, err);
+}
+
+static int stream_member(struct archive *a, const struct member *member, const char *digest,
+			 uint64_t size_bytes, oci_archive_sink *sink, void *arg, struct err *err)
+{
+	struct hashing h = { .sink = sink, .arg = arg };
+	char found[DIGEST_STR_LEN + 1];
+
+	if (!member->is_file)
+		return err_set(err, ERR_INTEGRITY, "blob %s is not a regular file", digest);
+	if (member->size != size_bytes)
+		return err_set(
+			err, ERR_INTEGRITY,
+			"blob %s has %llu bytes instead of %llu: damaged: copy the archive again",
+			digest, (unsigned long long)member->size, (unsigned long long)size_bytes);
+	sha256_init(&h.sum);
+	if (read_data(a, member->size, sink_hashed, &h, err) < 0)
+		return err_wrap(err, "blob %s", digest);
+	digest_final(&h.sum, found);
+	if (!str_eq(found, digest))
+		return err_set(
+			err, ERR_INTEGRITY,
+			"blob %s: wrong digest, its bytes have %s: damaged: copy the archive again",
+			digest, found);
+	return 0;
+}
+
+int oci_archive_stream_blob(const struct oci_archive *archive, const char *digest,
+			    uint64_t size_bytes, oci_archive_sink *sink, void *arg, struct err *err)
+{
+	auto_reader *a = start(archive, err);
+	char name[DIGEST_STR_LEN + 16];
+	struct member member;
+	unsigned seen = 0;
+
+	if (!a)
+		return -1;
+	snprintf(name, sizeof(name), "blobs/sha256/%.64s", digest + 7);
+	for (;;) {
+		if (next_member(archive, a, &seen, &member, err) < 0)
+			return -1;
+		if (!member.name)
+			return err_set(err, ERR_NOT_FOUND,
+				       "blob %s is missing: torn: copy the archive again", digest);
+		if (str_eq(member.name, name))
+			return stream_member(a, &member, digest, size_bytes, sink, arg, err);
+	}
+}
+
+int oci_archive_read_blob(const struct oci_archive *archive, const char *digest,
+			  uint64_t size_bytes, size_t max, struct buf *out, struct err *err)
+{
+	if (size_bytes > max)
+		return err_set(err, ERR_LIMIT,
+			       "blob %s has %llu bytes: the limit for this kind is %zu", digest,
+			       (unsigned long long)size_bytes, max);
+	buf_clear(out);
+	out->max = max;
+	return oci_archive_stream_blob(archive, digest, size_bytes, sink_buf, out, err);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bytes that cross the shim's boundary: a message from a client, a status record from disk, a
+ * probe's URL, a line of a log file. Oracle beside the sanitizers: an order's text lies inside its
+ * message and is terminated, texts of a record are terminated, an accepted URL has an address and
+ * nothing that could end a request line, a parsed log line lies inside what was given.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/line.h"
+#include "shim/decode.h"
+#include "shim/url.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "does not hold: %s\n", what);
+	abort();
+}
+
+static void try_message(const char *data, size_t size)
+{
+	struct shim_order order;
+	struct err err = { 0 };
+	int rc = shim_decode(data, size, &order, &err);
+
+	check(rc >= -1 && rc <= 1, "decode says -1, 0 or 1");
+	check(rc >= 0 || err.msg[0], "a refusal has a reason");
+	if (rc != 1 || order.type != SHIM_PROBE || order.kind == 0)
+		return;
+	check(order.text >= data && order.text_length <= size - (size_t)(order.text - data),
+	      "the text lies in the message");
+	check(order.text[order.text_length - 1] == '\0', "the text is terminated");
+	check(order.timeout_usec > 0, "there is a deadline");
+}
+
+static void try_record(const char *data, size_t size)
+{
+	struct shim_status status;
+
+	if (!shim_status_parse(data, size, &status))
+		return;
+	check(memchr(status.run_id, 0, sizeof(status.run_id)) &&
+		      memchr(status.name, 0, sizeof(status.name)) &&
+		      memchr(status.error, 0, sizeof(status.error)) &&
+		      memchr(status.boot_id, 0, sizeof(status.boot_id)) &&
+		      memchr(status.log_error, 0, sizeof(status.log_error)) &&
+		      memchr(status.unenforced, 0, sizeof(status.unenforced)),
+	      "texts of a record are terminated");
+}
+
+static void try_url(const char *text)
+{
+	struct shim_url url;
+	struct err err = { 0 };
+
+	for (int is_http = 0; is_http < 2; is_http++) {
+		if (shim_url_parse(text, is_http, &url, &err) < 0) {
+			check(err.msg[0], "a refusal has a reason");
+			continue;
+		}
+		check(url.count >= 1 && url.count <= 2, "a URL has an address");
+		for (const char *p = text; *p; p++)
+			check((unsigned char)*p > ' ' && (unsigned char)*p < 0x7f,
+			      "a URL has printable bytes only");
+	}
+}
+
+static void try_line(const char *data, size_t size)
+{
+	struct log_line line;
+
+	if (log_line_parse(data, size, &line))
+		check(line.text >= data && line.text + line.len == data + size,
+		      "a line's text is its end");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	/* A copy of exactly this size and alignment: what reads beyond it is seen. */
+	char *copy = malloc(size + 1);
+
+	if (!copy)
+		return 0;
+	memcpy(copy, data, size);
+	copy[size] = '\0';
+	try_message(copy, size);
+	try_record(copy, size);
+	try_line(copy, size);
+	try_url(copy);
+	free(copy);
+	return 0;
+}
