@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The half of a start that runs inside: the process that becomes the container's first (or, for
+ * exec, one more). Each step is one function in the tables of child.c; their order is the
+ * security argument and stands there. A step fails with a reason; the table adds its name.
+ */
+#include "runtime/identity.h"
+#include "runtime/plan.h"
+#include "runtime/sync.h"
+#include "util/err.h"
+
+struct child {
+	struct plan *plan;
+	const char *user; /* overrides the plan's (exec); NULL */
+	int sync;	  /* to start.c, sync.h */
+	struct sync_report *report;
+	int stdio[3];
+	int target_pidfd; /* exec: process whose namespaces are joined; -1 */
+	int root;	  /* new root directory; after "pivot": "/" */
+	int staging;	  /* tmpfs of the new root's making: skeleton or upper directory; -1 */
+	int layers[PLAN_MAX_LAYERS];
+	struct identity id;
+};
+
+/* The container's first process. Never returns. */
+_Noreturn void child_start(struct child *child);
+/* A process more in a container that runs. Never returns. */
+_Noreturn void child_exec(struct child *child);
+
+/* root.c */
+int root_open_layers(struct child *c, struct err *err);
+int root_build(struct child *c, struct err *err);
+int root_make_read_only(struct child *c, struct err *err);
+int root_pivot(struct child *c, struct err *err);
+/* skeleton.c: whether some mount point of the plan is missing in the image that view shows;
+ * makes directory skeleton (a layer to lie on top) hold what is missing, with the image's owners
+ * and modes. */
+bool skeleton_is_needed(const struct child *c, int view);
+/* Owner and mode of the top directory of an image onto what is to lie over it. */
+int skeleton_copy_top(int view, int skeleton, struct err *err);
+int skeleton_fill(const struct child *c, int view, int skeleton, struct err *err);
+
+/* mounts.c, copyup.c, devices.c; from: the directory of the image that a tmpfs now hides */
+int copyup_fill(const struct child *c, const struct plan_mount *mount, int from, struct err *err);
+int mounts_attach_all(struct child *c, struct err *err);
+int mounts_mask(struct child *c, struct err *err);
+int mounts_read_only_paths(struct child *c, struct err *err);
+int devices_make(struct child *c, struct err *err);
+bool devices_wanted(const struct plan *plan); /* a tmpfs is mounted on /dev */
+
+/* privileges.c */
+int privileges_rlimits(struct child *c, struct err *err);
+int privileges_early_filter(struct child *c, struct err *err);
+int privileges_ids_and_caps(struct child *c, struct err *err);
+int privileges_late_filter(struct child *c, struct err *err);
+
+/* exec.c */
+int exec_environment(struct child *c, struct err *err);
+int exec_workdir(struct child *c, struct err *err);
+int exec_program(struct child *c, struct err *err); /* returns on failure only */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container's cgroup: birth and limits. They are written before any process is in it, so that
+ * there is no moment without them.
+ */
+#include "runtime/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "util/cgroup.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+#include "util/places.h"
+#include "util/str.h"
+
+int limits_find_mount(char *out, size_t size, struct err *err)
+{
+	static const char *const usual[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+	struct statfs fs;
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (statfs(usual[i], &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC &&
+		    str_copy(out, size, usual[i]))
+			return 0;
+	return cgroup_find_mount(out, size, err);
+}
+
+struct setting {
+	const char *file;
+	char value[48];
+	bool quiet; /* goes with another one: not worth a word of its own when it is missing */
+};
+
+#define MAX_SETTINGS 8
+
+static void add_amount(struct setting *list, size_t *count, const char *file, uint64_t value)
+{
+	struct setting *s = &list[(*count)++];
+
+	*s = (struct setting){ .file = file };
+	if (value == UINT64_MAX)
+		str_copy(s->value, sizeof(s->value), "max");
+	else
+		snprintf(s->value, sizeof(s->value), "%llu", (unsigned long long)value);
+}
+
+static size_t list_settings(const struct plan_limits *l, struct setting list[MAX_SETTINGS])
+{
+	size_t n = 0;
+
+	/* Half a container is no container: the whole group goes when memory is out. */
+	add_amount(list, &n, "memory.oom.group", 1);
+	list[0].quiet = true;
+	if (l->memory_bytes)
+		add_amount(list, &n, "memory.max", l->memory_bytes);
+	if (l->has_swap)
+		add_amount(list, &n, "memory.swap.max", l->swap_bytes);
+	if (l->memory_low_bytes)
+		add_amount(list, &n, "memory.low", l->memory_low_bytes);
+	if (l->cpu_weight)
+		add_amount(list, &n, "cpu.weight", l->cpu_weight);
+	if (l->pids)
+		add_amount(list, &n, "pids.max", l->pids);
+	if (l->cpu_quota_usec) {
+		list[n] = (struct setting){ .file = "cpu.max" };
+		snprintf(list[n].value, sizeof(list[n].value), "%llu %llu",
+			 (unsigned long long)l->cpu_quota_usec,
+			 (unsigned long long)(l->cpu_period_usec ? l->cpu_period_usec : 100000));
+		n++;
+	}
+	return n;
+}
+
+/* Hands the controllers down to where our directory is. What somebody above keeps stays his. */
+static void delegate_down(const char *mount)
+{
+	static const char *const levels[] = { "", "cleat", CLEAT_CGROUP_CONTAINERS };
+	struct cgroup_controllers got;
+	struct err ignored;
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		auto_fd int dir = cgroup_open(mount, levels[i], false, &ignored);
+
+		if (dir < 0 || cgroup_delegate(dir, &got, &ignored) < 0)
+			return;
+	}
+}
+
+static void note_unenforced(char *out, size_t size, const char *file)
+{
+	size_t len = out ? strlen(out) : 0;
+
+	if (out && len < size)
+		snprintf(out + len, size - len, "%s%s", len ? ", " : "", file);
+}
+
+static int write_settings(int dir, const struct setting *list, size_t count, char *unenforced,
+			  size_t size, struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (file_write_text_at(dir, list[i].file, list[i].value, err) == 0)
+			continue;
+		if (err->code != ERR_NOT_FOUND)
+			return -1;
+		if (!list[i].quiet)
+			note_unenforced(unenforced, size, list[i].file);
+	}
+	return 0;
+}
+
+static bool has_file(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, 0) == 0;
+}
+
+/* An empty one may be left over from a start that failed; one with processes is somebody's life. */
+static int make_cgroup(const char *mount, const char *run_id, struct err *err)
+{
+	auto_fd int parent = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, true, err);
+	bool existed;
+
+	if (parent < 0)
+		return -1;
+	existed = mkdirat(parent, run_id, 0755) < 0;
+	if (existed && errno != EEXIST)
+		return err_sys(err, "cgroup %s: mkdir", run_id);
+
+	auto_fd int dir = openat(parent, run_id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (dir < 0)
+		return err_sys(err, "cgroup %s: open", run_id);
+	if (existed && cgroup_is_populated(dir, err) != 0)
+		return err_set(err, ERR_BUSY, "run id %s is in use: its cgroup has processes",
+			       run_id);
+	return take_fd(&dir);
+}
+
+int limits_open_cgroup(const char *mount, const char *run_id, const struct plan_limits *limits,
+		       char *unenforced, size_t size, struct err *err)
+{
+	struct setting list[MAX_SETTINGS];
+	size_t count = list_settings(limits, list);
+
+	if (unenforced && size)
+		unenforced[0] = '\0';
+
+	auto_fd int dir = make_cgroup(mount, run_id, err);
+
+	if (dir < 0)
+		return -1;
+	/* One look instead of three writes a start: the engine has delegated at boot. */
+	if (count > 1 && !has_file(dir, list[count - 1].file))
+		delegate_down(mount);
+	if (write_settings(dir, list, count, unenforced, size, err) < 0)
+		return err_wrap(err, "cgroup");
+	return take_fd(&dir);
+}

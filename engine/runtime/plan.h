@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * config.json as the steps need it: checked, bounded, numbers instead of words. Everything lives
+ * in one anonymous mapping that plan_fini() gives back, so that a shim that stays keeps none of
+ * it. Keys that we do not act on are refused by name unless plan*.c's tables say why leaving
+ * them out is harmless.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <yyjson.h>
+
+#include "util/err.h"
+
+#define PLAN_CONFIG_MAX_BYTES (4u << 20)
+#define PLAN_MAX_WORDS 4096 /* args, env */
+#define PLAN_MAX_MOUNTS 256
+#define PLAN_MAX_PATHS 256 /* maskedPaths, readonlyPaths */
+#define PLAN_MAX_LAYERS 128
+#define PLAN_MAX_DEVICES 64
+#define PLAN_MAX_SYSCTLS 64
+#define PLAN_MAX_RLIMITS 16
+#define PLAN_MAX_GROUPS 256
+#define PLAN_MAX_ID_RANGES 32
+
+struct pool {
+	char *base; /* owned: mmap */
+	size_t size, used;
+};
+
+struct strings {
+	const char **items; /* NULL-terminated */
+	size_t count;
+};
+
+enum plan_mount_kind {
+	PLAN_MOUNT_BIND,
+	PLAN_MOUNT_TMPFS,
+	PLAN_MOUNT_PROC,
+	PLAN_MOUNT_SYSFS,
+	PLAN_MOUNT_DEVPTS,
+	PLAN_MOUNT_MQUEUE,
+	PLAN_MOUNT_CGROUP,
+};
+
+struct plan_mount {
+	enum plan_mount_kind kind;
+	const char *source;   /* bind: absolute path in the appliance */
+	const char *target;   /* absolute, cleaned, never "/" */
+	const char *data;     /* options for the file system, "size=1m,mode=755"; "" */
+	uint64_t attributes;  /* MOUNT_ATTR_* to set */
+	uint64_t propagation; /* MS_PRIVATE or MS_SLAVE */
+	bool recursive;	      /* rbind: attributes hold for everything below as well */
+	bool make;	      /* x-cleat-make: a missing source is made for the container's user */
+	bool copy_up;	      /* tmpcopyup: a tmpfs begins with what the image has there */
+	bool is_directory;    /* bind: what the source is */
+	int tree;	      /* bind: detached mount, opened by start; -1 until then */
+};
+
+struct plan_device {
+	const char *path;
+	bool check; /* major and minor were given */
+	unsigned major, minor;
+	int tree;
+};
+
+struct plan_id_range {
+	uint32_t inside, outside, count;
+};
+
+struct plan_rlimit {
+	int resource;
+	uint64_t soft, hard; /* UINT64_MAX: unlimited */
+};
+
+struct plan_sysctl {
+	const char *name, *value;
+};
+
+enum plan_cap_set {
+	CAPS_BOUNDING,
+	CAPS_PERMITTED,
+	CAPS_EFFECTIVE,
+	CAPS_INHERITABLE,
+	CAPS_AMBIENT,
+	CAPS_SETS
+};
+
+struct plan_limits {
+	uint64_t memory_bytes; /* 0: none; UINT64_MAX: "max" */
+	uint64_t memory_low_bytes;
+	bool has_swap;
+	uint64_t swap_bytes;			  /* of swap alone; UINT64_MAX: "max" */
+	uint64_t cpu_quota_usec, cpu_period_usec; /* 0: none */
+	uint64_t cpu_weight;			  /* 1..10000, 0: none */
+	uint64_t pids;				  /* 0: none; UINT64_MAX: "max" */
+};
+
+struct plan {
+	struct pool pool;
+	yyjson_doc *doc; /* in the pool */
+
+	struct strings args, env;
+	const char *cwd;
+	uint32_t uid, gid;
+	uint32_t *groups;
+	size_t group_count;
+	const char *user_text,
+		*groups_text;	  /* org.cleat.user, org.cleat.groups: resolved inside; NULL */
+	int umask;		  /* -1: leave */
+	uint64_t caps[CAPS_SETS]; /* bit n: capability n; none unless asked for */
+	bool no_new_privs;
+	bool has_oom_score;
+	int oom_score_adj;
+	struct plan_rlimit *rlimits;
+	size_t rlimit_count;
+
+	const char *root_path; /* plain OCI bundle; NULL with layers */
+	struct strings layers; /* org.cleat.layers, bottom first */
+	bool root_read_only;
+	uint64_t root_upper_bytes; /* tmpfs upper when not read-only (layers only) */
+	const char *hostname, *domainname;
+
+	struct plan_mount *mounts;
+	size_t mount_count;
+	struct plan_device *devices;
+	size_t device_count;
+	struct strings masked, read_only_paths;
+	struct plan_sysctl *sysctls;
+	size_t sysctl_count;
+
+	uint64_t namespaces; /* CLONE_NEW* */
+	struct plan_id_range *uid_map, *gid_map;
+	size_t uid_map_count, gid_map_count;
+	struct plan_limits limits;
+
+	yyjson_val *seccomp;	 /* the profile; NULL: none */
+	const char *seccomp_key; /* org.cleat.seccomp: sha256 of its text, NULL */
+	unsigned seccomp_flags;	 /* SECCOMP_FILTER_FLAG_* */
+	const void *filter;	 /* struct sock_filter[]; NULL: none */
+	size_t filter_count;
+};
+
+/* Reads and checks the file. plan_fini() in any case. */
+int plan_read(struct plan *plan, const char *path, struct err *err) MUST_CHECK;
+void plan_fini(struct plan *plan);
+
+/* Outside id of an id inside by a map of the plan; false when it has no place there. */
+bool plan_id_outside(const struct plan_id_range *map, size_t count, uint32_t inside, uint32_t *out);
+
+/* --- for plan_*.c ------------------------------------------------------------------------- */
+
+/* Zeroed memory of the plan, NULL and ERR_LIMIT when its bound is reached. */
+void *plan_alloc(struct plan *plan, size_t count, size_t size, struct err *err) MUST_CHECK;
+const char *plan_printf(struct plan *plan, struct err *err, const char *fmt, ...) ERR_PRINTF(3, 4);
+
+/* One row per key of a JSON object; read == NULL: known and without effect here (say why). */
+struct plan_key {
+	const char *name;
+	int (*read)(struct plan *plan, yyjson_val *value, struct err *err);
+};
+/* Calls the rows for every key; an unknown key is an error. Errors are wrapped with the key. */
+int plan_walk(struct plan *plan, yyjson_val *object, const struct plan_key *keys, struct err *err);
+
+/* Typed values; errors say what was expected. */
+int plan_str(yyjson_val *value, const char **out, struct err *err);
+int plan_bool(yyjson_val *value, bool *out, struct err *err);
+int plan_u32(yyjson_val *value, uint32_t *out, struct err *err);
+int plan_strings(struct plan *plan, yyjson_val *value, size_t max, struct strings *out,
+		 struct err *err);
+/* An array's length within the bound; -1. */
+int plan_array(yyjson_val *value, size_t max, size_t *count, struct err *err);
+/* An absolute path, cleaned. */
+int plan_path(struct plan *plan, yyjson_val *value, const char **out, struct err *err);
+
+int plan_process(struct plan *plan, yyjson_val *value, struct err *err);
+int plan_mounts(struct plan *plan, yyjson_val *value, struct err *err);
+int plan_linux(struct plan *plan, yyjson_val *value, struct err *err);
+int plan_annotations(struct plan *plan, yyjson_val *value, struct err *err);

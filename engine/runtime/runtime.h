@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * config.json -> a process in its namespaces, and away again. What the shim and the command line
+ * of cleat-runtime share. Used by one process that afterwards stays small: parsing happens in
+ * memory that is given back.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+#include "util/proc.h"
+
+struct runtime_start {
+	const char *config_path;  /* config.json */
+	const char *run_id;	  /* names the cgroup: CLEAT_CGROUP_CONTAINERS/RUNID */
+	const char *cgroup_mount; /* cgroup2 mount point, NULL: find it */
+	const char *data_dir;	  /* below it missing sources may be made; NULL: CLEAT_DATA_DIR */
+	const char *cache_dir;	  /* compiled seccomp filters; NULL: CLEAT_CACHE_DIR */
+	int stdio[3];		  /* of the container's first process; borrowed */
+};
+
+struct runtime_container {
+	struct proc init; /* child of the caller; pidfd owned by the caller */
+	int cgroup_fd;	  /* directory of the container's cgroup, owned by the caller */
+	/* "memory.max, pids.max": asked for, but the kernel gives us no such controller; "" */
+	char unenforced[128];
+};
+
+/* Creates the container and starts its process; returns after a successful execve (so the
+ * process runs), or -1 with the step, path and reason ("mounts: /data: ...") after everything
+ * was undone but the cgroup directory, which teardown removes. ERR_INPUT: no retry can cure it
+ * (image or unit is wrong). ERR_BUSY: the run id has a living cgroup. Blocking: some
+ * milliseconds; a child that hangs in a step is killed after 60 s. Child steps are a named table
+ * (child.c). The caller is single-threaded; SIGCHLD of the short-lived child of a first seccomp
+ * compilation may reach it. */
+int runtime_start(const struct runtime_start *start, struct runtime_container *out,
+		  struct err *err) MUST_CHECK;
+
+/* Ends everything of a run id and removes what is left: cgroup.kill, waits until the cgroup is
+ * empty (bounded by timeout), removes the cgroup tree, the run directory and the by-name link.
+ * Idempotent; derives all from the run id and disk; a run directory of which half is gone is
+ * fine. ERR_BUSY: processes are still dying; nothing but the kill has happened, call again. */
+int runtime_teardown(const char *run_id, const char *cgroup_mount, uint64_t timeout_usec,
+		     struct err *err) MUST_CHECK;
+
+/* Joins a running container (all its namespaces, its cgroup, user, capabilities, no_new_privs,
+ * seccomp filter, environment and working directory of config.json) and runs argv there: for
+ * exec probes and exec sessions. */
+struct runtime_exec {
+	const char *config_path;
+	pid_t target_pid;
+	int target_pidfd;
+	int cgroup_fd;
+	const char *const *argv; /* NULL-terminated */
+	const char *user;	 /* NULL: as the container's process */
+	const char *cache_dir;	 /* compiled seccomp filters; NULL: CLEAT_CACHE_DIR */
+	int stdio[3];
+};
+/* Returns after execve, like runtime_start(), and with the same errors. */
+int runtime_exec(const struct runtime_exec *exec, struct proc *out, struct err *err) MUST_CHECK;
+
+/* What names a run directory and a cgroup: 1 to 64 of a-z A-Z 0-9 . _ -, not beginning with a
+ * dot. */
+bool runtime_id_is_valid(const char *run_id);
+
+/* Compiles the seccomp profile of a file into the cache ahead of the first start; out: the path.
+ * cache_dir NULL: CLEAT_CACHE_DIR. */
+int runtime_compile_seccomp(const char *file, const char *cache_dir, char *out, size_t size,
+			    struct err *err) MUST_CHECK;
+
+/* Writes what this kernel gives to the runtime, a line each: "yes NAME" or "no NAME: reason".
+ * Returns how many required ones are missing. */
+int runtime_check(int fd);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What start and the child it makes say to each other. Messages go over a socketpair of
+ * SOCK_SEQPACKET; how far the child came stands in one shared page, because once the seccomp
+ * filter is loaded a profile may forbid every system call that could tell. Both ends are the
+ * same program: structures travel as they are.
+ *
+ *   start                          child
+ *   SYNC_MAPPED          ->                        id maps are written
+ *                        <-        SYNC_VOLUMES    only if a source has to be made: for this user
+ *   SYNC_VOLUME + mount  ->                        one for each, in the order of the plan
+ *                        <-        end of file     now look at the report
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+enum sync_type {
+	SYNC_END = 0, /* end of file */
+	SYNC_MAPPED,
+	SYNC_VOLUMES,
+	SYNC_VOLUME,
+};
+
+struct sync_message {
+	enum sync_type type;
+	uint32_t uid, gid; /* SYNC_VOLUMES: outside ids */
+};
+
+enum sync_state {
+	SYNC_STEPS = 0, /* in the steps: a child that ends now was killed */
+	SYNC_FAILED,	/* err says why */
+	SYNC_EXECUTING, /* nothing left but execve: end of file means that it worked */
+};
+
+struct sync_report {
+	enum sync_state state;
+	char step[32]; /* the one that runs */
+	struct err err;
+};
+
+/* pass: descriptor to hand over, or -1. */
+int sync_send(int fd, const struct sync_message *message, int pass, struct err *err) MUST_CHECK;
+/* Waits for the next message; got (NULL: none is expected) receives a descriptor or -1. */
+int sync_receive(int fd, struct sync_message *message, int *got, struct err *err) MUST_CHECK;
+/* The page that a later child will share; NULL. */
+struct sync_report *sync_report_map(struct err *err) MUST_CHECK;
+void sync_report_unmap(struct sync_report *report);
