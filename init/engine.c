@@ -33,6 +33,7 @@ void engine_start(struct engine_child *engine, int cgroup_fd)
 		.fds = { -1, STDOUT_FILENO, STDERR_FILENO },
 		.fd_count = 3,
 		.new_session = true,
+		.signals_blocked = true, /* an engine that is young must not die of being asked to stop */
 		.drop_caps = kept_by_init,
 	};
 	struct proc proc;

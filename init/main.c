@@ -147,9 +147,7 @@ static bool stop_is_over(struct init *init)
 {
 	if (init->engine.pid)
 		return false;
-	if (init->engine.next_start_usec <= init->engine.started_usec)
-		return true;
-	return ++init->stop_tries > STOP_TRIES;
+	return init->engine.next_start_usec <= init->engine.started_usec || init->stop_tries == STOP_TRIES;
 }
 
 static void serve(struct init *init)
@@ -159,8 +157,10 @@ static void serve(struct init *init)
 			return;
 		if (!init->engine.pid && init->engine.next_start_usec <= now_usec()) {
 			engine_start(&init->engine, init->engine_cgroup);
-			if (init->goal != GOAL_RUN)
+			if (init->goal != GOAL_RUN) {
+				init->stop_tries++;
 				ask_engine_to_stop(init);
+			}
 		}
 		wait_for_signals(init);
 	}

@@ -13,6 +13,9 @@
 
 #include "init.h"
 
+/* What systemd-nspawn ends with for a reboot, too. */
+#define EXIT_REBOOT 133
+
 /* Turning Ctrl-Alt-Del off is refused with EINVAL in any pid namespace but the first: the surest test, and in the first one
  * it is wanted (the key then sends SIGINT to PID 1 instead of an immediate reset). */
 enum world world_detect(void)
@@ -44,6 +47,7 @@ void world_end(enum world world, enum goal goal)
 	sync();
 	if (world != WORLD_BARE && reboot(goal == GOAL_REBOOT ? RB_AUTOBOOT : RB_POWER_OFF) < 0)
 		say("reboot: %s", strerror(errno));
-	/* without CAP_SYS_BOOT a container's manager still understands a plain exit as a halt */
-	_exit(goal == GOAL_REBOOT ? 1 : 0);
+	/* without CAP_SYS_BOOT a container's manager still understands a plain exit as a halt; whoever made bare
+	 * namespaces learns what was asked for */
+	_exit(goal == GOAL_REBOOT ? EXIT_REBOOT : 0);
 }

@@ -22,6 +22,8 @@ struct proc_spawn {
 	unsigned fd_count;     /* all other descriptors are closed in the child (close_range); of
 				   * 0, 1 and 2 those beyond the count are /dev/null as well */
 	bool new_session;
+	bool signals_blocked; /* until the program wants them: one that comes before it can
+				 handle it waits instead of ending it */
 	const int *drop_caps; /* -1-terminated: out of the bounding set before exec; NULL: none */
 };
 
@@ -30,9 +32,9 @@ struct proc {
 	int pidfd; /* owned by the caller; polls readable when the process has ended */
 };
 
-/* Starts the program. Signals are unblocked and set to default in the child. exec failure is
- * reported here (through a close-on-exec pipe), not as a silent exit; the child is reaped then.
- * Blocks until the child has called execve. */
+/* Starts the program. Signals are set to default in the child and, unless asked otherwise,
+ * unblocked. exec failure is reported here (through a close-on-exec pipe), not as a silent exit;
+ * the child is reaped then. Blocks until the child has called execve. */
 int proc_spawn(const struct proc_spawn *spawn, struct proc *out, struct err *err) MUST_CHECK;
 
 /* Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it is

@@ -463,7 +463,7 @@ struct published *published_open_fd(int fd, struct err *err)
 
 struct published *published_open(const char *path, struct err *err)
 {
-	auto_fd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0) {
 		err_sys(err, "%s: open", path);

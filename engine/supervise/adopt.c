@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A new engine takes over what an earlier one left: run directories are the truth, unit records say whose they are. Running
+ * containers are adopted, ended ones reported with their code, everything that no unit claims is torn down. Nothing is started twice:
+ * a unit starts only after its old run has been accounted for.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervise/internal.h"
+#include "util/cleanup.h"
+#include "util/str.h"
+
+static void on_orphan_gone(void *arg, pid_t pid, int wait_status)
+{
+	(void)arg;
+	if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status))
+		log_msg(LOG_ERROR, "adopt", "teardown of an unclaimed run (pid %d) did not succeed", (int)pid);
+}
+
+static void tear_down_orphan(struct engine *e, const char *run_id)
+{
+	char id[16];
+	char *argv[] = { "cleat-runtime", "teardown", id, NULL };
+	struct proc_spawn spawn = {
+		.path = CLEAT_RUNTIME_PROGRAM,
+		.argv = argv,
+		.cgroup_fd = e->work_cgroup,
+		.fds = { -1, -1, STDERR_FILENO },
+		.fd_count = 3,
+	};
+	struct err err;
+
+	str_copy(id, sizeof(id), run_id);
+	log_msg(LOG_INFO, "adopt", "run %s belongs to no unit: ending it", id);
+	if (children_spawn(e, &spawn, on_orphan_gone, NULL, NULL, &err) < 0)
+		log_msg(LOG_ERROR, "adopt", "teardown of %s: %s", id, err.msg);
+}
+
+static bool is_claimed(const struct engine *e, const char *run_id)
+{
+	for (unsigned i = 0; i < e->count; i++)
+		if (str_eq(e->entries[i].record.run_id, run_id))
+			return true;
+	return false;
+}
+
+static void sweep_unclaimed(struct engine *e)
+{
+	auto_dir DIR *dir = opendir(CLEAT_CONTAINER_DIR);
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir)))
+		if (str_is_hex(d->d_name, CLEAT_RUNID_LEN) && !is_claimed(e, d->d_name))
+			tear_down_orphan(e, d->d_name);
+}
+
+/* It ran to its end while no engine looked: the core hears of a run and of its end. */
+static void report_ended(struct engine *e, unsigned index)
+{
+	struct run *run = &e->entries[index].run;
+
+	run->adopting = false;
+	run->phase = RUN_RUNNING;
+	run_adopted(e, index, CORE_HEALTH_NONE);
+	run_dead(e, index);
+}
+
+static void adopt_one(struct engine *e, unsigned index)
+{
+	struct engine_entry *entry = &e->entries[index];
+	struct run *run = &entry->run;
+	struct err err;
+	bool have_status;
+
+	str_copy(run->id, sizeof(run->id), entry->record.run_id);
+	have_status = run_read_status(run->id, &run->status, &err) == 0;
+	if (run_is_alive(run->id)) {
+		run->phase = RUN_ASKED;
+		run->adopting = true;
+		if (run_connect(e, index, &err) == 0)
+			return; /* its first message decides */
+		log_msg(LOG_WARN, "adopt", "%s: %s", entry->name, err.msg);
+	}
+	if (have_status && (run->status.phase == SHIM_EXITED || run->status.phase == SHIM_RUNNING)) {
+		report_ended(e, index);
+		return;
+	}
+	/* an intent that never came to life */
+	tear_down_orphan(e, run->id);
+	*run = (struct run){ .ctl_fd = -1 };
+}
+
+/* A oneshot that has done its work: it must not do it again because the engine was replaced. */
+static void adopt_ended(struct engine *e, unsigned index)
+{
+	e->entries[index].start_at_boot_pending = false;
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_ADOPTED, .unit = index, .ended = true });
+}
+
+static bool load_record(struct engine *e, struct engine_entry *entry)
+{
+	struct err err;
+
+	if (entry->spec)
+		return record_load(entry->name, e->boot_id, &entry->record, &err) == 0;
+	/* a file that has errors now does not disturb what runs from its earlier version */
+	if (record_find_unit(entry->unit->name, e->boot_id, &entry->record, &err) < 0)
+		return false;
+	str_copy(entry->name, sizeof(entry->name), entry->record.container_name);
+	return true;
+}
+
+void adopt_all(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		struct engine_entry *entry = &e->entries[i];
+		bool known = load_record(e, entry);
+
+		entry->restarts_before = entry->record.restarts;
+		entry->start_at_boot_pending = known ? entry->record.want == CORE_WANT_UP :
+						       entry->unit->service.boot;
+	}
+	sweep_unclaimed(e);
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->entries[i].record.run_id[0])
+			adopt_one(e, i);
+		else if (e->entries[i].record.ended)
+			adopt_ended(e, i);
+	for (unsigned i = 0; i < e->count; i++)
+		publish_unit(e, i);
+}

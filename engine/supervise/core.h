@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The brain: (state, event, now) -> (state, actions). Pure: no clock, no descriptor, no allocation
+ * outside the core's own arrays. The driver turns the world into events and actions into I/O and
+ * decides nothing. Every transition, and every event that changes something without one, leaves
+ * exactly one line of trace, which is what the simulation compares and what people read: "web: up
+ * -> stopping: asked to stop". What changes nothing that people could see (a passing probe of a
+ * healthy unit, an answer that came too late) leaves none.
+ *
+ * A unit's state is three small enums, never their product: want, state, health.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "unit/service.h"
+#include "util/buf.h"
+#include "util/loop.h"
+
+#define CORE_MAX_UNITS 1024
+
+enum core_want { CORE_WANT_DOWN, CORE_WANT_UP };
+
+enum core_state {
+	CORE_DOWN,
+	CORE_WAITING,  /* for dependencies */
+	CORE_PULLING,  /* for its image; outside TimeoutStartSec */
+	CORE_STARTING, /* shim asked for; or running and not yet ready (Notify=healthy) */
+	CORE_UP,
+	CORE_STOPPING, /* stop signal sent, then SIGKILL at the deadline */
+	CORE_CLEANING, /* process gone, teardown under way */
+	CORE_BACKOFF,  /* waits for restart_usec */
+	CORE_FAILED,   /* gave up: only an operator or a new unit file helps */
+};
+
+enum core_health { CORE_HEALTH_NONE, CORE_HEALTH_STARTING, CORE_HEALTHY, CORE_UNHEALTHY };
+
+/* Why a unit is where it is: decides Restart=, names the reason for people. */
+enum core_result {
+	CORE_RESULT_NONE,
+	CORE_RESULT_SUCCESS, /* exit counted as success */
+	CORE_RESULT_EXIT_CODE,
+	CORE_RESULT_SIGNAL,
+	CORE_RESULT_OOM,	 /* counts as signal */
+	CORE_RESULT_TIMEOUT,	 /* start or stop deadline, RuntimeMaxSec */
+	CORE_RESULT_UNHEALTHY,	 /* counts as a failure */
+	CORE_RESULT_START_ERROR, /* never reached execve */
+	CORE_RESULT_SHIM_LOST,	 /* the shim died under it: counts as a failure */
+	CORE_RESULT_IMAGE,	 /* no usable image */
+	CORE_RESULT_START_LIMIT,
+	CORE_RESULT_DEPENDENCY,
+	CORE_RESULT_INVALID, /* the unit file has errors */
+};
+
+struct core_health_policy {
+	bool is_set;
+	uint64_t interval_usec, timeout_usec, start_period_usec;
+	unsigned retries;
+	/* Our default: unhealthy is a failure under Restart=; with Restart=no or on-failure "none"
+	 * it is only reported. */
+	enum core_on_unhealthy {
+		CORE_ON_UNHEALTHY_DEFAULT,
+		CORE_ON_UNHEALTHY_NONE,
+		CORE_ON_UNHEALTHY_KILL,
+		CORE_ON_UNHEALTHY_RESTART,
+		CORE_ON_UNHEALTHY_STOP
+	} action;
+};
+
+struct core_dep {
+	enum service_dep_kind kind;
+	unsigned target; /* unit index */
+};
+
+/* Everything the core needs to know of a unit; copied in (deps and name too). */
+struct core_policy {
+	const char *name;
+	enum service_type type;
+	enum service_restart restart;
+	uint64_t restart_usec, restart_max_usec;
+	unsigned restart_steps;
+	uint64_t start_limit_interval_usec;
+	unsigned start_limit_burst;
+	uint64_t timeout_start_usec, timeout_stop_usec, runtime_max_usec;
+	bool remain_after_exit;
+	struct exit_set success, restart_prevent, restart_force;
+	uint64_t stop_timeout_usec; /* the container's own: signal to SIGKILL */
+	bool ready_when_healthy;    /* Notify=healthy */
+	bool is_invalid;	    /* the file has errors: never started */
+	struct core_health_policy health;
+	const struct core_dep *deps;
+	size_t dep_count;
+};
+
+enum core_event_type {
+	CORE_EV_START, /* operator or boot wants it up */
+	CORE_EV_STOP,  /* operator wants it down */
+	CORE_EV_RESTART,
+	CORE_EV_RESET_FAILED,
+	CORE_EV_IMAGE_READY,
+	CORE_EV_IMAGE_FAILED, /* text; permanent until the images change */
+	CORE_EV_RUNNING,      /* execve happened */
+	CORE_EV_START_FAILED, /* text; permanent when input is wrong */
+	CORE_EV_EXITED,	      /* code, signal, oom */
+	CORE_EV_SHIM_LOST,    /* death event without an exit record */
+	CORE_EV_CLEANED,      /* teardown finished */
+	CORE_EV_PROBE,	      /* verdict of the probe that was ordered */
+	CORE_EV_TIMER,	      /* time passed: core_deadline() was reached */
+	CORE_EV_FREEZE,	      /* the loop was late by gap_usec: suspended, frozen, overloaded */
+	/* A new engine found it running; started_at given. Before any START of the unit, at the
+	 * latest before its image is ready; ignored once it has a container or gave up. */
+	CORE_EV_ADOPTED,
+	CORE_EV_SHUTDOWN, /* all: stop in reverse order, start nothing any more (unit ignored) */
+};
+
+struct core_event {
+	enum core_event_type type;
+	unsigned unit;
+	int code, signal;
+	bool oom;
+	bool permanent; /* IMAGE_FAILED: no retry cures it; START_FAILED is retried all the same */
+	bool pass;	/* PROBE */
+	bool discarded; /* PROBE: could not be judged (cancelled, frozen): no verdict */
+	uint64_t order; /* PROBE: the order number of the action */
+	uint64_t gap_usec; /* FREEZE */
+	usec_t started_at; /* ADOPTED */
+	enum core_health adopted_health;
+	bool ended; /* ADOPTED: it finished well and RemainAfterExit= keeps it up; nothing runs */
+	/* START: more STARTs of the same boot follow; no container starts before one without it,
+	 * so that After= holds whatever the order of the events. */
+	bool more;
+	const char *text; /* borrowed during the call: error or probe output */
+};
+
+enum core_action_type {
+	CORE_ACT_IMAGE,	      /* make sure of the image, then IMAGE_READY or IMAGE_FAILED */
+	CORE_ACT_START,	      /* new run id, shim; then RUNNING, START_FAILED or SHIM_LOST */
+	CORE_ACT_SIGNAL_STOP, /* the container's stop signal */
+	CORE_ACT_KILL,	      /* SIGKILL to the whole cgroup */
+	CORE_ACT_TEARDOWN,    /* then CLEANED */
+	CORE_ACT_PROBE,	      /* order number; then PROBE */
+	CORE_ACT_PROBE_CANCEL,
+	CORE_ACT_PUBLISH,  /* this unit's published record changed */
+	CORE_ACT_ALL_DOWN, /* after SHUTDOWN: nothing runs any more (unit ignored) */
+};
+
+struct core_action {
+	enum core_action_type type;
+	unsigned unit;
+	uint64_t order;
+};
+
+/* Read-only view for publishing, tests and trace. */
+struct core_unit_view {
+	const char *name;
+	enum core_want want;
+	enum core_state state;
+	enum core_health health;
+	enum core_result result;
+	int exit_code, exit_signal; /* last run; -1: none */
+	bool oom;
+	unsigned restarts, probe_failures;
+	usec_t since, deadline;	  /* USEC_NEVER: none */
+	const char *reason;	  /* one line for people: error text, what it waits for; borrowed */
+	const char *probe_output; /* of the last probe, one line; borrowed */
+};
+
+struct core;
+typedef void core_trace_fn(void *arg, usec_t now, const char *line);
+
+struct core *core_new(core_trace_fn *trace, void *trace_arg); /* trace may be NULL */
+void core_free(struct core *core);
+/* Adds a unit (state DOWN); returns its index. Dependencies may name units added later: call
+ * core_link when all are there. */
+unsigned core_add(struct core *core, const struct core_policy *policy);
+/* Takes the dependencies in. A cycle of After=/Before= is refused with its path (ERR_INPUT): its
+ * units become invalid with that path as their reason and lose their dependencies, nobody else
+ * suffers, and the caller asks again, for there may be another cycle. core_step() does the same
+ * for a caller who did not ask again. ERR_BUG: a dependency on a unit that does not exist. */
+int core_link(struct core *core, struct err *err) MUST_CHECK;
+/* The units of the cycle that the last core_link() refused, borrowed until the next call. */
+size_t core_cycle(const struct core *core, const unsigned **units);
+/* One step. now never goes back (an earlier one counts as the last). Actions are appended to the
+ * core's list, valid until the next call; returns their number. */
+size_t core_step(struct core *core, const struct core_event *event, usec_t now,
+		 const struct core_action **actions);
+usec_t core_deadline(const struct core *core); /* when CORE_EV_TIMER is due next; USEC_NEVER */
+unsigned core_count(const struct core *core);
+void core_view(const struct core *core, unsigned unit, struct core_unit_view *out);
+/* Aborts with a message when an invariant does not hold (our bug). Every step does this for the
+ * units that it touched; this checks all of them and the timers. */
+void core_check(const struct core *core);
+const char *core_state_name(enum core_state state);
+const char *core_health_name(enum core_health health);
+const char *core_result_name(enum core_result result);
+/* The transition table as Graphviz, for "cleat states --dot". */
+void core_states_dot(struct buf *out);

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Actions of the core -> I/O, results -> events. Decides nothing: whatever goes wrong here becomes an event and the core decides.
+ * Events may cause actions whose failure is an event again; they are queued, never nested, so the core is not entered twice.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervise/internal.h"
+#include "util/str.h"
+
+#define QUEUE_MAX 2048
+
+struct queued {
+	struct core_event event;
+	char text[600];
+};
+static struct queued queue[QUEUE_MAX];
+static size_t queue_head, queue_count;
+static bool is_draining;
+
+void engine_trace(void *arg, usec_t now, const char *line)
+{
+	(void)arg;
+	(void)now;
+	log_msg(LOG_DEBUG, "core", "%s", line);
+}
+
+static void enqueue(const struct core_event *event)
+{
+	struct queued *q;
+
+	if (queue_count == QUEUE_MAX) {
+		log_msg(LOG_ERROR, "supervise", "event queue overflow");
+		abort();
+	}
+	q = &queue[(queue_head + queue_count++) % QUEUE_MAX];
+	q->event = *event;
+	str_copy(q->text, sizeof(q->text), event->text ? event->text : "");
+	q->event.text = q->text;
+}
+
+static void fail_start(struct engine *e, unsigned index, const struct err *err)
+{
+	log_msg(LOG_ERROR, "supervise", "%s: start: %s", e->entries[index].name, err->msg);
+	e->entries[index].run.phase = RUN_ENDED;
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_START_FAILED,
+					     .unit = index,
+					     .permanent = err->code == ERR_INPUT ||
+							  err->code == ERR_UNSUPPORTED,
+					     .text = err->msg });
+}
+
+static void do_start(struct engine *e, unsigned index)
+{
+	struct err err;
+
+	if (e->layout_unknown || !e->cgroup_mount[0] || e->shims_cgroup < 0) {
+		err_set(&err, ERR_UNSUPPORTED, "the appliance cannot run containers: see the notes of /status");
+		fail_start(e, index, &err);
+	} else if (run_start(e, index, &err) < 0) {
+		fail_start(e, index, &err);
+	}
+}
+
+static int stop_signal(const struct engine_entry *entry)
+{
+	int number;
+
+	if (entry->spec->stop_signal && spec_signal_parse(entry->spec->stop_signal, &number))
+		return number;
+	if (entry->has_image && entry->image.stop_signal && spec_signal_parse(entry->image.stop_signal, &number))
+		return number;
+	return SIGTERM;
+}
+
+static int send_signal(struct engine *e, unsigned index, int number, struct err *err)
+{
+	struct shim_signal message = {
+		.header = { SHIM_PROTOCOL_VERSION, SHIM_SIGNAL, sizeof(message) },
+		.number = number,
+	};
+
+	return run_send(e, index, &message, sizeof(message), err);
+}
+
+static void do_cancel_probe(struct engine *e, unsigned index)
+{
+	struct shim_header message = { SHIM_PROTOCOL_VERSION, SHIM_PROBE_CANCEL, sizeof(message) };
+	struct err err;
+
+	if (run_send(e, index, &message, sizeof(message), &err) < 0)
+		log_msg(LOG_DEBUG, "supervise", "%s: cancel probe: %s", e->entries[index].name, err.msg);
+}
+
+static void do_probe(struct engine *e, unsigned index, uint64_t order)
+{
+	struct err err;
+
+	if (run_probe(e, index, order, &err) == 0)
+		return;
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_PROBE,
+					     .unit = index,
+					     .order = order,
+					     .discarded = true,
+					     .text = err.msg });
+}
+
+static void do_teardown(struct engine *e, unsigned index)
+{
+	struct err err;
+
+	if (!e->entries[index].run.id[0]) /* never got as far as a run directory */
+		engine_feed(e, &(struct core_event){ .type = CORE_EV_CLEANED, .unit = index });
+	else if (run_teardown(e, index, &err) < 0)
+		log_msg(LOG_ERROR, "supervise", "%s: teardown: %s", e->entries[index].name, err.msg);
+}
+
+static void act(struct engine *e, const struct core_action *action)
+{
+	struct err err = { 0 };
+
+	switch (action->type) {
+	case CORE_ACT_IMAGE:
+		image_queue_want(e, action->unit);
+		break;
+	case CORE_ACT_START:
+		do_start(e, action->unit);
+		break;
+	case CORE_ACT_SIGNAL_STOP:
+		if (send_signal(e, action->unit, stop_signal(&e->entries[action->unit]), &err) < 0)
+			log_msg(LOG_WARN, "supervise", "%s: stop signal: %s", e->entries[action->unit].name,
+				err.msg);
+		break;
+	case CORE_ACT_KILL:
+		if (run_kill(e, action->unit, &err) < 0)
+			log_msg(LOG_WARN, "supervise", "%s: kill: %s", e->entries[action->unit].name, err.msg);
+		break;
+	case CORE_ACT_TEARDOWN:
+		do_teardown(e, action->unit);
+		break;
+	case CORE_ACT_PROBE:
+		do_probe(e, action->unit, action->order);
+		break;
+	case CORE_ACT_PROBE_CANCEL:
+		do_cancel_probe(e, action->unit);
+		break;
+	case CORE_ACT_PUBLISH:
+		console_state(e, action->unit);
+		record_save(e, action->unit);
+		publish_unit(e, action->unit);
+		break;
+	case CORE_ACT_ALL_DOWN:
+		loop_stop(e->loop);
+		break;
+	}
+}
+
+static void step(struct engine *e, const struct core_event *event)
+{
+	static struct core_action mine[4 * CORE_MAX_UNITS];
+	const struct core_action *actions;
+	size_t count = core_step(e->core, event, loop_now(e->loop), &actions);
+
+	/* the core's list is valid until its next step, which an action may queue but not make */
+	if (count > sizeof(mine) / sizeof(mine[0]))
+		count = sizeof(mine) / sizeof(mine[0]);
+	memcpy(mine, actions, count * sizeof(mine[0]));
+	for (size_t i = 0; i < count; i++)
+		act(e, &mine[i]);
+}
+
+void engine_feed(struct engine *e, const struct core_event *event)
+{
+	enqueue(event);
+	if (is_draining)
+		return;
+	is_draining = true;
+	while (queue_count) {
+		static struct queued q;
+
+		q = queue[queue_head];
+		q.event.text = q.text;
+		queue_head = (queue_head + 1) % QUEUE_MAX;
+		if (!--queue_count)
+			queue_head = 0; /* keeps touching the same few pages */
+		step(e, &q.event);
+	}
+	is_draining = false;
+	loop_timer_set(e->loop, e->deadline_timer, core_deadline(e->core));
+	if (e->stop_wanted && !e->stopping)
+		engine_shutdown(e);
+}
+
+int engine_signal(struct engine *e, unsigned index, int number, struct err *err)
+{
+	if (e->entries[index].run.phase != RUN_RUNNING)
+		return err_set(err, ERR_INPUT, "container %s is not running", e->entries[index].name);
+	return send_signal(e, index, number, err);
+}
+
+int engine_request(struct engine *e, unsigned index, enum engine_verb verb, struct err *err)
+{
+	static const enum core_event_type events[] = {
+		[ENGINE_START] = CORE_EV_START,
+		[ENGINE_STOP] = CORE_EV_STOP,
+		[ENGINE_RESTART] = CORE_EV_RESTART,
+		[ENGINE_RESET_FAILED] = CORE_EV_RESET_FAILED,
+	};
+
+	if (!e->entries[index].spec && verb != ENGINE_STOP)
+		return err_set(err, ERR_INPUT, "%s", e->entries[index].invalid_reason);
+	if (e->stop_wanted)
+		return err_set(err, ERR_BUSY, "the appliance is stopping");
+	engine_feed(e, &(struct core_event){ .type = events[verb], .unit = index });
+	return 0;
+}

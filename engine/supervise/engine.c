@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * "cleat engine": setting up, the loop, taking down. Read from engine_main() downwards like a boot log. Never does
+ * anything in the loop that can wait for a disk, a registry or a container.
+ */
+#include "supervise/engine.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "supervise/internal.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+#include "util/lock.h"
+#include "util/path.h"
+#include "util/str.h"
+
+#define EXIT_OTHER_ENGINE 75
+#define FREEZE_USEC (2 * USEC_SEC)
+#define ADOPTION_USEC (5 * USEC_SEC)
+
+struct loop *engine_loop(struct engine *e)
+{
+	return e->loop;
+}
+
+unsigned engine_unit_count(const struct engine *e)
+{
+	return e->count;
+}
+
+void engine_unit(struct engine *e, unsigned index, struct engine_unit *out)
+{
+	out->index = index;
+	out->unit = e->entries[index].unit;
+	out->spec = e->entries[index].spec;
+	out->published = &e->entries[index].published;
+	core_view(e->core, index, &out->view);
+}
+
+static bool matches_name(const struct engine_entry *entry, const char *name)
+{
+	size_t stem = strcspn(entry->unit->name, ".");
+
+	return str_eq(entry->name, name) || str_eq(entry->unit->name, name) ||
+	       str_eq(entry->unit->service_name, name) ||
+	       (strlen(name) == stem && strncmp(entry->unit->name, name, stem) == 0);
+}
+
+static int nearest(const struct engine *e, const char *name, struct err *err)
+{
+	const char *best = NULL;
+	unsigned best_distance = 4;
+
+	for (unsigned i = 0; i < e->count; i++) {
+		unsigned distance = str_distance(name, e->entries[i].name, 4);
+
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = e->entries[i].name;
+		}
+	}
+	if (best)
+		return err_set(err, ERR_NOT_FOUND, "no container \"%s\"; did you mean \"%s\"?", name, best);
+	return err_set(err, ERR_NOT_FOUND, "no container \"%s\"", name);
+}
+
+int engine_find(struct engine *e, const char *name, unsigned *index, struct err *err)
+{
+	unsigned hits = 0;
+
+	for (unsigned i = 0; i < e->count; i++) {
+		if (matches_name(&e->entries[i], name)) {
+			*index = i;
+			return 0;
+		}
+	}
+	for (unsigned i = 0; strlen(name) >= 4 && i < e->count; i++) {
+		if (e->entries[i].run.id[0] && str_starts(e->entries[i].run.id, name)) {
+			*index = i;
+			hits++;
+		}
+	}
+	if (hits == 1)
+		return 0;
+	if (hits > 1)
+		return err_set(err, ERR_INPUT, "\"%s\" is the beginning of several ids", name);
+	return nearest(e, name, err);
+}
+
+void engine_log_dir(const struct engine *e, unsigned index, char *out, size_t size)
+{
+	snprintf(out, size, "%s/%s", e->log_root, e->entries[index].name);
+}
+
+void engine_config_path(const struct engine *e, unsigned index, char *out, size_t size)
+{
+	const char *id = e->entries[index].run.id;
+
+	if (id[0])
+		snprintf(out, size, "%s/%s/config.json", CLEAT_CONTAINER_DIR, id);
+	else
+		out[0] = '\0';
+}
+
+int engine_work_cgroup(const struct engine *e)
+{
+	return e->work_cgroup;
+}
+
+void engine_watch(struct engine *e, engine_watch_fn *fn, void *arg)
+{
+	e->watch_fn = fn;
+	e->watch_arg = arg;
+}
+
+/* Containers of an earlier engine whose shims have not answered yet: the core does not know that they live. */
+static bool is_adopting(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->entries[i].run.adopting)
+			return true;
+	return false;
+}
+
+static void on_adoption_over(struct loop *loop, usec_t now, void *arg)
+{
+	struct engine *e = arg;
+
+	(void)loop;
+	(void)now;
+	e->adoption_over = true;
+	engine_shutdown(e);
+}
+
+/* What lives and is not known could not be stopped in order: adoption comes first. A shim that never answers is left to
+ * init, which ends whatever is there after the engine. */
+void engine_shutdown(struct engine *e)
+{
+	bool is_first = !e->stop_wanted;
+
+	e->stop_wanted = true;
+	if (e->stopping)
+		return;
+	if (is_adopting(e) && !e->adoption_over) {
+		if (is_first)
+			loop_timer(e->loop, loop_now(e->loop) + ADOPTION_USEC, on_adoption_over, e);
+		return;
+	}
+	e->stopping = true;
+	console_step(e, "stopping");
+	publish_header(e);
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_SHUTDOWN });
+}
+
+/* A changed set of unit files is read by becoming a new engine: what runs is adopted. */
+void engine_reload(struct engine *e)
+{
+	char *const argv[] = { "cleat", "engine", NULL };
+
+	if (e->stop_wanted)
+		return;
+	console_step(e, "reading the units again");
+	execv("/proc/self/exe", argv);
+	log_msg(LOG_ERROR, "engine", "reload: exec: %s", strerror(errno));
+}
+
+static void on_signal(struct loop *loop, uint32_t events, usec_t now, void *arg)
+{
+	struct engine *e = arg;
+	struct signalfd_siginfo info;
+
+	(void)loop;
+	(void)events;
+	(void)now;
+	while (read(e->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			children_reap(e);
+		else if (info.ssi_signo == SIGHUP)
+			engine_reload(e);
+		else
+			engine_shutdown(e);
+	}
+}
+
+static void on_deadline(struct loop *loop, usec_t now, void *arg)
+{
+	(void)loop;
+	(void)now;
+	engine_feed(arg, &(struct core_event){ .type = CORE_EV_TIMER });
+}
+
+/* A turn that began much too late: the machine was frozen, suspended or overloaded. */
+static void before_sleep(struct loop *loop, usec_t now, usec_t late_usec, void *arg)
+{
+	struct engine *e = arg;
+
+	(void)loop;
+	if (late_usec > FREEZE_USEC) {
+		log_msg(LOG_WARN, "engine", "the loop was late by %llu ms: frozen, suspended or overloaded",
+			(unsigned long long)(late_usec / USEC_MSEC));
+		engine_feed(e, &(struct core_event){ .type = CORE_EV_FREEZE, .gap_usec = late_usec });
+	}
+	if (e->published)
+		published_heartbeat(e->published, now);
+}
+
+static int open_signals(struct engine *e, struct err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	/* init starts the engine with all signals blocked */
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return err_sys(err, "sigprocmask");
+	e->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (e->signal_fd < 0)
+		return err_sys(err, "signalfd");
+	if (!loop_add(e->loop, e->signal_fd, EPOLLIN, on_signal, e, err))
+		return -1;
+	return 0;
+}
+
+/* "MAJOR\n"; missing: written. 1 when it is ours, 0 when it is unknown. */
+static int check_version(const char *path, bool writable, struct err *err)
+{
+	auto_buf text = BUF_INIT(64);
+	char mine[16];
+
+	snprintf(mine, sizeof(mine), "%d\n", CLEAT_LAYOUT_MAJOR);
+	if (file_read_at(AT_FDCWD, path, 64, &text, err) < 0) {
+		if (err->code != ERR_NOT_FOUND)
+			return -1;
+		if (writable && file_write_atomic(AT_FDCWD, path, mine, strlen(mine), 0644, true, err) < 0)
+			return -1;
+		return 1;
+	}
+	return str_eq(buf_str(&text), mine);
+}
+
+static int open_run_dir(struct engine *e, struct err *err)
+{
+	static const char *const dirs[] = { CLEAT_RUN_DIR, CLEAT_CONTAINER_DIR, CLEAT_BY_NAME_DIR,
+					    CLEAT_CACHE_DIR };
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		if (path_mkdirs(dirs[i], 0755, err) < 0)
+			return -1;
+	e->lock_fd = open(CLEAT_ENGINE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (e->lock_fd < 0)
+		return err_sys(err, "%s", CLEAT_ENGINE_LOCK);
+	return lock_take(e->lock_fd, err);
+}
+
+static void check_layouts(struct engine *e)
+{
+	struct err err;
+	int run = check_version(CLEAT_RUN_VERSION_FILE, true, &err);
+	int data = 1;
+
+	if (run == 1)
+		data = check_version(CLEAT_DATA_VERSION_FILE, e->data_writable, &err);
+	if (run == 1 && data == 1)
+		return;
+	if (run == 0 || data == 0) {
+		e->layout_unknown = true;
+		e->data_writable = false;
+		publish_note(e, 2, "%s has a layout that this version does not know: nothing is written or started; run the version that made it",
+			     run == 0 ? CLEAT_RUN_DIR : CLEAT_DATA_DIR);
+		return;
+	}
+	publish_note(e, 1, "%s", err.msg);
+}
+
+static void open_store(struct engine *e)
+{
+	if (e->layout_unknown) {
+		err_set(&e->store_error, ERR_UNSUPPORTED, "%s has an unknown layout", CLEAT_DATA_DIR);
+		return;
+	}
+	e->store = store_open(CLEAT_STORE_DIR, &e->store_read_only, &e->store_error);
+	if (!e->store)
+		publish_note(e, 2, "store: %s", e->store_error.msg);
+}
+
+/* All at once: nothing starts before the core has heard of the last one, so that order holds. */
+static void start_wanted(struct engine *e)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < e->count; i++) {
+		struct engine_entry *entry = &e->entries[i];
+
+		if (entry->run.phase != RUN_NONE || !entry->spec)
+			entry->start_at_boot_pending = false;
+		left += entry->start_at_boot_pending;
+	}
+	for (unsigned i = 0; left && i < e->count; i++) {
+		if (!e->entries[i].start_at_boot_pending)
+			continue;
+		e->entries[i].start_at_boot_pending = false;
+		engine_feed(e, &(struct core_event){ .type = CORE_EV_START, .unit = i, .more = --left > 0 });
+	}
+}
+
+static usec_t boot_time(void)
+{
+	const char *text = getenv("CLEAT_BOOT_USEC");
+	uint64_t value;
+
+	if (text && str_to_u64(text, USEC_NEVER - 1, &value) && value < clock_now_usec())
+		return value;
+	return clock_now_usec();
+}
+
+static int set_up(struct engine *e, struct err *err)
+{
+	e->boot_usec = boot_time();
+	e->import_fd = e->status_listen_fd = e->import.pidfd = -1;
+	e->loop = loop_new(err);
+	if (!e->loop || open_run_dir(e, err) < 0 || open_signals(e, err) < 0)
+		return -1;
+	e->deadline_timer = loop_timer(e->loop, USEC_NEVER, on_deadline, e);
+	loop_before_sleep(e->loop, before_sleep, e);
+	if (publish_open(e, err) < 0)
+		return -1;
+	facts_probe(e);
+	check_layouts(e);
+	open_store(e);
+	unit_facts_init(&e->unit_facts, &e->arena, CLEAT_HOME_DIR);
+	return units_load(e, err);
+}
+
+static void tear_down(struct engine *e)
+{
+	if (e->control)
+		e->hooks->control_close(e->control);
+	status_server_stop(e);
+	publish_header(e);
+	published_close(e->published);
+	store_close(e->store);
+	loop_free(e->loop);
+}
+
+static int run(struct engine *e, struct err *err)
+{
+	console_step(e, "engine %s: %u unit%s in %s", CLEAT_VERSION, e->count, e->count == 1 ? "" : "s",
+		     CLEAT_UNIT_DIR);
+	status_server_start(e);
+	if (e->hooks->control_open(e, &e->control, err) < 0)
+		publish_note(e, 2, "control socket: %s", err->msg);
+	adopt_all(e);
+	on_signal(e->loop, EPOLLIN, loop_now(e->loop), e); /* asked to stop meanwhile: nothing may start */
+	if (!e->stop_wanted)
+		start_wanted(e);
+	e->settled = true;
+	publish_header(e);
+	return loop_run(e->loop, err);
+}
+
+int engine_main(int argc, char **argv, const struct engine_hooks *hooks)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	struct err err;
+
+	(void)argv;
+	log_init("cleat-engine", getenv("CLEAT_DEBUG") ? LOG_DEBUG : LOG_INFO);
+	if (!e || argc > 1) {
+		fprintf(stderr, "usage: cleat engine\n");
+		return 2;
+	}
+	e->hooks = hooks;
+	if (set_up(e, &err) < 0) {
+		log_msg(LOG_ERROR, "engine", "%s", err.msg);
+		return err.code == ERR_BUSY ? EXIT_OTHER_ENGINE : 1;
+	}
+	if (run(e, &err) < 0) {
+		log_msg(LOG_ERROR, "engine", "%s", err.msg);
+		return 1;
+	}
+	console_step(e, "all containers are down");
+	tear_down(e);
+	return 0;
+}

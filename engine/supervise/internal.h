@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of the driver share; nobody outside this folder includes it. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "image/ref.h"
+#include "image/store.h"
+#include "image/worker.h"
+#include "shim/protocol.h"
+#include "supervise/engine.h"
+#include "util/cgroup.h"
+#include "util/ids.h"
+#include "util/places.h"
+#include "util/proc.h"
+
+#define ENGINE_MAX_CHILDREN 4096
+
+/* What must outlive the engine about one unit; CLEAT_RUN_DIR/units/NAME, replaced atomically, written before a
+ * shim is asked for: an intent without a held lock is a failed start. Grows at the end only. */
+#define UNIT_RECORD_MAGIC 0x31554c43u /* "CLU1" */
+struct unit_record {
+	uint32_t magic;
+	uint16_t version, length;
+	uint32_t want;	   /* enum core_want */
+	uint32_t restarts;
+	uint32_t failed;   /* gave up */
+	uint32_t health;   /* enum core_health when last published */
+	uint32_t ended;	   /* up without a container: RemainAfterExit= */
+	char run_id[16];   /* "" : nothing runs */
+	char boot_id[40];
+	char container_name[128];
+	char unit_name[128]; /* the unit file */
+};
+
+/* How far the engine is with a run directory. */
+enum run_phase {
+	RUN_NONE,	/* no run id */
+	RUN_ASKED,	/* shim spawned, has not said RUNNING */
+	RUN_RUNNING,
+	RUN_ENDED,	/* death event seen; teardown follows */
+};
+
+struct run {
+	enum run_phase phase;
+	char id[16];
+	bool adopting;		/* found at start; the core does not know about it yet */
+	pid_t shim_pid;		/* 0: adopted; then status.shim_pid */
+	int ctl_fd;		/* -1 */
+	struct loop_source *ctl_source;
+	struct shim_status status; /* the latest that the shim reported */
+	uint64_t probe_order;	/* order number of the probe under way, 0 */
+};
+
+struct engine_entry {
+	const struct unit *unit;
+	struct container_spec *spec; /* arena of the unit set; NULL: invalid */
+	struct arena spec_arena;
+	char name[128];		     /* container name, unique */
+	struct image_ref ref;
+	bool has_image;
+	struct arena image_arena;
+	struct store_image image;
+	bool image_wanted;	     /* the core waits for IMAGE_READY / IMAGE_FAILED */
+	struct run run;
+	struct published_unit published;
+	enum core_state shown_state; /* last one on the console */
+	enum core_health shown_health;
+	bool start_at_boot_pending;  /* held back until adoption has finished */
+	char remarks[384];	     /* of the last start: what is not enforced; lines */
+	const char *invalid_reason; /* NULL: the file is fine */
+	unsigned restarts_before;    /* counted by earlier engines of this boot */
+	struct unit_record record;
+};
+
+struct child {
+	pid_t pid;
+	int pidfd;
+	engine_child_fn *fn;
+	void *arg;
+};
+
+struct engine {
+	struct loop *loop;
+	struct core *core;
+	struct unit_set units;
+	struct engine_entry *entries; /* one per unit, same index as in the core */
+	unsigned count;
+	struct arena arena;
+	struct host_facts host;
+	struct unit_facts unit_facts;
+	char cgroup_mount[256];
+	int shims_cgroup, work_cgroup; /* -1 */
+	struct cgroup_controllers controllers;
+	struct store *store;	       /* NULL: unusable, store_error says why */
+	bool store_read_only;
+	struct err store_error;
+	bool data_writable, data_present, layout_unknown;
+	char boot_id[40], hostname[64];
+	char log_root[64];	       /* CLEAT_LOG_DIR or CLEAT_RUN_LOGS */
+	int lock_fd;
+	struct published *published;
+	struct published_header header;
+	struct loop_source *deadline_timer;
+	struct child children[ENGINE_MAX_CHILDREN];
+	unsigned child_count;
+	int signal_fd;
+	/* images */
+	struct proc import;
+	int import_fd;
+	struct loop_source *import_source;
+	bool import_done;
+	/* status server */
+	int status_listen_fd;
+	pid_t status_pid;
+	struct loop_source *status_timer;
+	unsigned status_failures;
+	bool stop_wanted; /* somebody asked; adoption may have to end first */
+	bool adoption_over;
+	bool stopping;
+	bool settled;
+	usec_t boot_usec; /* when PID 1 began, CLOCK_MONOTONIC */
+	engine_watch_fn *watch_fn;
+	void *watch_arg;
+	const struct engine_hooks *hooks;
+	void *control;
+};
+
+/* driver.c */
+void engine_feed(struct engine *e, const struct core_event *event);
+void engine_trace(void *arg, usec_t now, const char *line);
+
+/* run.c: run directories and the wire to their shims */
+int run_start(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
+int run_send(struct engine *e, unsigned index, const void *message, size_t length, struct err *err) MUST_CHECK;
+int run_probe(struct engine *e, unsigned index, uint64_t order, struct err *err) MUST_CHECK;
+int run_kill(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
+int run_teardown(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
+int run_connect(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
+int run_read_status(const char *run_id, struct shim_status *out, struct err *err) MUST_CHECK;
+/* 1: a shim lives behind this run id; 0: none. */
+int run_is_alive(const char *run_id);
+void run_forget(struct engine *e, unsigned index);
+void run_dead(struct engine *e, unsigned index);
+void run_adopted(struct engine *e, unsigned index, enum core_health health);
+
+/* record.c */
+void record_save(struct engine *e, unsigned index);
+int record_load(const char *name, const char *boot_id, struct unit_record *out, struct err *err) MUST_CHECK;
+/* The record of a unit file whose container name cannot be known: the file has errors now. */
+int record_find_unit(const char *unit_name, const char *boot_id, struct unit_record *out, struct err *err) MUST_CHECK;
+
+/* adopt.c */
+void adopt_all(struct engine *e);
+
+/* image_queue.c */
+void image_queue_want(struct engine *e, unsigned index);
+
+/* publish.c */
+int publish_open(struct engine *e, struct err *err) MUST_CHECK;
+void publish_unit(struct engine *e, unsigned index);
+void publish_header(struct engine *e);
+/* level as struct published_note has it; the same text is kept once. */
+void publish_note(struct engine *e, unsigned level, const char *fmt, ...) ERR_PRINTF(3, 4);
+void publish_drop_notes(struct engine *e, const char *prefix); /* what is no longer so */
+
+/* facts.c */
+void facts_probe(struct engine *e);
+
+/* units.c */
+int units_load(struct engine *e, struct err *err) MUST_CHECK;
+
+/* children.c */
+int children_spawn(struct engine *e, const struct proc_spawn *spawn, engine_child_fn *fn, void *arg,
+		   pid_t *pid_out, struct err *err) MUST_CHECK;
+int children_watch(struct engine *e, pid_t pid, engine_child_fn *fn, void *arg, struct err *err) MUST_CHECK;
+void children_reap(struct engine *e);
+
+/* status_server.c */
+void status_server_start(struct engine *e);
+void status_server_stop(struct engine *e);
+
+/* console.c: the few lines that a person at the console reads */
+void console_step(struct engine *e, const char *fmt, ...) ERR_PRINTF(2, 3);
+void console_state(struct engine *e, unsigned index);

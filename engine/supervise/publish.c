@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Core view -> the shared mapping that the status server and the command line read. Nothing
+ * decides here; a fact that is not in the record is not public.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "supervise/internal.h"
+#include "util/str.h"
+
+#ifndef CLEAT_VERSION
+#error "CLEAT_VERSION comes from the Makefile"
+#endif
+
+int publish_open(struct engine *e, struct err *err)
+{
+	struct published_header *h = &e->header;
+	struct utsname uts;
+
+	e->published = published_create(CLEAT_PUBLISHED, err);
+	if (!e->published)
+		return -1;
+	h->engine_pid = getpid();
+	h->engine_start_ticks = proc_start_ticks(getpid());
+	h->engine_started_real_usec = clock_real_usec();
+	h->boot_real_usec = clock_real_usec() - (int64_t)(clock_now_usec() - e->boot_usec);
+	str_copy(h->version, sizeof(h->version), CLEAT_VERSION);
+	if (uname(&uts) == 0) {
+		str_copy(h->hostname, sizeof(h->hostname), uts.nodename);
+		str_copy(e->hostname, sizeof(e->hostname), uts.nodename);
+	}
+	return 0;
+}
+
+void publish_header(struct engine *e)
+{
+	struct published_header *h = &e->header;
+
+	str_copy(h->boot_id, sizeof(h->boot_id), e->boot_id);
+	h->draining = e->stopping;
+	h->data_state = !e->data_present ? 2 : !e->data_writable ? 1 : 0;
+	h->settled = e->settled;
+	if (e->published)
+		published_put_header(e->published, h);
+}
+
+void publish_note(struct engine *e, unsigned level, const char *fmt, ...)
+{
+	struct published_header *h = &e->header;
+	struct published_note note = { .level = (uint8_t)level };
+	unsigned at = 0;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(note.text, sizeof(note.text), fmt, ap);
+	va_end(ap);
+	log_msg(level == 2 ? LOG_ERROR : level == 1 ? LOG_WARN : LOG_INFO, "engine", "%s", note.text);
+	for (unsigned i = 0; i < h->note_count; i++)
+		if (str_eq(h->notes[i].text, note.text))
+			return;
+	if (h->note_count == PUBLISHED_MAX_NOTES)
+		return;
+	while (at < h->note_count && h->notes[at].level >= level)
+		at++;
+	memmove(&h->notes[at + 1], &h->notes[at], (h->note_count - at) * sizeof(note));
+	h->notes[at] = note;
+	h->note_count++;
+	publish_header(e);
+}
+
+void publish_drop_notes(struct engine *e, const char *prefix)
+{
+	struct published_header *h = &e->header;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < h->note_count; i++)
+		if (!str_starts(h->notes[i].text, prefix))
+			h->notes[kept++] = h->notes[i];
+	if (kept == h->note_count)
+		return;
+	h->note_count = kept;
+	publish_header(e);
+}
+
+static enum published_state public_state(const struct core_unit_view *view)
+{
+	switch (view->state) {
+	case CORE_DOWN:
+		return PUBLISHED_DOWN;
+	case CORE_WAITING:
+		return PUBLISHED_WAITING;
+	case CORE_PULLING:
+		return PUBLISHED_PULLING;
+	case CORE_STARTING:
+		return PUBLISHED_STARTING;
+	case CORE_UP:
+		return PUBLISHED_UP;
+	case CORE_STOPPING:
+	case CORE_CLEANING:
+		return PUBLISHED_STOPPING;
+	case CORE_BACKOFF:
+		return PUBLISHED_BACKOFF;
+	case CORE_FAILED:
+		break;
+	}
+	return view->result == CORE_RESULT_IMAGE ? PUBLISHED_NO_IMAGE : PUBLISHED_FAILED;
+}
+
+/* The operator has to mend something: a file, an image, a volume. A crash of the program is not that. */
+static bool is_operator_fault(const struct core_unit_view *view)
+{
+	return view->want == CORE_WANT_UP &&
+	       (view->result == CORE_RESULT_IMAGE || view->result == CORE_RESULT_START_ERROR);
+}
+
+static void put_notes(const struct engine_entry *entry, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < entry->unit->note_count; i++) {
+		const struct unit_note *note = &entry->unit->notes[i];
+		int n = snprintf(out + used, size - used, "%s%s: %s", used ? "\n" : "", note->key, note->text);
+
+		if (n < 0 || (size_t)n >= size - used)
+			return;
+		used += (size_t)n;
+	}
+	if (entry->remarks[0] && strlen(entry->remarks) + 1 < size - used)
+		snprintf(out + used, size - used, "%s%s", used ? "\n" : "", entry->remarks);
+}
+
+static void put_ports(const struct engine_entry *entry, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; entry->spec && i < entry->spec->port_count; i++) {
+		const struct spec_port *port = &entry->spec->ports[i];
+		int n = snprintf(out + used, size - used, "%s%u/%s", used ? " " : "", port->container_port,
+				 port->udp ? "udp" : "tcp");
+
+		if (n < 0 || (size_t)n >= size - used)
+			return;
+		used += (size_t)n;
+	}
+}
+
+static void put_identity(const struct engine_entry *entry, struct published_unit *p)
+{
+	str_copy(p->name, sizeof(p->name), entry->name);
+	str_copy(p->unit, sizeof(p->unit), entry->unit->name);
+	str_copy_text(p->source, sizeof(p->source), entry->unit->path);
+	str_copy(p->run_id, sizeof(p->run_id), entry->run.id);
+	str_copy_text(p->image, sizeof(p->image), entry->spec ? entry->spec->image : "");
+	str_copy(p->image_digest, sizeof(p->image_digest), entry->has_image ? entry->image.digest : "");
+	p->boot_start = entry->unit->service.boot;
+	put_notes(entry, p->notes, sizeof(p->notes));
+	put_ports(entry, p->ports, sizeof(p->ports));
+}
+
+void publish_unit(struct engine *e, unsigned index)
+{
+	struct engine_entry *entry = &e->entries[index];
+	struct published_unit *p = &entry->published;
+	struct core_unit_view view;
+	uint8_t state, health;
+	bool running;
+
+	core_view(e->core, index, &view);
+	running = entry->run.phase == RUN_RUNNING;
+	state = (uint8_t)(entry->invalid_reason ? PUBLISHED_INVALID : public_state(&view));
+	health = (uint8_t)view.health;
+	if (state != p->state || health != p->health || !p->since_real_usec)
+		p->since_real_usec = clock_real_usec();
+	p->state = state;
+	p->health = health;
+	p->wanted = view.want == CORE_WANT_UP;
+	p->operator_fault = entry->invalid_reason || is_operator_fault(&view);
+	p->pid = running ? entry->run.status.container_pid : 0;
+	p->started_real_usec = running ? entry->run.status.started_real_usec : 0;
+	p->exit_code = view.exit_code;
+	p->exit_signal = view.exit_signal;
+	p->oom_killed = view.oom;
+	p->restarts = entry->restarts_before + view.restarts;
+	p->probe_failures = view.probe_failures;
+	p->log_dropped_lines = entry->run.status.log_dropped_lines;
+	p->next_monotonic_usec = view.state == CORE_BACKOFF ? view.deadline : 0;
+	str_copy_text(p->detail, sizeof(p->detail),
+		 entry->invalid_reason ? entry->invalid_reason : view.reason ? view.reason : "");
+	str_copy_text(p->probe_output, sizeof(p->probe_output), view.probe_output ? view.probe_output : "");
+	put_identity(entry, p);
+	if (e->published)
+		published_put_unit(e->published, index, p);
+	if (e->watch_fn)
+		e->watch_fn(e->watch_arg, index, loop_now(e->loop));
+}

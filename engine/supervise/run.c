@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Run directories and the wire to their shims. Order of a start: run id, directory, config.json, unit record, listening
+ * socket, shim; so that whatever is cut off leaves an intent that the next engine recognises as a failed start.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervise/internal.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+#include "util/lock.h"
+#include "util/str.h"
+
+#define CONFIG_MAX_BYTES (1024 * 1024)
+#define ENV_FILE_MAX_BYTES (256 * 1024)
+#define RECHECK_USEC (2 * USEC_MSEC)
+
+static void run_path(const char *run_id, const char *file, char out[128])
+{
+	snprintf(out, 128, "%s/%s%s%s", CLEAT_CONTAINER_DIR, run_id, file[0] ? "/" : "", file);
+}
+
+static int new_run_id(char out[16], struct err *err)
+{
+	unsigned char bytes[CLEAT_RUNID_LEN / 2];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return err_sys(err, "getrandom");
+	str_hex(bytes, sizeof(bytes), out);
+	return 0;
+}
+
+static int link_by_name(const char *name, const char *run_id, struct err *err)
+{
+	char target[64], path[256], temporary[280];
+
+	snprintf(target, sizeof(target), "../c/%s", run_id);
+	snprintf(path, sizeof(path), "%s/%s", CLEAT_BY_NAME_DIR, name);
+	snprintf(temporary, sizeof(temporary), "%s.%s", path, run_id);
+	if (symlink(target, temporary) < 0)
+		return err_sys(err, "%s", temporary);
+	if (rename(temporary, path) < 0)
+		return err_sys(err, "%s", path);
+	return 0;
+}
+
+static int read_env_files(const struct container_spec *spec, struct arena *arena, struct strv *out,
+			  struct err *err)
+{
+	out->items = arena_alloc(arena, (spec->env_file_count + 1) * sizeof(*out->items));
+	for (size_t i = 0; i < spec->env_file_count; i++) {
+		auto_buf text = BUF_INIT(ENV_FILE_MAX_BYTES);
+		const struct spec_env_file *file = &spec->env_files[i];
+
+		if (file_read_at(AT_FDCWD, file->path, ENV_FILE_MAX_BYTES, &text, err) < 0)
+			return err_wrap(err, "%s:%u: environment file %s", file->origin->file,
+					file->origin->line, file->path);
+		out->items[out->count++] = arena_strndup(arena, buf_str(&text), text.len);
+	}
+	return 0;
+}
+
+static struct strv strv_of(const char **items)
+{
+	struct strv v = { .items = items };
+
+	while (items && items[v.count])
+		v.count++;
+	return v;
+}
+
+static void image_facts_of(const struct store_image *image, struct image_facts *out)
+{
+	*out = (struct image_facts){
+		.digest = image->digest,
+		.user = image->user,
+		.workdir = image->workdir,
+		.stop_signal = image->stop_signal,
+		.env = strv_of(image->env),
+		.entrypoint = strv_of(image->entrypoint),
+		.command = strv_of(image->command),
+		.volumes = strv_of(image->volumes),
+		.layers = strv_of(image->layers),
+	};
+}
+
+static int read_seccomp(const struct container_spec *spec, struct buf *out, struct err *err)
+{
+	if (!spec->seccomp || spec->seccomp[0] != '/')
+		return 0;
+	if (file_read_at(AT_FDCWD, spec->seccomp, SPEC_SECCOMP_MAX_BYTES, out, err) < 0)
+		return err_wrap(err, "seccomp profile %s", spec->seccomp);
+	return 0;
+}
+
+/* What the start could not do as asked is shown with the unit's notes. */
+static void keep_remarks(struct engine_entry *entry, const struct spec_remarks *remarks)
+{
+	auto_buf text = BUF_INIT(sizeof(entry->remarks) - 1);
+
+	for (size_t i = 0; i < remarks->count; i++)
+		buf_printf(&text, "%s%s", i ? "\n" : "", remarks->items[i]);
+	str_copy_text(entry->remarks, sizeof(entry->remarks), buf_str(&text));
+}
+
+static int write_config(struct engine *e, struct engine_entry *entry, struct err *err)
+{
+	auto_buf text = BUF_INIT(CONFIG_MAX_BYTES);
+	auto_buf profile = BUF_INIT(SPEC_SECCOMP_MAX_BYTES);
+	auto_arena arena = { 0 };
+	struct spec_remarks remarks = { 0 };
+	struct host_facts host = e->host;
+	struct image_facts facts;
+	struct strv env_files = { 0 };
+	char path[128];
+
+	image_facts_of(&entry->image, &facts);
+	if (read_env_files(entry->spec, &arena, &env_files, err) < 0 ||
+	    read_seccomp(entry->spec, &profile, err) < 0)
+		return -1;
+	host.seccomp_text = profile.len ? buf_str(&profile) : NULL;
+	if (spec_to_oci(entry->spec, &facts, &host, entry->run.id, &env_files, &remarks, &arena, &text, err) < 0)
+		return -1;
+	keep_remarks(entry, &remarks);
+	run_path(entry->run.id, "config.json", path);
+	return file_write_atomic(AT_FDCWD, path, text.data, text.len, 0600, false, err);
+}
+
+static int ctl_address(const char *run_id, struct sockaddr_un *out)
+{
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	return snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s/ctl", CLEAT_CONTAINER_DIR, run_id);
+}
+
+static int ctl_listen(const char *run_id, struct err *err)
+{
+	auto_fd int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+
+	ctl_address(run_id, &address);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0)
+		return err_sys(err, "%s", address.sun_path);
+	return take_fd(&fd);
+}
+
+static void on_ctl(struct loop *loop, uint32_t events, usec_t now, void *arg);
+
+/* Callbacks carry engine and index in one pointer-sized value. */
+struct run_slot {
+	struct engine *e;
+	unsigned index;
+};
+static struct run_slot slots[CORE_MAX_UNITS];
+
+static struct run_slot *slot_of(struct engine *e, unsigned index)
+{
+	slots[index] = (struct run_slot){ .e = e, .index = index };
+	return &slots[index];
+}
+
+int run_connect(struct engine *e, unsigned index, struct err *err)
+{
+	struct run *run = &e->entries[index].run;
+	auto_fd int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct shim_header hello = { SHIM_PROTOCOL_VERSION, SHIM_HELLO, sizeof(hello) };
+	struct sockaddr_un address;
+
+	ctl_address(run->id, &address);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_sys(err, "connect %s", address.sun_path);
+	if (send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) < 0)
+		return err_sys(err, "send to %s", address.sun_path);
+	run->ctl_source = loop_add(e->loop, fd, EPOLLIN, on_ctl, slot_of(e, index), err);
+	if (!run->ctl_source)
+		return -1;
+	run->ctl_fd = take_fd(&fd);
+	return 0;
+}
+
+static void disconnect(struct engine *e, struct run *run)
+{
+	loop_remove(e->loop, run->ctl_source);
+	run->ctl_source = NULL;
+	close_fd(&run->ctl_fd);
+}
+
+static void on_shim_reaped(void *arg, pid_t pid, int wait_status)
+{
+	struct run_slot *slot = arg;
+	struct run *run = &slot->e->entries[slot->index].run;
+
+	(void)wait_status; /* the death event comes from ctl, the verdict from the status record */
+	if (run->shim_pid == pid)
+		run->shim_pid = 0;
+}
+
+static int spawn_shim(struct engine *e, unsigned index, int listen_fd, struct err *err)
+{
+	struct engine_entry *entry = &e->entries[index];
+	char log_dir[256], max_bytes[24], max_files[12];
+	char *argv[] = { "cleat-runtime", "shim", "--id", entry->run.id, "--log", log_dir, "--log-max-bytes",
+			 max_bytes, "--log-max-files", max_files, NULL };
+	struct proc_spawn spawn = {
+		.path = CLEAT_RUNTIME_PROGRAM,
+		.argv = argv,
+		.cgroup_fd = e->shims_cgroup,
+		.fds = { -1, -1, STDERR_FILENO, listen_fd },
+		.fd_count = 4,
+		.new_session = true,
+	};
+
+	engine_log_dir(e, index, log_dir, sizeof(log_dir));
+	snprintf(max_bytes, sizeof(max_bytes), "%llu",
+		 (unsigned long long)(entry->spec->log_max_bytes ? entry->spec->log_max_bytes :
+								     LOG_DEFAULT_MAX_BYTES));
+	snprintf(max_files, sizeof(max_files), "%u",
+		 entry->spec->log_max_files ? entry->spec->log_max_files : LOG_DEFAULT_MAX_FILES);
+	return children_spawn(e, &spawn, on_shim_reaped, slot_of(e, index), &entry->run.shim_pid, err);
+}
+
+static int prepare_directory(const char *run_id, struct err *err)
+{
+	char path[128];
+
+	run_path(run_id, "", path);
+	if (mkdir(path, 0711) < 0)
+		return err_sys(err, "%s", path);
+	return 0;
+}
+
+int run_start(struct engine *e, unsigned index, struct err *err)
+{
+	struct engine_entry *entry = &e->entries[index];
+	struct run *run = &entry->run;
+	auto_fd int listen_fd = -1;
+
+	*run = (struct run){ .ctl_fd = -1, .phase = RUN_ASKED };
+	if (new_run_id(run->id, err) < 0 || prepare_directory(run->id, err) < 0)
+		return -1;
+	if (write_config(e, entry, err) < 0)
+		return -1;
+	record_save(e, index);
+	if (link_by_name(entry->name, run->id, err) < 0)
+		return -1;
+	listen_fd = ctl_listen(run->id, err);
+	if (listen_fd < 0 || run_connect(e, index, err) < 0)
+		return -1;
+	return spawn_shim(e, index, listen_fd, err);
+}
+
+int run_send(struct engine *e, unsigned index, const void *message, size_t length, struct err *err)
+{
+	struct run *run = &e->entries[index].run;
+
+	if (run->ctl_fd < 0)
+		return err_set(err, ERR_NOT_FOUND, "no shim is connected");
+	if (send(run->ctl_fd, message, length, MSG_NOSIGNAL) < 0)
+		return err_sys(err, "send to the shim");
+	return 0;
+}
+
+/* EXEC probes carry their words NUL-terminated, one after the other. */
+static int probe_text(const struct spec_health *health, struct buf *out, struct err *err)
+{
+	if (health->kind == SPEC_PROBE_EXEC)
+		for (size_t i = 0; i < health->argv.count; i++)
+			buf_add(out, health->argv.items[i], strlen(health->argv.items[i]) + 1);
+	else
+		buf_add(out, health->url, strlen(health->url) + 1);
+	return buf_check(out, "health check command", err);
+}
+
+int run_probe(struct engine *e, unsigned index, uint64_t order, struct err *err)
+{
+	const struct spec_health *health = &e->entries[index].spec->health;
+	auto_buf text = BUF_INIT(SHIM_MESSAGE_MAX - sizeof(struct shim_probe));
+	auto_buf message = BUF_INIT(SHIM_MESSAGE_MAX);
+	struct shim_probe probe = { .header = { SHIM_PROTOCOL_VERSION, SHIM_PROBE, 0 } };
+
+	if (probe_text(health, &text, err) < 0)
+		return -1;
+	probe.header.length = (uint32_t)(sizeof(probe) + text.len);
+	probe.order = order;
+	probe.timeout_usec = health->timeout_usec;
+	probe.kind = health->kind == SPEC_PROBE_EXEC ? SHIM_PROBE_EXEC :
+		     health->kind == SPEC_PROBE_HTTP ? SHIM_PROBE_HTTP :
+						       SHIM_PROBE_TCP;
+	probe.text_length = (uint32_t)text.len;
+	buf_add(&message, &probe, sizeof(probe));
+	buf_add(&message, text.data, text.len);
+	e->entries[index].run.probe_order = order;
+	return run_send(e, index, message.data, message.len, err);
+}
+
+int run_kill(struct engine *e, unsigned index, struct err *err)
+{
+	const struct run *run = &e->entries[index].run;
+	char rel[64];
+	auto_fd int fd = -1;
+
+	/* a shim that hangs before its container lives would never report its end */
+	if (run->phase == RUN_ASKED && run->shim_pid > 0)
+		kill(run->shim_pid, SIGKILL);
+	snprintf(rel, sizeof(rel), "%s/%s", CLEAT_CGROUP_CONTAINERS, e->entries[index].run.id);
+	fd = cgroup_open(e->cgroup_mount, rel, false, err);
+	if (fd < 0)
+		return -1;
+	return cgroup_kill(fd, err);
+}
+
+int run_read_status(const char *run_id, struct shim_status *out, struct err *err)
+{
+	auto_buf text = BUF_INIT(65536);
+	char path[128];
+
+	run_path(run_id, "status", path);
+	memset(out, 0, sizeof(*out));
+	if (file_read_at(AT_FDCWD, path, 65536, &text, err) < 0)
+		return -1;
+	/* an older shim's record is shorter: what it lacks stays zero */
+	memcpy(out, text.data, text.len < sizeof(*out) ? text.len : sizeof(*out));
+	out->name[sizeof(out->name) - 1] = out->error[sizeof(out->error) - 1] = '\0';
+	if (out->magic != SHIM_STATUS_MAGIC)
+		return err_set(err, ERR_INTEGRITY, "%s: not a shim's status record", path);
+	return 0;
+}
+
+int run_is_alive(const char *run_id)
+{
+	char path[128];
+	auto_fd int fd = -1;
+	struct err err;
+
+	run_path(run_id, "lock", path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd >= 0 && lock_holder(fd, &err) != 0;
+}
+
+void run_forget(struct engine *e, unsigned index)
+{
+	struct run *run = &e->entries[index].run;
+
+	disconnect(e, run);
+	*run = (struct run){ .ctl_fd = -1 };
+	record_save(e, index);
+}
+
+/* The core takes what is adopted for wanted; a stop that an earlier engine had begun goes on. */
+void run_adopted(struct engine *e, unsigned index, enum core_health health)
+{
+	const struct engine_entry *entry = &e->entries[index];
+	bool unwanted = entry->record.want == CORE_WANT_DOWN; /* feeding saves the record */
+
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_ADOPTED,
+					     .unit = index,
+					     .started_at = entry->run.status.started_monotonic_usec,
+					     .adopted_health = health });
+	if (unwanted)
+		engine_feed(e, &(struct core_event){ .type = CORE_EV_STOP, .unit = index });
+}
+
+/* Reports the end of a run to the core; the record on disk is the only witness. */
+void run_dead(struct engine *e, unsigned index)
+{
+	struct run *run = &e->entries[index].run;
+	struct core_event event = { .type = CORE_EV_SHIM_LOST, .unit = index, .text = "the shim was killed" };
+	struct err err;
+
+	disconnect(e, run);
+	if (run->phase == RUN_ENDED || run->phase == RUN_NONE)
+		return;
+	if (run->adopting) { /* its shim ended before it answered; the core hears of the run, then of its end */
+		run->adopting = false;
+		run_adopted(e, index, CORE_HEALTH_NONE);
+	}
+	run->phase = RUN_ENDED;
+	if (run_read_status(run->id, &run->status, &err) == 0) {
+		if (run->status.phase == SHIM_EXITED) {
+			event.type = CORE_EV_EXITED;
+			event.code = run->status.exit_code;
+			event.signal = run->status.exit_signal;
+			event.oom = run->status.oom_killed;
+			event.text = "";
+		} else if (run->status.phase == SHIM_FAILED) {
+			event.type = CORE_EV_START_FAILED;
+			event.text = run->status.error;
+			event.permanent = run->status.error_code == ERR_INPUT ||
+					  run->status.error_code == ERR_UNSUPPORTED;
+		}
+	}
+	/* the unit's file has errors now, so the core knows nothing of the run that went on meanwhile */
+	if (!e->entries[index].spec) {
+		if (run_teardown(e, index, &err) < 0)
+			log_msg(LOG_ERROR, "supervise", "%s: teardown: %s", e->entries[index].name, err.msg);
+		return;
+	}
+	engine_feed(e, &event);
+}
+
+static void recheck(struct loop *loop, usec_t now, void *arg);
+
+/* The wire is gone. With the lock held the shim lives: it is about to release it, or it took another client. */
+static void on_hangup(struct engine *e, unsigned index)
+{
+	struct run *run = &e->entries[index].run;
+	struct err err;
+
+	disconnect(e, run);
+	if (!run_is_alive(run->id)) {
+		run_dead(e, index);
+		return;
+	}
+	if (run_connect(e, index, &err) == 0)
+		return;
+	run->ctl_source = loop_timer(e->loop, loop_now(e->loop) + RECHECK_USEC, recheck, slot_of(e, index));
+}
+
+static void recheck(struct loop *loop, usec_t now, void *arg)
+{
+	struct run_slot *slot = arg;
+
+	(void)loop;
+	(void)now;
+	on_hangup(slot->e, slot->index);
+}
+
+static void on_state(struct engine *e, unsigned index, const void *data, size_t length)
+{
+	struct engine_entry *entry = &e->entries[index];
+	struct run *run = &entry->run;
+	size_t have = length - sizeof(struct shim_header);
+
+	memset(&run->status, 0, sizeof(run->status));
+	memcpy(&run->status, (const char *)data + sizeof(struct shim_header),
+	       have < sizeof(run->status) ? have : sizeof(run->status));
+	if (run->status.phase != SHIM_RUNNING || run->phase != RUN_ASKED) {
+		publish_unit(e, index);
+		return;
+	}
+	run->phase = RUN_RUNNING;
+	if (run->adopting) {
+		run->adopting = false;
+		run_adopted(e, index, (enum core_health)entry->record.health);
+		return;
+	}
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_RUNNING,
+					     .unit = index,
+					     .started_at = run->status.started_monotonic_usec });
+}
+
+static void on_probe_result(struct engine *e, unsigned index, const struct shim_probe_result *result)
+{
+	struct run *run = &e->entries[index].run;
+	char text[SHIM_PROBE_OUTPUT_MAX + 32];
+	uint32_t length = result->output_length;
+	struct core_event event = { .type = CORE_EV_PROBE, .unit = index, .order = result->order };
+
+	if (length > SHIM_PROBE_OUTPUT_MAX)
+		length = SHIM_PROBE_OUTPUT_MAX;
+	snprintf(text, sizeof(text), "%s%.*s", result->verdict == SHIM_PROBE_TIMEOUT ? "timed out: " : "",
+		 (int)length, result->output);
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	if (run->probe_order == result->order)
+		run->probe_order = 0;
+	event.pass = result->verdict == SHIM_PROBE_PASS;
+	event.discarded = result->verdict == SHIM_PROBE_CANCELLED || result->verdict == SHIM_PROBE_BUSY;
+	event.code = result->exit_code;
+	event.text = text;
+	engine_feed(e, &event);
+}
+
+static void on_message(struct engine *e, unsigned index, const char *data, size_t length)
+{
+	struct shim_header header;
+	struct shim_probe_result result = { .order = 0 };
+
+	if (length < sizeof(header))
+		return;
+	memcpy(&header, data, sizeof(header));
+	if (header.length != length)
+		return;
+	if (header.type == SHIM_STATE) {
+		on_state(e, index, data, length);
+	} else if (header.type == SHIM_PROBE_RESULT) {
+		memcpy(&result, data, length < sizeof(result) ? length : sizeof(result));
+		on_probe_result(e, index, &result);
+	}
+}
+
+static void on_ctl(struct loop *loop, uint32_t events, usec_t now, void *arg)
+{
+	struct run_slot *slot = arg;
+	struct run *run = &slot->e->entries[slot->index].run;
+	static char data[SHIM_MESSAGE_MAX];
+	ssize_t n = recv(run->ctl_fd, data, sizeof(data), 0);
+
+	(void)loop;
+	(void)events;
+	(void)now;
+	if (n > 0)
+		on_message(slot->e, slot->index, data, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		on_hangup(slot->e, slot->index);
+}
+
+static void retry_teardown(struct loop *loop, usec_t now, void *arg)
+{
+	struct run_slot *slot = arg;
+	struct err err;
+
+	(void)now;
+	loop_remove(loop, slot->e->entries[slot->index].run.ctl_source);
+	slot->e->entries[slot->index].run.ctl_source = NULL;
+	if (run_teardown(slot->e, slot->index, &err) < 0)
+		log_msg(LOG_ERROR, "supervise", "%s: teardown: %s", slot->e->entries[slot->index].name, err.msg);
+}
+
+static void on_torn_down(void *arg, pid_t pid, int wait_status)
+{
+	struct run_slot *slot = arg;
+	struct engine *e = slot->e;
+	struct run *run = &e->entries[slot->index].run;
+
+	(void)pid;
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
+		run_forget(e, slot->index);
+		engine_feed(e, &(struct core_event){ .type = CORE_EV_CLEANED, .unit = slot->index });
+		return;
+	}
+	/* it said why on stderr; nothing new is started over what is left */
+	run->ctl_source = loop_timer(e->loop, loop_now(e->loop) + USEC_SEC, retry_teardown, slot);
+}
+
+int run_teardown(struct engine *e, unsigned index, struct err *err)
+{
+	struct run *run = &e->entries[index].run;
+	char *argv[] = { "cleat-runtime", "teardown", run->id, NULL };
+	struct proc_spawn spawn = {
+		.path = CLEAT_RUNTIME_PROGRAM,
+		.argv = argv,
+		.cgroup_fd = e->work_cgroup,
+		.fds = { -1, -1, STDERR_FILENO },
+		.fd_count = 3,
+	};
+
+	disconnect(e, run);
+	run->phase = RUN_ENDED;
+	if (children_spawn(e, &spawn, on_torn_down, slot_of(e, index), NULL, err) < 0) {
+		run->ctl_source = loop_timer(e->loop, loop_now(e->loop) + USEC_SEC, retry_teardown,
+					     slot_of(e, index));
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unit files -> entries of the engine and policies of the core. An invalid unit keeps its place in both (it is listed, it is
+ * never started); what it says about itself is its first error with file and line.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "supervise/internal.h"
+#include "util/str.h"
+
+static void convert(struct engine *e, struct engine_entry *entry)
+{
+	struct unit *unit = &e->units.units[entry - e->entries];
+	size_t before = e->units.diags.count;
+	struct err err;
+
+	if (!unit->is_valid)
+		return;
+	entry->spec = arena_new(&e->arena, struct container_spec);
+	if (spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args, &e->units.diags) < 0 ||
+	    ref_parse(entry->spec->image, &entry->ref, &err) < 0) {
+		if (e->units.diags.count == before)
+			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.Image", "%s", err.msg);
+		unit->is_valid = false;
+		unit->first_error = before;
+		entry->spec = NULL;
+	}
+}
+
+/* Two units with one container name would fight over run records, logs and by-name links. */
+static void refuse_twins(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		for (unsigned k = 0; k < i; k++) {
+			struct unit *unit = &e->units.units[i];
+
+			if (!e->entries[i].spec || !str_eq(e->entries[i].name, e->entries[k].name))
+				continue;
+			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.ContainerName",
+				 "the container name \"%s\" is taken by %s", e->entries[i].name,
+				 e->entries[k].unit->path);
+			unit->is_valid = false;
+			unit->first_error = e->units.diags.count - 1;
+			e->entries[i].spec = NULL;
+			str_copy(e->entries[i].name, sizeof(e->entries[i].name), unit->name);
+			break;
+		}
+	}
+}
+
+static int find_service(const struct engine *e, const char *service)
+{
+	for (unsigned i = 0; i < e->count; i++)
+		if (str_eq(e->units.units[i].service_name, service))
+			return (int)i;
+	return -1;
+}
+
+static size_t link_deps(struct engine *e, const struct unit *unit, struct core_dep *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < unit->service.dep_count; i++) {
+		const struct service_dep *dep = &unit->service.deps[i];
+		int target = find_service(e, dep->target);
+
+		if (target >= 0)
+			out[count++] = (struct core_dep){ dep->kind, (unsigned)target };
+		else
+			diag_add(&e->units.diags, DIAG_NOTE, dep->origin->file, dep->origin->line,
+				 dep->origin->column, dep->origin->key,
+				 "%s is no unit of this appliance: ignored", dep->target);
+	}
+	return count;
+}
+
+static void policy_of_health(const struct spec_health *health, struct core_health_policy *out)
+{
+	static const enum core_on_unhealthy actions[] = {
+		[SPEC_ON_FAILURE_UNSET] = CORE_ON_UNHEALTHY_DEFAULT,
+		[SPEC_ON_FAILURE_NONE] = CORE_ON_UNHEALTHY_NONE,
+		[SPEC_ON_FAILURE_KILL] = CORE_ON_UNHEALTHY_KILL,
+		[SPEC_ON_FAILURE_RESTART] = CORE_ON_UNHEALTHY_RESTART,
+		[SPEC_ON_FAILURE_STOP] = CORE_ON_UNHEALTHY_STOP,
+	};
+
+	*out = (struct core_health_policy){
+		.is_set = health->kind != SPEC_PROBE_NONE,
+		.interval_usec = health->interval_usec,
+		.timeout_usec = health->timeout_usec,
+		.start_period_usec = health->start_period_usec,
+		.retries = health->retries,
+		.action = actions[health->on_failure],
+	};
+}
+
+static void policy_of_service(const struct service *s, struct core_policy *out)
+{
+	out->type = s->type;
+	out->restart = s->restart;
+	out->restart_usec = s->restart_usec;
+	out->restart_max_usec = s->restart_max_usec;
+	out->restart_steps = s->restart_steps;
+	out->start_limit_interval_usec = s->start_limit_interval_usec;
+	out->start_limit_burst = s->start_limit_burst;
+	out->timeout_start_usec = s->timeout_start_usec;
+	out->timeout_stop_usec = s->timeout_stop_usec;
+	out->runtime_max_usec = s->runtime_max_usec;
+	out->remain_after_exit = s->remain_after_exit;
+	out->success = s->success;
+	out->restart_prevent = s->restart_prevent;
+	out->restart_force = s->restart_force;
+}
+
+static void add_to_core(struct engine *e, unsigned index)
+{
+	const struct engine_entry *entry = &e->entries[index];
+	const struct unit *unit = entry->unit;
+	struct core_policy policy = { .name = entry->name, .is_invalid = !entry->spec };
+	struct core_dep *deps = arena_alloc(&e->arena, (unit->service.dep_count + 1) * sizeof(*deps));
+
+	policy_of_service(&unit->service, &policy);
+	if (entry->spec) {
+		policy.stop_timeout_usec = entry->spec->stop_timeout_usec;
+		policy.ready_when_healthy = entry->spec->notify == SPEC_NOTIFY_HEALTHY;
+		policy_of_health(&entry->spec->health, &policy.health);
+		policy.dep_count = link_deps(e, unit, deps);
+		policy.deps = deps;
+	}
+	core_add(e->core, &policy);
+}
+
+/* The error that the unit is listed with. */
+static const char *invalid_reason(struct engine *e, const struct unit *unit)
+{
+	auto_buf line = BUF_INIT(1024);
+
+	if (unit->error_text && unit->error_text[0])
+		return unit->error_text;
+	for (size_t i = unit->first_error; i < e->units.diags.count; i++) {
+		if (e->units.diags.items[i].severity != DIAG_ERROR)
+			continue;
+		diag_format(&e->units.diags.items[i], &line);
+		return arena_strdup(&e->arena, buf_str(&line));
+	}
+	return "the unit file has errors";
+}
+
+static void report(struct engine *e)
+{
+	for (size_t i = 0; i < e->units.diags.count; i++) {
+		const struct diag *diag = &e->units.diags.items[i];
+		auto_buf line = BUF_INIT(2048);
+
+		diag_format(diag, &line);
+		log_msg(diag->severity == DIAG_ERROR ? LOG_ERROR :
+			diag->severity == DIAG_WARNING ? LOG_WARN : LOG_DEBUG, "units", "%s", buf_str(&line));
+	}
+}
+
+/* Each turn makes the members of one cycle invalid; the others run. */
+static void refuse_cycles(struct engine *e)
+{
+	struct err err;
+
+	while (core_link(e->core, &err) < 0) {
+		const unsigned *units;
+		size_t count = core_cycle(e->core, &units);
+
+		for (size_t i = 0; i < count; i++) {
+			struct unit *unit = &e->units.units[units[i]];
+
+			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Unit.After", "%s", err.msg);
+			unit->is_valid = false;
+			unit->first_error = e->units.diags.count - 1;
+			e->entries[units[i]].spec = NULL;
+		}
+	}
+}
+
+static void make_entries(struct engine *e)
+{
+	e->count = e->units.count > CORE_MAX_UNITS ? CORE_MAX_UNITS : (unsigned)e->units.count;
+	if (e->units.count > CORE_MAX_UNITS)
+		publish_note(e, 2, "%s: %zu units, the first %d are used", CLEAT_UNIT_DIR, e->units.count,
+			     CORE_MAX_UNITS);
+	e->entries = arena_alloc(&e->arena, (e->count + 1) * sizeof(*e->entries));
+	for (unsigned i = 0; i < e->count; i++) {
+		struct engine_entry *entry = &e->entries[i];
+
+		entry->unit = &e->units.units[i];
+		entry->run.ctl_fd = -1;
+		convert(e, entry);
+		/* an invalid unit's container name may be anything: only a checked one becomes part of paths */
+		str_copy(entry->name, sizeof(entry->name),
+			 entry->spec && entry->unit->container_name ? entry->unit->container_name :
+								      entry->unit->name);
+	}
+	refuse_twins(e);
+}
+
+int units_load(struct engine *e, struct err *err)
+{
+	if (unit_set_load(&e->units, CLEAT_UNIT_DIR, &e->unit_facts, err) < 0)
+		publish_note(e, 2, "%s", err->msg);
+	make_entries(e);
+	e->core = core_new(engine_trace, e);
+	for (unsigned i = 0; i < e->count; i++)
+		add_to_core(e, i);
+	refuse_cycles(e);
+	report(e);
+	if (e->published)
+		published_set_unit_count(e->published, e->count);
+	for (unsigned i = 0; i < e->count; i++) {
+		struct engine_entry *entry = &e->entries[i];
+
+		entry->invalid_reason = entry->spec ? NULL : invalid_reason(e, entry->unit);
+		publish_unit(e, i);
+	}
+	return 0;
+}
