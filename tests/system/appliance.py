@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One real appliance for a test: booted by scripts/boot in namespaces of its own, taken down and looked over afterwards."""
+import http.client
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ARCH = platform.machine()
+BUILD = os.path.join(ROOT, "build", ARCH)
+IMAGES = os.path.join(BUILD, "images")
+CLEAT = os.path.join(BUILD, "bin", "cleat")
+
+# A shell text that does nothing until it is asked to stop: PID 1 of a pid namespace has no default action for signals.
+IDLE = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
+
+
+def wait_for(what, predicate, seconds=30):
+    """Polls until predicate() is true and returns its value; the bound is for a broken program, not a measurement."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError("did not happen within %d s: %s" % (seconds, what))
+        time.sleep(0.02)
+
+
+def unit(image="localhost/hello:latest", container="", service="", unit_lines="", install=True, network="none"):
+    text = "[Unit]\nDescription=test\n%s\n[Container]\nImage=%s\n" % (unit_lines, image)
+    if network:
+        text += "Network=%s\n" % network
+    text += container + "\n[Service]\n" + service + "\n"
+    if install:
+        text += "[Install]\nWantedBy=default.target\n"
+    return text
+
+
+class Machine:
+    """Something that runs our init and can be asked: namespaces or an LXC container."""
+
+    def __init__(self, directory, units=None, images=("hello", "moe-orchestrator")):
+        self.dir = str(directory)
+        self.config = os.path.join(self.dir, "config")
+        self.data = os.path.join(self.dir, "data")
+        self.console_path = os.path.join(self.dir, "console")
+        self.process = None
+        for sub in ("units", "images"):
+            os.makedirs(os.path.join(self.config, sub), exist_ok=True)
+        os.makedirs(self.data, exist_ok=True)
+        for name in images:
+            self.add_image(name)
+        for name, text in (units or {}).items():
+            self.add_unit(name, text)
+
+    def init_pid(self):
+        """Of PID 1, as this machine sees it."""
+        raise NotImplementedError
+
+    @property
+    def socket(self):
+        raise NotImplementedError
+
+    def add_image(self, name, source=None):
+        shutil.copy(source or os.path.join(IMAGES, name + ".tar"), os.path.join(self.config, "images", name + ".tar"))
+
+    def add_unit(self, name, text):
+        if "." not in name:
+            name += ".container"
+        with open(os.path.join(self.config, "units", name), "w") as f:
+            f.write(text)
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def alive(self):
+        if self.process.poll() is not None:
+            raise AssertionError("the appliance ended with %s:\n%s" % (self.process.returncode, self.console()))
+        return True
+
+    def console(self):
+        try:
+            with open(self.console_path, errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def ping(self):
+        try:
+            return self.api("GET", "/_ping")[0] == 200
+        except OSError:
+            return False
+
+    def api(self, method, path, timeout=60):
+        connection = http.client.HTTPConnection("localhost", timeout=timeout)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(timeout)
+        connection.sock.connect(self.socket)
+        connection.request(method, path)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response.status, body
+
+    def cleat(self, *args, check=True, timeout=90):
+        done = subprocess.run([CLEAT, "--socket", self.socket] + list(args), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=timeout)
+        if check and done.returncode:
+            raise AssertionError("cleat %s: exit %d: %s\n%s" % (" ".join(args), done.returncode, done.stdout, self.console()))
+        return done if not check else done.stdout
+
+    def inside(self, *args, check=True, namespaces=("-m", "-n", "-p", "-u", "-i", "-C")):
+        """Runs a command of this machine's in the appliance's namespaces, in its root."""
+        command = ["nsenter", "-t", str(self.init_pid()), "-r", "-w"] + list(namespaces) + list(args)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        if check and done.returncode:
+            raise AssertionError("%s: exit %d: %s" % (" ".join(args), done.returncode, done.stdout))
+        return done.stdout if check else done
+
+    def http(self, path, port=25328, accept=None, method="GET"):
+        """An HTTP request from inside the appliance's network namespace: (status, body)."""
+        return http_in_netns(self.init_pid(), port, path, accept, method)
+
+    def status(self):
+        code, body = self.http("/status")
+        assert code == 200, (code, body)
+        return json.loads(body)
+
+    def unit(self, name):
+        for entry in self.status()["units"]:
+            if entry["name"] == name:
+                return entry
+        raise AssertionError("no unit %s in /status" % name)
+
+    def wait_unit(self, name, seconds=30, **fields):
+        """Waits until every given field of the unit has the given value (or is among a tuple of values)."""
+        seen = {}
+
+        def fits():
+            self.alive()
+            try:
+                seen["unit"] = self.unit(name)
+            except (OSError, AssertionError, http.client.HTTPException):
+                return None
+            for key, wanted in fields.items():
+                values = wanted if isinstance(wanted, tuple) else (wanted,)
+                if seen["unit"].get(key) not in values:
+                    return None
+            return seen["unit"]
+
+        try:
+            return wait_for("%s: %s" % (name, fields), fits, seconds)
+        except AssertionError as e:
+            raise AssertionError("%s\nlast seen: %s\n%s" % (e, seen.get("unit"), self.console()))
+
+    def pid_of(self, name):
+        """Pid of the container's first process as this machine sees it."""
+        inner = self.unit(name)["pid"]
+        assert inner, "%s does not run" % name
+        return self.outer_pid(inner)
+
+    def outer_pid(self, inner):
+        init_ns = os.readlink("/proc/%d/ns/pid" % self.init_pid())
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            try:
+                with open("/proc/%s/status" % entry) as f:
+                    match = re.search(r"^NSpid:\s+(.*)$", f.read(), re.M)
+                numbers = [int(n) for n in match.group(1).split()]
+                if len(numbers) >= 2 and numbers[1] == inner and in_namespace(int(entry), init_ns, len(numbers)):
+                    return int(entry)
+            except (OSError, AttributeError):
+                continue
+        raise AssertionError("no process has pid %s inside" % inner)
+
+    def processes(self, name):
+        """Outer pids of processes of this appliance whose comm is name."""
+        found = []
+        init = self.init_pid()
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            try:
+                with open("/proc/%s/comm" % entry) as f:
+                    if f.read().strip() != name[:15]:
+                        continue
+                if is_descendant(int(entry), init):
+                    found.append(int(entry))
+            except OSError:
+                continue
+        return found
+
+    def engine_pid(self):
+        inner = self.status()["engine"]["pid"]
+        return self.outer_pid(inner)
+
+
+class Appliance(Machine):
+    """In namespaces, by scripts/boot. data="none": without /data; wrap: words before the command (nsenter ...)."""
+
+    def __init__(self, directory, units=None, images=("hello", "moe-orchestrator"), ports="", data=None, netns="", wrap=()):
+        super().__init__(directory, units, images)
+        self.run = os.path.join(self.dir, "run")
+        self.ports = ports
+        self.data = data or self.data
+        self.netns = netns
+        self.wrap = list(wrap)
+
+    @property
+    def socket(self):
+        return os.path.join(self.run, "cleat.sock")
+
+    def init_pid(self):
+        with open(os.path.join(self.run, "init.pid")) as f:
+            return int(f.read())
+
+    def start(self, wait=True):
+        env = dict(os.environ, CONFIG=self.config, DATA=self.data, RUN=self.run, PORTS=self.ports, NETNS=self.netns)
+        out = open(self.console_path, "ab")
+        self.process = subprocess.Popen(self.wrap + [os.path.join(ROOT, "scripts", "boot")], env=env, stdin=subprocess.DEVNULL,
+                                        stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
+        out.close()
+        if wait:
+            wait_for("control socket answers:\n" + self.console(), lambda: self.alive() and self.ping())
+        return self
+
+    def stop(self, seconds=60):
+        """Ctrl-C, as a user does; the exit code of scripts/boot."""
+        if self.process is None or self.process.poll() is not None:
+            return self.process and self.process.returncode
+        os.kill(self.process.pid, signal.SIGINT)
+        return self.process.wait(seconds)
+
+    def close(self):
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+            remove_cgroups("cleat-boot-%d" % self.process.pid)
+
+
+def parent_of(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return int(f.read().rsplit(")", 1)[1].split()[1])
+
+
+def is_descendant(pid, ancestor):
+    while pid > 1:
+        if pid == ancestor:
+            return True
+        pid = parent_of(pid)
+    return False
+
+
+def in_namespace(pid, init_ns, depth):
+    """Does this process live in init's pid namespace (depth 2) or in one below it?"""
+    if depth == 2:
+        return os.readlink("/proc/%d/ns/pid" % pid) == init_ns
+    while pid > 1:
+        try:
+            if os.readlink("/proc/%d/ns/pid" % pid) == init_ns:
+                return True
+            pid = parent_of(pid)
+        except OSError:
+            return False
+    return False
+
+
+def http_in_netns(pid, port, path, accept=None, method="GET", host="127.0.0.1"):
+    """In a child that joins the network namespace, so that the test process stays where it is."""
+    code = (
+        "import ctypes,http.client,os,sys\n"
+        "fd=os.open('/proc/%d/ns/net',os.O_RDONLY)\n"
+        "assert ctypes.CDLL(None,use_errno=True).setns(fd,0x40000000)==0\n"
+        "c=http.client.HTTPConnection(%r,%d,timeout=20)\n"
+        "c.request(%r,%r,headers=%r)\n"
+        "r=c.getresponse()\n"
+        "sys.stdout.buffer.write(b'%%d\\n' %% r.status+r.read())\n"
+        % (pid, host, port, method, path, {"Accept": accept} if accept else {}))
+    done = subprocess.run(["/usr/bin/python3", "-S", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    if done.returncode:
+        raise OSError(done.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1])
+    head, body = done.stdout.split(b"\n", 1)
+    return int(head), body.decode(errors="replace")
+
+
+def cgroup_trees():
+    """The mount points of all cgroup trees of this machine."""
+    with open("/proc/self/mounts") as f:
+        return [words[1] for words in map(str.split, f) if words[2] in ("cgroup", "cgroup2")]
+
+
+def remove_cgroups(name):
+    """Ends what is left in the cgroups below /NAME, in every tree, and removes them. For cleaning up after a failure."""
+    for tree in cgroup_trees():
+        top = os.path.join(tree, name)
+        for _ in range(200):
+            folders = [path for path, _, _ in os.walk(top, topdown=False)]
+            if not folders:
+                break
+            for folder in folders:
+                end_cgroup(folder)
+            time.sleep(0.02)
+
+
+def end_cgroup(folder):
+    try:
+        with open(os.path.join(folder, "cgroup.procs")) as f:
+            for pid in f.read().split():
+                os.kill(int(pid), signal.SIGKILL)
+        os.rmdir(folder)
+    except (OSError, ValueError):
+        pass  # busy for a moment, or gone already: the caller comes again
+
+
+def descendants(pid):
+    """Pids of all processes below this one."""
+    children = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            children.setdefault(parent_of(int(entry)), []).append(int(entry))
+        except OSError:
+            continue
+    found = list(children.get(pid, []))
+    for child in found:  # grows meanwhile
+        found.extend(children.get(child, []))
+    return found
+
+
+def leftovers(appliance):
+    """What an appliance that was stopped left on this machine: its cgroup, mounts below its folder, processes of its cgroup."""
+    with open("/proc/self/mountinfo") as f:
+        found = [line.split()[4] for line in f if appliance.dir in line]
+    for base in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
+        group = os.path.join(base, "cleat-boot-%d" % appliance.process.pid)
+        if os.path.exists(group):
+            found.append(group)
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and "cleat-boot-%d" % appliance.process.pid in open("/proc/%s/cgroup" % entry).read():
+                found.append("process " + entry)
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+import contextlib
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from appliance import BUILD, Appliance  # noqa: E402
+from lxc import Lxc  # noqa: E402
+from ociimage import busybox_of, write_box  # noqa: E402
+
+
+@pytest.fixture
+def boot(tmp_path):
+    """boot(units={...}, ...) gives a running appliance; every one is taken down when the test ends."""
+    with contextlib.ExitStack() as made:
+        numbers = iter(range(1000))
+
+        def make(*args, start=True, **keywords):
+            directory = tmp_path / ("appliance%d" % next(numbers))
+            directory.mkdir()
+            appliance = Appliance(directory, *args, **keywords)
+            made.callback(appliance.close)
+            return appliance.start() if start else appliance
+
+        yield make
+
+
+@pytest.fixture
+def boot_lxc():
+    """boot_lxc(units={...}, ...) gives a running LXC container; every one is removed when the test ends."""
+    with contextlib.ExitStack() as made:
+
+        def make(*args, start=True, **keywords):
+            container = Lxc(*args, **keywords)
+            made.callback(container.close)
+            container.create()
+            return container.start() if start else container
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def box_image(tmp_path_factory):
+    """Path of an archive of localhost/box:latest, a root with busybox and the users root and app (1001)."""
+    path = str(tmp_path_factory.mktemp("box") / "box.tar")
+    write_box(path, busybox_of(BUILD))
+    return path

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Restart policies, health, stopping, and what happens when the engine or a shim is killed: with real containers."""
+import os
+import signal
+import subprocess
+import threading
+
+
+import pytest
+
+from appliance import BUILD, CLEAT, IDLE, leftovers, unit, wait_for
+from ociimage import busybox_of, write_box
+
+
+@pytest.fixture
+def box(tmp_path):
+    path = str(tmp_path / "box.tar")
+    write_box(path, busybox_of(BUILD))
+    return path
+
+
+def boot_box(boot, box, units):
+    appliance = boot(units, images=(), start=False)
+    appliance.add_image("box", box)
+    return appliance.start()
+
+
+def script(text, container="", service="", **keywords):
+    """A unit that runs a shell text in the box image."""
+    command = 'Exec=/bin/sh -c "%s"\n' % text
+    return unit("localhost/box:latest", command + container, service, **keywords)
+
+
+def test_exit_code_is_kept_and_no_restart_without_policy(boot, box):
+    a = boot_box(boot, box, {"once": script("exit 3")})
+    entry = a.wait_unit("systemd-once", state="failed")
+    assert entry["exit"]["code"] == 3
+    assert entry["restarts"] == 0
+    assert "3" in entry["detail"]
+
+
+def test_on_failure_restarts_until_the_start_limit(boot, box):
+    a = boot_box(boot, box, {"crash": script("exit 1", service="Restart=on-failure\nRestartSec=10ms")})
+    entry = a.wait_unit("systemd-crash", state="failed")
+    assert entry["restarts"] == 4, entry  # five starts in ten seconds, as systemd counts
+    assert "limit" in entry["detail"]
+    a.cleat("reset-failed", "crash")
+
+
+def test_success_is_no_failure(boot, box):
+    a = boot_box(boot, box, {"fine": script("exit 0", service="Restart=on-failure")})
+    entry = a.wait_unit("systemd-fine", state="down")
+    assert entry["exit"]["code"] == 0
+    assert entry["restarts"] == 0
+
+
+def test_stop_start_restart_by_command(boot, box):
+    a = boot_box(boot, box, {"svc": script(IDLE, service="Restart=always")})
+    first = a.wait_unit("systemd-svc", state="up")
+    assert "svc" in a.cleat("stop", "svc")
+    assert a.unit("systemd-svc")["state"] == "down"
+    a.cleat("start", "systemd-svc")
+    second = a.wait_unit("systemd-svc", state="up")
+    assert second["pid"] and second["pid"] != first["pid"]
+    a.cleat("restart", "svc.container")
+    third = a.wait_unit("systemd-svc", state="up")
+    assert third["pid"] != second["pid"]
+
+
+def test_stop_timeout_ends_in_kill(boot, box):
+    a = boot_box(boot, box, {"deaf": script("trap '' TERM; while :; do sleep 1; done", container="StopTimeout=1\n")})
+    a.wait_unit("systemd-deaf", state="up")
+    a.cleat("stop", "deaf")
+    entry = a.unit("systemd-deaf")
+    assert entry["exit"]["signal"] == signal.SIGKILL, entry
+
+
+def test_exec_probe_makes_healthy_and_failing_probe_restarts(boot, box):
+    a = boot_box(boot, box, {
+        "good": script(IDLE, container="HealthCmd=test -d /tmp\nHealthInterval=1s\n"),
+        "sick": script("touch /tmp/ok; sleep 2; rm /tmp/ok; " + IDLE,
+                       container="HealthCmd=test -e /tmp/ok\nHealthInterval=300ms\nHealthRetries=2\nHealthStartPeriod=1s\nTmpfs=/tmp\nStopTimeout=1\n",
+                       service="Restart=on-failure\nRestartSec=100ms")})
+    a.wait_unit("systemd-good", health="healthy")
+    a.wait_unit("systemd-sick", health="healthy")
+    wait_for("the sick container is restarted", lambda: a.unit("systemd-sick")["restarts"] >= 1)
+    a.wait_unit("systemd-sick", health="healthy")
+    assert a.unit("systemd-good")["restarts"] == 0
+
+
+def test_unhealthy_is_only_reported_without_restart(boot, box):
+    a = boot_box(boot, box, {"sick": script(IDLE,
+                                            container="HealthCmd=false\nHealthInterval=200ms\nHealthRetries=2\n")})
+    entry = a.wait_unit("systemd-sick", health="unhealthy", state="up")
+    assert entry["probe"]["failures"] >= 2
+    code, body = a.http("/readyz?verbose")
+    assert code == 503 and "systemd-sick" in body
+
+
+def test_missing_program_is_said_with_its_step(boot, box):
+    a = boot_box(boot, box, {"lost": unit("localhost/box:latest", "Exec=/no/such/program\n")})
+    entry = a.wait_unit("systemd-lost", state=("failed", "backoff"))
+    assert "/no/such/program" in entry["detail"], entry
+    assert "/no/such/program" in a.cleat("ps", "-a")
+
+
+def serving(a, stop, failures, counted):
+    while not stop.is_set():
+        try:
+            code, _ = a.http("/health", port=8000)
+            counted.append(code)
+            if code != 200:
+                failures.append(code)
+        except OSError as e:
+            failures.append(str(e))
+
+
+def test_engine_killed_while_the_example_serves(boot):
+    example = os.path.join(BUILD, "examples", "orchestrator")
+    a = boot({}, images=("moe-orchestrator",), start=False)
+    subprocess.run(["cp", "-a", os.path.join(example, "units") + "/.", os.path.join(a.config, "units")], check=True)
+    a.start()
+    a.wait_unit("moe-orchestrator", health="healthy")
+    before = a.unit("moe-orchestrator")
+    outer = a.pid_of("moe-orchestrator")
+    stop, failures, counted = threading.Event(), [], []
+    thread = threading.Thread(target=serving, args=(a, stop, failures, counted))
+    thread.start()
+    try:
+        for _ in range(3):
+            engine = a.engine_pid()
+            os.kill(engine, signal.SIGKILL)
+            wait_for("a new engine", lambda: engine_is_new(a, engine))
+            a.wait_unit("moe-orchestrator", state="up")
+            a.http("/scratch", port=8000)
+    finally:
+        stop.set()
+        thread.join()
+    assert len(counted) > 3 and not failures, (len(counted), failures[:3])
+    after = a.unit("moe-orchestrator")
+    assert after["pid"] == before["pid"] and a.pid_of("moe-orchestrator") == outer
+    a.wait_unit("moe-orchestrator", health="healthy")
+    assert after["restarts"] == 0
+
+
+def engine_is_new(a, old):
+    try:
+        status = a.status()
+        return status["engine"]["alive"] and a.ping() and a.engine_pid() != old
+    except (OSError, AssertionError, KeyError):
+        return False
+
+
+def test_exit_and_output_while_no_engine_lives_are_kept(boot, box):
+    a = boot_box(boot, box, {"late": script("trap 'exit 0' TERM; trap 'echo meanwhile; exit 7' USR1; echo before; while :; do sleep 0.05; done")})
+    a.wait_unit("systemd-late", state="up")
+    wait_for("the trap is set", lambda: "before" in a.cleat("logs", "late"))
+    container = a.pid_of("systemd-late")
+    engine = a.engine_pid()
+    os.kill(a.init_pid(), signal.SIGSTOP)  # so that nobody starts a new engine yet
+    try:
+        os.kill(engine, signal.SIGKILL)
+        os.kill(container, signal.SIGUSR1)
+        wait_for("the container ends", lambda: not os.path.exists("/proc/%d" % container))
+    finally:
+        os.kill(a.init_pid(), signal.SIGCONT)
+    wait_for("a new engine", lambda: engine_is_new(a, engine))
+    entry = a.wait_unit("systemd-late", state="failed")
+    assert entry["exit"]["code"] == 7, entry
+    logs = a.cleat("logs", "late")
+    assert "before" in logs and "meanwhile" in logs
+
+
+def test_second_engine_refuses(boot, box):
+    a = boot_box(boot, box, {})
+    done = a.inside("/usr/bin/cleat", "engine", check=False)
+    assert done.returncode == 75, done.stdout
+    assert "engine.lock" in done.stdout or "lock" in done.stdout
+    a.alive()
+
+
+def test_shim_killed_ends_its_container_and_restarts(boot, box):
+    a = boot_box(boot, box, {"svc": script(IDLE, service="Restart=on-failure\nRestartSec=50ms"),
+                             "calm": script(IDLE)})
+    first = a.wait_unit("systemd-svc", state="up")
+    calm = a.wait_unit("systemd-calm", state="up")
+    outer = a.pid_of("systemd-svc")
+    os.kill(parent_shim(outer), signal.SIGKILL)
+    wait_for("the old container is gone", lambda: not os.path.exists("/proc/%d" % outer))
+    wait_for("restarted", lambda: a.unit("systemd-svc")["restarts"] == 1)
+    second = a.wait_unit("systemd-svc", state="up")
+    assert second["pid"] != first["pid"]
+    assert a.unit("systemd-calm")["pid"] == calm["pid"]
+    runs = a.inside("/bin/ls", "/run/cleat/c").split()
+    assert len(runs) == 2, runs
+    groups = a.inside("/bin/sh", "-c", "find /sys/fs/cgroup -path '*/cleat/c/*' -type d").split()
+    assert len(groups) == 2, groups
+
+
+def parent_shim(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        parent = int(f.read().rsplit(")", 1)[1].split()[1])
+    with open("/proc/%d/cmdline" % parent) as f:
+        assert "shim" in f.read()
+    return parent
+
+
+def test_many_containers_come_up_and_go_down(boot, box):
+    units = {"n%d" % i: script(IDLE) for i in range(12)}
+    a = boot_box(boot, box, units)
+    for i in range(12):
+        a.wait_unit("systemd-n%d" % i, state="up")
+    assert a.stop() == 0, a.console()
+    assert leftovers(a) == []
+
+
+def test_ps_without_an_engine_says_so(boot, box):
+    a = boot_box(boot, box, {"svc": script(IDLE)})
+    a.wait_unit("systemd-svc", state="up")
+    engine = a.engine_pid()
+    os.kill(a.init_pid(), signal.SIGSTOP)
+    try:
+        os.kill(engine, signal.SIGKILL)
+        wait_for("engine gone", lambda: not os.path.exists("/proc/%d" % engine) or is_zombie(engine))
+        out = a.cleat("ps")
+        assert "systemd-svc" in out
+        assert "engine" in out.lower() and "not" in out.lower(), out
+    finally:
+        os.kill(a.init_pid(), signal.SIGCONT)
+
+
+def is_zombie(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def test_logs_follow_sees_new_lines(boot, box):
+    a = boot_box(boot, box, {"talk": script("trap 'exit 0' TERM; i=0; while :; do echo line $$i; i=$$((i+1)); sleep 0.1; done")})
+    a.wait_unit("systemd-talk", state="up")
+    follow = subprocess.Popen([CLEAT, "--socket", a.socket, "logs", "-f", "talk"], stdout=subprocess.PIPE, text=True)
+    try:
+        seen = [follow.stdout.readline().split() for _ in range(8)]
+        numbers = [int(words[-1]) for words in seen]
+        assert numbers == list(range(numbers[0], numbers[0] + 8))
+    finally:
+        follow.kill()
+        follow.wait()
