@@ -65,12 +65,17 @@ static void note_controllers(struct engine *e)
 static void probe_data(struct engine *e)
 {
 	struct stat st;
+	bool is_foreign;
 
 	e->data_present = stat(CLEAT_DATA_DIR, &st) == 0 && S_ISDIR(st.st_mode);
 	e->data_writable = e->data_present && access(CLEAT_DATA_DIR, W_OK) == 0;
+	is_foreign = e->data_present && !e->data_writable && errno == EACCES;
 	if (!e->data_present)
 		publish_note(e, 2, "%s is absent: images, volumes and logs cannot be kept; mount a directory or a disk there",
 			     CLEAT_DATA_DIR);
+	else if (is_foreign) /* in a user namespace root may write only what one of its own ids owns */
+		publish_note(e, 2, "%s cannot be written: it belongs to id %u; on the host, give it to the id that is root here; only images that are already in the store can run, logs go to %s",
+			     CLEAT_DATA_DIR, st.st_uid, CLEAT_RUN_LOGS);
 	else if (!e->data_writable)
 		publish_note(e, 2, "%s is read-only: only images that are already in the store can run, logs go to %s",
 			     CLEAT_DATA_DIR, CLEAT_RUN_LOGS);

@@ -119,19 +119,20 @@ static bool is_operator_fault(const struct core_unit_view *view)
 
 static void put_notes(const struct engine_entry *entry, char *out, size_t size)
 {
-	size_t used = 0;
+	const struct shim_status *status = &entry->run.status;
+	auto_buf text = BUF_INIT(size - 1);
 
-	out[0] = '\0';
-	for (size_t i = 0; i < entry->unit->note_count; i++) {
-		const struct unit_note *note = &entry->unit->notes[i];
-		int n = snprintf(out + used, size - used, "%s%s: %s", used ? "\n" : "", note->key, note->text);
-
-		if (n < 0 || (size_t)n >= size - used)
-			return;
-		used += (size_t)n;
-	}
-	if (entry->remarks[0] && strlen(entry->remarks) + 1 < size - used)
-		snprintf(out + used, size - used, "%s%s", used ? "\n" : "", entry->remarks);
+	for (size_t i = 0; i < entry->unit->note_count; i++)
+		buf_printf(&text, "%s: %s\n", entry->unit->notes[i].key, entry->unit->notes[i].text);
+	if (entry->remarks[0])
+		buf_printf(&text, "%s\n", entry->remarks);
+	if (status->unenforced[0])
+		buf_printf(&text, "not enforced: %s\n", status->unenforced);
+	if (status->log_error[0])
+		buf_printf(&text, "output is not kept: %s\n", status->log_error);
+	if (text.len)
+		text.data[text.len - 1] = '\0'; /* lines are separated, not ended */
+	str_copy_text(out, size, buf_str(&text));
 }
 
 static void put_ports(const struct engine_entry *entry, char *out, size_t size)

@@ -324,13 +324,9 @@ int run_read_status(const char *run_id, struct shim_status *out, struct err *err
 	char path[128];
 
 	run_path(run_id, "status", path);
-	memset(out, 0, sizeof(*out));
 	if (file_read_at(AT_FDCWD, path, 65536, &text, err) < 0)
 		return -1;
-	/* an older shim's record is shorter: what it lacks stays zero */
-	memcpy(out, text.data, text.len < sizeof(*out) ? text.len : sizeof(*out));
-	out->name[sizeof(out->name) - 1] = out->error[sizeof(out->error) - 1] = '\0';
-	if (out->magic != SHIM_STATUS_MAGIC)
+	if (!shim_status_parse(buf_str(&text), text.len, out))
 		return err_set(err, ERR_INTEGRITY, "%s: not a shim's status record", path);
 	return 0;
 }

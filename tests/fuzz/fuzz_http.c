@@ -42,10 +42,12 @@ static void check_promises(const struct http_request *r, size_t len)
 static void check_same(const struct http_request *a, const struct http_request *b)
 {
 	demand(same(a->method, b->method) && same(a->path, b->path) && same(a->query, b->query));
-	demand(a->minor == b->minor && a->keep_alive == b->keep_alive && a->head_length == b->head_length);
+	demand(a->minor == b->minor && a->keep_alive == b->keep_alive &&
+	       a->head_length == b->head_length);
 	demand(a->content_length == b->content_length && a->header_count == b->header_count);
 	for (size_t i = 0; i < a->header_count; i++)
-		demand(same(a->headers[i].name, b->headers[i].name) && same(a->headers[i].value, b->headers[i].value));
+		demand(same(a->headers[i].name, b->headers[i].name) &&
+		       same(a->headers[i].value, b->headers[i].value));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -81,7 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_promises(&whole, size);
 		check_same(&whole, &part);
 	} else if (whole_result == HTTP_PARSE_BAD) {
-		demand(whole_status >= 400 && whole_err.msg[0] && same(whole_err.msg, part_err.msg));
+		demand(whole_status >= 400 && whole_err.msg[0] &&
+		       same(whole_err.msg, part_err.msg));
 	}
 	free(text);
 	free(copy);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer's whole life. Everything that may touch the disk, the making of the directory
+ * included, happens here and not in the shim. A write that fails loses its lines, counts them,
+ * leaves its reason where the shim finds it, and is tried anew with the next lines: a disk that was
+ * full recovers by itself. Must never exit while the ring holds something.
+ */
+#include "log/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log/files.h"
+#include "log/stamp.h"
+#include "util/cleanup.h"
+#include "util/ids.h"
+#include "util/path.h"
+#include "util/proc.h"
+
+#define LOG_DIR_MODE 0750
+
+enum {
+	FD_DIR,
+	FD_WAKE,
+	FD_ROOM,
+	FD_COUNT
+}; /* all descriptors of the writer; then lock and current */
+
+struct drops {
+	uint64_t lines, bytes; /* not yet told in the log */
+};
+
+static int adopt_file(int dirfd, const char *name, struct err *err)
+{
+	if (fchownat(dirfd, name, IDS_WORKER_LOG, IDS_WORKER_LOG, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    errno != ENOENT)
+		return err_sys(err, "%s: chown", name);
+	return 0;
+}
+
+/* A directory that came with another owner (restored from a backup, made by a person) is taken over
+ * with the files that are ours by name. */
+static int adopt_directory(int dirfd, struct err *err)
+{
+	char name[LOG_NAME_MAX];
+	struct stat st;
+
+	if (fstat(dirfd, &st) < 0)
+		return err_sys(err, "fstat");
+	if (st.st_uid == IDS_WORKER_LOG && st.st_gid == IDS_WORKER_LOG)
+		return 0;
+	if (fchown(dirfd, IDS_WORKER_LOG, IDS_WORKER_LOG) < 0)
+		return err_sys(err, "chown");
+	if (adopt_file(dirfd, LOG_LOCK, err) < 0)
+		return -1;
+	for (unsigned n = 0; n < LOG_MAX_FILES; n++)
+		if (adopt_file(dirfd, log_files_name(n, name), err) < 0)
+			return -1;
+	return 0;
+}
+
+static int open_directory(const char *path, struct err *err)
+{
+	if (path_mkdirs(path, LOG_DIR_MODE, err) < 0)
+		return -1;
+
+	auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, "%s: open", path);
+	if (adopt_directory(fd, err) < 0)
+		return err_wrap(err, "%s", path);
+	return take_fd(&fd);
+}
+
+/* dir is "." (the only name that this user can be sure to open), or NULL: no directory at all. */
+static int confine(const char *dir, struct err *err)
+{
+	static const int extra[] = { SCMP_SYS(openat),	 SCMP_SYS(renameat),  SCMP_SYS(renameat2),
+				     SCMP_SYS(unlinkat), SCMP_SYS(ftruncate), -1 };
+	const char *const write_paths[] = { dir, NULL };
+	int calls[PROC_MAX_SYSCALLS];
+	struct proc_confine c = {
+		.uid = IDS_WORKER_LOG,
+		.gid = IDS_WORKER_LOG,
+		.write_paths = write_paths,
+		.syscalls = calls,
+		.max_fds = FD_COUNT + 4,
+	};
+
+	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
+	return proc_confine(&c, err);
+}
+
+/* The writer before us may still be emptying its ring: the order of the log is the order of the
+ * lock. */
+static int wait_for_lock(int dirfd, struct err *err)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	auto_fd int fd = openat(dirfd, LOG_LOCK,
+				O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		return err_sys(err, "%s: open", LOG_LOCK);
+	while (fcntl(fd, F_SETLKW, &fl) < 0)
+		if (errno != EINTR)
+			return err_sys(err, "%s: fcntl", LOG_LOCK);
+	/* Held until the process ends: closing any descriptor of the file would drop it. */
+	take_fd(&fd);
+	return 0;
+}
+
+static uint64_t count_lines(const char *data, size_t len)
+{
+	uint64_t lines = 0;
+
+	for (const char *end; len > 0 && (end = memchr(data, '\n', len)); lines++) {
+		len -= (size_t)(end - data) + 1;
+		data = end + 1;
+	}
+	return lines;
+}
+
+static void lose(struct log_ring *ring, struct drops *drops, const char *data, size_t len)
+{
+	uint64_t lines = count_lines(data, len);
+
+	drops->lines += lines;
+	drops->bytes += len;
+	log_ring_add_lost(ring, lines, len);
+}
+
+static int tell_drops(struct log_files *files, struct drops *drops, struct err *err)
+{
+	char stamp[LOG_STAMP_LEN + 1], line[256];
+	size_t done;
+
+	if (drops->lines == 0)
+		return 0;
+	log_stamp_format(log_stamp_now(), stamp);
+
+	int n = snprintf(
+		line, sizeof(line),
+		"%s stderr F cleat: %llu lines dropped (%llu bytes): the log could not be written\n",
+		stamp, (unsigned long long)drops->lines, (unsigned long long)drops->bytes);
+
+	if (log_files_write(files, line, (size_t)n, &done, err) < 0)
+		return -1;
+	*drops = (struct drops){ 0 };
+	return 0;
+}
+
+static void write_batch(struct log_ring *ring, struct log_files *files, struct drops *drops)
+{
+	const char *data;
+	size_t len = log_ring_peek(ring, &data), done = 0;
+	struct err err = { 0 };
+
+	if (tell_drops(files, drops, &err) == 0 &&
+	    log_files_write(files, data, len, &done, &err) == 0) {
+		log_ring_set_error(ring, "");
+	} else {
+		log_ring_set_error(ring, err.msg);
+		lose(ring, drops, data + done, len - done);
+	}
+	log_ring_consume(ring, len);
+}
+
+/* Nothing can be written at all: what comes is counted, so that nobody believes it was kept. */
+static _Noreturn void discard_all(struct log_ring *ring, const struct err *err)
+{
+	struct drops drops = { 0 };
+	const char *data;
+
+	log_ring_set_error(ring, err->msg);
+	while (log_ring_wait(ring)) {
+		size_t len = log_ring_peek(ring, &data);
+
+		lose(ring, &drops, data, len);
+		log_ring_consume(ring, len);
+	}
+	_exit(1);
+}
+
+/* Only the producer's own end may keep the wake-up pipe open: its end of file is how its death
+ * shows. */
+static int keep_descriptors(struct log_ring *ring, int dirfd, struct err *err)
+{
+	const int keep[FD_COUNT] = { dirfd, ring->wake_read, ring->room_event };
+	int high[FD_COUNT];
+
+	for (int i = 0; i < FD_COUNT; i++) {
+		high[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, FD_COUNT);
+		if (high[i] < 0)
+			return err_sys(err, "dup");
+	}
+	for (int i = 0; i < FD_COUNT; i++)
+		if (dup3(high[i], i, O_CLOEXEC) < 0)
+			return err_sys(err, "dup");
+	if (syscall(SYS_close_range, (unsigned)FD_COUNT, ~0u, 0) < 0)
+		return err_sys(err, "close_range");
+	ring->wake_read = FD_WAKE;
+	ring->room_event = FD_ROOM;
+	ring->wake_write = -1;
+	return 0;
+}
+
+static int prepare(struct log_ring *ring, const struct log_writer *w, struct err *err)
+{
+	int dirfd = open_directory(w->dir, err);
+	struct err late = { 0 };
+
+	/* Whatever is wrong with the directory, the descriptors of the shim have to go first. */
+	if (keep_descriptors(ring, dirfd < 0 ? ring->wake_read : dirfd, &late) < 0) {
+		*err = late;
+		return -1;
+	}
+	if (dirfd >= 0 && fchdir(FD_DIR) < 0)
+		dirfd = err_sys(err, "fchdir");
+	if (confine(dirfd < 0 ? NULL : ".", &late) < 0) {
+		*err = late;
+		return -1;
+	}
+	if (dirfd < 0)
+		return -1;
+	return wait_for_lock(FD_DIR, err) < 0 ? err_wrap(err, "%s", w->dir) : 0;
+}
+
+static _Noreturn void run(struct log_ring *ring, const struct log_writer *w)
+{
+	struct log_files files;
+	struct drops drops = { 0 };
+	struct err err;
+
+	prctl(PR_SET_NAME, "cleat-log", 0, 0, 0);
+	if (prepare(ring, w, &err) < 0)
+		discard_all(ring, &err);
+	/* A disk that is full now may have room for the next lines. */
+	if (log_files_open(&files, FD_DIR, w->max_bytes, w->max_files, &err) < 0)
+		log_ring_set_error(ring, err.msg);
+	while (log_ring_wait(ring))
+		write_batch(ring, &files, &drops);
+	/* Nobody is left to hear of a failure here. */
+	_exit(tell_drops(&files, &drops, &err) < 0);
+}
+
+int log_writer_start(struct log_ring *ring, const struct log_writer *writer, pid_t *pid,
+		     struct err *err)
+{
+	*pid = fork();
+	if (*pid < 0)
+		return err_sys(err, "log writer: fork");
+	if (*pid == 0)
+		run(ring, writer);
+	return 0;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of the shim share; nobody outside this folder includes it. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "log/framer.h"
+#include "log/memory.h"
+#include "log/ring.h"
+#include "runtime/runtime.h"
+#include "shim/decode.h"
+#include "shim/protocol.h"
+#include "util/err.h"
+
+#define SHIM_NEVER UINT64_MAX
+#define SHIM_MSEC UINT64_C(1000)
+#define SHIM_SEC UINT64_C(1000000)
+
+struct shim_args {
+	const char *run_id;
+	const char *name;
+	const char *run_dir; /* absolute */
+	const char *log_dir; /* NULL: output goes nowhere */
+	uint64_t log_max_bytes;
+	unsigned log_max_files;
+};
+
+/* output.c */
+struct shim_stream {
+	int fd;		 /* owned; read end, -1: ended or never open */
+	bool at_end;	 /* end of file seen, the last line may still wait for room */
+	bool is_stalled; /* waits for room in the ring */
+	struct log_framer framer;
+};
+
+struct shim_output {
+	bool is_open;
+	const struct shim_args *args; /* borrowed */
+	int writer_pidfd;	      /* owned; -1: it was killed, the next one is due */
+	uint64_t writer_due_usec;
+	struct log_ring ring;
+	struct shim_stream streams[2];
+	char *memory;		   /* owned mapping: both framers' buffers */
+	bool is_dropping;	   /* the ring stayed full: lines are dropped without waiting */
+	uint64_t stall_until_usec; /* when waiting turns into dropping */
+};
+
+/* Opens ring and pipes and forks the writer; write_fds are the container's stdout and stderr (owned
+ * by the caller). */
+int shim_output_open(struct shim_output *out, const struct shim_args *args, int write_fds[2],
+		     struct err *err) MUST_CHECK;
+/* One of the two streams is readable. */
+void shim_output_read(struct shim_output *out, unsigned stream, uint64_t now_usec);
+/* The ring has room again, or the writer has something to say. */
+void shim_output_room(struct shim_output *out);
+/* Somebody has killed the writer. */
+void shim_output_writer_ended(struct shim_output *out, uint64_t now_usec);
+/* A deadline may have passed. */
+void shim_output_tick(struct shim_output *out, uint64_t now_usec);
+uint64_t shim_output_deadline(const struct shim_output *out);
+/* Gives back what idle streams and the empty ring hold; false: the ring is not empty, try later. */
+bool shim_output_release(struct shim_output *out);
+/* Both streams have ended and everything is in the ring. */
+bool shim_output_is_done(const struct shim_output *out);
+/* No more waiting: what does not fit is dropped. */
+void shim_output_finish(struct shim_output *out);
+/* Takes the counters into the record; true when something changed. */
+bool shim_output_report(const struct shim_output *out, struct shim_status *status);
+
+/* probe.c */
+struct shim_probe_run {
+	bool is_active; /* a result is owed */
+	bool is_dying;	/* killed, but not gone yet */
+	uint64_t order, started_usec, deadline_usec;
+	uint32_t kind;
+	int pidfd;	       /* owned; of the child that runs it */
+	int result_fd;	       /* owned */
+	int output_fd;	       /* owned; EXEC only */
+	int cgroup_fd;	       /* owned; child cgroup for EXEC, made at the first one */
+	uint32_t group_number; /* of that cgroup: one that was killed is not used again */
+	uint32_t output_length;
+	char output[SHIM_PROBE_OUTPUT_MAX];
+};
+
+struct shim {
+	struct shim_args args;
+	int run_dirfd, lock_fd, null_fd; /* owned */
+	int listen_fd, client_fd;	 /* owned */
+	bool is_greeted;		 /* the client has said HELLO */
+	bool is_ended;			 /* the container is gone, its output is being drained */
+	uint64_t drain_until_usec;
+	uint64_t report_at_usec;	    /* when changed counters are told, SHIM_NEVER */
+	uint64_t settle_at_usec;	    /* when idle memory is given back, SHIM_NEVER */
+	uint64_t now_usec;		    /* CLOCK_MONOTONIC of this turn */
+	char *message;			    /* owned mapping of SHIM_MESSAGE_MAX + 1 bytes */
+	struct runtime_container container; /* pidfd -1: none */
+	struct shim_output output;
+	struct shim_probe_run probe;
+	struct shim_status status;
+};
+
+/* What the probing child tells the shim, in one write. */
+struct shim_probe_answer {
+	uint32_t verdict;
+	int32_t exit_code;
+	uint32_t output_length;
+	char output[SHIM_PROBE_OUTPUT_MAX];
+};
+
+void shim_probe_start(struct shim *shim, const struct shim_order *order);
+/* The child has ended. */
+void shim_probe_ended(struct shim *shim);
+void shim_probe_output(struct shim *shim);
+/* Ends it; the client gets verdict unless it is 0. */
+void shim_probe_stop(struct shim *shim, uint32_t verdict);
+void shim_probe_tick(struct shim *shim);
+
+/* probe_child.c, probe_net.c: in the child; they fill the answer and return. */
+void shim_probe_exec(const struct shim *shim, const char *text, size_t text_length,
+		     struct shim_probe_answer *answer);
+void shim_probe_net(const struct shim *shim, uint32_t kind, const char *url, uint64_t timeout_usec,
+		    struct shim_probe_answer *answer);
+void shim_probe_say(struct shim_probe_answer *answer, uint32_t verdict, const char *fmt, ...)
+	ERR_PRINTF(3, 4);
+
+/* control.c */
+void shim_control_accept(struct shim *shim);
+void shim_control_receive(struct shim *shim);
+void shim_control_send_state(struct shim *shim);
+void shim_control_send(struct shim *shim, const void *message, size_t length);
+void shim_control_close(struct shim *shim);
+
+/* record.c */
+void shim_record_init(struct shim *shim);
+/* Writes the record, then tells the client. */
+void shim_record_publish(struct shim *shim);
+
+/* group.c: the container's cgroup */
+void shim_group_kill(int cgroup_fd);
+void shim_group_signal(int cgroup_fd, int number);
+bool shim_group_oom_killed(int cgroup_fd);

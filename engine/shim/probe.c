@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Probes on order: one at a time, each in a child that the shim can end at its deadline whatever it
+ * does. The shim itself neither connects nor starts programs. Every order gets exactly one result,
+ * unless its client has gone. Must never wait for a probe but the few milliseconds that a killed
+ * one needs to die.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shim/internal.h"
+#include "util/cgroup.h"
+#include "util/cleanup.h"
+
+#define DEATH_WAIT_MSEC 20
+#define GROUP_NAME_MAX 40
+
+/* Descriptors of the child: its standard three, then these. */
+enum { CHILD_ANSWER = 3, CHILD_PIDFD, CHILD_CGROUP, CHILD_COUNT };
+
+static void send_result(struct shim *s, uint64_t order, const struct shim_probe_answer *answer,
+			uint64_t took_usec)
+{
+	struct shim_probe_result m = {
+		.header = { SHIM_PROTOCOL_VERSION, SHIM_PROBE_RESULT, sizeof(m) },
+		.order = order,
+		.verdict = answer->verdict,
+		.exit_code = answer->exit_code,
+		.took_usec = took_usec,
+		.output_length = answer->output_length,
+	};
+
+	memcpy(m.output, answer->output, answer->output_length);
+	shim_control_send(s, &m, sizeof(m));
+}
+
+static void send_error(struct shim *s, uint64_t order, uint32_t verdict, const char *text)
+{
+	struct shim_probe_answer answer = { 0 };
+
+	shim_probe_say(&answer, verdict, "%s", text);
+	send_result(s, order, &answer, 0);
+}
+
+static void forget(struct shim_probe_run *p)
+{
+	close_fd(&p->pidfd);
+	close_fd(&p->result_fd);
+	close_fd(&p->output_fd);
+	p->is_active = p->is_dying = false;
+	p->deadline_usec = SHIM_NEVER;
+}
+
+/* The child's descriptors come from anywhere: first out of the way, then into place. */
+static int place_descriptors(struct shim *s, int out_fd, int answer_fd)
+{
+	const int from[CHILD_COUNT] = {
+		s->null_fd, out_fd, out_fd, answer_fd, s->container.init.pidfd, s->probe.cgroup_fd
+	};
+	int high[CHILD_COUNT];
+
+	for (int i = 0; i < CHILD_COUNT; i++) {
+		high[i] = fcntl(from[i] < 0 ? s->null_fd : from[i], F_DUPFD_CLOEXEC, CHILD_COUNT);
+		if (high[i] < 0)
+			return -1;
+	}
+	for (int i = 0; i < CHILD_COUNT; i++)
+		if (dup3(high[i], i, i < 3 ? 0 : O_CLOEXEC) < 0 && high[i] != i)
+			return -1;
+	/* The engine's end of ctl above all: it must close with the shim. */
+	if (syscall(SYS_close_range, (unsigned)CHILD_COUNT, ~0u, 0) < 0)
+		return -1;
+	s->container.init.pidfd = CHILD_PIDFD;
+	s->probe.cgroup_fd = CHILD_CGROUP;
+	return 0;
+}
+
+static _Noreturn void run_child(struct shim *s, const struct shim_order *order, int out_fd,
+				int answer_fd)
+{
+	struct shim_probe_answer answer = { .verdict = SHIM_PROBE_ERROR };
+
+	prctl(PR_SET_NAME, "cleat-probe", 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	signal(SIGALRM, SIG_DFL);
+	if (place_descriptors(s, out_fd, answer_fd) < 0)
+		_exit(1);
+	if (order->kind == SHIM_PROBE_EXEC)
+		shim_probe_exec(s, order->text, order->text_length, &answer);
+	else
+		shim_probe_net(s, order->kind, order->text, order->timeout_usec, &answer);
+	/* Less than PIPE_BUF: whole or not at all. */
+	_exit(write(CHILD_ANSWER, &answer, sizeof(answer)) == (ssize_t)sizeof(answer) ? 0 : 1);
+}
+
+static const char *group_name(uint32_t number, char out[GROUP_NAME_MAX])
+{
+	snprintf(out, GROUP_NAME_MAX, "cleat-probe-%u", number);
+	return out;
+}
+
+/* A cgroup of its own below the container's: whatever the probe leaves behind is ended with it. */
+static int open_group(struct shim *s, struct err *err)
+{
+	struct shim_probe_run *p = &s->probe;
+	char name[GROUP_NAME_MAX];
+
+	if (p->cgroup_fd >= 0)
+		return 0;
+	/* What the one before could not be removed for has had time to die. */
+	if (p->group_number > 0)
+		unlinkat(s->container.cgroup_fd, group_name(p->group_number - 1, name),
+			 AT_REMOVEDIR);
+	group_name(p->group_number, name);
+	if (mkdirat(s->container.cgroup_fd, name, 0755) < 0 && errno != EEXIST)
+		return err_sys(err, "cgroup %s", name);
+	p->cgroup_fd = openat(s->container.cgroup_fd, name,
+			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return p->cgroup_fd < 0 ? err_sys(err, "cgroup %s", name) : 0;
+}
+
+/*
+ * Ends what the probe left behind. An empty group serves again; a killed one never does: since
+ * Linux 6.14 a process born by CLONE_INTO_CGROUP into a group on which cgroup.kill was used before
+ * is killed at birth (its kill sequence number is compared with that of the parent's group).
+ */
+static void clear_group(struct shim *s)
+{
+	struct shim_probe_run *p = &s->probe;
+	char name[GROUP_NAME_MAX];
+	struct err ignored;
+
+	if (p->cgroup_fd < 0 || cgroup_is_populated(p->cgroup_fd, &ignored) == 0)
+		return;
+	shim_group_kill(p->cgroup_fd);
+	close_fd(&p->cgroup_fd);
+	unlinkat(s->container.cgroup_fd, group_name(p->group_number, name), AT_REMOVEDIR);
+	p->group_number++;
+}
+
+static int open_pipe(int *read_fd, int *write_fd, struct err *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, "pipe2");
+	*read_fd = ends[0];
+	*write_fd = ends[1];
+	return fcntl(*read_fd, F_SETFL, O_NONBLOCK) < 0 ? err_sys(err, "O_NONBLOCK") : 0;
+}
+
+static int launch(struct shim *s, const struct shim_order *order, struct err *err)
+{
+	struct shim_probe_run *p = &s->probe;
+	auto_fd int answer_fd = -1;
+	auto_fd int out_fd = -1;
+	pid_t pid;
+
+	if (order->kind == SHIM_PROBE_EXEC && open_group(s, err) < 0)
+		return -1;
+	if (open_pipe(&p->result_fd, &answer_fd, err) < 0)
+		return -1;
+	if (order->kind == SHIM_PROBE_EXEC && open_pipe(&p->output_fd, &out_fd, err) < 0)
+		return -1;
+	pid = fork();
+	if (pid < 0)
+		return err_sys(err, "fork");
+	if (pid == 0)
+		run_child(s, order, out_fd, answer_fd);
+	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (p->pidfd >= 0)
+		return 0;
+	err_sys(err, "pidfd_open");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return -1;
+}
+
+void shim_probe_start(struct shim *s, const struct shim_order *order)
+{
+	struct shim_probe_run *p = &s->probe;
+	struct err err;
+
+	if (p->is_active || p->is_dying) {
+		send_error(s, order->probe, SHIM_PROBE_BUSY, "another probe is running");
+		return;
+	}
+	if (order->kind == 0) {
+		send_error(s, order->probe, SHIM_PROBE_ERROR,
+			   "the order has no command, no timeout or an unknown kind");
+		return;
+	}
+	if (s->container.init.pidfd < 0 || s->is_ended) {
+		send_error(s, order->probe, SHIM_PROBE_ERROR, "the container is not running");
+		return;
+	}
+	p->output_length = 0;
+	if (launch(s, order, &err) < 0) {
+		forget(p);
+		send_error(s, order->probe, SHIM_PROBE_ERROR, err.msg);
+		return;
+	}
+	p->is_active = true;
+	p->order = order->probe;
+	p->kind = order->kind;
+	p->started_usec = s->now_usec;
+	p->deadline_usec = s->now_usec + order->timeout_usec;
+}
+
+/* Keeps the first bytes, reads the rest so that the program is not stopped by a full pipe. */
+void shim_probe_output(struct shim *s)
+{
+	struct shim_probe_run *p = &s->probe;
+	char text[4096];
+	ssize_t n;
+
+	for (int i = 0; i < 16 && p->output_fd >= 0; i++) {
+		n = read(p->output_fd, text, sizeof(text));
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) {
+			close_fd(&p->output_fd);
+			return;
+		}
+
+		size_t room = sizeof(p->output) - p->output_length;
+		size_t kept = (size_t)n < room ? (size_t)n : room;
+
+		memcpy(p->output + p->output_length, text, kept);
+		p->output_length += (uint32_t)kept;
+	}
+}
+
+/* What came from the child, which may have been taken over by what it read: every number is
+ * checked. */
+static void read_answer(struct shim_probe_run *p, struct shim_probe_answer *answer)
+{
+	ssize_t n = read(p->result_fd, answer, sizeof(*answer));
+
+	if (n != (ssize_t)sizeof(*answer) || answer->output_length > sizeof(answer->output) ||
+	    answer->verdict < SHIM_PROBE_PASS || answer->verdict > SHIM_PROBE_ERROR) {
+		shim_probe_say(answer, SHIM_PROBE_ERROR,
+			       "the probe's process ended without an answer");
+		return;
+	}
+	if (answer->verdict == SHIM_PROBE_ERROR || p->kind != SHIM_PROBE_EXEC)
+		return;
+	memcpy(answer->output, p->output, p->output_length);
+	answer->output_length = p->output_length;
+}
+
+static void reap(struct shim_probe_run *p)
+{
+	siginfo_t info;
+
+	while (waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED) < 0 && errno == EINTR)
+		;
+}
+
+void shim_probe_ended(struct shim *s)
+{
+	struct shim_probe_run *p = &s->probe;
+	struct shim_probe_answer answer = { 0 };
+
+	reap(p);
+	if (p->is_active) {
+		shim_probe_output(s);
+		read_answer(p, &answer);
+		clear_group(s);
+		send_result(s, p->order, &answer, s->now_usec - p->started_usec);
+	}
+	forget(p);
+}
+
+void shim_probe_stop(struct shim *s, uint32_t verdict)
+{
+	struct shim_probe_run *p = &s->probe;
+	struct shim_probe_answer answer = { .verdict = verdict, .exit_code = -1 };
+	struct pollfd death = { .fd = p->pidfd, .events = POLLIN };
+
+	if (!p->is_active)
+		return;
+	shim_probe_output(s);
+	p->is_active = false;
+	p->is_dying = true;
+	p->deadline_usec = SHIM_NEVER;
+	syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+	clear_group(s);
+	memcpy(answer.output, p->output, p->output_length);
+	answer.output_length = p->output_length;
+	if (poll(&death, 1, DEATH_WAIT_MSEC) > 0)
+		shim_probe_ended(s);
+	if (verdict)
+		send_result(s, p->order, &answer, s->now_usec - p->started_usec);
+}
+
+void shim_probe_tick(struct shim *s)
+{
+	if (s->probe.is_active && s->now_usec >= s->probe.deadline_usec)
+		shim_probe_stop(s, SHIM_PROBE_TIMEOUT);
+}

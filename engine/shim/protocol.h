@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Between the engine (or any other client) and the shim that stays with one container; and the
+ * record that the shim leaves on disk. This only ever grows: types and fields are appended, never
+ * changed; each message and record begins with version and length, so either side may be older.
+ * Everything little: one SOCK_SEQPACKET message each.
+ *
+ * Run directory CLEAT_CONTAINER_DIR/RUNID/ (made by the engine before the shim is asked for):
+ *   config.json   OCI runtime configuration as executed
+ *   lock          fcntl write lock held by the shim from before its first side effect until its end
+ *   ctl           listening SOCK_SEQPACKET socket (made by the engine, inherited by the shim); one
+ *                 client at a time is served, a newer one replaces the older
+ *   status        struct shim_status, replaced atomically; written before the first message about
+ *                 the same fact
+ * by-name/NAME -> ../c/RUNID
+ *
+ * EOF on ctl with the lock free is the death event, for own and adopted shims alike: read status,
+ * cgroup.kill, "cleat-runtime teardown RUNID". The shim is started as
+ *   cleat-runtime shim --id RUNID [--log DIR --log-max-bytes N --log-max-files N] [--name NAME]
+ *                      [--run-dir DIR]
+ * fd 3: listening ctl socket, fds 0-2: /dev/null, /dev/null, engine's stderr; in the cgroup
+ * CLEAT_CGROUP_SHIMS. It starts the container at once. NAME is the container's name for the record
+ * (default: the last part of the log directory), --run-dir replaces CLEAT_CONTAINER_DIR/RUNID. Exit
+ * code 0 once status says how the container ended or why it did not start; 2 wrong arguments; 3
+ * another shim holds the lock; 1 anything else before the lock was held (the reason is on stderr,
+ * status is untouched).
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SHIM_PROTOCOL_VERSION 1
+#define SHIM_MESSAGE_MAX 16384
+#define SHIM_PROBE_OUTPUT_MAX 500
+
+struct shim_header {
+	uint16_t version; /* of the sender */
+	uint16_t type;	  /* enum shim_type; an unknown type is ignored */
+	uint32_t length;  /* whole message, this header included */
+};
+
+enum shim_type {
+	/* engine -> shim */
+	SHIM_HELLO = 1,	 /* struct shim_header; answered by SHIM_STATE */
+	SHIM_SIGNAL = 2, /* struct shim_signal: to the container's first process */
+	SHIM_KILL = 3,	 /* cgroup.kill: SIGKILL to every process of the container */
+	SHIM_PROBE = 4,	 /* struct shim_probe: run it; while one is running the result is BUSY */
+	SHIM_PROBE_CANCEL = 5,
+	/* shim -> engine */
+	SHIM_STATE = 64,	/* struct shim_state */
+	SHIM_PROBE_RESULT = 65, /* struct shim_probe_result */
+};
+
+enum shim_phase {
+	SHIM_CREATING = 1, /* before execve */
+	SHIM_RUNNING = 2,
+	SHIM_EXITED = 3, /* ran and ended: exit_code, exit_signal */
+	SHIM_FAILED = 4, /* never reached execve: error */
+};
+
+struct shim_status {
+	uint32_t magic; /* SHIM_STATUS_MAGIC */
+	uint16_t version, length;
+	int32_t shim_pid, container_pid;
+	uint64_t shim_start_ticks, container_start_ticks; /* field 22 of /proc/PID/stat */
+	uint32_t phase;					  /* enum shim_phase */
+	int32_t exit_code;   /* 0-255; 128 + signal when a signal ended it */
+	int32_t exit_signal; /* 0: none */
+	uint32_t oom_killed; /* 1: memory.events says oom_kill */
+	int32_t error_errno; /* FAILED: errno behind it, 0 */
+	uint32_t error_code; /* FAILED: enum err_code: ERR_INPUT etc. cannot be cured by a retry */
+	int64_t started_real_usec, exited_real_usec;
+	uint64_t started_monotonic_usec;
+	uint64_t log_dropped_lines, log_dropped_bytes;
+	char run_id[16];
+	char boot_id[40]; /* /proc/sys/kernel/random/boot_id: an earlier boot's record is rubbish */
+	char name[128];
+	char error[480];      /* FAILED: "mounts: /data: openat2: No such file or directory" */
+	char log_error[256];  /* why lines cannot be kept at present; "": all is well */
+	char unenforced[128]; /* "memory.max, pids.max": asked for, but there is no controller */
+};
+#define SHIM_STATUS_MAGIC 0x31534c43u			     /* "CLS1" */
+#define SHIM_STATUS_MIN offsetof(struct shim_status, run_id) /* a shorter record says nothing */
+
+/* Bytes of a status record, of any version, into out: what an older shim did not know is zero, what
+ * a newer one knows beyond us is left out, texts are terminated. False: not a status record. */
+static inline bool shim_status_parse(const void *bytes, size_t length, struct shim_status *out)
+{
+	memset(out, 0, sizeof(*out));
+	memcpy(out, bytes, length < sizeof(*out) ? length : sizeof(*out));
+	if (length < SHIM_STATUS_MIN || out->magic != SHIM_STATUS_MAGIC || out->length != length) {
+		memset(out, 0, sizeof(*out));
+		return false;
+	}
+	out->run_id[sizeof(out->run_id) - 1] = out->boot_id[sizeof(out->boot_id) - 1] = '\0';
+	out->name[sizeof(out->name) - 1] = out->error[sizeof(out->error) - 1] = '\0';
+	out->log_error[sizeof(out->log_error) - 1] = out->unenforced[sizeof(out->unenforced) - 1] =
+		'\0';
+	return true;
+}
+
+struct shim_state {
+	struct shim_header header;
+	struct shim_status status;
+};
+
+struct shim_signal {
+	struct shim_header header;
+	int32_t number;
+	uint32_t all; /* 1: every process of the container's cgroup */
+};
+
+enum shim_probe_kind { SHIM_PROBE_EXEC = 1, SHIM_PROBE_HTTP = 2, SHIM_PROBE_TCP = 3 };
+
+/* text: EXEC: argv, each NUL-terminated; HTTP/TCP: the URL. HTTP and TCP run in the container's
+ * network namespace in a child that dropped everything else; EXEC joins all namespaces and the
+ * container's cgroup, user, capabilities, seccomp as the container's process has. */
+struct shim_probe {
+	struct shim_header header;
+	uint64_t order;	       /* comes back in the result */
+	uint64_t timeout_usec; /* the shim keeps it: then SIGKILL to the probe and result TIMEOUT */
+	uint32_t kind;
+	uint32_t text_length;
+	char text[];
+};
+
+enum shim_probe_verdict {
+	SHIM_PROBE_PASS = 1,
+	SHIM_PROBE_FAIL = 2,
+	SHIM_PROBE_TIMEOUT = 3,
+	SHIM_PROBE_ERROR =
+		4, /* could not be run at all (no such program, no /bin/sh in the image...); counts as FAIL */
+	SHIM_PROBE_BUSY = 5,
+	SHIM_PROBE_CANCELLED = 6,
+};
+
+struct shim_probe_result {
+	struct shim_header header;
+	uint64_t order;
+	uint32_t verdict;
+	int32_t exit_code;
+	uint64_t took_usec;
+	uint32_t output_length;
+	/* first bytes of stdout and stderr, or the HTTP status line; not terminated */
+	char output[SHIM_PROBE_OUTPUT_MAX];
+};

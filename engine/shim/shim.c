@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The shim: takes the lock, starts the container, stays with it, writes down how it ended. Whatever
+ * the engine does, including dying, does not concern the container. Must never end before the
+ * container has, and never block: the disk is the writer's business, probes run in children, a
+ * client that does not read is put off.
+ */
+#include "shim/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log/files.h"
+#include "log/log.h"
+#include "shim/internal.h"
+#include "util/cleanup.h"
+#include "util/lock.h"
+#include "util/places.h"
+#include "util/str.h"
+
+#define EXIT_USAGE 2
+#define EXIT_BUSY 3
+#define CTL_FD 3
+#define DRAIN_USEC SHIM_SEC  /* for the last output: somebody outside may hold the pipe */
+#define REPORT_USEC SHIM_SEC /* drop counters are told at most this often */
+#define SETTLE_USEC SHIM_SEC /* memory goes back after this long without any event */
+
+enum poll_slot {
+	SLOT_LISTEN,
+	SLOT_CLIENT,
+	SLOT_INIT,
+	SLOT_STDOUT,
+	SLOT_STDERR,
+	SLOT_ROOM,
+	SLOT_WRITER,
+	SLOT_PROBE,
+	SLOT_PROBE_OUTPUT,
+	SLOT_COUNT
+};
+
+static uint64_t monotonic_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * SHIM_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static int64_t real_usec(void)
+{
+	return log_stamp_now() / 1000;
+}
+
+/* --- arguments --- */
+
+static int set_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+		      const char *option, struct err *err)
+{
+	if (!str_to_u64(text, max, out) || *out < min)
+		return err_set(err, ERR_INPUT, "%s %s: not a number from %llu to %llu", option,
+			       text, (unsigned long long)min, (unsigned long long)max);
+	return 0;
+}
+
+static int set_option(struct shim_args *a, const char *option, const char *value, struct err *err)
+{
+	uint64_t number;
+
+	if (str_eq(option, "--id"))
+		a->run_id = value;
+	else if (str_eq(option, "--name"))
+		a->name = value;
+	else if (str_eq(option, "--run-dir"))
+		a->run_dir = value;
+	else if (str_eq(option, "--log"))
+		a->log_dir = value;
+	else if (str_eq(option, "--log-max-bytes"))
+		return set_number(value, 1, INT64_MAX, &a->log_max_bytes, option, err);
+	else if (str_eq(option, "--log-max-files")) {
+		if (set_number(value, 1, LOG_MAX_FILES, &number, option, err) < 0)
+			return -1;
+		a->log_max_files = (unsigned)number;
+	} else
+		return err_set(err, ERR_INPUT, "%s: unknown option", option);
+	return 0;
+}
+
+static int parse_args(int argc, char **argv, struct shim_args *a, char run_dir[128],
+		      struct err *err)
+{
+	*a = (struct shim_args){ .log_max_bytes = LOG_DEFAULT_MAX_BYTES,
+				 .log_max_files = LOG_DEFAULT_MAX_FILES };
+	for (int i = 1; i < argc; i += 2) {
+		if (i + 1 == argc)
+			return err_set(err, ERR_INPUT, "%s: needs a value", argv[i]);
+		if (set_option(a, argv[i], argv[i + 1], err) < 0)
+			return -1;
+	}
+	if (!a->run_id || !str_is_hex(a->run_id, CLEAT_RUNID_LEN))
+		return err_set(err, ERR_INPUT, "--id: needs %d hex digits", CLEAT_RUNID_LEN);
+	if ((a->log_dir && a->log_dir[0] != '/') || (a->run_dir && a->run_dir[0] != '/'))
+		return err_set(err, ERR_INPUT, "--log, --run-dir: need an absolute path");
+	/* Less would be a file for a handful of lines; the disk does not notice the difference. */
+	if (a->log_max_bytes < LOG_MIN_BYTES)
+		a->log_max_bytes = LOG_MIN_BYTES;
+	snprintf(run_dir, 128, "%s/%s", CLEAT_CONTAINER_DIR, a->run_id);
+	if (!a->run_dir)
+		a->run_dir = run_dir;
+	if (!a->name)
+		a->name = a->log_dir ? strrchr(a->log_dir, '/') + 1 : "";
+	return 0;
+}
+
+/* --- start --- */
+
+/* Everything that would end or stop a process by default; the container's and the workers' own are
+ * set back by whoever starts them. */
+static void ignore_signals(void)
+{
+	static const int keep[] = { SIGKILL, SIGSTOP, SIGCHLD, SIGCONT, SIGSEGV, SIGBUS,
+				    SIGFPE,  SIGILL,  SIGABRT, SIGTRAP, SIGSYS };
+
+	for (int number = 1; number <= 64; number++) {
+		bool is_kept = false;
+
+		for (size_t i = 0; i < sizeof(keep) / sizeof(keep[0]); i++)
+			is_kept = is_kept || keep[i] == number;
+		if (!is_kept)
+			signal(number, SIG_IGN); /* EINVAL: the C library's own */
+	}
+}
+
+/* fcntl locks belong to the process: the descriptor is kept and the file never opened again. */
+static int take_lock(struct shim *s, struct err *err)
+{
+	s->run_dirfd = open(s->args.run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->run_dirfd < 0)
+		return err_sys(err, "%s", s->args.run_dir);
+	s->lock_fd = openat(s->run_dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0)
+		return err_sys(err, "%s/lock", s->args.run_dir);
+	if (lock_take(s->lock_fd, err) < 0)
+		return err_wrap(err, "%s", s->args.run_dir);
+	return 0;
+}
+
+static int check_ctl(struct err *err)
+{
+	int type = 0, listening = 0;
+	socklen_t length = sizeof(type);
+
+	if (getsockopt(CTL_FD, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+		return err_sys(err, "descriptor %d", CTL_FD);
+	length = sizeof(listening);
+	if (type != SOCK_SEQPACKET ||
+	    getsockopt(CTL_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 || !listening)
+		return err_set(err, ERR_INPUT,
+			       "descriptor %d: not a listening SOCK_SEQPACKET socket", CTL_FD);
+	if (fcntl(CTL_FD, F_SETFD, FD_CLOEXEC) < 0 || fcntl(CTL_FD, F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(err, "descriptor %d", CTL_FD);
+	return 0;
+}
+
+static int prepare(struct shim *s, struct err *err)
+{
+	if (take_lock(s, err) < 0 || check_ctl(err) < 0)
+		return -1;
+	s->listen_fd = CTL_FD;
+	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (s->null_fd < 0)
+		return err_sys(err, "/dev/null");
+	s->message = log_memory_map(SHIM_MESSAGE_MAX + 1, err);
+	return s->message ? 0 : -1;
+}
+
+/* No log is no reason not to run: the record says what is wrong, the output goes nowhere. */
+static void open_output(struct shim *s, int write_fds[2])
+{
+	struct err err;
+
+	write_fds[0] = write_fds[1] = -1;
+	if (!s->args.log_dir || shim_output_open(&s->output, &s->args, write_fds, &err) == 0)
+		return;
+	str_copy(s->status.log_error, sizeof(s->status.log_error), err.msg);
+	log_msg(LOG_ERROR, "shim", "log: %s", err.msg);
+}
+
+static void note_running(struct shim *s)
+{
+	s->status.phase = SHIM_RUNNING;
+	str_copy(s->status.unenforced, sizeof(s->status.unenforced), s->container.unenforced);
+	s->status.container_pid = s->container.init.pid;
+	s->status.container_start_ticks = proc_start_ticks(s->container.init.pid);
+	s->status.started_real_usec = real_usec();
+	s->status.started_monotonic_usec = monotonic_usec();
+}
+
+static void note_failed(struct shim *s, const struct err *err)
+{
+	s->status.phase = SHIM_FAILED;
+	s->status.error_code = (uint32_t)err->code;
+	s->status.error_errno = err->sys_errno;
+	str_copy(s->status.error, sizeof(s->status.error), err->msg);
+}
+
+static void start_container(struct shim *s)
+{
+	char config[4096];
+	int write_fds[2];
+	struct err err = { 0 };
+	struct runtime_start start = { .config_path = config, .run_id = s->args.run_id };
+	int n = snprintf(config, sizeof(config), "%s/config.json", s->args.run_dir);
+	int rc = -1;
+
+	open_output(s, write_fds);
+	start.stdio[0] = s->null_fd;
+	for (int i = 0; i < 2; i++)
+		start.stdio[i + 1] = write_fds[i] >= 0 ? write_fds[i] : s->null_fd;
+	if (n < 0 || (size_t)n >= sizeof(config))
+		err_set(&err, ERR_LIMIT, "%s: path too long", s->args.run_dir);
+	else
+		rc = runtime_start(&start, &s->container, &err);
+	close_fd(&write_fds[0]);
+	close_fd(&write_fds[1]);
+	if (rc == 0) {
+		note_running(s);
+	} else {
+		s->container =
+			(struct runtime_container){ .init = { .pidfd = -1 }, .cgroup_fd = -1 };
+		note_failed(s, &err);
+	}
+	shim_record_publish(s);
+}
+
+/* --- the end --- */
+
+/* Other processes of the container may have outlived the first one; nothing of it stays. */
+static void on_container_ended(struct shim *s)
+{
+	siginfo_t info = { 0 };
+
+	while (waitid(P_PIDFD, (id_t)s->container.init.pidfd, &info, WEXITED | __WALL) < 0 &&
+	       errno == EINTR)
+		;
+	s->status.exit_signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+	s->status.exit_code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	s->status.exited_real_usec = real_usec();
+	s->status.oom_killed = shim_group_oom_killed(s->container.cgroup_fd);
+	shim_group_kill(s->container.cgroup_fd);
+	close_fd(&s->container.init.pidfd);
+	s->is_ended = true;
+	s->drain_until_usec = s->now_usec + DRAIN_USEC;
+	shim_probe_stop(s, SHIM_PROBE_CANCELLED);
+}
+
+/* A client that is just connecting shall hear it too; after us it reads the record. */
+static void say_goodbye(struct shim *s)
+{
+	struct pollfd client = { .events = POLLIN };
+
+	shim_record_publish(s);
+	shim_control_accept(s);
+	client.fd = s->client_fd;
+	while (!s->is_greeted && poll(&client, 1, 0) > 0 && s->client_fd >= 0)
+		shim_control_receive(s);
+}
+
+static void finish(struct shim *s)
+{
+	shim_output_finish(&s->output);
+	shim_output_report(&s->output, &s->status);
+	if (s->is_ended)
+		s->status.phase = SHIM_EXITED;
+	say_goodbye(s);
+}
+
+/* --- the loop --- */
+
+static void fill_slots(const struct shim *s, struct pollfd slots[SLOT_COUNT])
+{
+	const struct shim_output *o = &s->output;
+	const int fds[SLOT_COUNT] = {
+		[SLOT_LISTEN] = s->listen_fd,
+		[SLOT_CLIENT] = s->client_fd,
+		[SLOT_INIT] = s->container.init.pidfd,
+		[SLOT_STDOUT] = o->is_open && !o->streams[0].is_stalled ? o->streams[0].fd : -1,
+		[SLOT_STDERR] = o->is_open && !o->streams[1].is_stalled ? o->streams[1].fd : -1,
+		[SLOT_ROOM] = o->is_open ? o->ring.room_event : -1,
+		[SLOT_WRITER] = o->is_open ? o->writer_pidfd : -1,
+		[SLOT_PROBE] = s->probe.pidfd,
+		[SLOT_PROBE_OUTPUT] = s->probe.output_fd,
+	};
+
+	for (int i = 0; i < SLOT_COUNT; i++)
+		slots[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+}
+
+static uint64_t next_deadline(const struct shim *s)
+{
+	uint64_t at = s->probe.deadline_usec;
+
+	if (s->output.is_open && shim_output_deadline(&s->output) < at)
+		at = shim_output_deadline(&s->output);
+	if (s->report_at_usec < at)
+		at = s->report_at_usec;
+	if (s->settle_at_usec < at)
+		at = s->settle_at_usec;
+	if (s->is_ended && s->drain_until_usec < at)
+		at = s->drain_until_usec;
+	return at;
+}
+
+/* Nothing has happened for a while: memory goes back before a sleep without a limit. False: this is
+ * not the moment. */
+static bool may_settle(struct shim *s)
+{
+	if (s->now_usec < s->settle_at_usec)
+		return false;
+	s->settle_at_usec = SHIM_NEVER;
+	/* With a stalled disk the ring's lines have to stay; a probe under way is no idleness. */
+	if (next_deadline(s) == SHIM_NEVER &&
+	    (!s->output.is_open || shim_output_release(&s->output)))
+		return true;
+	s->settle_at_usec = s->now_usec + SETTLE_USEC;
+	return false;
+}
+
+static int sleep_until_event(struct shim *s, struct pollfd slots[SLOT_COUNT])
+{
+	if (may_settle(s))
+		return log_memory_sleep(slots, SLOT_COUNT);
+
+	uint64_t deadline = next_deadline(s), now = monotonic_usec();
+	uint64_t left = deadline > now ? deadline - now : 0;
+	struct timespec timeout = { .tv_sec = (time_t)(left / SHIM_SEC),
+				    .tv_nsec = (long)(left % SHIM_SEC * 1000) };
+
+	return ppoll(slots, SLOT_COUNT, deadline == SHIM_NEVER ? NULL : &timeout, NULL);
+}
+
+static void wait_for_events(struct shim *s, struct pollfd slots[SLOT_COUNT])
+{
+	fill_slots(s, slots);
+	if (sleep_until_event(s, slots) < 0)
+		memset(slots, 0, sizeof(*slots) * SLOT_COUNT);
+	s->now_usec = monotonic_usec();
+	for (int i = 0; i < SLOT_COUNT; i++)
+		if (slots[i].revents)
+			s->settle_at_usec = s->now_usec + SETTLE_USEC;
+}
+
+/* Each handler may close what a later slot stands for; so each slot's descriptor is compared with
+ * the one of now. */
+static void handle_events(struct shim *s, const struct pollfd slots[SLOT_COUNT])
+{
+	struct shim_output *o = &s->output;
+
+	if (slots[SLOT_ROOM].revents)
+		shim_output_room(o);
+	for (unsigned i = 0; i < 2; i++)
+		if (slots[SLOT_STDOUT + i].revents)
+			shim_output_read(o, i, s->now_usec);
+	if (slots[SLOT_WRITER].revents)
+		shim_output_writer_ended(o, s->now_usec);
+	if (slots[SLOT_PROBE_OUTPUT].revents)
+		shim_probe_output(s);
+	if (slots[SLOT_PROBE].revents)
+		shim_probe_ended(s);
+	/* Before the end of the container: an order of this turn was given while it ran. */
+	if (slots[SLOT_CLIENT].revents && s->client_fd == slots[SLOT_CLIENT].fd)
+		shim_control_receive(s);
+	if (slots[SLOT_LISTEN].revents)
+		shim_control_accept(s);
+	if (slots[SLOT_INIT].revents && s->container.init.pidfd >= 0)
+		on_container_ended(s);
+}
+
+static void handle_time(struct shim *s)
+{
+	shim_probe_tick(s);
+	if (!s->output.is_open)
+		return;
+	shim_output_tick(&s->output, s->now_usec);
+	if (shim_output_report(&s->output, &s->status) && s->report_at_usec == SHIM_NEVER)
+		s->report_at_usec = s->now_usec + REPORT_USEC;
+	if (s->now_usec >= s->report_at_usec) {
+		s->report_at_usec = SHIM_NEVER;
+		shim_record_publish(s);
+	}
+}
+
+static bool is_over(const struct shim *s)
+{
+	if (s->status.phase == SHIM_FAILED)
+		return true;
+	return s->is_ended &&
+	       (shim_output_is_done(&s->output) || s->now_usec >= s->drain_until_usec);
+}
+
+static void stay(struct shim *s)
+{
+	struct pollfd slots[SLOT_COUNT];
+
+	s->settle_at_usec = monotonic_usec() + SETTLE_USEC;
+	while (!is_over(s)) {
+		wait_for_events(s, slots);
+		handle_events(s, slots);
+		handle_time(s);
+	}
+}
+
+int cmd_shim(int argc, char **argv)
+{
+	struct shim s = {
+		.run_dirfd = -1,
+		.lock_fd = -1,
+		.null_fd = -1,
+		.listen_fd = -1,
+		.client_fd = -1,
+		.report_at_usec = SHIM_NEVER,
+		.container = { .init = { .pidfd = -1 }, .cgroup_fd = -1 },
+		.probe = { .pidfd = -1,
+			   .result_fd = -1,
+			   .output_fd = -1,
+			   .cgroup_fd = -1,
+			   .deadline_usec = SHIM_NEVER },
+	};
+	char run_dir[128];
+	struct err err = { 0 };
+
+	log_init("cleat-shim", LOG_INFO);
+	prctl(PR_SET_NAME, "cleat-shim", 0, 0, 0);
+	ignore_signals();
+	if (parse_args(argc, argv, &s.args, run_dir, &err) < 0) {
+		log_msg(LOG_ERROR, "shim", "%s", err.msg);
+		return EXIT_USAGE;
+	}
+	if (prepare(&s, &err) < 0) {
+		log_msg(LOG_ERROR, "shim", "%s", err.msg);
+		return err.code == ERR_BUSY ? EXIT_BUSY : 1;
+	}
+	s.now_usec = monotonic_usec();
+	shim_record_init(&s);
+	shim_record_publish(&s);
+	start_container(&s);
+	stay(&s);
+	finish(&s);
+	return 0;
+}
