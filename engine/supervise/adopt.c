@@ -121,6 +121,7 @@ void adopt_all(struct engine *e)
 		bool known = load_record(e, entry);
 
 		entry->restarts_before = entry->record.restarts;
+		entry->adopted_since = known ? entry->record.since_real_usec : 0;
 		entry->start_at_boot_pending = known ? entry->record.want == CORE_WANT_UP :
 						       entry->unit->service.boot;
 	}

@@ -149,8 +149,8 @@ static void act(struct engine *e, const struct core_action *action)
 		break;
 	case CORE_ACT_PUBLISH:
 		console_state(e, action->unit);
-		record_save(e, action->unit);
 		publish_unit(e, action->unit);
+		record_save(e, action->unit);
 		break;
 	case CORE_ACT_ALL_DOWN:
 		loop_stop(e->loop);

@@ -32,6 +32,8 @@ struct unit_record {
 	char boot_id[40];
 	char container_name[128];
 	char unit_name[128]; /* the unit file */
+	uint32_t public_state, public_health; /* as published */
+	int64_t since_real_usec;	      /* when it came to be so */
 };
 
 /* How far the engine is with a run directory. */
@@ -70,6 +72,7 @@ struct engine_entry {
 	bool start_at_boot_pending;  /* held back until adoption has finished */
 	char remarks[384];	     /* of the last start: what is not enforced; lines */
 	const char *invalid_reason; /* NULL: the file is fine */
+	int64_t adopted_since;	     /* of the record that was found, until it is used; 0 */
 	unsigned restarts_before;    /* counted by earlier engines of this boot */
 	struct unit_record record;
 };

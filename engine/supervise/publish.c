@@ -33,6 +33,7 @@ int publish_open(struct engine *e, struct err *err)
 		str_copy(h->hostname, sizeof(h->hostname), uts.nodename);
 		str_copy(e->hostname, sizeof(e->hostname), uts.nodename);
 	}
+	publish_header(e);
 	return 0;
 }
 
@@ -164,6 +165,17 @@ static void put_identity(const struct engine_entry *entry, struct published_unit
 	put_ports(entry, p->ports, sizeof(p->ports));
 }
 
+/* Now; but what a new engine finds as its predecessor knew it has been so since then. */
+static int64_t since_when(struct engine_entry *entry, uint8_t state, uint8_t health)
+{
+	int64_t since = entry->adopted_since;
+
+	if (!since || state != entry->record.public_state || health != entry->record.public_health)
+		return clock_real_usec();
+	entry->adopted_since = 0;
+	return since;
+}
+
 void publish_unit(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
@@ -177,7 +189,7 @@ void publish_unit(struct engine *e, unsigned index)
 	state = (uint8_t)(entry->invalid_reason ? PUBLISHED_INVALID : public_state(&view));
 	health = (uint8_t)view.health;
 	if (state != p->state || health != p->health || !p->since_real_usec)
-		p->since_real_usec = clock_real_usec();
+		p->since_real_usec = since_when(entry, state, health);
 	p->state = state;
 	p->health = health;
 	p->wanted = view.want == CORE_WANT_UP;

@@ -42,6 +42,9 @@ void record_save(struct engine *e, unsigned index)
 	record->restarts = entry->restarts_before + view.restarts;
 	record->failed = view.state == CORE_FAILED;
 	record->health = (uint32_t)view.health;
+	record->public_state = entry->published.state;
+	record->public_health = entry->published.health;
+	record->since_real_usec = entry->published.since_real_usec;
 	record->ended = view.state == CORE_UP && entry->run.phase == RUN_NONE;
 	str_copy(record->run_id, sizeof(record->run_id), entry->run.id);
 	str_copy(record->boot_id, sizeof(record->boot_id), e->boot_id);
