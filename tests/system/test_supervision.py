@@ -138,6 +138,7 @@ def test_engine_killed_while_the_example_serves(boot):
         thread.join()
     assert len(counted) > 3 and not failures, (len(counted), failures[:3])
     after = a.unit("moe-orchestrator")
+    assert after["since"] == before["since"], "a replaced engine is no event of the container"
     assert after["pid"] == before["pid"] and a.pid_of("moe-orchestrator") == outer
     a.wait_unit("moe-orchestrator", health="healthy")
     assert after["restarts"] == 0

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of the control socket share; nobody outside this folder includes it. */
+#include <stdbool.h>
+
+#include "api/api.h"
+#include "util/buf.h"
+#include "util/http.h"
+
+#define API_MAX_CLIENTS 64
+#define API_MAX_ANSWER (8u * 1024 * 1024)
+#define API_VERSION "1.41" /* the newest of Docker's API versions whose routes we follow */
+#define API_MAX_LOG_ARGS 7
+
+/* Words for "cleat log-stream". */
+struct api_log_args {
+	char words[API_MAX_LOG_ARGS][48];
+	unsigned count;
+};
+
+/* An answer that is ready, or what it waits for. */
+struct api_answer {
+	int status;		  /* 0: not yet */
+	const char *content_type; /* NULL: application/json */
+	struct buf body;	  /* owned */
+	char extra[160];	  /* header lines, each with CRLF */
+	/* held back until the unit has come to rest */
+	bool is_pending;
+	bool has_run; /* the unit has been starting since */
+	unsigned index;
+	enum engine_verb verb;
+	usec_t asked_at;
+	usec_t stop_usec; /* SIGKILL that long after the stop signal, if the unit's own limit is longer; USEC_NEVER */
+	/* the connection becomes a log stream */
+	bool is_stream;
+	struct api_log_args log_args;
+	bool reload; /* after the answer has gone out */
+};
+
+struct api_route;
+/* What a request says, before any unit is looked at. */
+struct api_order {
+	const struct api_route *route;
+	char name[256]; /* what stood for {}; never empty where the pattern has one */
+	bool all;
+	int signal;
+	usec_t stop_usec;
+	struct api_log_args log_args;
+};
+
+struct api_call {
+	struct engine *engine;
+	const struct api_order *order;
+	struct api_answer *answer;
+};
+
+/* One row of the table: how a request is recognised, what may stand in its query, who reads that and who acts. */
+struct api_route {
+	const char *method;
+	const char *pattern; /* {} stands for one path segment */
+	const char *params;  /* names between blanks; all others are refused */
+	bool (*read)(const struct http_request *request, struct api_order *order, struct api_answer *answer);
+	void (*run)(struct api_call *call);
+};
+
+/* router.c. Pure: the same bytes give the same order or the same refusal. False: answer holds the refusal. */
+bool api_read(const struct http_request *request, struct api_order *order, struct api_answer *answer);
+const struct api_route *api_routes(size_t *count);
+/* api_read(), then what the row says. */
+void api_route(struct engine *engine, const struct http_request *request, struct api_answer *answer);
+void api_fail(struct api_answer *answer, int status, const char *fmt, ...) ERR_PRINTF(3, 4);
+
+/* act.c: what is done; asks the engine, never waits. */
+void api_ping(struct api_call *call);
+void api_version(struct api_call *call);
+void api_info(struct api_call *call);
+void api_list(struct api_call *call);
+void api_inspect(struct api_call *call);
+void api_status(struct api_call *call);
+void api_logs(struct api_call *call);
+void api_start(struct api_call *call);
+void api_stop(struct api_call *call);
+void api_restart(struct api_call *call);
+void api_reset(struct api_call *call);
+void api_kill(struct api_call *call);
+void api_reload(struct api_call *call);
+/* Has a held-back answer come to a result? Fills status and body then and is no longer pending. */
+bool api_settled(struct engine *engine, struct api_answer *answer);
+/* Does a change of this unit concern the held-back answer? */
+bool api_concerns(struct engine *engine, const struct api_answer *answer, unsigned changed);
+/* The client's own limit for a stop: kills when it has passed. Returns when to ask again, USEC_NEVER: not any more. */
+usec_t api_hurry(struct engine *engine, const struct api_answer *answer, usec_t now);
+
+/* render.c: Docker's shapes */
+void api_render_list(struct engine *engine, bool all, struct buf *out);
+void api_render_inspect(struct engine *engine, unsigned index, struct buf *out);
+void api_render_version(struct buf *out);
+void api_render_info(struct engine *engine, struct buf *out);
+void api_render_status(struct engine *engine, struct buf *out);
+/* Docker's words for a span of time: "About a minute", "3 hours". */
+void api_span(int64_t seconds, char out[40]);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands that ask the engine to do something to units and wait for the outcome: start, stop, restart, kill, reset-failed, and
+ * reload, inspect, version. Ctrl-C ends the client only: the engine goes on with what it was asked for.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "spec/spec.h"
+#include "util/loop.h"
+#include "util/places.h"
+#include "util/str.h"
+#include "yyjson.h"
+
+#define RELOAD_USEC (30 * USEC_SEC)
+#define RELOAD_POLL_NSEC 20000000
+
+static int unreachable(const struct err *err)
+{
+	fprintf(stderr, "cleat: %s\n", err->msg);
+	return CLI_NO_ENGINE;
+}
+
+static int refused(const struct cli_response *response)
+{
+	char message[700];
+
+	cli_message(response, message, sizeof(message));
+	fprintf(stderr, "cleat: %s\n", message);
+	return CLI_FAILED;
+}
+
+static int ask(const char *method, const char *prefix, const char *name, const char *suffix,
+	       struct cli_response *response, struct err *err)
+{
+	auto_buf path = BUF_INIT(2048);
+
+	*response = (struct cli_response){ 0 };
+	buf_puts(&path, prefix);
+	cli_encode(name, &path);
+	buf_puts(&path, suffix);
+	if (buf_check(&path, "the name", err) < 0)
+		return -1;
+	return cli_request(method, path.data, response, err);
+}
+
+/* 2xx and 304 ("it is so already") are success: the name is printed, as podman does. */
+static int one_unit(const char *name, const char *prefix, const char *suffix)
+{
+	struct cli_response response;
+	int result = CLI_OK;
+	struct err err;
+
+	if (ask("POST", prefix, name, suffix, &response, &err) < 0)
+		result = unreachable(&err);
+	else if (response.status / 100 == 2 || response.status == 304)
+		puts(name);
+	else
+		result = refused(&response);
+	buf_fini(&response.body);
+	fflush(stdout);
+	return result;
+}
+
+/* argv[1...count] are the names. One that fails does not keep the others from being asked for; a lost engine does. */
+static int each_unit(char **argv, int count, const char *prefix, const char *suffix)
+{
+	int result = CLI_OK;
+
+	if (!count) {
+		fprintf(stderr, "cleat %s: which container? see \"cleat help %s\"\n", argv[0], argv[0]);
+		return CLI_USAGE;
+	}
+	for (int i = 1; i <= count; i++) {
+		int one;
+
+		if (!argv[i][0]) {
+			fprintf(stderr, "cleat %s: an empty name\n", argv[0]);
+			return CLI_USAGE;
+		}
+		one = one_unit(argv[i], prefix, suffix);
+		if (one == CLI_NO_ENGINE)
+			return one;
+		if (one != CLI_OK)
+			result = one;
+	}
+	return result;
+}
+
+static int plain_verb(int argc, char **argv, const char *prefix, const char *suffix)
+{
+	int count = cli_options(argc, argv, NULL, 0);
+
+	return count < 0 ? CLI_USAGE : each_unit(argv, count, prefix, suffix);
+}
+
+int cmd_start(int argc, char **argv)
+{
+	return plain_verb(argc, argv, "/containers/", "/start");
+}
+
+int cmd_stop(int argc, char **argv)
+{
+	return plain_verb(argc, argv, "/containers/", "/stop");
+}
+
+int cmd_restart(int argc, char **argv)
+{
+	return plain_verb(argc, argv, "/containers/", "/restart");
+}
+
+int cmd_reset_failed(int argc, char **argv)
+{
+	return plain_verb(argc, argv, "/cleat/v1/units/", "/reset-failed");
+}
+
+int cmd_kill(int argc, char **argv)
+{
+	const char *name = "KILL";
+	const struct cli_option options[] = { { "-s", "--signal", NULL, &name } };
+	int count = cli_options(argc, argv, options, 1), number;
+	char suffix[64];
+
+	if (count < 0)
+		return CLI_USAGE;
+	if (!spec_signal_parse(name, &number)) {
+		fprintf(stderr, "cleat kill: signal %s: unknown; a name like TERM or a number from 1 to 64\n", name);
+		return CLI_USAGE;
+	}
+	snprintf(suffix, sizeof(suffix), "/kill?signal=%d", number);
+	return each_unit(argv, count, "/containers/", suffix);
+}
+
+/* Whether there are no words, which the caller does not take. */
+static bool has_no_words(int argc, char **argv)
+{
+	int count = cli_options(argc, argv, NULL, 0);
+
+	if (count > 0)
+		fprintf(stderr, "cleat %s: \"%s\": no word is expected here\n", argv[0], argv[1]);
+	return count == 0;
+}
+
+/* What the engine says of itself: when it began (0: nothing is published), and how many units it could not read. */
+static int64_t engine_began(bool *is_settled, bool print_invalid)
+{
+	struct published_header header;
+	struct published_unit *units;
+	int64_t began = 0;
+	unsigned count;
+	struct err err;
+
+	*is_settled = false;
+	if (cli_read_published(&header, &units, &count, &err) == 0) {
+		began = header.engine_started_real_usec;
+		*is_settled = header.settled;
+	}
+	for (unsigned i = 0; print_invalid && i < count; i++)
+		if (units[i].state == PUBLISHED_INVALID)
+			fprintf(stderr, "cleat: %s: invalid: %s\n", units[i].name, units[i].detail);
+	free(units);
+	return began;
+}
+
+/* The engine becomes a new one; what is asked of it meanwhile would fail, so the command ends when that one is there. */
+static int wait_for_new_engine(int64_t before)
+{
+	const struct timespec pause = { .tv_nsec = RELOAD_POLL_NSEC };
+	usec_t limit = clock_now_usec() + RELOAD_USEC;
+	bool is_settled;
+
+	do {
+		int64_t began = engine_began(&is_settled, false);
+
+		if (began && began != before && is_settled && cli_engine_answers()) {
+			engine_began(&is_settled, true);
+			return CLI_OK;
+		}
+		nanosleep(&pause, NULL);
+	} while (clock_now_usec() < limit);
+	fprintf(stderr, "cleat: the engine was told to read its units again and has not come back within %u s\n",
+		(unsigned)(RELOAD_USEC / USEC_SEC));
+	return CLI_NO_ENGINE;
+}
+
+int cmd_reload(int argc, char **argv)
+{
+	struct cli_response response = { 0 };
+	struct err err;
+	bool is_settled;
+	int64_t before;
+	int result;
+
+	if (!has_no_words(argc, argv))
+		return CLI_USAGE;
+	before = engine_began(&is_settled, false);
+	if (cli_request("POST", "/cleat/v1/reload", &response, &err) < 0)
+		result = unreachable(&err);
+	else if (response.status != 202)
+		result = refused(&response);
+	else
+		result = wait_for_new_engine(before);
+	buf_fini(&response.body);
+	return result;
+}
+
+/* JSON may carry what a container printed; on a terminal its C1 controls would be obeyed. */
+static void print_json(struct buf *text)
+{
+	if (isatty(STDOUT_FILENO) && text->len && text->data[text->len - 1] == '\n') {
+		text->data[--text->len] = '\0';
+		cli_clean(text->data);
+		puts(text->data);
+	} else {
+		fwrite(buf_str(text), 1, text->len, stdout);
+	}
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+	struct cli_response response;
+	int result = CLI_OK;
+	struct err err;
+	int count = cli_options(argc, argv, NULL, 0);
+
+	if (count < 0)
+		return CLI_USAGE;
+	if (count != 1 || !argv[1][0]) {
+		fprintf(stderr, "cleat inspect: one name is expected; see \"cleat help inspect\"\n");
+		return CLI_USAGE;
+	}
+	if (ask("GET", "/containers/", argv[1], "/json", &response, &err) < 0)
+		result = unreachable(&err);
+	else if (response.status == 200)
+		print_json(&response.body);
+	else
+		result = refused(&response);
+	buf_fini(&response.body);
+	return result;
+}
+
+int cmd_version(int argc, char **argv)
+{
+	struct cli_response response = { 0 };
+	yyjson_doc *doc;
+	const char *version;
+	struct err err;
+
+	if (!has_no_words(argc, argv))
+		return CLI_USAGE;
+	printf("cleat   %s\n", CLEAT_VERSION);
+	if (!cli_engine_answers() || cli_request("GET", "/version", &response, &err) < 0) {
+		printf("engine  does not answer at %s\n", cli_socket());
+	} else {
+		doc = yyjson_read(buf_str(&response.body), response.body.len, 0);
+		version = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(doc), "Version"));
+		printf("engine  %s at %s\n", version ? version : "of unknown version", cli_socket());
+		yyjson_doc_free(doc);
+	}
+	buf_fini(&response.body);
+	return CLI_OK;
+}

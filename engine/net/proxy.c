@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proxy as a process: words, listeners here, connections there, rights away, loop. Must never touch a byte from outside
+ * before it is confined.
+ */
+#include "net/proxy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "net/relay.h"
+#include "util/cleanup.h"
+#include "util/ids.h"
+#include "util/proc.h"
+#include "util/str.h"
+
+#define MAX_PAIRS 64
+#define FDS_OTHER 128 /* listeners, standard streams, the loop's own */
+#define FDS_WANTED (RELAY_MAX * RELAY_FDS_A_PAIR + FDS_OTHER)
+
+struct forward {
+	struct net_address listen, connect;
+	int fd;
+};
+
+struct proxy {
+	struct forward forwards[MAX_PAIRS];
+	unsigned listen_count, connect_count;
+	const char *netns;
+};
+
+static int parse(struct proxy *proxy, int argc, char **argv, struct err *err)
+{
+	for (int i = 1; i < argc; i += 2) {
+		if (i + 1 == argc)
+			return err_set(err, ERR_INPUT, "%s: a value is missing", argv[i]);
+		if (str_eq(argv[i], "--netns")) {
+			proxy->netns = argv[i + 1];
+		} else if (str_eq(argv[i], "--listen") && proxy->listen_count < MAX_PAIRS) {
+			if (net_address_parse(argv[i + 1], &proxy->forwards[proxy->listen_count++].listen, err) < 0)
+				return -1;
+		} else if (str_eq(argv[i], "--connect") && proxy->connect_count < MAX_PAIRS) {
+			if (net_address_parse(argv[i + 1], &proxy->forwards[proxy->connect_count++].connect, err) < 0)
+				return -1;
+		} else {
+			return err_set(err, ERR_INPUT, "%s: unknown, or more than %d pairs", argv[i], MAX_PAIRS);
+		}
+	}
+	if (!proxy->listen_count || proxy->listen_count != proxy->connect_count)
+		return err_set(err, ERR_INPUT, "--listen and --connect come in pairs");
+	return 0;
+}
+
+static int listen_on(struct forward *f, struct err *err)
+{
+	int on = 1;
+
+	f->fd = socket(f->listen.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (f->fd < 0)
+		return err_sys(err, "%s: socket", f->listen.text);
+	setsockopt(f->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* [::]:80 beside 0.0.0.0:80 is two listeners, whatever net.ipv6.bindv6only says */
+	if (f->listen.storage.ss_family == AF_INET6)
+		setsockopt(f->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(f->fd, (struct sockaddr *)&f->listen.storage, f->listen.length) < 0 || listen(f->fd, 128) < 0)
+		return err_sys(err, "%s", f->listen.text);
+	return 0;
+}
+
+static int enter_netns(const char *path, struct err *err)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, "%s", path);
+	if (setns(fd, CLONE_NEWNET) < 0)
+		return err_sys(err, "%s: setns", path);
+	return 0;
+}
+
+/* As many as the hard limit allows. */
+static int raise_fds(unsigned *fds, struct err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return err_sys(err, "getrlimit");
+	limit.rlim_cur = limit.rlim_max < FDS_WANTED ? limit.rlim_max : FDS_WANTED;
+	if (limit.rlim_cur < FDS_OTHER + RELAY_FDS_A_PAIR)
+		return err_set(err, ERR_LIMIT, "only %llu descriptors are allowed (RLIMIT_NOFILE)",
+			       (unsigned long long)limit.rlim_cur);
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return err_sys(err, "setrlimit");
+	*fds = (unsigned)limit.rlim_cur;
+	return 0;
+}
+
+static int confine(unsigned max_fds, struct err *err)
+{
+	static const int extra[] = { SCMP_SYS(socket),	   SCMP_SYS(connect),	 SCMP_SYS(accept4),
+				     SCMP_SYS(splice),	   SCMP_SYS(pipe2),	 SCMP_SYS(shutdown),
+				     SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(epoll_ctl), -1 };
+	int calls[PROC_MAX_SYSCALLS];
+	struct proc_confine c = {
+		.uid = IDS_WORKER_PROXY,
+		.gid = IDS_WORKER_PROXY,
+		.syscalls = calls,
+		.memory_max_bytes = 64u * 1024 * 1024,
+		.max_fds = max_fds,
+	};
+
+	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
+	return proc_confine(&c, err);
+}
+
+static void on_signal(struct loop *loop, uint32_t events, usec_t now, void *arg)
+{
+	(void)events;
+	(void)now;
+	(void)arg;
+	loop_stop(loop);
+}
+
+static int watch_signals(struct loop *loop, struct err *err)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	signal(SIGPIPE, SIG_IGN); /* splice into a closed socket raises it */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return err_sys(err, "signalfd");
+	return loop_add(loop, fd, EPOLLIN, on_signal, NULL, err) ? 0 : -1;
+}
+
+static int listen_on_all(struct proxy *proxy, struct err *err)
+{
+	for (unsigned i = 0; i < proxy->listen_count; i++)
+		if (listen_on(&proxy->forwards[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* Rights are gone when it returns; nothing has been accepted yet. */
+static int prepare(struct proxy *proxy, struct loop *loop, unsigned *max_pairs, struct err *err)
+{
+	unsigned fds = 0;
+
+	if (listen_on_all(proxy, err) < 0 || watch_signals(loop, err) < 0 || raise_fds(&fds, err) < 0)
+		return -1;
+	if (proxy->netns && enter_netns(proxy->netns, err) < 0)
+		return -1;
+	*max_pairs = (fds - FDS_OTHER) / RELAY_FDS_A_PAIR;
+	return confine(fds, err);
+}
+
+static int serve(struct proxy *proxy, struct loop *loop, struct relay *relay, struct err *err)
+{
+	for (unsigned i = 0; i < proxy->listen_count; i++)
+		if (relay_listen(relay, proxy->forwards[i].fd, &proxy->forwards[i].connect, err) < 0)
+			return -1;
+	if (puts("ready") < 0 || fflush(stdout) != 0)
+		return err_sys(err, "stdout");
+	return loop_run(loop, err);
+}
+
+static int run(struct proxy *proxy, struct err *err)
+{
+	struct loop *loop = loop_new(err);
+	struct relay *relay = NULL;
+	unsigned max_pairs;
+	int rc = -1;
+
+	if (loop && prepare(proxy, loop, &max_pairs, err) == 0)
+		relay = relay_new(loop, max_pairs, err);
+	if (relay)
+		rc = serve(proxy, loop, relay, err);
+	relay_free(relay);
+	loop_free(loop);
+	return rc;
+}
+
+int cmd_proxy(int argc, char **argv)
+{
+	static struct proxy proxy;
+	struct err err;
+
+	if (parse(&proxy, argc, argv, &err) < 0) {
+		fprintf(stderr, "cleat proxy: %s\n", err.msg);
+		return 2;
+	}
+	if (run(&proxy, &err) < 0) {
+		fprintf(stderr, "cleat proxy: %s\n", err.msg);
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The relay with real sockets on loopback: its loop runs in a thread, the test is client and server with blocking calls, so that
+ * nothing depends on time.
+ */
+#include "unit_test.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/relay.h"
+
+#define BULK (64u * 1024 * 1024)
+#define STUCK_MAX (40u * 1024 * 1024) /* what the kernel's socket buffers of two connections may hold, generously */
+
+struct bench {
+	struct loop *loop;
+	struct relay *relay;
+	struct loop_source *stop_source;
+	int front, back, stop_fd; /* the relay's listener, the target's, an eventfd */
+	struct sockaddr_in front_address;
+	pthread_t thread;
+	int loop_result;
+};
+
+static int listen_loopback(struct sockaddr_in *address)
+{
+	socklen_t size = sizeof(*address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)address, sizeof(*address)), 0);
+	assert_int_equal(listen(fd, 256), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)address, &size), 0);
+	return fd;
+}
+
+static void on_stop(struct loop *loop, uint32_t events, usec_t now, void *arg)
+{
+	(void)events;
+	(void)now;
+	(void)arg;
+	loop_stop(loop);
+}
+
+static void *run_loop(void *arg)
+{
+	struct bench *b = arg;
+	struct err err;
+
+	b->loop_result = loop_run(b->loop, &err);
+	return NULL;
+}
+
+static void bench_start(struct bench *b, unsigned max_pairs, const struct sockaddr_in *target)
+{
+	struct sockaddr_in back_address;
+	struct net_address connect_to = { .length = sizeof(back_address), .text = "target" };
+	struct err err;
+
+	b->back = listen_loopback(&back_address);
+	b->front = listen_loopback(&b->front_address);
+	b->stop_fd = eventfd(0, EFD_CLOEXEC);
+	assert_true(b->stop_fd >= 0);
+	memcpy(&connect_to.storage, target ? target : &back_address, sizeof(back_address));
+	b->loop = loop_new(&err);
+	assert_non_null(b->loop);
+	b->relay = relay_new(b->loop, max_pairs, &err);
+	assert_non_null(b->relay);
+	assert_int_equal(relay_listen(b->relay, b->front, &connect_to, &err), 0);
+	b->stop_source = loop_add(b->loop, b->stop_fd, EPOLLIN, on_stop, NULL, &err);
+	assert_non_null(b->stop_source);
+	assert_int_equal(pthread_create(&b->thread, NULL, run_loop, b), 0);
+}
+
+static void bench_stop(struct bench *b, unsigned pairs_left)
+{
+	uint64_t one = 1;
+
+	assert_int_equal(write(b->stop_fd, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(pthread_join(b->thread, NULL), 0);
+	assert_int_equal(b->loop_result, 0);
+	assert_true(relay_count(b->relay) <= pairs_left);
+	relay_free(b->relay);
+	loop_free(b->loop);
+	close(b->stop_fd);
+	close(b->front);
+	close(b->back);
+}
+
+static int client(const struct bench *b)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&b->front_address, sizeof(b->front_address)), 0);
+	return fd;
+}
+
+static int server(const struct bench *b)
+{
+	int fd = accept(b->back, NULL, NULL);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void send_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+
+		assert_true(n > 0);
+		data += n;
+		len -= (size_t)n;
+	}
+}
+
+static void expect(int fd, const char *text)
+{
+	char data[256];
+	size_t have = 0, len = strlen(text);
+
+	assert_true(len < sizeof(data));
+	while (have < len) {
+		ssize_t n = recv(fd, data + have, len - have, 0);
+
+		assert_true(n > 0);
+		have += (size_t)n;
+	}
+	assert_memory_equal(data, text, len);
+}
+
+static void expect_end(int fd)
+{
+	char byte;
+
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+}
+
+static void bytes_go_both_ways(void **state)
+{
+	struct bench b;
+	int c, s;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	c = client(&b);
+	s = server(&b);
+	for (int i = 0; i < 100; i++) {
+		send_all(c, "question", 8);
+		expect(s, "question");
+		send_all(s, "answer", 6);
+		expect(c, "answer");
+	}
+	close(c);
+	expect_end(s);
+	close(s);
+	bench_stop(&b, 1);
+}
+
+static void a_half_close_is_passed_on_and_the_other_way_stays_open(void **state)
+{
+	struct bench b;
+	int c, s;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	c = client(&b);
+	s = server(&b);
+	send_all(c, "all I have", 10);
+	assert_int_equal(shutdown(c, SHUT_WR), 0);
+	expect(s, "all I have");
+	expect_end(s);
+	send_all(s, "late answer", 11);
+	assert_int_equal(shutdown(s, SHUT_WR), 0);
+	expect(c, "late answer");
+	expect_end(c);
+	close(c);
+	close(s);
+	bench_stop(&b, 1);
+}
+
+static void data_sent_before_the_target_is_reached_is_kept(void **state)
+{
+	struct bench b;
+	int c, s;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	c = client(&b);
+	send_all(c, "early", 5);
+	close(c); /* gone before anybody has accepted on the other side */
+	s = server(&b);
+	expect(s, "early");
+	expect_end(s);
+	close(s);
+	bench_stop(&b, 1);
+}
+
+static void a_refused_target_closes_the_client(void **state)
+{
+	struct sockaddr_in nobody;
+	struct bench b;
+	char byte;
+	int c;
+
+	(void)state;
+	close(listen_loopback(&nobody));
+	bench_start(&b, RELAY_MAX, &nobody);
+	c = client(&b);
+	assert_true(recv(c, &byte, 1, 0) <= 0);
+	close(c);
+	bench_stop(&b, 0);
+}
+
+static void a_reset_reaches_the_other_end(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	struct bench b;
+	char byte;
+	int c, s;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	c = client(&b);
+	s = server(&b);
+	send_all(c, "x", 1);
+	expect(s, "x");
+	assert_int_equal(setsockopt(s, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	close(s);
+	assert_true(recv(c, &byte, 1, 0) <= 0);
+	close(c);
+	bench_stop(&b, 0);
+}
+
+static void more_pairs_than_allowed_are_closed_and_the_others_live(void **state)
+{
+	struct bench b;
+	int c[2], s[2], extra;
+
+	(void)state;
+	bench_start(&b, 2, NULL);
+	for (int i = 0; i < 2; i++) {
+		c[i] = client(&b);
+		s[i] = server(&b);
+	}
+	extra = client(&b);
+	expect_end(extra);
+	close(extra);
+	for (int i = 0; i < 2; i++) {
+		send_all(c[i], "still here", 10);
+		expect(s[i], "still here");
+	}
+	/* a place that became free is used again */
+	close(c[0]);
+	expect_end(s[0]);
+	close(s[0]);
+	do {
+		c[0] = client(&b);
+		(void)!send(c[0], "n", 1, MSG_NOSIGNAL); /* fails while the place is not free yet */
+	} while (poll(&(struct pollfd){ .fd = b.back, .events = POLLIN }, 1, 100) == 0 && close(c[0]) == 0);
+	s[0] = server(&b);
+	expect(s[0], "n");
+	for (int i = 0; i < 2; i++) {
+		close(c[i]);
+		close(s[i]);
+	}
+	bench_stop(&b, 2);
+}
+
+struct writer {
+	int fd;
+	_Atomic size_t sent;
+};
+
+static char pattern_at(size_t i)
+{
+	return (char)(i * 31 + (i >> 12));
+}
+
+static void *write_bulk(void *arg)
+{
+	struct writer *w = arg;
+	static char data[65536];
+
+	while (w->sent < BULK) {
+		size_t base = w->sent;
+
+		for (size_t i = 0; i < sizeof(data); i++)
+			data[i] = pattern_at(base + i);
+		send_all(w->fd, data, sizeof(data));
+		w->sent += sizeof(data);
+	}
+	shutdown(w->fd, SHUT_WR);
+	return NULL;
+}
+
+/* Until the writer has got no further in a while, or has written everything, which would be the error. */
+static size_t wait_until_stuck(struct writer *w)
+{
+	size_t before;
+
+	do {
+		before = w->sent;
+		poll(NULL, 0, 300);
+	} while (w->sent != before);
+	return before;
+}
+
+static void a_reader_that_does_not_read_holds_back_the_writer(void **state)
+{
+	struct writer w = { 0 };
+	static char data[65536];
+	struct bench b;
+	pthread_t thread;
+	size_t got = 0;
+	ssize_t n;
+	int c, s;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	c = client(&b);
+	s = w.fd = server(&b);
+	assert_int_equal(pthread_create(&thread, NULL, write_bulk, &w), 0);
+	assert_true(wait_until_stuck(&w) < STUCK_MAX);
+	while ((n = recv(c, data, sizeof(data), 0)) > 0) {
+		for (size_t i = 0; i < (size_t)n; i += 97)
+			assert_int_equal(data[i], pattern_at(got + i));
+		got += (size_t)n;
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(got, BULK);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close(c);
+	close(s);
+	bench_stop(&b, 1);
+}
+
+static void one_busy_pair_does_not_starve_another(void **state)
+{
+	struct writer w = { 0 };
+	struct bench b;
+	pthread_t thread;
+	static char data[65536];
+	int busy_client, busy_server, c, s;
+	size_t got = 0;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	busy_client = client(&b);
+	busy_server = server(&b);
+	c = client(&b);
+	s = server(&b);
+	w.fd = busy_server;
+	assert_int_equal(pthread_create(&thread, NULL, write_bulk, &w), 0);
+	while (got < BULK) {
+		ssize_t n = recv(busy_client, data, sizeof(data), 0);
+
+		assert_true(n > 0);
+		got += (size_t)n;
+		if (got % (4u << 20) < (size_t)n) {
+			send_all(c, "ping", 4);
+			expect(s, "ping");
+		}
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close(busy_client);
+	close(busy_server);
+	close(c);
+	close(s);
+	bench_stop(&b, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_go_both_ways),
+		cmocka_unit_test(a_half_close_is_passed_on_and_the_other_way_stays_open),
+		cmocka_unit_test(data_sent_before_the_target_is_reached_is_kept),
+		cmocka_unit_test(a_refused_target_closes_the_client),
+		cmocka_unit_test(a_reset_reaches_the_other_end),
+		cmocka_unit_test(more_pairs_than_allowed_are_closed_and_the_others_live),
+		cmocka_unit_test(a_reader_that_does_not_read_holds_back_the_writer),
+		cmocka_unit_test(one_busy_pair_does_not_starve_another),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
