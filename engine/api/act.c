@@ -66,7 +66,8 @@ static bool find(struct api_call *call, unsigned *index)
 	if (hits == 1)
 		return true;
 	if (hits > 1)
-		api_fail(call->answer, 400, "\"%s\" is the beginning of several ids", call->order->name);
+		api_fail(call->answer, 400, "\"%s\" is the beginning of several ids",
+			 call->order->name);
 	else
 		api_fail(call->answer, status_of(&err), "%s", err.msg);
 	return false;
@@ -77,9 +78,10 @@ void api_ping(struct api_call *call)
 	call->answer->status = 200;
 	call->answer->content_type = "text/plain; charset=utf-8";
 	buf_puts(&call->answer->body, "OK");
-	snprintf(call->answer->extra, sizeof(call->answer->extra),
-		 "API-Version: %s\r\nDocker-Experimental: false\r\nOSType: linux\r\nCache-Control: no-cache\r\n",
-		 API_VERSION);
+	snprintf(
+		call->answer->extra, sizeof(call->answer->extra),
+		"API-Version: %s\r\nDocker-Experimental: false\r\nOSType: linux\r\nCache-Control: no-cache\r\n",
+		API_VERSION);
 }
 
 void api_version(struct api_call *call)
@@ -160,7 +162,8 @@ static void ask(struct api_call *call, enum engine_verb verb)
 	if (!find(call, &index))
 		return;
 	engine_unit(call->engine, index, &unit);
-	if ((verb == ENGINE_START && unit.view.state == CORE_UP && unit.view.want == CORE_WANT_UP) ||
+	if ((verb == ENGINE_START && unit.view.state == CORE_UP &&
+	     unit.view.want == CORE_WANT_UP) ||
 	    (verb == ENGINE_STOP && is_down(&unit.view) && unit.view.want == CORE_WANT_DOWN)) {
 		answer->status = 304;
 		return;
@@ -198,8 +201,9 @@ void api_reset(struct api_call *call)
 
 static bool is_on_its_way(const struct core_unit_view *view)
 {
-	return view->state == CORE_PULLING || view->state == CORE_STARTING || view->state == CORE_STOPPING ||
-	       view->state == CORE_CLEANING || (view->state == CORE_UP && view->want == CORE_WANT_DOWN);
+	return view->state == CORE_PULLING || view->state == CORE_STARTING ||
+	       view->state == CORE_STOPPING || view->state == CORE_CLEANING ||
+	       (view->state == CORE_UP && view->want == CORE_WANT_DOWN);
 }
 
 static bool find_service(struct engine *engine, const char *service, unsigned *index)
@@ -239,7 +243,8 @@ static void walk_neighbours(struct walk *walk, const struct engine_unit *unit)
 	for (size_t i = 0; i < unit->unit->service.dep_count; i++) {
 		const struct service_dep *dep = &unit->unit->service.deps[i];
 
-		if (dep->kind != SERVICE_DEP_BEFORE && find_service(walk->engine, dep->target, &target))
+		if (dep->kind != SERVICE_DEP_BEFORE &&
+		    find_service(walk->engine, dep->target, &target))
 			walk_add(walk, target);
 	}
 	for (unsigned i = 0; i < engine_unit_count(walk->engine); i++) {
@@ -283,18 +288,21 @@ static bool settle(struct api_answer *answer, int status)
 /* The core's own reason: the published one may be about to follow in this very turn. */
 static bool settle_failure(struct api_answer *answer, int status, const struct engine_unit *unit)
 {
-	const char *reason = unit->view.reason && unit->view.reason[0] ? unit->view.reason : "no reason is known";
+	const char *reason = unit->view.reason && unit->view.reason[0] ? unit->view.reason :
+									 "no reason is known";
 
 	answer->is_pending = false;
-	api_fail(answer, status, "container %s is %s: %s", unit->published->name, core_state_name(unit->view.state),
-		 reason);
+	api_fail(answer, status, "container %s is %s: %s", unit->published->name,
+		 core_state_name(unit->view.state), reason);
 	return true;
 }
 
-static bool settle_contradicted(struct api_answer *answer, const struct engine_unit *unit, const char *what)
+static bool settle_contradicted(struct api_answer *answer, const struct engine_unit *unit,
+				const char *what)
 {
 	answer->is_pending = false;
-	api_fail(answer, 409, "container %s was asked to %s meanwhile", unit->published->name, what);
+	api_fail(answer, 409, "container %s was asked to %s meanwhile", unit->published->name,
+		 what);
 	return true;
 }
 
@@ -305,7 +313,8 @@ static bool stop_settled(struct api_answer *answer, const struct engine_unit *un
 	return unit->view.want == CORE_WANT_UP && settle_contradicted(answer, unit, "start");
 }
 
-static bool start_settled(struct engine *engine, struct api_answer *answer, const struct engine_unit *unit)
+static bool start_settled(struct engine *engine, struct api_answer *answer,
+			  const struct engine_unit *unit)
 {
 	const struct core_unit_view *view = &unit->view;
 
@@ -323,7 +332,8 @@ static bool start_settled(struct engine *engine, struct api_answer *answer, cons
 	case CORE_UP:
 		/* A restart has not begun yet while others that need this unit stop first. */
 		if (answer->verb == ENGINE_RESTART && view->since <= answer->asked_at)
-			return view->want == CORE_WANT_DOWN && settle_contradicted(answer, unit, "stop");
+			return view->want == CORE_WANT_DOWN &&
+			       settle_contradicted(answer, unit, "stop");
 		return settle(answer, 204);
 	case CORE_DOWN:
 		/* A one-shot that has finished; the result alone may be an earlier run's. */

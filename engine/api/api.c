@@ -70,7 +70,8 @@ static void client_close(struct client *c)
 
 static void client_deadline(struct client *c, usec_t delay)
 {
-	loop_timer_set(c->api->loop, c->timer, delay == USEC_NEVER ? USEC_NEVER : loop_now(c->api->loop) + delay);
+	loop_timer_set(c->api->loop, c->timer,
+		       delay == USEC_NEVER ? USEC_NEVER : loop_now(c->api->loop) + delay);
 }
 
 static void client_interest(struct client *c, uint32_t events)
@@ -132,7 +133,8 @@ static void client_answer(struct client *c)
 	c->is_ready = false;
 	if (a->body.failed)
 		api_fail(a, 500, "the answer is too large");
-	http_response_head(&c->out, a->status, a->content_type ? a->content_type : "application/json", a->body.len,
+	http_response_head(&c->out, a->status,
+			   a->content_type ? a->content_type : "application/json", a->body.len,
 			   c->keep_alive, a->extra);
 	if (!c->head_only)
 		buf_add(&c->out, buf_str(&a->body), a->body.len);
@@ -158,7 +160,8 @@ static void stream_ended(void *arg, pid_t pid, int wait_status)
 static void stream_error(const struct client *c, const struct err *err)
 {
 	size_t length = strlen(err->msg) + strlen("cleat: \n");
-	char frame[8 + sizeof(err->msg) + 16] = { 2, 0, 0, 0, 0, 0, (char)(length >> 8), (char)length };
+	char frame[8 + sizeof(err->msg) + 16] = { 2,	       0, 0, 0, 0, 0, (char)(length >> 8),
+						  (char)length };
 
 	log_msg(LOG_ERROR, "api", "log stream: %s", err->msg);
 	snprintf(frame + 8, sizeof(frame) - 8, "cleat: %s\n", err->msg);
@@ -196,8 +199,9 @@ static void stream_spawn(struct client *c, int log_fd)
 
 static void client_stream(struct client *c)
 {
-	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
-				   "Connection: close\r\n\r\n";
+	static const char head[] =
+		"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
+		"Connection: close\r\n\r\n";
 	char dir[256];
 	auto_fd int log_fd = -1;
 	struct err err;
@@ -212,7 +216,8 @@ static void client_stream(struct client *c)
 		return;
 	}
 	/* a container without a log directory has had no output yet: an empty stream */
-	if (send(c->fd, head, sizeof(head) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(head) - 1 && log_fd >= 0)
+	if (send(c->fd, head, sizeof(head) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(head) - 1 &&
+	    log_fd >= 0)
 		stream_spawn(c, log_fd);
 	client_close(c);
 }
@@ -327,7 +332,8 @@ static void on_unit_changed(void *arg, unsigned index, usec_t now)
 	for (size_t i = 0; i < API_MAX_CLIENTS; i++) {
 		struct client *c = &api->clients[i];
 
-		if (c->fd < 0 || !c->answer.is_pending || !api_concerns(api->engine, &c->answer, index) ||
+		if (c->fd < 0 || !c->answer.is_pending ||
+		    !api_concerns(api->engine, &c->answer, index) ||
 		    !api_settled(api->engine, &c->answer))
 			continue;
 		c->is_ready = true;
@@ -348,9 +354,10 @@ static void client_open(struct api *api, struct client *c, int fd)
 {
 	struct err err;
 
-	*c = (struct client){
-		.api = api, .fd = fd, .in = BUF_INIT(IN_MAX), .out = BUF_INIT(API_MAX_ANSWER + HTTP_MAX_HEAD)
-	};
+	*c = (struct client){ .api = api,
+			      .fd = fd,
+			      .in = BUF_INIT(IN_MAX),
+			      .out = BUF_INIT(API_MAX_ANSWER + HTTP_MAX_HEAD) };
 	answer_reset(&c->answer);
 	c->timer = loop_timer(api->loop, loop_now(api->loop) + HEAD_USEC, on_client_timer, c);
 	c->source = loop_add(api->loop, fd, EPOLLIN, on_client, c, &err);

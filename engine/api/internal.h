@@ -59,15 +59,18 @@ struct api_route {
 	const char *method;
 	const char *pattern; /* {} stands for one path segment */
 	const char *params;  /* names between blanks; all others are refused */
-	bool (*read)(const struct http_request *request, struct api_order *order, struct api_answer *answer);
+	bool (*read)(const struct http_request *request, struct api_order *order,
+		     struct api_answer *answer);
 	void (*run)(struct api_call *call);
 };
 
 /* router.c. Pure: the same bytes give the same order or the same refusal. False: answer holds the refusal. */
-bool api_read(const struct http_request *request, struct api_order *order, struct api_answer *answer);
+bool api_read(const struct http_request *request, struct api_order *order,
+	      struct api_answer *answer);
 const struct api_route *api_routes(size_t *count);
 /* api_read(), then what the row says. */
-void api_route(struct engine *engine, const struct http_request *request, struct api_answer *answer);
+void api_route(struct engine *engine, const struct http_request *request,
+	       struct api_answer *answer);
 void api_fail(struct api_answer *answer, int status, const char *fmt, ...) ERR_PRINTF(3, 4);
 
 /* act.c: what is done; asks the engine, never waits. */

@@ -87,9 +87,12 @@ static void status_text(const struct published_unit *p, char out[700])
 {
 	char span[40];
 
-	api_span((clock_real_usec() - (is_running(p) ? p->started_real_usec : p->since_real_usec)) / 1000000, span);
+	api_span((clock_real_usec() - (is_running(p) ? p->started_real_usec : p->since_real_usec)) /
+			 1000000,
+		 span);
 	if (is_running(p) && p->health != PUBLISHED_HEALTH_NONE)
-		snprintf(out, 700, "Up %s (%s%s)", span, p->health == PUBLISHED_HEALTH_STARTING ? "health: " : "",
+		snprintf(out, 700, "Up %s (%s%s)", span,
+			 p->health == PUBLISHED_HEALTH_STARTING ? "health: " : "",
 			 published_health_name(p->health));
 	else if (is_running(p))
 		snprintf(out, 700, "Up %s", span);
@@ -98,7 +101,8 @@ static void status_text(const struct published_unit *p, char out[700])
 	else if (p->exit_code >= 0)
 		snprintf(out, 700, "Exited (%d) %s ago", p->exit_code, span);
 	else
-		snprintf(out, 700, "%s%s%s", published_state_name(p->state), p->detail[0] ? ": " : "", p->detail);
+		snprintf(out, 700, "%s%s%s", published_state_name(p->state),
+			 p->detail[0] ? ": " : "", p->detail);
 }
 
 static void json_labels(struct json *json, const struct engine_unit *unit)
@@ -187,13 +191,15 @@ static void render_entry(struct json *json, const struct engine_unit *unit)
 	json_str(json, "Image", p->image);
 	json_str(json, "ImageID", p->image_digest);
 	json_str(json, "Command", buf_str(&command));
-	json_int(json, "Created", (p->started_real_usec ? p->started_real_usec : p->since_real_usec) / 1000000);
+	json_int(json, "Created",
+		 (p->started_real_usec ? p->started_real_usec : p->since_real_usec) / 1000000);
 	json_ports(json, unit);
 	json_labels(json, unit);
 	json_str(json, "State", docker_state(p));
 	json_str(json, "Status", status);
 	json_object(json, "HostConfig");
-	json_str(json, "NetworkMode", unit->spec && unit->spec->network == SPEC_NETWORK_NONE ? "none" : "host");
+	json_str(json, "NetworkMode",
+		 unit->spec && unit->spec->network == SPEC_NETWORK_NONE ? "none" : "host");
 	json_object_end(json);
 	json_object(json, "NetworkSettings");
 	json_object(json, "Networks");
@@ -342,7 +348,8 @@ void api_render_inspect(struct engine *engine, unsigned index, struct buf *out)
 	api_id(unit.published->name, id);
 	snprintf(name, sizeof(name), "/%s", unit.published->name);
 	rfc3339(unit.published->started_real_usec ? unit.published->started_real_usec :
-						     unit.published->since_real_usec, created);
+						    unit.published->since_real_usec,
+		created);
 	json_object(&json, NULL);
 	json_str(&json, "Id", id);
 	json_str(&json, "Name", name);
@@ -379,8 +386,10 @@ void api_render_version(struct buf *out)
 	json_str(&json, "ApiVersion", API_VERSION);
 	json_str(&json, "MinAPIVersion", "1.24");
 	json_str(&json, "Os", "linux");
-	json_str(&json, "Arch", str_eq(uts.machine, "x86_64") ? "amd64" :
-				str_eq(uts.machine, "aarch64") ? "arm64" : uts.machine);
+	json_str(&json, "Arch",
+		 str_eq(uts.machine, "x86_64")	? "amd64" :
+		 str_eq(uts.machine, "aarch64") ? "arm64" :
+						  uts.machine);
 	json_str(&json, "KernelVersion", uts.release);
 	json_object_end(&json);
 	buf_putc(out, '\n');

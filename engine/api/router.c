@@ -75,7 +75,8 @@ static bool is_false(const char *value)
 	return false;
 }
 
-static bool read_flag(const struct http_request *request, const char *name, bool *out, struct api_answer *answer)
+static bool read_flag(const struct http_request *request, const char *name, bool *out,
+		      struct api_answer *answer)
 {
 	char value[16];
 
@@ -85,20 +86,23 @@ static bool read_flag(const struct http_request *request, const char *name, bool
 	return true;
 }
 
-static bool read_list(const struct http_request *request, struct api_order *order, struct api_answer *answer)
+static bool read_list(const struct http_request *request, struct api_order *order,
+		      struct api_answer *answer)
 {
 	return read_flag(request, "all", &order->all, answer);
 }
 
 /* Seconds; negative: no limit but the unit's own. */
-static bool read_stop(const struct http_request *request, struct api_order *order, struct api_answer *answer)
+static bool read_stop(const struct http_request *request, struct api_order *order,
+		      struct api_answer *answer)
 {
 	char value[24];
 	uint64_t seconds;
 
 	if (!read_text(request, "t", value, sizeof(value), answer))
 		return false;
-	if (!value[0] || (value[0] == '-' && str_to_u64(value + 1, STOP_MAX_SEC, &seconds) && seconds))
+	if (!value[0] ||
+	    (value[0] == '-' && str_to_u64(value + 1, STOP_MAX_SEC, &seconds) && seconds))
 		return true;
 	if (!str_to_u64(value, STOP_MAX_SEC, &seconds)) {
 		api_fail(answer, 400, "t=%s: a number of seconds is expected", value);
@@ -108,14 +112,16 @@ static bool read_stop(const struct http_request *request, struct api_order *orde
 	return true;
 }
 
-static bool read_kill(const struct http_request *request, struct api_order *order, struct api_answer *answer)
+static bool read_kill(const struct http_request *request, struct api_order *order,
+		      struct api_answer *answer)
 {
 	char text[32];
 
 	if (!read_text(request, "signal", text, sizeof(text), answer))
 		return false;
 	if (!spec_signal_parse(text[0] ? text : "KILL", &order->signal)) {
-		api_fail(answer, 400, "signal %s: unknown; a name like TERM or a number from 1 to 64", text);
+		api_fail(answer, 400,
+			 "signal %s: unknown; a name like TERM or a number from 1 to 64", text);
 		return false;
 	}
 	return true;
@@ -169,7 +175,8 @@ static bool read_time(const struct http_request *request, const char *name, stru
 	return true;
 }
 
-static bool read_tail(const struct http_request *request, struct api_order *order, struct api_answer *answer)
+static bool read_tail(const struct http_request *request, struct api_order *order,
+		      struct api_answer *answer)
 {
 	char value[24];
 	uint64_t lines;
@@ -186,12 +193,15 @@ static bool read_tail(const struct http_request *request, struct api_order *orde
 	return true;
 }
 
-static bool read_logs(const struct http_request *request, struct api_order *order, struct api_answer *answer)
+static bool read_logs(const struct http_request *request, struct api_order *order,
+		      struct api_answer *answer)
 {
 	bool out, err, follow, timestamps;
 
-	if (!read_flag(request, "stdout", &out, answer) || !read_flag(request, "stderr", &err, answer) ||
-	    !read_flag(request, "follow", &follow, answer) || !read_flag(request, "timestamps", &timestamps, answer))
+	if (!read_flag(request, "stdout", &out, answer) ||
+	    !read_flag(request, "stderr", &err, answer) ||
+	    !read_flag(request, "follow", &follow, answer) ||
+	    !read_flag(request, "timestamps", &timestamps, answer))
 		return false;
 	if (!out && !err) {
 		api_fail(answer, 400, "Bad parameters: you must choose at least one stream");
@@ -215,7 +225,8 @@ static const struct api_route routes[] = {
 	{ "GET", "/info", "", NULL, api_info },
 	{ "GET", "/containers/json", "all", read_list, api_list },
 	{ "GET", "/containers/{}/json", "", NULL, api_inspect },
-	{ "GET", "/containers/{}/logs", "stdout stderr follow timestamps tail since until", read_logs, api_logs },
+	{ "GET", "/containers/{}/logs", "stdout stderr follow timestamps tail since until",
+	  read_logs, api_logs },
 	{ "POST", "/containers/{}/start", "", NULL, api_start },
 	{ "POST", "/containers/{}/stop", "t", read_stop, api_stop },
 	{ "POST", "/containers/{}/restart", "t", read_stop, api_restart },
@@ -261,8 +272,8 @@ static bool matches(const char *pattern, const char *path, char *name, size_t si
 	return true;
 }
 
-static const struct api_route *find_route(const struct http_request *request, struct api_order *order,
-					  struct api_answer *answer)
+static const struct api_route *find_route(const struct http_request *request,
+					  struct api_order *order, struct api_answer *answer)
 {
 	const char *path = without_version(request->path);
 	size_t used = 0;
@@ -298,16 +309,19 @@ static bool is_word_of(const char *word, size_t length, const char *list)
 }
 
 /* What we would leave out silently (filters=, size=1, signal= of a stop) is refused; what is switched off anyway is not. */
-static bool check_params(const struct http_request *request, const char *known, struct api_answer *answer)
+static bool check_params(const struct http_request *request, const char *known,
+			 struct api_answer *answer)
 {
 	for (const char *p = request->query; *p;) {
 		size_t length = strcspn(p, "=&");
 		char name[64], value[16];
 
 		if (length && !is_word_of(p, length, known)) {
-			snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name) - 1), p);
+			snprintf(name, sizeof(name), "%.*s",
+				 (int)(length < sizeof(name) ? length : sizeof(name) - 1), p);
 			if (!http_query(request, name, value, sizeof(value)) || !is_false(value)) {
-				api_fail(answer, 400, "query parameter \"%s\" is not supported here", name);
+				api_fail(answer, 400,
+					 "query parameter \"%s\" is not supported here", name);
 				return false;
 			}
 		}
@@ -317,7 +331,8 @@ static bool check_params(const struct http_request *request, const char *known, 
 	return true;
 }
 
-bool api_read(const struct http_request *request, struct api_order *order, struct api_answer *answer)
+bool api_read(const struct http_request *request, struct api_order *order,
+	      struct api_answer *answer)
 {
 	*order = (struct api_order){ .stop_usec = USEC_NEVER };
 	order->route = find_route(request, order, answer);

@@ -30,14 +30,16 @@ struct cli_response {
 	size_t length; /* Content-Length; SIZE_MAX: until the end of the connection */
 	struct buf body;
 };
-int cli_request(const char *method, const char *path, struct cli_response *out, struct err *err) MUST_CHECK;
+int cli_request(const char *method, const char *path, struct cli_response *out,
+		struct err *err) MUST_CHECK;
 /* The same, but leaves the body on the descriptor, of which the first bytes may be in out->body already. Returns it. */
-int cli_open_stream(const char *method, const char *path, struct cli_response *out, struct err *err) MUST_CHECK;
+int cli_open_stream(const char *method, const char *path, struct cli_response *out,
+		    struct err *err) MUST_CHECK;
 /* The head of an answer at the front of body, taken off it. 1: done, 0: more bytes are needed, -1: it is none. */
 int cli_parse_head(struct cli_response *response, struct err *err) MUST_CHECK;
 /* The "message" of an error answer, or its status. */
 void cli_message(const struct cli_response *response, char *out, size_t size);
-/* Asks /_ping; waits a few seconds at most. */
+/* Asks /_ping; waits a few seconds at most. Any answer counts: "too many clients" is said by an engine, too. */
 bool cli_engine_answers(void);
 /* Percent-encodes one path segment or query value. */
 void cli_encode(const char *text, struct buf *out);
@@ -54,11 +56,11 @@ struct cli_option {
 int cli_options(int argc, char **argv, const struct cli_option *options, size_t count) MUST_CHECK;
 
 /* published.c: a copy of everything published, each text safe for a terminal; *units is owned by the caller (free). */
-int cli_read_published(struct published_header *header, struct published_unit **units, unsigned *count,
-		       struct err *err) MUST_CHECK;
+int cli_read_published(struct published_header *header, struct published_unit **units,
+		       unsigned *count, struct err *err) MUST_CHECK;
 /* By container name, unit file, service, or the beginning (4 digits at least) of a run id or of Docker's id. NULL with the reason. */
-const struct published_unit *cli_find_unit(const struct published_unit *units, unsigned count, const char *name,
-					   struct err *err) MUST_CHECK;
+const struct published_unit *cli_find_unit(const struct published_unit *units, unsigned count,
+					   const char *name, struct err *err) MUST_CHECK;
 
 /* time.c: "90s", "1h30m", "2d" before now; "2026-11-21", "2026-11-21T10:00[:00[.5]][Z|+02:00]" (UTC unless said); seconds since 1970
  * with a fraction. Microseconds since 1970. */
@@ -71,8 +73,8 @@ struct cli_frames {
 	size_t left; /* bytes of the frame that are still to come */
 };
 /* -1: a write failed, or these are no frames (ERR_INTEGRITY). */
-int cli_frames_feed(struct cli_frames *frames, const void *data, size_t length, int out_fd, int err_fd,
-		    struct err *err) MUST_CHECK;
+int cli_frames_feed(struct cli_frames *frames, const void *data, size_t length, int out_fd,
+		    int err_fd, struct err *err) MUST_CHECK;
 bool cli_frames_are_whole(const struct cli_frames *frames); /* nothing is missing */
 
 /* print.c: a text table; cells are copied, control bytes become '?'. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "api/api.h"
 #include "cli/cli.h"
@@ -34,18 +35,25 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "ps", cmd_ps, "[-a] [--format table|json]", "list containers with state, health and reasons" },
-	{ "status", cmd_status, "[NAME...]", "say how the appliance and its containers are, and why" },
-	{ "logs", cmd_logs, "[-f] [-t] [--tail N] [--since T] [--until T] NAME", "print a container's output" },
+	{ "ps", cmd_ps, "[-a] [--format table|json]",
+	  "list containers with state, health and reasons" },
+	{ "status", cmd_status, "[NAME...]",
+	  "say how the appliance and its containers are, and why" },
+	{ "logs", cmd_logs, "[-f] [-t] [--tail N] [--since T] [--until T] NAME",
+	  "print a container's output" },
 	{ "start", cmd_start, "NAME...", "start containers and wait until they are up" },
 	{ "stop", cmd_stop, "NAME...", "stop containers and wait until they are down" },
 	{ "restart", cmd_restart, "NAME...", "stop and start again" },
-	{ "kill", cmd_kill, "[-s SIGNAL] NAME...", "send a signal (KILL) to a container's first process" },
-	{ "reset-failed", cmd_reset_failed, "NAME...", "forget failures, so that a unit may start again" },
+	{ "kill", cmd_kill, "[-s SIGNAL] NAME...",
+	  "send a signal (KILL) to a container's first process" },
+	{ "reset-failed", cmd_reset_failed, "NAME...",
+	  "forget failures, so that a unit may start again" },
 	{ "reload", cmd_reload, "", "read the unit files again; what runs is kept" },
 	{ "inspect", cmd_inspect, "NAME", "print everything about a container as JSON" },
-	{ "check", cmd_check, "[--json] [DIR|FILE...]", "name every problem of unit files with file and line" },
-	{ "quadlet", cmd_quadlet, "[--dryrun] [--user] [OUTDIR]", "convert units to services as podman's generator does" },
+	{ "check", cmd_check, "[--json] [DIR|FILE...]",
+	  "name every problem of unit files with file and line" },
+	{ "quadlet", cmd_quadlet, "[--dryrun] [--user] [OUTDIR]",
+	  "convert units to services as podman's generator does" },
 	{ "spec", cmd_spec, "[--oci] UNIT", "print what a unit becomes" },
 	{ "keys", cmd_keys, "[KEY]", "list the unit keys and what becomes of each" },
 	{ "states", cmd_states, "--dot", "print the supervisor's transition table" },
@@ -113,8 +121,8 @@ static int cmd_help(int argc, char **argv)
 	command = find_command(argv[1]);
 	if (!command)
 		return unknown_command(argv[1]);
-	printf("usage: cleat %s%s%s\n%s\n", command->name, *command->usage ? " " : "", command->usage,
-	       command->help ? command->help : "a process of the engine's own");
+	printf("usage: cleat %s%s%s\n%s\n", command->name, *command->usage ? " " : "",
+	       command->usage, command->help ? command->help : "a process of the engine's own");
 	return CLI_OK;
 }
 
@@ -131,8 +139,11 @@ static int run(const struct command *command, int argc, char **argv)
 {
 	int result;
 
-	if (!command->help)
+	if (!command->help) {
+		prctl(PR_SET_NAME,
+		      "cleat"); /* started as /proc/self/exe, it would be "exe" for ps and top */
 		return command->run(argc, argv);
+	}
 	result = asks_for_help(argc, argv) ? cmd_help(2, (char *[]){ argv[0], argv[0], NULL }) :
 					     command->run(argc, argv);
 	if (fflush(stdout) == 0 && !ferror(stdout))
@@ -161,8 +172,10 @@ static int take_global(int argc, char **argv, int *result)
 			*result = CLI_OK;
 			return 0;
 		} else {
-			fprintf(stderr, str_eq(argv[i], "--socket") ? "cleat: a value is missing: %s\n" :
-								      "cleat: unknown option %s\n", argv[i]);
+			fprintf(stderr,
+				str_eq(argv[i], "--socket") ? "cleat: a value is missing: %s\n" :
+							      "cleat: unknown option %s\n",
+				argv[i]);
 			return 0;
 		}
 	}

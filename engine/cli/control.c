@@ -72,7 +72,8 @@ static int each_unit(char **argv, int count, const char *prefix, const char *suf
 	int result = CLI_OK;
 
 	if (!count) {
-		fprintf(stderr, "cleat %s: which container? see \"cleat help %s\"\n", argv[0], argv[0]);
+		fprintf(stderr, "cleat %s: which container? see \"cleat help %s\"\n", argv[0],
+			argv[0]);
 		return CLI_USAGE;
 	}
 	for (int i = 1; i <= count; i++) {
@@ -128,7 +129,9 @@ int cmd_kill(int argc, char **argv)
 	if (count < 0)
 		return CLI_USAGE;
 	if (!spec_signal_parse(name, &number)) {
-		fprintf(stderr, "cleat kill: signal %s: unknown; a name like TERM or a number from 1 to 64\n", name);
+		fprintf(stderr,
+			"cleat kill: signal %s: unknown; a name like TERM or a number from 1 to 64\n",
+			name);
 		return CLI_USAGE;
 	}
 	snprintf(suffix, sizeof(suffix), "/kill?signal=%d", number);
@@ -145,25 +148,28 @@ static bool has_no_words(int argc, char **argv)
 	return count == 0;
 }
 
-/* What the engine says of itself: when it began (0: nothing is published), and how many units it could not read. */
-static int64_t engine_began(bool *is_settled, bool print_invalid)
+/* What is published of the engine; began 0: nothing is. */
+struct engine_said {
+	int64_t began;
+	bool is_settled, is_stopping;
+};
+
+static struct engine_said read_engine(bool print_invalid)
 {
 	struct published_header header;
 	struct published_unit *units;
-	int64_t began = 0;
+	struct engine_said said = { 0 };
 	unsigned count;
 	struct err err;
 
-	*is_settled = false;
-	if (cli_read_published(&header, &units, &count, &err) == 0) {
-		began = header.engine_started_real_usec;
-		*is_settled = header.settled;
-	}
+	if (cli_read_published(&header, &units, &count, &err) == 0)
+		said = (struct engine_said){ header.engine_started_real_usec, header.settled,
+					     header.draining };
 	for (unsigned i = 0; print_invalid && i < count; i++)
 		if (units[i].state == PUBLISHED_INVALID)
 			fprintf(stderr, "cleat: %s: invalid: %s\n", units[i].name, units[i].detail);
 	free(units);
-	return began;
+	return said;
 }
 
 /* The engine becomes a new one; what is asked of it meanwhile would fail, so the command ends when that one is there. */
@@ -171,18 +177,22 @@ static int wait_for_new_engine(int64_t before)
 {
 	const struct timespec pause = { .tv_nsec = RELOAD_POLL_NSEC };
 	usec_t limit = clock_now_usec() + RELOAD_USEC;
-	bool is_settled;
 
 	do {
-		int64_t began = engine_began(&is_settled, false);
+		struct engine_said said = read_engine(false);
 
-		if (began && began != before && is_settled && cli_engine_answers()) {
-			engine_began(&is_settled, true);
+		if (said.is_stopping) {
+			fprintf(stderr, "cleat: the appliance is stopping\n");
+			return CLI_FAILED;
+		}
+		if (said.began && said.began != before && said.is_settled && cli_engine_answers()) {
+			read_engine(true);
 			return CLI_OK;
 		}
 		nanosleep(&pause, NULL);
 	} while (clock_now_usec() < limit);
-	fprintf(stderr, "cleat: the engine was told to read its units again and has not come back within %u s\n",
+	fprintf(stderr,
+		"cleat: the engine was told to read its units again and has not come back within %u s\n",
 		(unsigned)(RELOAD_USEC / USEC_SEC));
 	return CLI_NO_ENGINE;
 }
@@ -191,13 +201,12 @@ int cmd_reload(int argc, char **argv)
 {
 	struct cli_response response = { 0 };
 	struct err err;
-	bool is_settled;
 	int64_t before;
 	int result;
 
 	if (!has_no_words(argc, argv))
 		return CLI_USAGE;
-	before = engine_began(&is_settled, false);
+	before = read_engine(false).began;
 	if (cli_request("POST", "/cleat/v1/reload", &response, &err) < 0)
 		result = unreachable(&err);
 	else if (response.status != 202)
@@ -230,7 +239,8 @@ int cmd_inspect(int argc, char **argv)
 	if (count < 0)
 		return CLI_USAGE;
 	if (count != 1 || !argv[1][0]) {
-		fprintf(stderr, "cleat inspect: one name is expected; see \"cleat help inspect\"\n");
+		fprintf(stderr,
+			"cleat inspect: one name is expected; see \"cleat help inspect\"\n");
 		return CLI_USAGE;
 	}
 	if (ask("GET", "/containers/", argv[1], "/json", &response, &err) < 0)
@@ -258,7 +268,8 @@ int cmd_version(int argc, char **argv)
 	} else {
 		doc = yyjson_read(buf_str(&response.body), response.body.len, 0);
 		version = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(doc), "Version"));
-		printf("engine  %s at %s\n", version ? version : "of unknown version", cli_socket());
+		printf("engine  %s at %s\n", version ? version : "of unknown version",
+		       cli_socket());
 		yyjson_doc_free(doc);
 	}
 	buf_fini(&response.body);

@@ -14,8 +14,10 @@ static int begin_frame(struct cli_frames *f, struct err *err)
 	const unsigned char *h = f->head;
 
 	if (h[0] > 2 || h[1] || h[2] || h[3])
-		return err_set(err, ERR_INTEGRITY, "the log stream is out of step: no frame begins with %02x%02x%02x%02x", h[0],
-			       h[1], h[2], h[3]);
+		return err_set(
+			err, ERR_INTEGRITY,
+			"the log stream is out of step: no frame begins with %02x%02x%02x%02x",
+			h[0], h[1], h[2], h[3]);
 	f->left = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
 	f->head_length = 0;
 	return 0;
@@ -26,7 +28,8 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-int cli_frames_feed(struct cli_frames *f, const void *data, size_t length, int out_fd, int err_fd, struct err *err)
+int cli_frames_feed(struct cli_frames *f, const void *data, size_t length, int out_fd, int err_fd,
+		    struct err *err)
 {
 	const char *at = data, *end = at + length;
 

@@ -23,8 +23,9 @@ static bool read_time(const char *option, const char *text, int64_t *usec)
 {
 	if (!text || cli_parse_time(text, clock_real_usec(), usec))
 		return true;
-	fprintf(stderr, "cleat logs: %s %s: not a time (10m, 1h30m, 2026-11-21T10:00:00Z, or seconds since 1970)\n", option,
-		text);
+	fprintf(stderr,
+		"cleat logs: %s %s: not a time (10m, 1h30m, 2026-11-21T10:00:00Z, or seconds since 1970)\n",
+		option, text);
 	return false;
 }
 
@@ -41,8 +42,10 @@ static bool read_words(int argc, char **argv, struct log_query *query)
 {
 	const char *tail = NULL, *since = NULL, *until = NULL;
 	const struct cli_option options[] = {
-		{ "-f", "--follow", &query->follow, NULL }, { "-t", "--timestamps", &query->timestamps, NULL },
-		{ "-n", "--tail", NULL, &tail },	    { NULL, "--since", NULL, &since },
+		{ "-f", "--follow", &query->follow, NULL },
+		{ "-t", "--timestamps", &query->timestamps, NULL },
+		{ "-n", "--tail", NULL, &tail },
+		{ NULL, "--since", NULL, &since },
 		{ NULL, "--until", NULL, &until },
 	};
 	int count = cli_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
@@ -53,21 +56,24 @@ static bool read_words(int argc, char **argv, struct log_query *query)
 		fprintf(stderr, "cleat logs: one name is expected; see \"cleat help logs\"\n");
 		return false;
 	}
-	return read_tail(tail, &query->tail_lines) && read_time("--since", since, &query->since_real_usec) &&
+	return read_tail(tail, &query->tail_lines) &&
+	       read_time("--since", since, &query->since_real_usec) &&
 	       read_time("--until", until, &query->until_real_usec);
 }
 
 static void add_time(struct buf *path, const char *name, int64_t usec)
 {
 	if (usec)
-		buf_printf(path, "&%s=%" PRId64 ".%06d", name, usec / 1000000, (int)(usec % 1000000));
+		buf_printf(path, "&%s=%" PRId64 ".%06d", name, usec / 1000000,
+			   (int)(usec % 1000000));
 }
 
 static void request_path(const char *name, const struct log_query *query, struct buf *path)
 {
 	buf_puts(path, "/containers/");
 	cli_encode(name, path);
-	buf_printf(path, "/logs?stdout=1&stderr=1&follow=%d&timestamps=%d", query->follow, query->timestamps);
+	buf_printf(path, "/logs?stdout=1&stderr=1&follow=%d&timestamps=%d", query->follow,
+		   query->timestamps);
 	if (query->tail_lines != UINT64_MAX)
 		buf_printf(path, "&tail=%" PRIu64, query->tail_lines);
 	add_time(path, "since", query->since_real_usec);
@@ -81,7 +87,8 @@ static int copy_stream(int fd, const struct cli_response *response)
 	struct err err;
 	ssize_t n;
 
-	if (cli_frames_feed(&frames, buf_str(&response->body), response->body.len, STDOUT_FILENO, STDERR_FILENO, &err) < 0) {
+	if (cli_frames_feed(&frames, buf_str(&response->body), response->body.len, STDOUT_FILENO,
+			    STDERR_FILENO, &err) < 0) {
 		fprintf(stderr, "cleat: %s\n", err.msg);
 		return CLI_FAILED;
 	}
@@ -90,7 +97,8 @@ static int copy_stream(int fd, const struct cli_response *response)
 			continue;
 		if (n < 0)
 			break;
-		if (cli_frames_feed(&frames, data, (size_t)n, STDOUT_FILENO, STDERR_FILENO, &err) < 0) {
+		if (cli_frames_feed(&frames, data, (size_t)n, STDOUT_FILENO, STDERR_FILENO, &err) <
+		    0) {
 			fprintf(stderr, "cleat: %s\n", err.msg);
 			return CLI_FAILED;
 		}
@@ -157,7 +165,9 @@ static int print_refusal(int fd, struct cli_response *response)
 
 int cmd_logs(int argc, char **argv)
 {
-	struct log_query query = { .want_stdout = true, .want_stderr = true, .tail_lines = UINT64_MAX };
+	struct log_query query = { .want_stdout = true,
+				   .want_stderr = true,
+				   .tail_lines = UINT64_MAX };
 	auto_buf path = BUF_INIT(4096);
 	struct cli_response response = { 0 };
 	auto_fd int fd = -1;
@@ -179,7 +189,8 @@ int cmd_logs(int argc, char **argv)
 			result = CLI_NO_ENGINE;
 		}
 	} else {
-		result = response.status == 200 ? copy_stream(fd, &response) : print_refusal(fd, &response);
+		result = response.status == 200 ? copy_stream(fd, &response) :
+						  print_refusal(fd, &response);
 	}
 	buf_fini(&response.body);
 	return result;

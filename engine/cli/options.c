@@ -14,7 +14,8 @@ struct words {
 
 static bool complain(const struct words *w, const char *what, const char *word)
 {
-	fprintf(stderr, "cleat %s: %s %s; see \"cleat help %s\"\n", w->argv[0], what, word, w->argv[0]);
+	fprintf(stderr, "cleat %s: %s %s; see \"cleat help %s\"\n", w->argv[0], what, word,
+		w->argv[0]);
 	return false;
 }
 
@@ -24,7 +25,8 @@ static const char *next_word(struct words *w)
 }
 
 /* attached: what stands behind "=" or a letter, NULL: nothing */
-static bool take(struct words *w, const struct cli_option *option, const char *word, const char *attached)
+static bool take(struct words *w, const struct cli_option *option, const char *word,
+		 const char *attached)
 {
 	if (option->flag) {
 		if (attached)
@@ -41,8 +43,10 @@ static bool take_long(struct words *w, const char *word)
 	size_t length = strcspn(word, "=");
 
 	for (size_t i = 0; i < w->count; i++)
-		if (strlen(w->options[i].longer) == length && strncmp(word, w->options[i].longer, length) == 0)
-			return take(w, &w->options[i], word, word[length] ? word + length + 1 : NULL);
+		if (strlen(w->options[i].longer) == length &&
+		    strncmp(word, w->options[i].longer, length) == 0)
+			return take(w, &w->options[i], word,
+				    word[length] ? word + length + 1 : NULL);
 	return complain(w, "unknown option", word);
 }
 

@@ -52,7 +52,8 @@ void cli_table_cell(struct cli_table *table, enum cli_colour colour, const char 
 
 	if (!table->cells.max)
 		table->cells = (struct buf)BUF_INIT(TABLE_MAX);
-	if (buf_putc(&table->cells, (char)('0' + colour)) < 0 || buf_add(&table->cells, text, strlen(text) + 1) < 0)
+	if (buf_putc(&table->cells, (char)('0' + colour)) < 0 ||
+	    buf_add(&table->cells, text, strlen(text) + 1) < 0)
 		return;
 	cli_clean(table->cells.data + at);
 	width = width_of(table->cells.data + at);
@@ -83,7 +84,8 @@ void cli_table_print(struct cli_table *table, FILE *out, bool with_colours)
 
 		print_cell(out, cell, with_colours);
 		if (column + 1 < table->columns)
-			fprintf(out, "%*s", (int)(table->widths[column] - width_of(cell + 1)) + 2, "");
+			fprintf(out, "%*s", (int)(table->widths[column] - width_of(cell + 1)) + 2,
+				"");
 		else
 			fputc('\n', out);
 		cell += strlen(cell) + 1;
@@ -95,7 +97,8 @@ bool cli_wants_colours(FILE *out)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return !(no_color && *no_color) && term && *term && !str_eq(term, "dumb") && isatty(fileno(out));
+	return !(no_color && *no_color) && term && *term && !str_eq(term, "dumb") &&
+	       isatty(fileno(out));
 }
 
 void cli_span(int64_t usec, char out[24])

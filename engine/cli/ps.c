@@ -13,7 +13,8 @@
 #include "util/loop.h"
 #include "util/str.h"
 
-static int read_state(struct published_header *header, struct published_unit **units, unsigned *count)
+static int read_state(struct published_header *header, struct published_unit **units,
+		      unsigned *count)
 {
 	char span[24];
 	struct err err;
@@ -63,10 +64,12 @@ static enum cli_colour state_colour(const struct published_unit *u)
 	return CLI_PLAIN;
 }
 
-/* "running" beside "up" says nothing; why something is not up does. */
+/* "running" beside "up" says nothing; why something is not up does, and what the failing probe said. */
 static const char *detail_text(const struct published_unit *u)
 {
-	return u->state == PUBLISHED_UP && u->health != PUBLISHED_UNHEALTHY ? "" : u->detail;
+	if (u->state != PUBLISHED_UP)
+		return u->detail;
+	return u->health == PUBLISHED_UNHEALTHY ? u->probe_output : "";
 }
 
 static bool is_shown(const struct published_unit *u, bool all)
@@ -124,6 +127,7 @@ static void json_unit(struct json *json, const struct published_unit *u)
 	json_str(json, "image_digest", u->image_digest);
 	json_str(json, "ports", u->ports);
 	json_str(json, "detail", u->detail);
+	json_str(json, "probe_output", u->probe_output);
 	json_object_end(json);
 }
 
@@ -146,14 +150,16 @@ int cmd_ps(int argc, char **argv)
 	struct published_unit *units;
 	const char *format = "table";
 	bool all = false;
-	const struct cli_option options[] = { { "-a", "--all", &all, NULL }, { NULL, "--format", NULL, &format } };
+	const struct cli_option options[] = { { "-a", "--all", &all, NULL },
+					      { NULL, "--format", NULL, &format } };
 	int words = cli_options(argc, argv, options, 2), result;
 	unsigned count;
 
 	if (words < 0)
 		return CLI_USAGE;
 	if (words > 0 || (!str_eq(format, "table") && !str_eq(format, "json"))) {
-		fprintf(stderr, "cleat ps: \"%s\" is not understood; see \"cleat help ps\"\n", words > 0 ? argv[1] : format);
+		fprintf(stderr, "cleat ps: \"%s\" is not understood; see \"cleat help ps\"\n",
+			words > 0 ? argv[1] : format);
 		return CLI_USAGE;
 	}
 	result = read_state(&header, &units, &count);
@@ -191,8 +197,8 @@ static void print_unit(const struct published_unit *u)
 	char since[24], code[24], text[128];
 
 	cli_span(clock_real_usec() - u->since_real_usec, since);
-	printf("%s: %s%s%s for %s\n", u->name, published_state_name(u->state), u->health ? ", " : "",
-	       u->health ? published_health_name(u->health) : "", since);
+	printf("%s: %s%s%s for %s\n", u->name, published_state_name(u->state),
+	       u->health ? ", " : "", u->health ? published_health_name(u->health) : "", since);
 	print_line("why", u->detail);
 	print_line("unit", u->source);
 	print_line("image", u->image);
@@ -217,12 +223,15 @@ static void print_appliance(const struct published_header *header)
 {
 	static const char *const titles[] = { "note", "warning", "error" };
 
-	printf("cleat %s on %s%s\n", header->version, header->hostname, header->draining ? ", stopping" : "");
+	printf("cleat %s on %s%s\n", header->version, header->hostname,
+	       header->draining ? ", stopping" : "");
 	for (unsigned i = 0; i < header->note_count; i++)
-		print_line(header->notes[i].level < 3 ? titles[header->notes[i].level] : titles[2], header->notes[i].text);
+		print_line(header->notes[i].level < 3 ? titles[header->notes[i].level] : titles[2],
+			   header->notes[i].text);
 }
 
-static int print_named(const struct published_unit *units, unsigned count, char **names, int name_count)
+static int print_named(const struct published_unit *units, unsigned count, char **names,
+		       int name_count)
 {
 	int result = CLI_OK;
 

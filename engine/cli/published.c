@@ -50,8 +50,8 @@ static void clean_header(struct published_header *h)
 		cli_clean(h->notes[i].text);
 }
 
-int cli_read_published(struct published_header *header, struct published_unit **units, unsigned *count,
-		       struct err *err)
+int cli_read_published(struct published_header *header, struct published_unit **units,
+		       unsigned *count, struct err *err)
 {
 	char path[512];
 	struct published *p;
@@ -83,7 +83,8 @@ static bool has_name(const struct published_unit *u, const char *name)
 	size_t stem = dot ? (size_t)(dot - u->unit) : strlen(u->unit);
 
 	return str_eq(u->name, name) || str_eq(u->unit, name) ||
-	       (strncmp(u->unit, name, stem) == 0 && (!name[stem] || str_eq(name + stem, ".service")));
+	       (strncmp(u->unit, name, stem) == 0 &&
+		(!name[stem] || str_eq(name + stem, ".service")));
 }
 
 static bool has_id(const struct published_unit *u, const char *prefix)
@@ -96,8 +97,8 @@ static bool has_id(const struct published_unit *u, const char *prefix)
 	return (u->run_id[0] && str_starts(u->run_id, prefix)) || str_starts(id, prefix);
 }
 
-static const struct published_unit *nearest(const struct published_unit *units, unsigned count, const char *name,
-					    struct err *err)
+static const struct published_unit *nearest(const struct published_unit *units, unsigned count,
+					    const char *name, struct err *err)
 {
 	const char *best = NULL;
 	unsigned best_distance = 4;
@@ -110,13 +111,13 @@ static const struct published_unit *nearest(const struct published_unit *units, 
 			best = units[i].name;
 		}
 	}
-	err_set(err, ERR_NOT_FOUND, "no container \"%s\"%s%s%s", name, best ? "; did you mean \"" : "", best ? best : "",
-		best ? "\"?" : "");
+	err_set(err, ERR_NOT_FOUND, "no container \"%s\"%s%s%s", name,
+		best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
 	return NULL;
 }
 
-const struct published_unit *cli_find_unit(const struct published_unit *units, unsigned count, const char *name,
-					   struct err *err)
+const struct published_unit *cli_find_unit(const struct published_unit *units, unsigned count,
+					   const char *name, struct err *err)
 {
 	const struct published_unit *found = NULL;
 

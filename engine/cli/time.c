@@ -50,7 +50,8 @@ static bool take_date(const char **text, struct tm *tm)
 	int year, month;
 
 	if (!take_digits(text, 4, 1970, 9999, &year) || !take_char(text, "-") ||
-	    !take_digits(text, 2, 1, 12, &month) || !take_char(text, "-") || !take_digits(text, 2, 1, 31, &tm->tm_mday))
+	    !take_digits(text, 2, 1, 12, &month) || !take_char(text, "-") ||
+	    !take_digits(text, 2, 1, 31, &tm->tm_mday))
 		return false;
 	tm->tm_year = year - 1900;
 	tm->tm_mon = month - 1;
@@ -77,8 +78,8 @@ static bool take_zone(const char **text, int64_t *offset_sec)
 	*offset_sec = 0;
 	if (!**text || take_char(text, "Zz"))
 		return true;
-	if (!take_char(text, "+-") || !take_digits(text, 2, 0, 14, &hours) || !take_char(text, ":") ||
-	    !take_digits(text, 2, 0, 59, &minutes))
+	if (!take_char(text, "+-") || !take_digits(text, 2, 0, 14, &hours) ||
+	    !take_char(text, ":") || !take_digits(text, 2, 0, 59, &minutes))
 		return false;
 	*offset_sec = (hours * 3600 + minutes * 60) * (is_west ? -1 : 1);
 	return true;
@@ -92,7 +93,8 @@ static bool parse_date(const char *text, int64_t *usec)
 
 	if (!take_date(&text, &tm))
 		return false;
-	if (*text && (!take_char(&text, "Tt ") || !take_clock(&text, &tm, &fraction) || !take_zone(&text, &offset_sec)))
+	if (*text && (!take_char(&text, "Tt ") || !take_clock(&text, &tm, &fraction) ||
+		      !take_zone(&text, &offset_sec)))
 		return false;
 	asked = tm;
 	seconds = timegm(&tm);
@@ -114,7 +116,8 @@ static bool parse_ago(const char *text, int64_t now_usec, int64_t *usec)
 		const char *letter = text[digits] ? strchr(letters, text[digits]) : NULL;
 		int number;
 
-		if (!digits || digits > 9 || !letter || !take_digits(&text, (unsigned)digits, 0, 999999999, &number))
+		if (!digits || digits > 9 || !letter ||
+		    !take_digits(&text, (unsigned)digits, 0, 999999999, &number))
 			return false;
 		total += number * factors[letter - letters];
 		text++;
@@ -142,5 +145,6 @@ static bool parse_seconds(const char *text, int64_t *usec)
 
 bool cli_parse_time(const char *text, int64_t now_usec, int64_t *usec)
 {
-	return *text && (parse_seconds(text, usec) || parse_ago(text, now_usec, usec) || parse_date(text, usec));
+	return *text && (parse_seconds(text, usec) || parse_ago(text, now_usec, usec) ||
+			 parse_date(text, usec));
 }

@@ -18,7 +18,8 @@ int net_address_parse(const char *text, struct net_address *out, struct err *err
 
 	memset(out, 0, sizeof(*out));
 	out->text = text;
-	if (!colon || (size_t)(colon - text) >= sizeof(host) || !str_to_u64(colon + 1, 65535, &port) || !port)
+	if (!colon || (size_t)(colon - text) >= sizeof(host) ||
+	    !str_to_u64(colon + 1, 65535, &port) || !port)
 		return err_set(err, ERR_INPUT, "%s: not ADDRESS:PORT", text);
 	memcpy(host, text, (size_t)(colon - text));
 	host[colon - text] = '\0';
@@ -37,5 +38,6 @@ int net_address_parse(const char *text, struct net_address *out, struct err *err
 			return 0;
 		}
 	}
-	return err_set(err, ERR_INPUT, "%s: the address is not numeric (127.0.0.1:80, [::1]:80)", text);
+	return err_set(err, ERR_INPUT, "%s: the address is not numeric (127.0.0.1:80, [::1]:80)",
+		       text);
 }

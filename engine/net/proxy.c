@@ -46,13 +46,18 @@ static int parse(struct proxy *proxy, int argc, char **argv, struct err *err)
 		if (str_eq(argv[i], "--netns")) {
 			proxy->netns = argv[i + 1];
 		} else if (str_eq(argv[i], "--listen") && proxy->listen_count < MAX_PAIRS) {
-			if (net_address_parse(argv[i + 1], &proxy->forwards[proxy->listen_count++].listen, err) < 0)
+			if (net_address_parse(argv[i + 1],
+					      &proxy->forwards[proxy->listen_count++].listen,
+					      err) < 0)
 				return -1;
 		} else if (str_eq(argv[i], "--connect") && proxy->connect_count < MAX_PAIRS) {
-			if (net_address_parse(argv[i + 1], &proxy->forwards[proxy->connect_count++].connect, err) < 0)
+			if (net_address_parse(argv[i + 1],
+					      &proxy->forwards[proxy->connect_count++].connect,
+					      err) < 0)
 				return -1;
 		} else {
-			return err_set(err, ERR_INPUT, "%s: unknown, or more than %d pairs", argv[i], MAX_PAIRS);
+			return err_set(err, ERR_INPUT, "%s: unknown, or more than %d pairs",
+				       argv[i], MAX_PAIRS);
 		}
 	}
 	if (!proxy->listen_count || proxy->listen_count != proxy->connect_count)
@@ -71,7 +76,8 @@ static int listen_on(struct forward *f, struct err *err)
 	/* [::]:80 beside 0.0.0.0:80 is two listeners, whatever net.ipv6.bindv6only says */
 	if (f->listen.storage.ss_family == AF_INET6)
 		setsockopt(f->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(f->fd, (struct sockaddr *)&f->listen.storage, f->listen.length) < 0 || listen(f->fd, 128) < 0)
+	if (bind(f->fd, (struct sockaddr *)&f->listen.storage, f->listen.length) < 0 ||
+	    listen(f->fd, RELAY_MAX) < 0)
 		return err_sys(err, "%s", f->listen.text);
 	return 0;
 }
@@ -106,9 +112,11 @@ static int raise_fds(unsigned *fds, struct err *err)
 
 static int confine(unsigned max_fds, struct err *err)
 {
-	static const int extra[] = { SCMP_SYS(socket),	   SCMP_SYS(connect),	 SCMP_SYS(accept4),
-				     SCMP_SYS(splice),	   SCMP_SYS(pipe2),	 SCMP_SYS(shutdown),
-				     SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(epoll_ctl), -1 };
+	static const int extra[] = { SCMP_SYS(socket),	   SCMP_SYS(connect),
+				     SCMP_SYS(accept4),	   SCMP_SYS(splice),
+				     SCMP_SYS(pipe2),	   SCMP_SYS(shutdown),
+				     SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+				     SCMP_SYS(epoll_ctl),  -1 };
 	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_PROXY,
@@ -159,7 +167,8 @@ static int prepare(struct proxy *proxy, struct loop *loop, unsigned *max_pairs, 
 {
 	unsigned fds = 0;
 
-	if (listen_on_all(proxy, err) < 0 || watch_signals(loop, err) < 0 || raise_fds(&fds, err) < 0)
+	if (listen_on_all(proxy, err) < 0 || watch_signals(loop, err) < 0 ||
+	    raise_fds(&fds, err) < 0)
 		return -1;
 	if (proxy->netns && enter_netns(proxy->netns, err) < 0)
 		return -1;
@@ -170,7 +179,8 @@ static int prepare(struct proxy *proxy, struct loop *loop, unsigned *max_pairs, 
 static int serve(struct proxy *proxy, struct loop *loop, struct relay *relay, struct err *err)
 {
 	for (unsigned i = 0; i < proxy->listen_count; i++)
-		if (relay_listen(relay, proxy->forwards[i].fd, &proxy->forwards[i].connect, err) < 0)
+		if (relay_listen(relay, proxy->forwards[i].fd, &proxy->forwards[i].connect, err) <
+		    0)
 			return -1;
 	if (puts("ready") < 0 || fflush(stdout) != 0)
 		return err_sys(err, "stdout");

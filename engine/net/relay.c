@@ -223,7 +223,8 @@ static int pair_open(struct pair *p, const struct net_address *target)
 	for (int i = 0; i < 2; i++)
 		if (pipe2(p->dir[i].pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 			return -1;
-	p->end[1].fd = socket(target->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	p->end[1].fd =
+		socket(target->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (p->end[1].fd < 0)
 		return -1;
 	if (connect(p->end[1].fd, (const struct sockaddr *)&target->storage, target->length) < 0 &&
@@ -271,7 +272,8 @@ static void listener_watch(struct listener *l, uint32_t events)
 	struct err err;
 
 	if (loop_modify(l->relay->loop, l->source, events, &err) < 0)
-		loop_timer_set(l->relay->loop, l->timer, loop_now(l->relay->loop) + ACCEPT_PAUSE_USEC);
+		loop_timer_set(l->relay->loop, l->timer,
+			       loop_now(l->relay->loop) + ACCEPT_PAUSE_USEC);
 }
 
 static void on_pause_over(struct loop *loop, usec_t now, void *arg)

@@ -9,14 +9,15 @@
 #include "net/address.h"
 #include "util/loop.h"
 
-#define RELAY_MAX 1024	      /* pairs that anybody should ask for */
-#define RELAY_FDS_A_PAIR 6    /* two sockets, two pipes */
+#define RELAY_MAX 1024	   /* pairs that anybody should ask for */
+#define RELAY_FDS_A_PAIR 6 /* two sockets, two pipes */
 #define RELAY_CONNECT_USEC (10 * USEC_SEC)
 
 struct relay;
 struct relay *relay_new(struct loop *loop, unsigned max_pairs, struct err *err) MUST_CHECK;
 /* Serves a listening, non-blocking socket (borrowed); target is copied. */
-int relay_listen(struct relay *relay, int fd, const struct net_address *target, struct err *err) MUST_CHECK;
+int relay_listen(struct relay *relay, int fd, const struct net_address *target,
+		 struct err *err) MUST_CHECK;
 unsigned relay_count(const struct relay *relay);
 /* Closes what is connected; the listening sockets stay the caller's. */
 void relay_free(struct relay *relay);

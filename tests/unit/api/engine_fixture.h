@@ -76,21 +76,24 @@ static inline void write_unit(const char *name, const char *text)
 	fclose(file);
 }
 
-#define UNIT(unit_lines, container_lines, service_lines)                                                          \
-	"[Unit]\n" unit_lines "[Container]\nImage=localhost/app:1\nNetwork=none\n" container_lines "[Service]\n" \
-	service_lines
+#define UNIT(unit_lines, container_lines, service_lines)                                           \
+	"[Unit]\n" unit_lines "[Container]\nImage=localhost/app:1\nNetwork=none\n" container_lines \
+	"[Service]\n" service_lines
 
 /* web needs db; front has ports; lone and once stand alone; broken is invalid. */
 static inline void write_units(void)
 {
 	write_unit("db.container", UNIT("", "", "Restart=on-failure\n"));
-	write_unit("web.container",
-		   UNIT("Requires=db.service\nAfter=db.service\n",
-			"ContainerName=web\nEnvironment=COLOUR=blue\nVolume=/data/in:/in:ro\n"
-			"ReadOnly=true\nDropCapability=ALL\nLabel=team=a\nExec=serve --all\nStopTimeout=30\n", ""));
+	write_unit(
+		"web.container",
+		UNIT("Requires=db.service\nAfter=db.service\n",
+		     "ContainerName=web\nEnvironment=COLOUR=blue\nVolume=/data/in:/in:ro\n"
+		     "ReadOnly=true\nDropCapability=ALL\nLabel=team=a\nExec=serve --all\nStopTimeout=30\n",
+		     ""));
 	write_unit("broken.container", UNIT("", "Imag=x\n", ""));
-	write_unit("front.container", "[Container]\nImage=localhost/app:1\nNetwork=host\nPublishPort=8000:80\n"
-				      "PublishPort=9000-9001:9000-9001/udp\nTmpfs=/tmp:size=1m\n");
+	write_unit("front.container",
+		   "[Container]\nImage=localhost/app:1\nNetwork=host\nPublishPort=8000:80\n"
+		   "PublishPort=9000-9001:9000-9001/udp\nTmpfs=/tmp:size=1m\n");
 	write_unit("once.container", UNIT("", "", "Type=oneshot\n"));
 	write_unit("lone.container", UNIT("", "", "Restart=no\n"));
 }
@@ -197,9 +200,13 @@ static inline void bring_up(struct fixture *f, const char *name, int pid)
 
 	run->phase = RUN_RUNNING;
 	run->status.container_pid = pid;
-	run->status.started_real_usec = clock_real_usec() - 3 * 1000000;
+	run->status.started_real_usec =
+		clock_real_usec() -
+		INT64_C(4000) * 1000000; /* "About an hour", however slow the test */
 	snprintf(run->id, sizeof(run->id), "%012x", pid);
-	feed(f, name, (struct core_event){ .type = CORE_EV_ADOPTED, .started_at = loop_now(f->engine->loop) });
+	feed(f, name,
+	     (struct core_event){ .type = CORE_EV_ADOPTED,
+				  .started_at = loop_now(f->engine->loop) });
 	assert_int_equal(state_of(f, name), CORE_UP);
 }
 

@@ -78,9 +78,12 @@ static void a_start_that_fails_says_why(void **state)
 	ask_engine(f, "POST /containers/lone/start", &a);
 	feed(f, "lone", (struct core_event){ .type = CORE_EV_IMAGE_READY });
 	assert_true(api_settled(f->engine, &a));
-	expect_message(&a, 500, "container systemd-lone is failed: the appliance cannot run containers");
+	expect_message(&a, 500,
+		       "container systemd-lone is failed: the appliance cannot run containers");
 	ask_engine(f, "POST /containers/lone/start", &a);
-	feed(f, "lone", (struct core_event){ .type = CORE_EV_IMAGE_FAILED, .text = "not there", .permanent = true });
+	feed(f, "lone",
+	     (struct core_event){
+		     .type = CORE_EV_IMAGE_FAILED, .text = "not there", .permanent = true });
 	assert_true(api_settled(f->engine, &a));
 	expect_message(&a, 500, "is failed: image: not there");
 	ask_engine(f, "POST /containers/db/start", &a);
@@ -118,7 +121,9 @@ static void a_start_does_not_wait_for_what_does_not_come(void **state)
 	ask_engine(f, "POST /containers/web/start", &a);
 	feed(f, "web", (struct core_event){ .type = CORE_EV_IMAGE_READY });
 	assert_false(api_settled(f->engine, &a));
-	feed(f, "db", (struct core_event){ .type = CORE_EV_IMAGE_FAILED, .text = "none", .permanent = true });
+	feed(f, "db",
+	     (struct core_event){
+		     .type = CORE_EV_IMAGE_FAILED, .text = "none", .permanent = true });
 	assert_int_equal(state_of(f, "web"), CORE_WAITING);
 	assert_true(api_settled(f->engine, &a));
 	expect_message(&a, 409, "container web is waiting: waiting for systemd-db (failed)");
@@ -158,7 +163,8 @@ static void contrary_orders_end_each_others_wait(void **state)
 
 	bring_up(f, "lone", 9);
 	ask_engine(f, "POST /containers/lone/stop", &stop);
-	ask_engine(f, "POST /containers/lone/start", &start); /* takes the stop back: it begins anew */
+	ask_engine(f, "POST /containers/lone/start",
+		   &start); /* takes the stop back: it begins anew */
 	assert_true(api_settled(f->engine, &stop));
 	expect_message(&stop, 409, "asked to start meanwhile");
 	assert_true(start.is_pending);
@@ -223,7 +229,9 @@ static void a_one_shot_that_has_finished_well_has_started(void **state)
 	struct api_answer a;
 
 	ask_engine(f, "POST /containers/once/start", &a);
-	feed(f, "once", (struct core_event){ .type = CORE_EV_ADOPTED, .started_at = loop_now(f->engine->loop) });
+	feed(f, "once",
+	     (struct core_event){ .type = CORE_EV_ADOPTED,
+				  .started_at = loop_now(f->engine->loop) });
 	assert_int_equal(state_of(f, "once"), CORE_STARTING);
 	assert_false(api_settled(f->engine, &a));
 	end_run(f, "once", 0);
@@ -238,7 +246,9 @@ static void a_one_shot_that_fails_has_not_started(void **state)
 	struct api_answer a;
 
 	ask_engine(f, "POST /containers/once/start", &a);
-	feed(f, "once", (struct core_event){ .type = CORE_EV_ADOPTED, .started_at = loop_now(f->engine->loop) });
+	feed(f, "once",
+	     (struct core_event){ .type = CORE_EV_ADOPTED,
+				  .started_at = loop_now(f->engine->loop) });
 	end_run(f, "once", 4);
 	assert_true(api_settled(f->engine, &a));
 	expect_message(&a, 500, "container systemd-once is failed: exited with code 4");
@@ -257,12 +267,15 @@ static void the_clients_own_limit_counts_from_the_stop_signal(void **state)
 	assert_int_equal(a.stop_usec, 7 * USEC_SEC);
 	/* web stops first: db has not been asked yet */
 	assert_int_equal(state_of(f, "db"), CORE_UP);
-	assert_int_equal(api_hurry(f->engine, &a, a.asked_at + 7 * USEC_SEC), a.asked_at + 14 * USEC_SEC);
+	assert_int_equal(api_hurry(f->engine, &a, a.asked_at + 7 * USEC_SEC),
+			 a.asked_at + 14 * USEC_SEC);
 	end_run(f, "web", 0);
 	engine_unit(f->engine, index_of(f, "db"), &unit);
 	assert_int_equal(unit.view.state, CORE_STOPPING);
-	assert_int_equal(api_hurry(f->engine, &a, unit.view.since + 1), unit.view.since + 7 * USEC_SEC);
-	assert_int_equal(api_hurry(f->engine, &a, unit.view.since + 7 * USEC_SEC), USEC_NEVER); /* killed */
+	assert_int_equal(api_hurry(f->engine, &a, unit.view.since + 1),
+			 unit.view.since + 7 * USEC_SEC);
+	assert_int_equal(api_hurry(f->engine, &a, unit.view.since + 7 * USEC_SEC),
+			 USEC_NEVER); /* killed */
 	a.stop_usec = USEC_NEVER;
 	assert_int_equal(api_hurry(f->engine, &a, 0), USEC_NEVER);
 	end_run(f, "db", 137);

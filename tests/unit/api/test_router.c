@@ -69,8 +69,9 @@ static void every_row_is_reached_with_and_without_a_version(void **state)
 		struct outcome o;
 
 		snprintf(text, sizeof(text), "%s %s%.*s%s%s%s", route->method, prefixes[i % 4],
-			 hole ? (int)(hole - route->pattern) : 255, route->pattern, hole ? "some-name" : "",
-			 hole ? hole + 2 : "", strstr(route->params, "stdout") ? "?stdout=1" : "");
+			 hole ? (int)(hole - route->pattern) : 255, route->pattern,
+			 hole ? "some-name" : "", hole ? hole + 2 : "",
+			 strstr(route->params, "stdout") ? "?stdout=1" : "");
 		expect_taken(text, &o);
 		assert_ptr_equal(o.order.route, route);
 		assert_non_null(route->run);
@@ -100,9 +101,18 @@ static void names_are_one_decoded_segment(void **state)
 static void unknown_paths_are_named(void **state)
 {
 	static const char *const texts[] = {
-		"GET /",	      "GET /containers//json",	"GET /containers/a/b/json", "GET /containers/json/",
-		"GET /v1.41",	      "GET /v1.41/",		"GET /vx/_ping",	    "GET /images/json",
-		"GET /_pingg",	      "GET /containers/a/stats", "POST /containers/create", "GET /containers",
+		"GET /",
+		"GET /containers//json",
+		"GET /containers/a/b/json",
+		"GET /containers/json/",
+		"GET /v1.41",
+		"GET /v1.41/",
+		"GET /vx/_ping",
+		"GET /images/json",
+		"GET /_pingg",
+		"GET /containers/a/stats",
+		"POST /containers/create",
+		"GET /containers",
 		"POST /cleat/v1/units//reset-failed",
 	};
 
@@ -130,7 +140,8 @@ static void parameters_that_would_be_left_out_are_refused(void **state)
 	struct outcome o;
 
 	(void)state;
-	expect_refusal("GET /containers/json?filters=%7B%22name%22%3A%5B%22a%22%5D%7D", 400, "\"filters\"");
+	expect_refusal("GET /containers/json?filters=%7B%22name%22%3A%5B%22a%22%5D%7D", 400,
+		       "\"filters\"");
 	expect_refusal("GET /containers/json?all=1&limit=3", 400, "\"limit\"");
 	expect_refusal("POST /containers/web/stop?signal=INT", 400, "\"signal\"");
 	expect_refusal("POST /containers/web/start?t=1", 400, "\"t\"");
@@ -142,7 +153,9 @@ static void parameters_that_would_be_left_out_are_refused(void **state)
 
 static void list_takes_dockers_idea_of_true(void **state)
 {
-	static const char *const yes[] = { "1", "true", "True", "yes", "x" }, *const no[] = { "", "0", "no", "FALSE", "none" };
+	static const char *const yes[] = { "1", "true", "True", "yes", "x" }, *const no[] = {
+		"", "0", "no", "FALSE", "none"
+	};
 	struct outcome o;
 	char text[64];
 
@@ -200,7 +213,8 @@ static void kill_never_falls_back_to_sigkill_for_a_signal_it_does_not_know(void 
 	expect_refusal("POST /containers/web/kill?signal=FOO", 400, "signal FOO");
 	expect_refusal("POST /containers/web/kill?signal=0", 400, "signal 0");
 	expect_refusal("POST /containers/web/kill?signal=65", 400, "signal 65");
-	expect_refusal("POST /containers/web/kill?signal=TERMTERMTERMTERMTERMTERMTERMTERM", 400, "signal: the value");
+	expect_refusal("POST /containers/web/kill?signal=TERMTERMTERMTERMTERMTERMTERMTERM", 400,
+		       "signal: the value");
 	expect_refusal("POST /containers/web/kill?signal=%f", 400, "badly encoded");
 }
 
@@ -224,15 +238,18 @@ static void log_queries_become_words(void **state)
 	expect_args("stdout=1&stderr=1", "--docker-frames");
 	expect_args("stdout=1", "--docker-frames --no-stderr");
 	expect_args("stderr=true", "--docker-frames --no-stdout");
-	expect_args("stdout=1&stderr=1&follow=1&timestamps=1&tail=10", "--docker-frames --follow --timestamps --tail=10");
+	expect_args("stdout=1&stderr=1&follow=1&timestamps=1&tail=10",
+		    "--docker-frames --follow --timestamps --tail=10");
 	expect_args("stdout=1&stderr=1&tail=all&since=0&until=", "--docker-frames");
-	expect_args("stdout=1&stderr=1&since=1700000000", "--docker-frames --since=1700000000000000");
+	expect_args("stdout=1&stderr=1&since=1700000000",
+		    "--docker-frames --since=1700000000000000");
 	expect_args("stdout=1&stderr=1&since=1700000000.5&until=1700000001.123456789",
 		    "--docker-frames --since=1700000000500000 --until=1700000001123456");
 	expect_args("stdout=1&stderr=1&since=0.000000000&tail=0", "--docker-frames --tail=0");
-	expect_args("stdout=1&follow=1&timestamps=1&tail=18446744073709551615&since=253402300799.999999999&until=253402300799",
-		    "--docker-frames --follow --timestamps --no-stderr --tail=18446744073709551615 "
-		    "--since=253402300799999999 --until=253402300799000000");
+	expect_args(
+		"stdout=1&follow=1&timestamps=1&tail=18446744073709551615&since=253402300799.999999999&until=253402300799",
+		"--docker-frames --follow --timestamps --no-stderr --tail=18446744073709551615 "
+		"--since=253402300799999999 --until=253402300799000000");
 }
 
 static void bad_log_queries_are_refused(void **state)

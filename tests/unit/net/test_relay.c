@@ -17,7 +17,9 @@
 #include "net/relay.h"
 
 #define BULK (64u * 1024 * 1024)
-#define STUCK_MAX (40u * 1024 * 1024) /* what the kernel's socket buffers of two connections may hold, generously */
+#define STUCK_MAX     \
+	(40u * 1024 * \
+	 1024) /* what the kernel's socket buffers of two connections may hold, generously */
 
 struct bench {
 	struct loop *loop;
@@ -34,7 +36,8 @@ static int listen_loopback(struct sockaddr_in *address)
 	socklen_t size = sizeof(*address);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	*address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	*address = (struct sockaddr_in){ .sin_family = AF_INET,
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)address, sizeof(*address)), 0);
 	assert_int_equal(listen(fd, 256), 0);
@@ -100,7 +103,9 @@ static int client(const struct bench *b)
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&b->front_address, sizeof(b->front_address)), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&b->front_address,
+				 sizeof(b->front_address)),
+			 0);
 	return fd;
 }
 
@@ -266,7 +271,8 @@ static void more_pairs_than_allowed_are_closed_and_the_others_live(void **state)
 	do {
 		c[0] = client(&b);
 		(void)!send(c[0], "n", 1, MSG_NOSIGNAL); /* fails while the place is not free yet */
-	} while (poll(&(struct pollfd){ .fd = b.back, .events = POLLIN }, 1, 100) == 0 && close(c[0]) == 0);
+	} while (poll(&(struct pollfd){ .fd = b.back, .events = POLLIN }, 1, 100) == 0 &&
+		 close(c[0]) == 0);
 	s[0] = server(&b);
 	expect(s[0], "n");
 	for (int i = 0; i < 2; i++) {
