@@ -374,7 +374,7 @@ check: check-fast check-generated $(check)/cppcheck.ok $(patsubst %.c,$(check)/a
 check-generated: $(binaries)
 	$(Q)scripts/check-generated
 format:
-	clang-format -i $(c_files)
+	$(Q)scripts/check-format write $(c_files)
 
 # --- everything -----------------------------------------------------------------------------------------------------------
 

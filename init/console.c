@@ -34,7 +34,8 @@ void console_init(void)
 	int fd;
 
 	started = now_usec();
-	while ((fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0 && fd <= STDERR_FILENO)
+	while ((fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0 &&
+	       fd <= STDERR_FILENO)
 		fcntl(fd, F_SETFD, 0);
 	if (fd > STDERR_FILENO)
 		close(fd);

@@ -24,7 +24,8 @@ void engine_start(struct engine_child *engine, int cgroup_fd)
 {
 	static char boot[64];
 	static char *argv[] = { "cleat", "engine", NULL };
-	static char *envp[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", boot, NULL };
+	static char *envp[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				boot, NULL };
 	struct proc_spawn spawn = {
 		.path = CLEAT_PROGRAM,
 		.argv = argv,
@@ -33,7 +34,8 @@ void engine_start(struct engine_child *engine, int cgroup_fd)
 		.fds = { -1, STDOUT_FILENO, STDERR_FILENO },
 		.fd_count = 3,
 		.new_session = true,
-		.signals_blocked = true, /* an engine that is young must not die of being asked to stop */
+		/* an engine that is young must not die of being asked to stop */
+		.signals_blocked = true,
 		.drop_caps = kept_by_init,
 	};
 	struct proc proc;
@@ -66,9 +68,9 @@ void engine_ended(struct engine_child *engine, int wait_status, enum goal goal)
 	engine->failures++;
 	engine->next_start_usec = now + delay;
 	if (wait_status >= 0 && WIFSIGNALED(wait_status))
-		say("engine: ended by signal %d; starting it again in %llu ms", WTERMSIG(wait_status),
-		    (unsigned long long)(delay / 1000));
+		say("engine: ended by signal %d; starting it again in %llu ms",
+		    WTERMSIG(wait_status), (unsigned long long)(delay / 1000));
 	else if (wait_status >= 0)
-		say("engine: exited with code %d; starting it again in %llu ms", WEXITSTATUS(wait_status),
-		    (unsigned long long)(delay / 1000));
+		say("engine: exited with code %d; starting it again in %llu ms",
+		    WEXITSTATUS(wait_status), (unsigned long long)(delay / 1000));
 }

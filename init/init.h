@@ -7,7 +7,7 @@
 
 /* Where this init runs; decides how a stop and a reboot are carried out. */
 enum world {
-	WORLD_BARE,	 /* a pid namespace without a manager's word: stop is exit, reboot is exit too */
+	WORLD_BARE, /* a pid namespace without a manager's word: stop is exit, reboot is exit too */
 	WORLD_CONTAINER, /* LXC, Incus, Proxmox: "container" is set; reboot(2) talks to the manager */
 	WORLD_MACHINE,	 /* the initial pid namespace: a VM */
 };
@@ -38,10 +38,10 @@ int cgroup_prepare(void);
 
 /* engine.c */
 struct engine_child {
-	pid_t pid;		 /* 0: not running */
+	pid_t pid; /* 0: not running */
 	uint64_t started_usec;
-	uint64_t next_start_usec;/* when pid is 0 */
-	unsigned failures;	 /* in a row, each after a short life */
+	uint64_t next_start_usec; /* when pid is 0 */
+	unsigned failures;	  /* in a row, each after a short life */
 };
 void engine_start(struct engine_child *engine, int cgroup_fd);
 /* Notes the end and sets the time of the next start. */

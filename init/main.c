@@ -23,8 +23,8 @@
 
 /* Raw numbers: managers mean the kernel's, and musl's SIGRTMIN differs from glibc's (35, not 34). */
 enum {
-	SIGNAL_PWR = 30,      /* liblxc: halt, when PID 1 does not block 37 */
-	SIGNAL_HALT = 37,     /* systemd's SIGRTMIN+3; liblxc sends it to whoever blocks it */
+	SIGNAL_PWR = 30,  /* liblxc: halt, when PID 1 does not block 37 */
+	SIGNAL_HALT = 37, /* systemd's SIGRTMIN+3; liblxc sends it to whoever blocks it */
 	SIGNAL_POWEROFF = 38,
 	SIGNAL_REBOOT = 39,
 };
@@ -59,8 +59,9 @@ static enum goal goal_of_signal(int number, enum world world)
 
 static int signals_open(void)
 {
-	static const int wanted[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGNAL_PWR,
-				      SIGNAL_HALT, SIGNAL_POWEROFF, SIGNAL_REBOOT };
+	static const int wanted[] = { SIGCHLD,	       SIGHUP,	     SIGINT,	 SIGTERM,
+				      SIGUSR1,	       SIGUSR2,	     SIGNAL_PWR, SIGNAL_HALT,
+				      SIGNAL_POWEROFF, SIGNAL_REBOOT };
 	sigset_t set, all;
 
 	sigemptyset(&set);
@@ -107,7 +108,8 @@ static void ask_engine_to_stop(struct init *init)
 static void begin_stop(struct init *init, enum goal goal)
 {
 	if (init->goal == GOAL_RUN)
-		say(goal == GOAL_REBOOT ? "reboot: stopping containers" : "halt: stopping containers");
+		say(goal == GOAL_REBOOT ? "reboot: stopping containers" :
+					  "halt: stopping containers");
 	init->goal = goal;
 	ask_engine_to_stop(init);
 }
@@ -147,7 +149,8 @@ static bool stop_is_over(struct init *init)
 {
 	if (init->engine.pid)
 		return false;
-	return init->engine.next_start_usec <= init->engine.started_usec || init->stop_tries == STOP_TRIES;
+	return init->engine.next_start_usec <= init->engine.started_usec ||
+	       init->stop_tries == STOP_TRIES;
 }
 
 static void serve(struct init *init)
@@ -206,7 +209,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (getpid() != 1) {
-		fprintf(stderr, "cleat-init runs as PID 1 of a container, a VM or a pid namespace\n");
+		fprintf(stderr,
+			"cleat-init runs as PID 1 of a container, a VM or a pid namespace\n");
 		return 2;
 	}
 	init.signal_fd = signals_open();

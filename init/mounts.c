@@ -31,7 +31,8 @@ static const struct early_mount early_mounts[] = {
 	{ "/dev/shm", "tmpfs", "mode=1777,size=4m", MS_NOSUID | MS_NODEV, 01777 },
 	{ "/run", "tmpfs", "mode=0755,size=16m", MS_NOSUID | MS_NODEV, 0755 },
 	{ "/tmp", "tmpfs", "mode=1777,size=8m", MS_NOSUID | MS_NODEV, 01777 },
-	{ "/sys/fs/cgroup", "cgroup2", "nsdelegate,memory_recursiveprot", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555 },
+	{ "/sys/fs/cgroup", "cgroup2", "nsdelegate,memory_recursiveprot",
+	  MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555 },
 };
 
 static bool is_mount_point(const char *path)
@@ -69,7 +70,8 @@ static void make_nodes(void)
 	mode_t mask = umask(0);
 
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
-		if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) < 0 &&
+		if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) <
+			    0 &&
 		    errno != EEXIST)
 			say("mknod %s: %s", nodes[i].path, strerror(errno));
 	umask(mask);
@@ -85,7 +87,8 @@ static void mount_one(const struct early_mount *m, enum world world)
 	if (world != WORLD_MACHINE && strcmp(type, "devtmpfs") == 0)
 		type = "tmpfs";
 	if (mount(type, m->target, type, m->flags, m->data) < 0 && errno == EINVAL)
-		mount(type, m->target, type, m->flags, NULL); /* an option that this kernel does not know */
+		mount(type, m->target, type, m->flags,
+		      NULL); /* an option that this kernel does not know */
 	if (!is_mount_point(m->target))
 		say("mount %s on %s: %s", type, m->target, strerror(errno));
 	else if (strcmp(m->target, "/dev") == 0 && strcmp(type, "tmpfs") == 0)
@@ -95,8 +98,8 @@ static void mount_one(const struct early_mount *m, enum world world)
 static void link_dev(void)
 {
 	static const char *const links[][2] = {
-		{ "/proc/self/fd", "/dev/fd" },	    { "fd/0", "/dev/stdin" },
-		{ "fd/1", "/dev/stdout" },	    { "fd/2", "/dev/stderr" },
+		{ "/proc/self/fd", "/dev/fd" }, { "fd/0", "/dev/stdin" },
+		{ "fd/1", "/dev/stdout" },	{ "fd/2", "/dev/stderr" },
 		{ "pts/ptmx", "/dev/ptmx" },
 	};
 

@@ -21,12 +21,14 @@
 
 #define STORE_MAJOR 1
 
-/* Containers mount their layers as container root (ids.h): the way there can be walked, not listed. */
+/* The runtime opens layers while it still is the appliance's root. What lies in them belongs to the
+ * root of all containers, so nobody else may walk there: one that has /data for a volume could
+ * change the image of all the others. */
 static const struct {
 	const char *path;
 	mode_t mode;
 } store_layout[] = {
-	{ "layers", 0711 },	   { "layers/sha256", 0711 }, { "images", 0700 },
+	{ "layers", 0700 },	   { "layers/sha256", 0700 }, { "images", 0700 },
 	{ "images/sha256", 0700 }, { "refs", 0700 },	      { "archives", 0700 },
 	{ "tmp", 0700 },
 };
@@ -56,17 +58,28 @@ static int check_version(const struct store *store, bool *missing, struct err *e
 	return 0;
 }
 
+/* The mode holds whatever the umask is, and for folders that are there already. */
+static int make_layout_folder(int store, const char *path, mode_t mode, struct err *err)
+{
+	struct stat st;
+
+	if (mkdirat(store, path, mode) < 0 && errno != EEXIST)
+		return err_sys(err, "%s: mkdir", path);
+	if (fstatat(store, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "%s: stat", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ERR_INTEGRITY, "%s: not a directory", path);
+	if ((st.st_mode & 07777) != mode && fchmodat(store, path, mode, 0) < 0)
+		return err_sys(err, "%s: chmod", path);
+	return 0;
+}
+
 static int make_layout(const struct store *store, bool write_version, struct err *err)
 {
-	for (size_t i = 0; i < sizeof(store_layout) / sizeof(store_layout[0]); i++) {
-		if (mkdirat(store->fd, store_layout[i].path, store_layout[i].mode) == 0) {
-			/* whatever the umask is */
-			if (fchmodat(store->fd, store_layout[i].path, store_layout[i].mode, 0) < 0)
-				return err_sys(err, "%s: chmod", store_layout[i].path);
-		} else if (errno != EEXIST) {
-			return err_sys(err, "%s: mkdir", store_layout[i].path);
-		}
-	}
+	for (size_t i = 0; i < sizeof(store_layout) / sizeof(store_layout[0]); i++)
+		if (make_layout_folder(store->fd, store_layout[i].path, store_layout[i].mode, err) <
+		    0)
+			return -1;
 	if (!write_version)
 		return 0;
 	return file_write_atomic(store->fd, "VERSION", "1\n", 2, 0644, true, err);

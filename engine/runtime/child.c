@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "runtime/kernel.h"
@@ -41,6 +43,17 @@ static void reset_signals(void)
 		sigaction(number, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The keyring that a login shell or a container's manager gave to us would be shared by all that we
+ * start, and whoever possesses it may read and write what is in it. A kernel without keys
+ * (ENOSYS) and a manager's filter (EPERM) leave nothing to share. */
+static int leave_keyring(struct err *err)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS ||
+	    errno == EPERM || errno == EACCES)
+		return 0;
+	return err_sys(err, "session keyring");
 }
 
 /* The three descriptors may be 0, 1 and 2 in any order, so they go out of the way first. */
@@ -69,6 +82,8 @@ static int step_session(struct child *c, struct err *err)
 		return err_sys(err, "prctl");
 	if (setsid() < 0)
 		return err_sys(err, "setsid");
+	if (leave_keyring(err) < 0)
+		return -1;
 	return place_stdio(c, err);
 }
 

@@ -6,6 +6,7 @@
  * knows mount_setattr(2). All return what the kernel returns: -1 and errno on failure. Linux
  * 5.15 has every one of them.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/mount.h>
@@ -64,6 +65,22 @@ static inline int kernel_open_without_links(int root, const char *path)
 	};
 
 	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+/* Path beneath dir with no link on the way; with O_NOFOLLOW a link at its end is opened itself. A
+ * rename elsewhere makes the kernel give up with EAGAIN: openat2(2). */
+static inline int kernel_open_beneath_without_links(int dir, const char *path, int more)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(O_PATH | O_CLOEXEC | more),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	int fd, tries = 128;
+
+	do
+		fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	while (fd < 0 && (errno == EAGAIN || errno == EINTR) && --tries > 0);
+	return fd;
 }
 
 /* Number of the mount that a path lies on, 0 on failure. The C libraries' struct statx may lack the

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -193,9 +194,16 @@ static int bind_layer(struct child *c, struct err *err)
 	return attach_over_root(c->root, err);
 }
 
+/* Whoever may mount inside could take the bind's read-only flag back and write to the store, which
+ * belongs to the containers' root; an overlay without an upper directory stays what it is. */
+static bool may_remount(const struct plan *plan)
+{
+	return plan->caps[CAPS_BOUNDING] & (UINT64_C(1) << CAP_SYS_ADMIN);
+}
+
 static int one_layer(struct child *c, struct err *err)
 {
-	if (skeleton_is_needed(c, c->layers[0]))
+	if (may_remount(c->plan) || skeleton_is_needed(c, c->layers[0]))
 		return overlay_with_skeleton(c, c->layers[0], err);
 	return bind_layer(c, err);
 }

@@ -40,7 +40,9 @@ int runtime_start(const struct runtime_start *start, struct runtime_container *o
 		  struct err *err) MUST_CHECK;
 
 /* Ends everything of a run id and removes what is left: cgroup.kill, waits until the cgroup is
- * empty (bounded by timeout), removes the cgroup tree, the run directory and the by-name link.
+ * empty (bounded by timeout), takes the run's lock (a shim that holds it has two seconds to end by
+ * itself), removes the cgroup tree, the run directory and the by-name link. Not for the process that
+ * holds the lock itself.
  * Idempotent; derives all from the run id and disk; a run directory of which half is gone is
  * fine. ERR_BUSY: processes are still dying; nothing but the kill has happened, call again. */
 int runtime_teardown(const char *run_id, const char *cgroup_mount, uint64_t timeout_usec,

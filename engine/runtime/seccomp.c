@@ -153,6 +153,22 @@ static int profile_key(yyjson_val *profile, char *out, size_t size, struct err *
 	return 0;
 }
 
+/* A bundle that puts somebody else's number on a profile would leave its filter in the cache for
+ * all who have the right one. What is cached already was checked when it came there. */
+static int check_key(const struct plan *plan, struct err *err)
+{
+	char computed[SHA256_HEX_LEN + 1];
+
+	if (!plan->seccomp_key)
+		return 0;
+	if (profile_key(plan->seccomp, computed, sizeof(computed), err) < 0)
+		return -1;
+	if (!str_eq(computed, plan->seccomp_key))
+		return err_set(err, ERR_INPUT, "org.cleat.seccomp is not the profile's sha256 (%s)",
+			       computed);
+	return 0;
+}
+
 static int prepare(struct plan *plan, const char *cache_dir, struct err *err)
 {
 	char computed[SHA256_HEX_LEN + 1], path[PATH_MAX];
@@ -169,7 +185,7 @@ static int prepare(struct plan *plan, const char *cache_dir, struct err *err)
 	rc = read_cached(plan, path, err);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	if (compile_apart(plan->seccomp, cache_dir, path, err) < 0)
+	if (check_key(plan, err) < 0 || compile_apart(plan->seccomp, cache_dir, path, err) < 0)
 		return -1;
 	rc = read_cached(plan, path, err);
 	if (rc == 0)

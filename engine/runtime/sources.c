@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opening and making what is mounted into a container. Runs with the appliance's privileges, so
- * it must never resolve a name below the data directory other than beneath it.
+ * it must never resolve a name below the data directory other than beneath it, nor follow a link
+ * there that a container may have made: its volume is part of that tree.
  */
 #include "runtime/sources.h"
 
@@ -17,6 +18,8 @@
 #include "util/cleanup.h"
 #include "util/path.h"
 #include "util/str.h"
+
+#define LINK_HOPS_MAX 40 /* as the kernel's own */
 
 /* What follows data_dir in path, NULL when it is not below; "." for the directory itself. */
 static const char *below_data(const char *path, const char *data_dir)
@@ -37,21 +40,109 @@ static int open_data_dir(const char *data_dir, struct err *err)
 	return fd < 0 ? err_sys(err, "%s", data_dir) : fd;
 }
 
+/* Splices the target of the link at path[start..end) into path; what remains is clean and below the
+ * data directory, whose "/" the text pretends to be. */
+static int splice_link(char path[PATH_MAX], size_t start, size_t end, int link, struct err *err)
+{
+	char target[PATH_MAX], joined[2 * PATH_MAX];
+	ssize_t n = readlinkat(link, "", target, sizeof(target) - 1);
+	int depth = 0;
+
+	if (n < 0)
+		return err_sys(err, "%s: readlink", path);
+	target[n] = '\0';
+	for (size_t i = 0; i < start; i++)
+		depth += path[i] == '/';
+	for (const char *p = target; *p; p += strspn(p, "/")) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.')
+			depth--;
+		else if (!(len == 1 && p[0] == '.'))
+			depth++;
+		if (depth < 0 || target[0] == '/')
+			return err_errno(err, EXDEV, "%s", path);
+		p += len;
+	}
+	snprintf(joined, sizeof(joined), "/%.*s%s%s", (int)start, path, target, path + end);
+	if (!path_clean(joined, target, sizeof(target)))
+		return err_errno(err, ENAMETOOLONG, "%s", path);
+	str_copy(path, PATH_MAX, target[1] ? target + 1 : ".");
+	return 0;
+}
+
+/* Replaces the first link of path by what it leads to, if it is the appliance's own: one that a
+ * container put into its volume must not choose what the next start mounts or makes. */
+static int follow_own_link(int data, char path[PATH_MAX], struct err *err)
+{
+	size_t start = 0;
+
+	for (;;) {
+		size_t end = start + strcspn(path + start, "/");
+		char saved = path[end];
+		struct stat st;
+
+		path[end] = '\0';
+
+		auto_fd int fd = kernel_open_beneath_without_links(data, path, O_NOFOLLOW);
+
+		path[end] = saved;
+		if (fd < 0)
+			return err_sys(err, "%s: openat2", path);
+		if (fstat(fd, &st) < 0)
+			return err_sys(err, "%s: fstat", path);
+		if (S_ISLNK(st.st_mode) && st.st_uid != geteuid())
+			return err_set(err, ERR_INPUT,
+				       "%.*s is a link that belongs to user %u: only those of the "
+				       "appliance's root are followed",
+				       (int)end, path, (unsigned)st.st_uid);
+		if (S_ISLNK(st.st_mode))
+			return splice_link(path, start, end, fd, err);
+		if (!saved) /* the link that was in the way has just gone */
+			return 0;
+		start = end + 1;
+	}
+}
+
+/* Opens path, relative to the data directory; path becomes the one that has no links. */
+static int open_below_data(int data, char path[PATH_MAX], struct err *err)
+{
+	for (int hops = 0; hops < LINK_HOPS_MAX; hops++) {
+		int fd = kernel_open_beneath_without_links(data, path, 0);
+
+		if (fd >= 0)
+			return fd;
+		if (errno != ELOOP)
+			return err_sys(err, "%s: openat2", path);
+		if (follow_own_link(data, path, err) < 0)
+			return -1;
+	}
+	return err_errno(err, ELOOP, "%s", path);
+}
+
+static int open_source_below(const char *rel, const char *data_dir, struct err *err)
+{
+	auto_fd int data = open_data_dir(data_dir, err);
+	char path[PATH_MAX];
+	int fd;
+
+	if (data < 0)
+		return -1;
+	if (!str_copy(path, sizeof(path), rel))
+		return err_set(err, ERR_LIMIT, "path is too long");
+	fd = open_below_data(data, path, err);
+	if (fd < 0 && err->sys_errno == EXDEV)
+		return err_set(err, ERR_INPUT, "a link leads out of %s", data_dir);
+	return fd;
+}
+
 static int open_source(const struct plan_mount *mount, const char *data_dir, struct err *err)
 {
 	const char *rel = below_data(mount->source, data_dir);
 	int fd;
 
-	if (rel) {
-		auto_fd int data = open_data_dir(data_dir, err);
-
-		if (data < 0)
-			return -1;
-		fd = path_open_beneath(data, rel, O_PATH, 0, err);
-		if (fd < 0 && err->sys_errno == EXDEV)
-			return err_set(err, ERR_INPUT, "a link leads out of %s", data_dir);
-		return fd;
-	}
+	if (rel)
+		return open_source_below(rel, data_dir, err);
 	fd = open(mount->source, O_PATH | O_CLOEXEC);
 	return fd < 0 ? err_sys(err, "open") : fd;
 }
@@ -122,6 +213,25 @@ void sources_close(struct plan *plan)
 		close_fd(&plan->mounts[i].tree);
 }
 
+/* A directory that nobody else can have made or put there: hostile owners of parent may guess names. */
+static int make_temporary(int parent, const char *name, struct err *err)
+{
+	struct stat st;
+	auto_fd int dir = -1;
+
+	/* left by a start that was cut off, of a process with our number */
+	unlinkat(parent, name, AT_REMOVEDIR);
+	if (mkdirat(parent, name, 0700) < 0)
+		return err_sys(err, "mkdir");
+	dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || fstat(dir, &st) < 0)
+		return err_sys(err, "open");
+	/* set-gid comes from the parent */
+	if (st.st_uid != geteuid() || (st.st_mode & 0777) != 0700)
+		return err_set(err, ERR_INPUT, "%s was exchanged while it was made", name);
+	return take_fd(&dir);
+}
+
 /* Made under a name of its own and renamed: a crash leaves no volume with the wrong owner behind,
  * which the next start would take for somebody's. */
 static int make_directory(int parent, const char *name, uint32_t uid, uint32_t gid, struct err *err)
@@ -129,14 +239,11 @@ static int make_directory(int parent, const char *name, uint32_t uid, uint32_t g
 	char temporary[NAME_MAX + 1];
 
 	snprintf(temporary, sizeof(temporary), ".cleat-new-%d", (int)getpid());
-	if (mkdirat(parent, temporary, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, "mkdir");
 
-	auto_fd int dir =
-		openat(parent, temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd int dir = make_temporary(parent, temporary, err);
 
 	if (dir < 0)
-		return err_sys(err, "open");
+		return -1;
 	if (fchmod(dir, 0755) < 0 || fchown(dir, uid, gid) < 0)
 		return err_sys(err, "owner and mode");
 	if (syscall(SYS_renameat2, parent, temporary, parent, name, 1 /* RENAME_NOREPLACE */) == 0)
@@ -147,26 +254,59 @@ static int make_directory(int parent, const char *name, uint32_t uid, uint32_t g
 	return err->sys_errno == EEXIST ? 0 : -1;
 }
 
+/* Opens the directory name in parent, made if it is missing. No link is followed: path has none, so
+ * one that is there now was put there this moment. */
+static int enter_directory(int parent, const char *name, struct err *err)
+{
+	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(parent, name, flags);
+
+	if (fd < 0 && errno == ENOENT) {
+		if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
+			return err_sys(err, "%s: mkdir", name);
+		fd = openat(parent, name, flags);
+	}
+	return fd < 0 ? err_sys(err, "%s: open", name) : fd;
+}
+
+/* Makes what is missing of path, the last component for that owner. */
+static int make_path(int data, char *path, uint32_t uid, uint32_t gid, struct err *err)
+{
+	auto_fd int parent = fcntl(data, F_DUPFD_CLOEXEC, 3);
+	char *slash;
+
+	if (parent < 0)
+		return err_sys(err, "descriptor");
+	while ((slash = strchr(path, '/'))) {
+		*slash = '\0';
+
+		int next = enter_directory(parent, path, err);
+
+		if (next < 0)
+			return -1;
+		close_fd(&parent);
+		parent = next;
+		path = slash + 1;
+	}
+	return make_directory(parent, path, uid, gid, err);
+}
+
 static int make_source(const char *rel, const char *data_dir, uint32_t uid, uint32_t gid,
 		       struct err *err)
 {
-	char parent_path[PATH_MAX];
-	const char *name = strrchr(rel, '/');
 	auto_fd int data = open_data_dir(data_dir, err);
+	char path[PATH_MAX];
 
 	if (data < 0)
 		return -1;
-	name = name ? name + 1 : rel;
-	if ((size_t)(name - rel) >= sizeof(parent_path))
+	if (!str_copy(path, sizeof(path), rel))
 		return err_set(err, ERR_LIMIT, "path is too long");
-	memcpy(parent_path, rel, (size_t)(name - rel));
-	parent_path[name - rel] = '\0';
 
-	auto_fd int parent = path_mkdirs_in_root(data, parent_path, 0755, err);
+	auto_fd int there = open_below_data(data, path, err);
 
-	if (parent < 0)
-		return -1;
-	return make_directory(parent, name, uid, gid, err);
+	if (there >= 0)
+		return 0;
+	return err->code == ERR_NOT_FOUND ? make_path(data, path, uid, gid, err) : -1;
 }
 
 int sources_make(struct plan_mount *mount, const char *data_dir, uint32_t uid, uint32_t gid,

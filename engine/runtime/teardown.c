@@ -11,15 +11,18 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/kernel.h"
 #include "runtime/limits.h"
 #include "util/cgroup.h"
 #include "util/cleanup.h"
+#include "util/lock.h"
 #include "util/path.h"
 #include "util/places.h"
 #include "util/str.h"
@@ -28,6 +31,10 @@
 #define MAX_CGROUP_DEPTH 64
 
 #define POLL_SLICE_MSEC 50
+
+/* What a shim has to notice the end of its container and to bring its last output away. */
+#define SHIM_GRACE_USEC 2000000
+#define LOCK_SLICE_MSEC 5
 
 static uint64_t now_usec(void)
 {
@@ -121,6 +128,55 @@ static int end_cgroup(const char *mount, const char *run_id, uint64_t timeout_us
 	return remove_cgroups(parent, run_id, MAX_CGROUP_DEPTH, err);
 }
 
+/* The number cannot be somebody else's when the lock still names it after it was pinned down. */
+static void kill_holder(int lock)
+{
+	struct err ignored;
+	long pid = lock_holder(lock, &ignored);
+	auto_fd int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
+
+	if (pidfd >= 0 && lock_holder(lock, &ignored) == pid)
+		kernel_pidfd_signal(pidfd, SIGKILL);
+}
+
+static int wait_for_lock(int lock, uint64_t timeout_usec, struct err *err)
+{
+	uint64_t begin = now_usec();
+
+	while (lock_take(lock, err) < 0) {
+		uint64_t waited = now_usec() - begin;
+
+		if (err->code != ERR_BUSY)
+			return -1;
+		if (waited > SHIM_GRACE_USEC + timeout_usec)
+			return err_wrap(err, "its shim does not end");
+		if (waited > SHIM_GRACE_USEC)
+			kill_holder(lock);
+		poll(NULL, 0, LOCK_SLICE_MSEC);
+	}
+	return 0;
+}
+
+/*
+ * Takes the place of the run's shim. One that was asked for but has not come so far finds the lock
+ * held and goes away; without that it would start a container that nobody knows. -1 in *lock: there
+ * is no run directory, so no shim can come.
+ */
+static int lock_run(const char *run_id, uint64_t timeout_usec, int *lock, struct err *err)
+{
+	char path[128];
+	auto_fd int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/%s/lock", CLEAT_CONTAINER_DIR, run_id);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(err, "%s", path);
+	if (wait_for_lock(fd, timeout_usec, err) < 0)
+		return err_wrap(err, "%s", path);
+	*lock = take_fd(&fd);
+	return 0;
+}
+
 /* The name may have been given to a newer run meanwhile. */
 static int remove_if_ours(int dir, const char *name, const char *run_id, struct err *err)
 {
@@ -167,12 +223,20 @@ int runtime_teardown(const char *run_id, const char *cgroup_mount, uint64_t time
 		     struct err *err)
 {
 	char found[PATH_MAX];
+	auto_fd int lock = -1;
 
 	if (!runtime_id_is_valid(run_id))
 		return err_set(err, ERR_INPUT, "\"%s\" is not a run id", run_id);
 	if (!cgroup_mount && limits_find_mount(found, sizeof(found), err) < 0)
 		return err_wrap(err, "teardown %s", run_id);
-	if (end_cgroup(cgroup_mount ? cgroup_mount : found, run_id, timeout_usec, err) < 0)
+	if (!cgroup_mount)
+		cgroup_mount = found;
+	if (end_cgroup(cgroup_mount, run_id, timeout_usec, err) < 0)
+		return err_wrap(err, "teardown %s: cgroup", run_id);
+	if (lock_run(run_id, timeout_usec, &lock, err) < 0)
+		return err_wrap(err, "teardown %s", run_id);
+	/* Once more: a shim that lived until now may have been about to start its container. */
+	if (end_cgroup(cgroup_mount, run_id, timeout_usec, err) < 0)
 		return err_wrap(err, "teardown %s: cgroup", run_id);
 	/* The run directory goes last: as long as it is there, somebody knows that there is
 	 * something to clear away. */

@@ -18,7 +18,8 @@ static void on_orphan_gone(void *arg, pid_t pid, int wait_status)
 {
 	(void)arg;
 	if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status))
-		log_msg(LOG_ERROR, "adopt", "teardown of an unclaimed run (pid %d) did not succeed", (int)pid);
+		log_msg(LOG_ERROR, "adopt", "teardown of an unclaimed run (pid %d) did not succeed",
+			(int)pid);
 }
 
 static void tear_down_orphan(struct engine *e, const char *run_id)
@@ -58,38 +59,58 @@ static void sweep_unclaimed(struct engine *e)
 			tear_down_orphan(e, d->d_name);
 }
 
-/* It ran to its end while no engine looked: the core hears of a run and of its end. */
+/* It came to its end while no engine looked: the core hears of a run, or of a start, and of its end. */
 static void report_ended(struct engine *e, unsigned index)
 {
 	struct run *run = &e->entries[index].run;
 
-	run->adopting = false;
-	run->phase = RUN_RUNNING;
+	run->phase = run->status.phase == SHIM_FAILED ? RUN_ASKED : RUN_RUNNING;
 	run_adopted(e, index, CORE_HEALTH_NONE);
 	run_dead(e, index);
+}
+
+/* The core hears of it at once, also of a start that is still under way: what it does not know, it
+ * would start again. */
+static int adopt_living(struct engine *e, unsigned index, struct err *err)
+{
+	struct engine_entry *entry = &e->entries[index];
+	struct run *run = &entry->run;
+	bool has_run = run->status.phase == SHIM_RUNNING || run->status.phase == SHIM_EXITED;
+
+	if (run_connect(e, index, err) < 0)
+		return -1;
+	run->phase = has_run ? RUN_RUNNING : RUN_ASKED;
+	run_adopted(e, index, (enum core_health)entry->record.health);
+	return 0;
 }
 
 static void adopt_one(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
 	struct run *run = &entry->run;
+	bool is_alive, has_status;
 	struct err err;
-	bool have_status;
 
 	str_copy(run->id, sizeof(run->id), entry->record.run_id);
-	have_status = run_read_status(run->id, &run->status, &err) == 0;
-	if (run_is_alive(run->id)) {
-		run->phase = RUN_ASKED;
-		run->adopting = true;
-		if (run_connect(e, index, &err) == 0)
-			return; /* its first message decides */
+	is_alive = run_is_alive(run->id);
+	/* In this order: the last word of a shim that has ended is there by now. */
+	has_status = run_read_status(run->id, &run->status, &err) == 0;
+	/* From here on the policy decides what follows, even if the old run is cleared away before boot
+	 * looks what there is to start. */
+	entry->start_at_boot_pending = false;
+	if (is_alive && adopt_living(e, index, &err) == 0)
+		return;
+	if (is_alive)
 		log_msg(LOG_WARN, "adopt", "%s: %s", entry->name, err.msg);
-	}
-	if (have_status && (run->status.phase == SHIM_EXITED || run->status.phase == SHIM_RUNNING)) {
+	if (has_status && run->status.phase != SHIM_CREATING) {
 		report_ended(e, index);
 		return;
 	}
-	/* an intent that never came to life */
+	entry->start_at_boot_pending = entry->record.want == CORE_WANT_UP;
+	/* An intent that never came to life. Its shim may have died on the way, and nothing that it
+	 * made may run beside the next one. */
+	if (run_kill(e, index, &err) == 0)
+		log_msg(LOG_WARN, "adopt", "%s: its start was cut off and is ended", entry->name);
 	tear_down_orphan(e, run->id);
 	*run = (struct run){ .ctl_fd = -1 };
 }
@@ -98,7 +119,8 @@ static void adopt_one(struct engine *e, unsigned index)
 static void adopt_ended(struct engine *e, unsigned index)
 {
 	e->entries[index].start_at_boot_pending = false;
-	engine_feed(e, &(struct core_event){ .type = CORE_EV_ADOPTED, .unit = index, .ended = true });
+	engine_feed(e,
+		    &(struct core_event){ .type = CORE_EV_ADOPTED, .unit = index, .ended = true });
 }
 
 static bool load_record(struct engine *e, struct engine_entry *entry)
@@ -114,8 +136,12 @@ static bool load_record(struct engine *e, struct engine_entry *entry)
 	return true;
 }
 
+/* What another version has made is left alone: its containers go on, and that version can take them
+ * up again. */
 void adopt_all(struct engine *e)
 {
+	if (e->run_layout_unknown)
+		return;
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
 		bool known = load_record(e, entry);

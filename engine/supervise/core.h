@@ -127,6 +127,9 @@ struct core_event {
 	usec_t started_at; /* ADOPTED */
 	enum core_health adopted_health;
 	bool ended; /* ADOPTED: it finished well and RemainAfterExit= keeps it up; nothing runs */
+	/* ADOPTED: its shim lives but has not come to execve; then RUNNING, START_FAILED or
+	 * SHIM_LOST, as after the START of an earlier engine */
+	bool starting;
 	/* START: more STARTs of the same boot follow; no container starts before one without it,
 	 * so that After= holds whatever the order of the events. */
 	bool more;

@@ -491,6 +491,15 @@ static void adopt_running(struct core *core, struct core_unit *unit, const struc
 	health_adopt(core, unit, event->adopted_health, started_at);
 }
 
+/* An earlier engine has ordered this start; ordering it again would make a second container. */
+static void adopt_starting(struct core *core, struct core_unit *unit)
+{
+	new_instance(core, unit);
+	core_move(core, unit, CORE_STARTING, "adopted, is being started");
+	timer_set(core, unit, CORE_TIMER_STATE,
+		  policy_add_usec(core->now, unit->policy.timeout_start_usec));
+}
+
 bool life_on_adopted(struct core *core, struct core_unit *unit, const struct core_event *event)
 {
 	if (unit->state != CORE_DOWN && unit->state != CORE_PULLING && unit->state != CORE_WAITING)
@@ -500,6 +509,8 @@ bool life_on_adopted(struct core *core, struct core_unit *unit, const struct cor
 		unit->finished = true;
 		unit->result = CORE_RESULT_SUCCESS;
 		core_move(core, unit, CORE_UP, "adopted, has finished");
+	} else if (event->starting) {
+		adopt_starting(core, unit);
 	} else {
 		adopt_running(core, unit, event);
 	}

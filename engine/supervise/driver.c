@@ -58,7 +58,8 @@ static void do_start(struct engine *e, unsigned index)
 	struct err err;
 
 	if (e->layout_unknown || !e->cgroup_mount[0] || e->shims_cgroup < 0) {
-		err_set(&err, ERR_UNSUPPORTED, "the appliance cannot run containers: see the notes of /status");
+		err_set(&err, ERR_UNSUPPORTED,
+			"the appliance cannot run containers: see the notes of /status");
 		fail_start(e, index, &err);
 	} else if (run_start(e, index, &err) < 0) {
 		fail_start(e, index, &err);
@@ -71,7 +72,8 @@ static int stop_signal(const struct engine_entry *entry)
 
 	if (entry->spec->stop_signal && spec_signal_parse(entry->spec->stop_signal, &number))
 		return number;
-	if (entry->has_image && entry->image.stop_signal && spec_signal_parse(entry->image.stop_signal, &number))
+	if (entry->has_image && entry->image.stop_signal &&
+	    spec_signal_parse(entry->image.stop_signal, &number))
 		return number;
 	return SIGTERM;
 }
@@ -92,7 +94,8 @@ static void do_cancel_probe(struct engine *e, unsigned index)
 	struct err err;
 
 	if (run_send(e, index, &message, sizeof(message), &err) < 0)
-		log_msg(LOG_DEBUG, "supervise", "%s: cancel probe: %s", e->entries[index].name, err.msg);
+		log_msg(LOG_DEBUG, "supervise", "%s: cancel probe: %s", e->entries[index].name,
+			err.msg);
 }
 
 static void do_probe(struct engine *e, unsigned index, uint64_t order)
@@ -115,7 +118,8 @@ static void do_teardown(struct engine *e, unsigned index)
 	if (!e->entries[index].run.id[0]) /* never got as far as a run directory */
 		engine_feed(e, &(struct core_event){ .type = CORE_EV_CLEANED, .unit = index });
 	else if (run_teardown(e, index, &err) < 0)
-		log_msg(LOG_ERROR, "supervise", "%s: teardown: %s", e->entries[index].name, err.msg);
+		log_msg(LOG_ERROR, "supervise", "%s: teardown: %s", e->entries[index].name,
+			err.msg);
 }
 
 static void act(struct engine *e, const struct core_action *action)
@@ -131,12 +135,13 @@ static void act(struct engine *e, const struct core_action *action)
 		break;
 	case CORE_ACT_SIGNAL_STOP:
 		if (send_signal(e, action->unit, stop_signal(&e->entries[action->unit]), &err) < 0)
-			log_msg(LOG_WARN, "supervise", "%s: stop signal: %s", e->entries[action->unit].name,
-				err.msg);
+			log_msg(LOG_WARN, "supervise", "%s: stop signal: %s",
+				e->entries[action->unit].name, err.msg);
 		break;
 	case CORE_ACT_KILL:
 		if (run_kill(e, action->unit, &err) < 0)
-			log_msg(LOG_WARN, "supervise", "%s: kill: %s", e->entries[action->unit].name, err.msg);
+			log_msg(LOG_WARN, "supervise", "%s: kill: %s",
+				e->entries[action->unit].name, err.msg);
 		break;
 	case CORE_ACT_TEARDOWN:
 		do_teardown(e, action->unit);
@@ -165,9 +170,13 @@ static void step(struct engine *e, const struct core_event *event)
 	size_t count = core_step(e->core, event, loop_now(e->loop), &actions);
 
 	/* the core's list is valid until its next step, which an action may queue but not make */
-	if (count > sizeof(mine) / sizeof(mine[0]))
-		count = sizeof(mine) / sizeof(mine[0]);
-	memcpy(mine, actions, count * sizeof(mine[0]));
+	if (count >
+	    sizeof(mine) / sizeof(mine[0])) { /* one that is lost is a unit that hangs for ever */
+		log_msg(LOG_ERROR, "supervise", "%zu actions in one step", count);
+		abort();
+	}
+	if (count)
+		memcpy(mine, actions, count * sizeof(mine[0]));
 	for (size_t i = 0; i < count; i++)
 		act(e, &mine[i]);
 }
@@ -190,14 +199,13 @@ void engine_feed(struct engine *e, const struct core_event *event)
 	}
 	is_draining = false;
 	loop_timer_set(e->loop, e->deadline_timer, core_deadline(e->core));
-	if (e->stop_wanted && !e->stopping)
-		engine_shutdown(e);
 }
 
 int engine_signal(struct engine *e, unsigned index, int number, struct err *err)
 {
 	if (e->entries[index].run.phase != RUN_RUNNING)
-		return err_set(err, ERR_INPUT, "container %s is not running", e->entries[index].name);
+		return err_set(err, ERR_INPUT, "container %s is not running",
+			       e->entries[index].name);
 	return send_signal(e, index, number, err);
 }
 

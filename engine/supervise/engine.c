@@ -22,7 +22,6 @@
 
 #define EXIT_OTHER_ENGINE 75
 #define FREEZE_USEC (2 * USEC_SEC)
-#define ADOPTION_USEC (5 * USEC_SEC)
 
 struct loop *engine_loop(struct engine *e)
 {
@@ -45,7 +44,8 @@ void engine_unit(struct engine *e, unsigned index, struct engine_unit *out)
 
 static bool matches_name(const struct engine_entry *entry, const char *name)
 {
-	size_t stem = strcspn(entry->unit->name, ".");
+	const char *dot = strrchr(entry->unit->name, '.');
+	size_t stem = dot ? (size_t)(dot - entry->unit->name) : strlen(entry->unit->name);
 
 	return str_eq(entry->name, name) || str_eq(entry->unit->name, name) ||
 	       str_eq(entry->unit->service_name, name) ||
@@ -66,7 +66,8 @@ static int nearest(const struct engine *e, const char *name, struct err *err)
 		}
 	}
 	if (best)
-		return err_set(err, ERR_NOT_FOUND, "no container \"%s\"; did you mean \"%s\"?", name, best);
+		return err_set(err, ERR_NOT_FOUND, "no container \"%s\"; did you mean \"%s\"?",
+			       name, best);
 	return err_set(err, ERR_NOT_FOUND, "no container \"%s\"", name);
 }
 
@@ -119,39 +120,11 @@ void engine_watch(struct engine *e, engine_watch_fn *fn, void *arg)
 	e->watch_arg = arg;
 }
 
-/* Containers of an earlier engine whose shims have not answered yet: the core does not know that they live. */
-static bool is_adopting(const struct engine *e)
-{
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->entries[i].run.adopting)
-			return true;
-	return false;
-}
-
-static void on_adoption_over(struct loop *loop, usec_t now, void *arg)
-{
-	struct engine *e = arg;
-
-	(void)loop;
-	(void)now;
-	e->adoption_over = true;
-	engine_shutdown(e);
-}
-
-/* What lives and is not known could not be stopped in order: adoption comes first. A shim that never answers is left to
- * init, which ends whatever is there after the engine. */
 void engine_shutdown(struct engine *e)
 {
-	bool is_first = !e->stop_wanted;
-
 	e->stop_wanted = true;
 	if (e->stopping)
 		return;
-	if (is_adopting(e) && !e->adoption_over) {
-		if (is_first)
-			loop_timer(e->loop, loop_now(e->loop) + ADOPTION_USEC, on_adoption_over, e);
-		return;
-	}
 	e->stopping = true;
 	console_step(e, "stopping");
 	publish_header(e);
@@ -163,7 +136,7 @@ void engine_reload(struct engine *e)
 {
 	char *const argv[] = { "cleat", "engine", NULL };
 
-	if (e->stop_wanted)
+	if (e->stopping)
 		return;
 	console_step(e, "reading the units again");
 	execv("/proc/self/exe", argv);
@@ -202,9 +175,11 @@ static void before_sleep(struct loop *loop, usec_t now, usec_t late_usec, void *
 
 	(void)loop;
 	if (late_usec > FREEZE_USEC) {
-		log_msg(LOG_WARN, "engine", "the loop was late by %llu ms: frozen, suspended or overloaded",
+		log_msg(LOG_WARN, "engine",
+			"the loop was late by %llu ms: frozen, suspended or overloaded",
 			(unsigned long long)(late_usec / USEC_MSEC));
-		engine_feed(e, &(struct core_event){ .type = CORE_EV_FREEZE, .gap_usec = late_usec });
+		engine_feed(e,
+			    &(struct core_event){ .type = CORE_EV_FREEZE, .gap_usec = late_usec });
 	}
 	if (e->published)
 		published_heartbeat(e->published, now);
@@ -241,7 +216,8 @@ static int check_version(const char *path, bool writable, struct err *err)
 	if (file_read_at(AT_FDCWD, path, 64, &text, err) < 0) {
 		if (err->code != ERR_NOT_FOUND)
 			return -1;
-		if (writable && file_write_atomic(AT_FDCWD, path, mine, strlen(mine), 0644, true, err) < 0)
+		if (writable &&
+		    file_write_atomic(AT_FDCWD, path, mine, strlen(mine), 0644, true, err) < 0)
 			return -1;
 		return 1;
 	}
@@ -274,9 +250,12 @@ static void check_layouts(struct engine *e)
 		return;
 	if (run == 0 || data == 0) {
 		e->layout_unknown = true;
+		e->run_layout_unknown = run == 0;
 		e->data_writable = false;
-		publish_note(e, 2, "%s has a layout that this version does not know: nothing is written or started; run the version that made it",
-			     run == 0 ? CLEAT_RUN_DIR : CLEAT_DATA_DIR);
+		publish_note(
+			e, 2,
+			"%s has a layout that this version does not know: nothing is written or started; run the version that made it",
+			run == 0 ? CLEAT_RUN_DIR : CLEAT_DATA_DIR);
 		return;
 	}
 	publish_note(e, 1, "%s", err.msg);
@@ -285,7 +264,12 @@ static void check_layouts(struct engine *e)
 static void open_store(struct engine *e)
 {
 	if (e->layout_unknown) {
-		err_set(&e->store_error, ERR_UNSUPPORTED, "%s has an unknown layout", CLEAT_DATA_DIR);
+		err_set(&e->store_error, ERR_UNSUPPORTED, "%s has an unknown layout",
+			CLEAT_DATA_DIR);
+		return;
+	}
+	if (!e->data_present) { /* it must not come into being in the root file system */
+		err_set(&e->store_error, ERR_NOT_FOUND, "%s is absent", CLEAT_DATA_DIR);
 		return;
 	}
 	e->store = store_open(CLEAT_STORE_DIR, &e->store_read_only, &e->store_error);
@@ -309,7 +293,8 @@ static void start_wanted(struct engine *e)
 		if (!e->entries[i].start_at_boot_pending)
 			continue;
 		e->entries[i].start_at_boot_pending = false;
-		engine_feed(e, &(struct core_event){ .type = CORE_EV_START, .unit = i, .more = --left > 0 });
+		engine_feed(e, &(struct core_event){
+				       .type = CORE_EV_START, .unit = i, .more = --left > 0 });
 	}
 }
 
@@ -354,14 +339,15 @@ static void tear_down(struct engine *e)
 
 static int run(struct engine *e, struct err *err)
 {
-	console_step(e, "engine %s: %u unit%s in %s", CLEAT_VERSION, e->count, e->count == 1 ? "" : "s",
-		     CLEAT_UNIT_DIR);
+	console_step(e, "engine %s: %u unit%s in %s", CLEAT_VERSION, e->count,
+		     e->count == 1 ? "" : "s", CLEAT_UNIT_DIR);
 	status_server_start(e);
 	if (e->hooks->control_open(e, &e->control, err) < 0)
 		publish_note(e, 2, "control socket: %s", err->msg);
 	adopt_all(e);
-	on_signal(e->loop, EPOLLIN, loop_now(e->loop), e); /* asked to stop meanwhile: nothing may start */
-	if (!e->stop_wanted)
+	on_signal(e->loop, EPOLLIN, loop_now(e->loop),
+		  e); /* asked to stop meanwhile: nothing may start */
+	if (!e->stopping)
 		start_wanted(e);
 	e->settled = true;
 	publish_header(e);

@@ -32,11 +32,13 @@ struct engine_unit {
 void engine_unit(struct engine *engine, unsigned index, struct engine_unit *out);
 /* By container name, unit file ("web.container", "web"), service ("web.service"), run id or a prefix of at least 4 digits of it.
  * ERR_NOT_FOUND names the nearest one; ERR_INPUT when a prefix fits several. */
-int engine_find(struct engine *engine, const char *name, unsigned *index, struct err *err) MUST_CHECK;
+int engine_find(struct engine *engine, const char *name, unsigned *index,
+		struct err *err) MUST_CHECK;
 
 enum engine_verb { ENGINE_START, ENGINE_STOP, ENGINE_RESTART, ENGINE_RESET_FAILED };
 /* Feeds the request to the core; the outcome shows in the unit's view. ERR_INPUT for a unit whose file has errors. */
-int engine_request(struct engine *engine, unsigned index, enum engine_verb verb, struct err *err) MUST_CHECK;
+int engine_request(struct engine *engine, unsigned index, enum engine_verb verb,
+		   struct err *err) MUST_CHECK;
 /* Signal to the container's first process. ERR_INPUT when it does not run. */
 int engine_signal(struct engine *engine, unsigned index, int number, struct err *err) MUST_CHECK;
 /* Path of the container's log directory. */
@@ -50,7 +52,8 @@ typedef void engine_watch_fn(void *arg, unsigned index, usec_t now);
 void engine_watch(struct engine *engine, engine_watch_fn *fn, void *arg);
 /* A child that somebody else spawned: calls back once when it has been reaped. */
 typedef void engine_child_fn(void *arg, pid_t pid, int wait_status);
-int engine_watch_child(struct engine *engine, pid_t pid, engine_child_fn *fn, void *arg, struct err *err) MUST_CHECK;
+int engine_watch_child(struct engine *engine, pid_t pid, engine_child_fn *fn, void *arg,
+		       struct err *err) MUST_CHECK;
 /* Reads the unit files again by becoming a new engine that adopts what runs; does not return when it works. */
 void engine_reload(struct engine *engine);
 /* Asks for an orderly stop of everything, then the end of the loop. */

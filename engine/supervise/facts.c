@@ -45,11 +45,14 @@ static void probe_cgroups(struct engine *e)
 	if (base >= 0)
 		containers = cgroup_open(e->cgroup_mount, CLEAT_CGROUP_CONTAINERS, true, &err);
 	if (containers < 0) {
-		publish_note(e, 2, "cgroup: %s: containers cannot be started; is the cgroup tree delegated?",
-			     err.msg);
+		publish_note(
+			e, 2,
+			"cgroup: %s: containers cannot be started; is the cgroup tree delegated?",
+			err.msg);
 		return;
 	}
-	if (cgroup_delegate(base, &top, &err) < 0 || cgroup_delegate(containers, &e->controllers, &err) < 0)
+	if (cgroup_delegate(base, &top, &err) < 0 ||
+	    cgroup_delegate(containers, &e->controllers, &err) < 0)
 		publish_note(e, 1, "cgroup: %s", err.msg);
 }
 
@@ -58,8 +61,10 @@ static void note_controllers(struct engine *e)
 	const struct cgroup_controllers *c = &e->controllers;
 
 	if (!c->memory || !c->cpu || !c->pids)
-		publish_note(e, 0, "cgroup v2 gives no controller for:%s%s%s: limits of that kind are not enforced",
-			     c->memory ? "" : " memory", c->cpu ? "" : " cpu", c->pids ? "" : " pids");
+		publish_note(
+			e, 0,
+			"cgroup v2 gives no controller for:%s%s%s: limits of that kind are not enforced",
+			c->memory ? "" : " memory", c->cpu ? "" : " cpu", c->pids ? "" : " pids");
 }
 
 static void probe_data(struct engine *e)
@@ -71,15 +76,22 @@ static void probe_data(struct engine *e)
 	e->data_writable = e->data_present && access(CLEAT_DATA_DIR, W_OK) == 0;
 	is_foreign = e->data_present && !e->data_writable && errno == EACCES;
 	if (!e->data_present)
-		publish_note(e, 2, "%s is absent: images, volumes and logs cannot be kept; mount a directory or a disk there",
-			     CLEAT_DATA_DIR);
+		publish_note(
+			e, 2,
+			"%s is absent: images, volumes and logs cannot be kept; mount a directory or a disk there",
+			CLEAT_DATA_DIR);
 	else if (is_foreign) /* in a user namespace root may write only what one of its own ids owns */
-		publish_note(e, 2, "%s cannot be written: it belongs to id %u; on the host, give it to the id that is root here; only images that are already in the store can run, logs go to %s",
-			     CLEAT_DATA_DIR, st.st_uid, CLEAT_RUN_LOGS);
+		publish_note(
+			e, 2,
+			"%s cannot be written: it belongs to id %u; on the host, give it to the id that is root here; only images that are already in the store can run, logs go to %s",
+			CLEAT_DATA_DIR, st.st_uid, CLEAT_RUN_LOGS);
 	else if (!e->data_writable)
-		publish_note(e, 2, "%s is read-only: only images that are already in the store can run, logs go to %s",
-			     CLEAT_DATA_DIR, CLEAT_RUN_LOGS);
-	str_copy(e->log_root, sizeof(e->log_root), e->data_writable ? CLEAT_LOG_DIR : CLEAT_RUN_LOGS);
+		publish_note(
+			e, 2,
+			"%s is read-only: only images that are already in the store can run, logs go to %s",
+			CLEAT_DATA_DIR, CLEAT_RUN_LOGS);
+	str_copy(e->log_root, sizeof(e->log_root),
+		 e->data_writable ? CLEAT_LOG_DIR : CLEAT_RUN_LOGS);
 }
 
 static void probe_home(struct engine *e)
@@ -105,7 +117,8 @@ static void probe_boot_id(struct engine *e)
 	auto_buf text = BUF_INIT(64);
 	struct err err;
 
-	if (file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &text, &err) == 0 && text.len)
+	if (file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &text, &err) == 0 &&
+	    text.len)
 		text.data[strcspn(text.data, "\n")] = '\0';
 	str_copy(e->boot_id, sizeof(e->boot_id), buf_str(&text));
 }

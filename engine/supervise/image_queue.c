@@ -56,9 +56,10 @@ void image_queue_want(struct engine *e, unsigned index)
 	if (!e->store || (e->store_read_only && !entry->has_image)) {
 		char text[600];
 
-		snprintf(text, sizeof(text), "image %s is not in the store, and the store cannot be written: %s",
+		snprintf(text, sizeof(text),
+			 "image %s is not in the store, and the store cannot be written: %s",
 			 entry->spec->image, e->store ? CLEAT_STORE_DIR " is read-only" : err.msg);
-		answer(e, index, text, false);
+		answer(e, index, text, true); /* the store is opened once */
 		return;
 	}
 	import_next(e);
@@ -136,7 +137,8 @@ static void import_ended(struct engine *e)
 	if (crashed)
 		for (unsigned i = 0; i < e->count; i++)
 			if (e->entries[i].image_wanted)
-				answer(e, i, "the image worker ended without an answer; its message is on the console",
+				answer(e, i,
+				       "the image worker ended without an answer; its message is on the console",
 				       false);
 	import_next(e);
 }

@@ -23,57 +23,56 @@
 struct unit_record {
 	uint32_t magic;
 	uint16_t version, length;
-	uint32_t want;	   /* enum core_want */
+	uint32_t want; /* enum core_want */
 	uint32_t restarts;
-	uint32_t failed;   /* gave up */
-	uint32_t health;   /* enum core_health when last published */
-	uint32_t ended;	   /* up without a container: RemainAfterExit= */
-	char run_id[16];   /* "" : nothing runs */
+	uint32_t failed; /* gave up */
+	uint32_t health; /* enum core_health when last published */
+	uint32_t ended;	 /* up without a container: RemainAfterExit= */
+	char run_id[16]; /* "" : nothing runs */
 	char boot_id[40];
 	char container_name[128];
-	char unit_name[128]; /* the unit file */
+	char unit_name[128];		      /* the unit file */
 	uint32_t public_state, public_health; /* as published */
 	int64_t since_real_usec;	      /* when it came to be so */
 };
 
 /* How far the engine is with a run directory. */
 enum run_phase {
-	RUN_NONE,	/* no run id */
-	RUN_ASKED,	/* shim spawned, has not said RUNNING */
+	RUN_NONE,  /* no run id */
+	RUN_ASKED, /* shim spawned, has not said RUNNING */
 	RUN_RUNNING,
-	RUN_ENDED,	/* death event seen; teardown follows */
+	RUN_ENDED, /* death event seen; teardown follows */
 };
 
 struct run {
 	enum run_phase phase;
 	char id[16];
-	bool adopting;		/* found at start; the core does not know about it yet */
-	pid_t shim_pid;		/* 0: adopted; then status.shim_pid */
-	int ctl_fd;		/* -1 */
+	pid_t shim_pid; /* 0: adopted; then status.shim_pid */
+	int ctl_fd;	/* -1 */
 	struct loop_source *ctl_source;
 	struct shim_status status; /* the latest that the shim reported */
-	uint64_t probe_order;	/* order number of the probe under way, 0 */
+	uint64_t probe_order;	   /* order number of the probe under way, 0 */
 };
 
 struct engine_entry {
 	const struct unit *unit;
 	struct container_spec *spec; /* arena of the unit set; NULL: invalid */
 	struct arena spec_arena;
-	char name[128];		     /* container name, unique */
+	char name[128]; /* container name, unique */
 	struct image_ref ref;
 	bool has_image;
 	struct arena image_arena;
 	struct store_image image;
-	bool image_wanted;	     /* the core waits for IMAGE_READY / IMAGE_FAILED */
+	bool image_wanted; /* the core waits for IMAGE_READY / IMAGE_FAILED */
 	struct run run;
 	struct published_unit published;
 	enum core_state shown_state; /* last one on the console */
 	enum core_health shown_health;
-	bool start_at_boot_pending;  /* held back until adoption has finished */
-	char remarks[384];	     /* of the last start: what is not enforced; lines */
+	bool start_at_boot_pending; /* held back until adoption has finished */
+	char remarks[384];	    /* of the last start: what is not enforced; lines */
 	const char *invalid_reason; /* NULL: the file is fine */
-	int64_t adopted_since;	     /* of the record that was found, until it is used; 0 */
-	unsigned restarts_before;    /* counted by earlier engines of this boot */
+	int64_t adopted_since;	    /* of the record that was found, until it is used; 0 */
+	unsigned restarts_before;   /* counted by earlier engines of this boot */
 	struct unit_record record;
 };
 
@@ -96,12 +95,13 @@ struct engine {
 	char cgroup_mount[256];
 	int shims_cgroup, work_cgroup; /* -1 */
 	struct cgroup_controllers controllers;
-	struct store *store;	       /* NULL: unusable, store_error says why */
+	struct store *store; /* NULL: unusable, store_error says why */
 	bool store_read_only;
 	struct err store_error;
 	bool data_writable, data_present, layout_unknown;
+	bool run_layout_unknown; /* what lies in CLEAT_RUN_DIR is another version's */
 	char boot_id[40], hostname[64];
-	char log_root[64];	       /* CLEAT_LOG_DIR or CLEAT_RUN_LOGS */
+	char log_root[64]; /* CLEAT_LOG_DIR or CLEAT_RUN_LOGS */
 	int lock_fd;
 	struct published *published;
 	struct published_header header;
@@ -119,8 +119,7 @@ struct engine {
 	pid_t status_pid;
 	struct loop_source *status_timer;
 	unsigned status_failures;
-	bool stop_wanted; /* somebody asked; adoption may have to end first */
-	bool adoption_over;
+	bool stop_wanted; /* somebody asked: no orders are taken any more */
 	bool stopping;
 	bool settled;
 	usec_t boot_usec; /* when PID 1 began, CLOCK_MONOTONIC */
@@ -136,7 +135,8 @@ void engine_trace(void *arg, usec_t now, const char *line);
 
 /* run.c: run directories and the wire to their shims */
 int run_start(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
-int run_send(struct engine *e, unsigned index, const void *message, size_t length, struct err *err) MUST_CHECK;
+int run_send(struct engine *e, unsigned index, const void *message, size_t length,
+	     struct err *err) MUST_CHECK;
 int run_probe(struct engine *e, unsigned index, uint64_t order, struct err *err) MUST_CHECK;
 int run_kill(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
 int run_teardown(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
@@ -150,9 +150,11 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health);
 
 /* record.c */
 void record_save(struct engine *e, unsigned index);
-int record_load(const char *name, const char *boot_id, struct unit_record *out, struct err *err) MUST_CHECK;
+int record_load(const char *name, const char *boot_id, struct unit_record *out,
+		struct err *err) MUST_CHECK;
 /* The record of a unit file whose container name cannot be known: the file has errors now. */
-int record_find_unit(const char *unit_name, const char *boot_id, struct unit_record *out, struct err *err) MUST_CHECK;
+int record_find_unit(const char *unit_name, const char *boot_id, struct unit_record *out,
+		     struct err *err) MUST_CHECK;
 
 /* adopt.c */
 void adopt_all(struct engine *e);
@@ -177,7 +179,8 @@ int units_load(struct engine *e, struct err *err) MUST_CHECK;
 /* children.c */
 int children_spawn(struct engine *e, const struct proc_spawn *spawn, engine_child_fn *fn, void *arg,
 		   pid_t *pid_out, struct err *err) MUST_CHECK;
-int children_watch(struct engine *e, pid_t pid, engine_child_fn *fn, void *arg, struct err *err) MUST_CHECK;
+int children_watch(struct engine *e, pid_t pid, engine_child_fn *fn, void *arg,
+		   struct err *err) MUST_CHECK;
 void children_reap(struct engine *e);
 
 /* status_server.c */

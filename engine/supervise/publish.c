@@ -59,10 +59,13 @@ void publish_note(struct engine *e, unsigned level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(note.text, sizeof(note.text), fmt, ap);
 	va_end(ap);
-	log_msg(level == 2 ? LOG_ERROR : level == 1 ? LOG_WARN : LOG_INFO, "engine", "%s", note.text);
 	for (unsigned i = 0; i < h->note_count; i++)
 		if (str_eq(h->notes[i].text, note.text))
-			return;
+			return; /* said already, and still so */
+	log_msg(level == 2 ? LOG_ERROR :
+		level == 1 ? LOG_WARN :
+			     LOG_INFO,
+		"engine", "%s", note.text);
 	if (h->note_count == PUBLISHED_MAX_NOTES)
 		return;
 	while (at < h->note_count && h->notes[at].level >= level)
@@ -124,7 +127,8 @@ static void put_notes(const struct engine_entry *entry, char *out, size_t size)
 	auto_buf text = BUF_INIT(size - 1);
 
 	for (size_t i = 0; i < entry->unit->note_count; i++)
-		buf_printf(&text, "%s: %s\n", entry->unit->notes[i].key, entry->unit->notes[i].text);
+		buf_printf(&text, "%s: %s\n", entry->unit->notes[i].key,
+			   entry->unit->notes[i].text);
 	if (entry->remarks[0])
 		buf_printf(&text, "%s\n", entry->remarks);
 	if (status->unenforced[0])
@@ -143,8 +147,8 @@ static void put_ports(const struct engine_entry *entry, char *out, size_t size)
 	out[0] = '\0';
 	for (size_t i = 0; entry->spec && i < entry->spec->port_count; i++) {
 		const struct spec_port *port = &entry->spec->ports[i];
-		int n = snprintf(out + used, size - used, "%s%u/%s", used ? " " : "", port->container_port,
-				 port->udp ? "udp" : "tcp");
+		int n = snprintf(out + used, size - used, "%s%u/%s", used ? " " : "",
+				 port->container_port, port->udp ? "udp" : "tcp");
 
 		if (n < 0 || (size_t)n >= size - used)
 			return;
@@ -159,7 +163,8 @@ static void put_identity(const struct engine_entry *entry, struct published_unit
 	str_copy_text(p->source, sizeof(p->source), entry->unit->path);
 	str_copy(p->run_id, sizeof(p->run_id), entry->run.id);
 	str_copy_text(p->image, sizeof(p->image), entry->spec ? entry->spec->image : "");
-	str_copy(p->image_digest, sizeof(p->image_digest), entry->has_image ? entry->image.digest : "");
+	str_copy(p->image_digest, sizeof(p->image_digest),
+		 entry->has_image ? entry->image.digest : "");
 	p->boot_start = entry->unit->service.boot;
 	put_notes(entry, p->notes, sizeof(p->notes));
 	put_ports(entry, p->ports, sizeof(p->ports));
@@ -201,11 +206,15 @@ void publish_unit(struct engine *e, unsigned index)
 	p->oom_killed = view.oom;
 	p->restarts = entry->restarts_before + view.restarts;
 	p->probe_failures = view.probe_failures;
-	p->log_dropped_lines = entry->run.status.log_dropped_lines;
+	if (entry->run.phase != RUN_NONE) /* of the last run, once there is none */
+		p->log_dropped_lines = entry->run.status.log_dropped_lines;
 	p->next_monotonic_usec = view.state == CORE_BACKOFF ? view.deadline : 0;
 	str_copy_text(p->detail, sizeof(p->detail),
-		 entry->invalid_reason ? entry->invalid_reason : view.reason ? view.reason : "");
-	str_copy_text(p->probe_output, sizeof(p->probe_output), view.probe_output ? view.probe_output : "");
+		      entry->invalid_reason ? entry->invalid_reason :
+		      view.reason	    ? view.reason :
+					      "");
+	str_copy_text(p->probe_output, sizeof(p->probe_output),
+		      view.probe_output ? view.probe_output : "");
 	put_identity(entry, p);
 	if (e->published)
 		published_put_unit(e->published, index, p);

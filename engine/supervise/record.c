@@ -74,7 +74,8 @@ int record_load(const char *name, const char *boot_id, struct unit_record *out, 
 	out->boot_id[sizeof(out->boot_id) - 1] = '\0';
 	out->container_name[sizeof(out->container_name) - 1] = '\0';
 	out->unit_name[sizeof(out->unit_name) - 1] = '\0';
-	if (out->magic != UNIT_RECORD_MAGIC || (out->run_id[0] && !str_is_hex(out->run_id, CLEAT_RUNID_LEN))) {
+	if (out->magic != UNIT_RECORD_MAGIC ||
+	    (out->run_id[0] && !str_is_hex(out->run_id, CLEAT_RUNID_LEN))) {
 		memset(out, 0, sizeof(*out));
 		return err_set(err, ERR_INTEGRITY, "%s: not a unit record", path);
 	}
@@ -85,7 +86,8 @@ int record_load(const char *name, const char *boot_id, struct unit_record *out, 
 	return 0;
 }
 
-int record_find_unit(const char *unit_name, const char *boot_id, struct unit_record *out, struct err *err)
+int record_find_unit(const char *unit_name, const char *boot_id, struct unit_record *out,
+		     struct err *err)
 {
 	auto_dir DIR *dir = opendir(RECORD_DIR);
 	struct dirent *d;

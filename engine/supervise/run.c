@@ -129,7 +129,8 @@ static int write_config(struct engine *e, struct engine_entry *entry, struct err
 	    read_seccomp(entry->spec, &profile, err) < 0)
 		return -1;
 	host.seccomp_text = profile.len ? buf_str(&profile) : NULL;
-	if (spec_to_oci(entry->spec, &facts, &host, entry->run.id, &env_files, &remarks, &arena, &text, err) < 0)
+	if (spec_to_oci(entry->spec, &facts, &host, entry->run.id, &env_files, &remarks, &arena,
+			&text, err) < 0)
 		return -1;
 	keep_remarks(entry, &remarks);
 	run_path(entry->run.id, "config.json", path);
@@ -139,7 +140,8 @@ static int write_config(struct engine *e, struct engine_entry *entry, struct err
 static int ctl_address(const char *run_id, struct sockaddr_un *out)
 {
 	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	return snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s/ctl", CLEAT_CONTAINER_DIR, run_id);
+	return snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s/ctl", CLEAT_CONTAINER_DIR,
+			run_id);
 }
 
 static int ctl_listen(const char *run_id, struct err *err)
@@ -148,7 +150,8 @@ static int ctl_listen(const char *run_id, struct err *err)
 	struct sockaddr_un address;
 
 	ctl_address(run_id, &address);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, 4) < 0)
 		return err_sys(err, "%s", address.sun_path);
 	return take_fd(&fd);
 }
@@ -208,8 +211,10 @@ static int spawn_shim(struct engine *e, unsigned index, int listen_fd, struct er
 {
 	struct engine_entry *entry = &e->entries[index];
 	char log_dir[256], max_bytes[24], max_files[12];
-	char *argv[] = { "cleat-runtime", "shim", "--id", entry->run.id, "--log", log_dir, "--log-max-bytes",
-			 max_bytes, "--log-max-files", max_files, NULL };
+	char *argv[] = { "cleat-runtime",   "shim",    "--id",
+			 entry->run.id,	    "--log",   log_dir,
+			 "--log-max-bytes", max_bytes, "--log-max-files",
+			 max_files,	    NULL };
 	struct proc_spawn spawn = {
 		.path = CLEAT_RUNTIME_PROGRAM,
 		.argv = argv,
@@ -222,10 +227,11 @@ static int spawn_shim(struct engine *e, unsigned index, int listen_fd, struct er
 	engine_log_dir(e, index, log_dir, sizeof(log_dir));
 	snprintf(max_bytes, sizeof(max_bytes), "%llu",
 		 (unsigned long long)(entry->spec->log_max_bytes ? entry->spec->log_max_bytes :
-								     LOG_DEFAULT_MAX_BYTES));
+								   LOG_DEFAULT_MAX_BYTES));
 	snprintf(max_files, sizeof(max_files), "%u",
 		 entry->spec->log_max_files ? entry->spec->log_max_files : LOG_DEFAULT_MAX_FILES);
-	return children_spawn(e, &spawn, on_shim_reaped, slot_of(e, index), &entry->run.shim_pid, err);
+	return children_spawn(e, &spawn, on_shim_reaped, slot_of(e, index), &entry->run.shim_pid,
+			      err);
 }
 
 static int prepare_directory(const char *run_id, struct err *err)
@@ -351,7 +357,8 @@ void run_forget(struct engine *e, unsigned index)
 	record_save(e, index);
 }
 
-/* The core takes what is adopted for wanted; a stop that an earlier engine had begun goes on. */
+/* The core takes what is adopted for wanted; a stop that an earlier engine had begun goes on.
+ * RUN_ASKED: it has not come to execve yet. */
 void run_adopted(struct engine *e, unsigned index, enum core_health health)
 {
 	const struct engine_entry *entry = &e->entries[index];
@@ -359,6 +366,7 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health)
 
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_ADOPTED,
 					     .unit = index,
+					     .starting = entry->run.phase == RUN_ASKED,
 					     .started_at = entry->run.status.started_monotonic_usec,
 					     .adopted_health = health });
 	if (unwanted)
@@ -369,16 +377,14 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health)
 void run_dead(struct engine *e, unsigned index)
 {
 	struct run *run = &e->entries[index].run;
-	struct core_event event = { .type = CORE_EV_SHIM_LOST, .unit = index, .text = "the shim was killed" };
+	struct core_event event = { .type = CORE_EV_SHIM_LOST,
+				    .unit = index,
+				    .text = "the shim was killed" };
 	struct err err;
 
 	disconnect(e, run);
 	if (run->phase == RUN_ENDED || run->phase == RUN_NONE)
 		return;
-	if (run->adopting) { /* its shim ended before it answered; the core hears of the run, then of its end */
-		run->adopting = false;
-		run_adopted(e, index, CORE_HEALTH_NONE);
-	}
 	run->phase = RUN_ENDED;
 	if (run_read_status(run->id, &run->status, &err) == 0) {
 		if (run->status.phase == SHIM_EXITED) {
@@ -397,7 +403,8 @@ void run_dead(struct engine *e, unsigned index)
 	/* the unit's file has errors now, so the core knows nothing of the run that went on meanwhile */
 	if (!e->entries[index].spec) {
 		if (run_teardown(e, index, &err) < 0)
-			log_msg(LOG_ERROR, "supervise", "%s: teardown: %s", e->entries[index].name, err.msg);
+			log_msg(LOG_ERROR, "supervise", "%s: teardown: %s", e->entries[index].name,
+				err.msg);
 		return;
 	}
 	engine_feed(e, &event);
@@ -418,7 +425,8 @@ static void on_hangup(struct engine *e, unsigned index)
 	}
 	if (run_connect(e, index, &err) == 0)
 		return;
-	run->ctl_source = loop_timer(e->loop, loop_now(e->loop) + RECHECK_USEC, recheck, slot_of(e, index));
+	run->ctl_source =
+		loop_timer(e->loop, loop_now(e->loop) + RECHECK_USEC, recheck, slot_of(e, index));
 }
 
 static void recheck(struct loop *loop, usec_t now, void *arg)
@@ -444,17 +452,13 @@ static void on_state(struct engine *e, unsigned index, const void *data, size_t 
 		return;
 	}
 	run->phase = RUN_RUNNING;
-	if (run->adopting) {
-		run->adopting = false;
-		run_adopted(e, index, (enum core_health)entry->record.health);
-		return;
-	}
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_RUNNING,
 					     .unit = index,
 					     .started_at = run->status.started_monotonic_usec });
 }
 
-static void on_probe_result(struct engine *e, unsigned index, const struct shim_probe_result *result)
+static void on_probe_result(struct engine *e, unsigned index,
+			    const struct shim_probe_result *result)
 {
 	struct run *run = &e->entries[index].run;
 	char text[SHIM_PROBE_OUTPUT_MAX + 32];
@@ -463,15 +467,17 @@ static void on_probe_result(struct engine *e, unsigned index, const struct shim_
 
 	if (length > SHIM_PROBE_OUTPUT_MAX)
 		length = SHIM_PROBE_OUTPUT_MAX;
-	snprintf(text, sizeof(text), "%s%.*s", result->verdict == SHIM_PROBE_TIMEOUT ? "timed out: " : "",
-		 (int)length, result->output);
+	snprintf(text, sizeof(text), "%s%.*s",
+		 result->verdict == SHIM_PROBE_TIMEOUT ? "timed out: " : "", (int)length,
+		 result->output);
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < ' ')
 			*p = ' ';
 	if (run->probe_order == result->order)
 		run->probe_order = 0;
 	event.pass = result->verdict == SHIM_PROBE_PASS;
-	event.discarded = result->verdict == SHIM_PROBE_CANCELLED || result->verdict == SHIM_PROBE_BUSY;
+	event.discarded = result->verdict == SHIM_PROBE_CANCELLED ||
+			  result->verdict == SHIM_PROBE_BUSY;
 	event.code = result->exit_code;
 	event.text = text;
 	engine_feed(e, &event);
@@ -520,7 +526,8 @@ static void retry_teardown(struct loop *loop, usec_t now, void *arg)
 	loop_remove(loop, slot->e->entries[slot->index].run.ctl_source);
 	slot->e->entries[slot->index].run.ctl_source = NULL;
 	if (run_teardown(slot->e, slot->index, &err) < 0)
-		log_msg(LOG_ERROR, "supervise", "%s: teardown: %s", slot->e->entries[slot->index].name, err.msg);
+		log_msg(LOG_ERROR, "supervise", "%s: teardown: %s",
+			slot->e->entries[slot->index].name, err.msg);
 }
 
 static void on_torn_down(void *arg, pid_t pid, int wait_status)
@@ -532,7 +539,8 @@ static void on_torn_down(void *arg, pid_t pid, int wait_status)
 	(void)pid;
 	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
 		run_forget(e, slot->index);
-		engine_feed(e, &(struct core_event){ .type = CORE_EV_CLEANED, .unit = slot->index });
+		engine_feed(e,
+			    &(struct core_event){ .type = CORE_EV_CLEANED, .unit = slot->index });
 		return;
 	}
 	/* it said why on stderr; nothing new is started over what is left */

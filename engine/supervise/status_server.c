@@ -48,7 +48,8 @@ static void share_port(int fd)
 static int listen_any(struct err *err)
 {
 	auto_fd int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons(CLEAT_STATUS_PORT) };
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6,
+				     .sin6_port = htons(CLEAT_STATUS_PORT) };
 	struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons(CLEAT_STATUS_PORT) };
 	int off = 0, rc;
 
@@ -80,7 +81,8 @@ static void on_ended(void *arg, pid_t pid, int wait_status)
 	if (e->stopping)
 		return;
 	e->status_failures++;
-	log_msg(LOG_ERROR, "status", "the status server ended (wait status %d): starting it again", wait_status);
+	log_msg(LOG_ERROR, "status", "the status server ended (wait status %d): starting it again",
+		wait_status);
 	later(e, delay);
 }
 
@@ -109,8 +111,10 @@ void status_server_start(struct engine *e)
 	if (e->status_listen_fd < 0)
 		e->status_listen_fd = listen_any(&err);
 	if (e->status_listen_fd < 0) {
-		publish_note(e, 2, "status server: %s; end the program that has it, a retry follows every %d s",
-			     err.msg, (int)(RETRY_PORT_USEC / USEC_SEC));
+		publish_note(
+			e, 2,
+			"status server: %s; end the program that has it, a retry follows every %d s",
+			err.msg, (int)(RETRY_PORT_USEC / USEC_SEC));
 		later(e, RETRY_PORT_USEC);
 		return;
 	}

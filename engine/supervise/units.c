@@ -19,10 +19,12 @@ static void convert(struct engine *e, struct engine_entry *entry)
 	if (!unit->is_valid)
 		return;
 	entry->spec = arena_new(&e->arena, struct container_spec);
-	if (spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args, &e->units.diags) < 0 ||
+	if (spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args, &e->units.diags) <
+		    0 ||
 	    ref_parse(entry->spec->image, &entry->ref, &err) < 0) {
 		if (e->units.diags.count == before)
-			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.Image", "%s", err.msg);
+			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.Image",
+				 "%s", err.msg);
 		unit->is_valid = false;
 		unit->first_error = before;
 		entry->spec = NULL;
@@ -38,7 +40,8 @@ static void refuse_twins(struct engine *e)
 
 			if (!e->entries[i].spec || !str_eq(e->entries[i].name, e->entries[k].name))
 				continue;
-			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.ContainerName",
+			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0,
+				 "Container.ContainerName",
 				 "the container name \"%s\" is taken by %s", e->entries[i].name,
 				 e->entries[k].unit->path);
 			unit->is_valid = false;
@@ -119,7 +122,8 @@ static void add_to_core(struct engine *e, unsigned index)
 	const struct engine_entry *entry = &e->entries[index];
 	const struct unit *unit = entry->unit;
 	struct core_policy policy = { .name = entry->name, .is_invalid = !entry->spec };
-	struct core_dep *deps = arena_alloc(&e->arena, (unit->service.dep_count + 1) * sizeof(*deps));
+	struct core_dep *deps =
+		arena_alloc(&e->arena, (unit->service.dep_count + 1) * sizeof(*deps));
 
 	policy_of_service(&unit->service, &policy);
 	if (entry->spec) {
@@ -155,8 +159,10 @@ static void report(struct engine *e)
 		auto_buf line = BUF_INIT(2048);
 
 		diag_format(diag, &line);
-		log_msg(diag->severity == DIAG_ERROR ? LOG_ERROR :
-			diag->severity == DIAG_WARNING ? LOG_WARN : LOG_DEBUG, "units", "%s", buf_str(&line));
+		log_msg(diag->severity == DIAG_ERROR   ? LOG_ERROR :
+			diag->severity == DIAG_WARNING ? LOG_WARN :
+							 LOG_DEBUG,
+			"units", "%s", buf_str(&line));
 	}
 }
 
@@ -172,7 +178,8 @@ static void refuse_cycles(struct engine *e)
 		for (size_t i = 0; i < count; i++) {
 			struct unit *unit = &e->units.units[units[i]];
 
-			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Unit.After", "%s", err.msg);
+			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Unit.After", "%s",
+				 err.msg);
 			unit->is_valid = false;
 			unit->first_error = e->units.diags.count - 1;
 			e->entries[units[i]].spec = NULL;
@@ -184,8 +191,8 @@ static void make_entries(struct engine *e)
 {
 	e->count = e->units.count > CORE_MAX_UNITS ? CORE_MAX_UNITS : (unsigned)e->units.count;
 	if (e->units.count > CORE_MAX_UNITS)
-		publish_note(e, 2, "%s: %zu units, the first %d are used", CLEAT_UNIT_DIR, e->units.count,
-			     CORE_MAX_UNITS);
+		publish_note(e, 2, "%s: %zu units, the first %d are used", CLEAT_UNIT_DIR,
+			     e->units.count, CORE_MAX_UNITS);
 	e->entries = arena_alloc(&e->arena, (e->count + 1) * sizeof(*e->entries));
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];

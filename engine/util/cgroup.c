@@ -161,7 +161,8 @@ int cgroup_delegate(int dirfd, struct cgroup_controllers *out, struct err *err)
 			continue;
 		snprintf(word, sizeof(word), "+%s", names[i]);
 		/* one by one: a single refused controller must not cost the others */
-		*flags[i] = file_write_text_at(dirfd, "cgroup.subtree_control", word, &ignored) == 0;
+		*flags[i] = file_write_text_at(dirfd, "cgroup.subtree_control", word, &ignored) ==
+			    0;
 	}
 	return 0;
 }

@@ -9,9 +9,9 @@
 #define CLEAT_SOCKET CLEAT_RUN_DIR "/cleat.sock"
 #define CLEAT_PUBLISHED CLEAT_RUN_DIR "/published" /* util/published.h */
 #define CLEAT_ENGINE_LOCK CLEAT_RUN_DIR "/engine.lock"
-#define CLEAT_RUN_LOGS CLEAT_RUN_DIR "/logs"   /* where logs go when /data/logs cannot be written */
+#define CLEAT_RUN_LOGS CLEAT_RUN_DIR "/logs" /* where logs go when /data/logs cannot be written */
 #define CLEAT_CONTAINERENV CLEAT_RUN_DIR "/containerenv" /* empty; bound as /run/.containerenv */
-#define CLEAT_CACHE_DIR CLEAT_RUN_DIR "/cache" /* compiled seccomp filters by digest */
+#define CLEAT_CACHE_DIR CLEAT_RUN_DIR "/cache"		 /* compiled seccomp filters by digest */
 
 #define CLEAT_CONFIG_DIR "/config"
 #define CLEAT_UNIT_DIR CLEAT_CONFIG_DIR "/units"

@@ -45,15 +45,15 @@ const char *published_health_name(unsigned health); /* "", "starting", "healthy"
 
 struct published_unit {
 	uint32_t sequence;
-	uint8_t state;	/* enum published_state */
-	uint8_t health; /* enum published_health */
-	uint8_t wanted; /* 1: should be up */
+	uint8_t state;		/* enum published_state */
+	uint8_t health;		/* enum published_health */
+	uint8_t wanted;		/* 1: should be up */
 	uint8_t operator_fault; /* 1: /readyz is 503 (invalid, no image, bad volume) */
-	int32_t pid;	     /* container's init in the appliance's pid namespace, 0 */
-	int32_t exit_code;   /* of the last run; -1: none yet */
-	int32_t exit_signal; /* 0, or the signal that ended it */
-	uint8_t oom_killed;  /* last run */
-	uint8_t boot_start;  /* 1: has [Install] for boot */
+	int32_t pid;		/* container's init in the appliance's pid namespace, 0 */
+	int32_t exit_code;	/* of the last run; -1: none yet */
+	int32_t exit_signal;	/* 0, or the signal that ended it */
+	uint8_t oom_killed;	/* last run */
+	uint8_t boot_start;	/* 1: has [Install] for boot */
 	uint8_t reserved[2];
 	uint32_t restarts;	 /* since the engine first saw it */
 	uint32_t probe_failures; /* in a row */

@@ -464,7 +464,8 @@ static void adopt_some(struct world *w)
 
 		if (chance(w, 70))
 			continue;
-		w->fakes[i].phase = RUNNING;
+		event.starting = chance(w, 30);
+		w->fakes[i].phase = event.starting ? CREATING : RUNNING;
 		w->fakes[i].starts++;
 		step(w, &event);
 	}

@@ -2,11 +2,15 @@
 """What an attacker inside a container, or one who owns part of a volume, tries: each test is an attack that must fail."""
 import ctypes
 import os
+import signal
 import subprocess
+import sys
+import threading
 
 import pytest
 
-from test_runtime import ROOT_OUTSIDE, place  # noqa: F401  (place is a fixture)
+from appliance import IDLE, unit, wait_for
+from test_runtime import ROOT_OUTSIDE, RUNTIME, cgroup_mount, place  # noqa: F401  (place is a fixture)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containers need root here")
 
@@ -107,6 +111,22 @@ def test_a_container_that_may_mount_cannot_write_to_its_layers(place):  # noqa: 
     assert not (place.base / "etc" / "evil").exists()
 
 
+def test_root_of_a_container_that_has_all_of_data_cannot_change_images(boot, box_image):
+    a = boot({"a": unit("localhost/box:latest", SLEEPER + "Volume=/data:/all\n")}, images=(), start=False)
+    a.add_image("box", box_image)
+    a.start()
+    a.wait_unit("systemd-a", state="up")
+    layers = os.listdir(os.path.join(a.data, "store", "layers", "sha256"))
+    assert layers
+    for layer in layers:
+        root = os.path.join("store", "layers", "sha256", layer, "root")
+        assert os.path.isdir(os.path.join(a.data, root))
+        done = subprocess.run(["nsenter", "-t", str(a.pid_of("systemd-a")), "-a", "-S", "0", "-G", "0", "/bin/sh", "-c",
+                               "echo evil >/all/%s/evil" % root], stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode != 0 and "Permission denied" in done.stderr, done.stderr
+        assert not os.path.exists(os.path.join(a.data, root, "evil"))
+
+
 # --- the kernel's keys --------------------------------------------------------------------------------------------------------
 
 
@@ -139,3 +159,187 @@ def test_a_bundle_cannot_put_its_filter_into_the_cache_under_anothers_number(pla
     assert not (place.dir / "cache" / ("seccomp-%s.bpf" % number)).exists()
     place.config["annotations"]["org.cleat.seccomp"] = done.stderr.rsplit("(", 1)[1].split(")")[0]
     assert place.sh("true").returncode == 0
+
+
+# --- what must not live on ----------------------------------------------------------------------------------------------------
+
+
+def in_own_run_dir(script, **env):
+    """Runs it in a mount namespace that has a /run/cleat of its own."""
+    head = "set -eu; mkdir -p /run/cleat; mount -t tmpfs t /run/cleat; mkdir -p /run/cleat/c/$ID /run/cleat/by-name; "
+    done = subprocess.run(["unshare", "-m", "sh", "-c", head + script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=60, env=dict(os.environ, RUNTIME=str(RUNTIME), PYTHON=sys.executable, **env), check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+SHIM = """
+import fcntl, os, socket, subprocess, sys
+ctl = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+ctl.bind("/run/cleat/c/%s/ctl" % sys.argv[2])
+ctl.listen(4)
+os.dup2(ctl.fileno(), 3)
+os.set_inheritable(3, True)
+done = subprocess.run([sys.argv[1], "shim", "--id", sys.argv[2]], pass_fds=[3], stderr=subprocess.PIPE, text=True)
+print(done.returncode, done.stderr)
+"""
+
+
+def test_teardown_ends_a_shim_that_holds_the_lock_without_a_container(place):  # noqa: F811
+    """As one does whose start hangs before its cgroup is made: it would come up later, unknown to everybody."""
+    holder = ("import fcntl,os,sys,time; f=open(sys.argv[1],'w'); fcntl.lockf(f,fcntl.LOCK_EX); print('held',flush=True); "
+              "[signal for signal in iter(lambda: time.sleep(1), 0)]")
+    script = """
+    mkfifo /run/cleat/held
+    "$PYTHON" -c "$HOLDER" /run/cleat/c/$ID/lock >/run/cleat/held & pid=$!
+    read -r word </run/cleat/held; test "$word" = held
+    "$RUNTIME" teardown $ID
+    wait $pid && exit 1; test $? -le 137
+    ls /run/cleat/c
+    """
+    assert in_own_run_dir(script, ID="0123456789ab", HOLDER=holder) == ""
+
+
+def test_a_shim_that_comes_during_teardown_starts_nothing(place):  # noqa: F811
+    bundle, _ = place.bundle(["/bin/true"])
+    script = """
+    cp "$BUNDLE/config.json" /run/cleat/c/$ID/
+    "$PYTHON" -c "$LATE" "$RUNTIME" $ID
+    """
+    # who tears down holds the lock: played by the parent of the shim, so that the order is certain
+    late = SHIM.replace("done =", "lock = open('/run/cleat/c/%s/lock' % sys.argv[2], 'w')\nfcntl.lockf(lock, fcntl.LOCK_EX)\ndone =")
+    out = in_own_run_dir(script, ID="0123456789ac", BUNDLE=str(bundle), LATE=late)
+    assert out.startswith("3 ") and "locked by process" in out
+    assert not (cgroup_mount() / "cleat" / "c" / "0123456789ac").exists()
+
+
+# --- an engine that is killed between any two steps -----------------------------------------------------------------------------
+
+
+def freezer(a, group, frozen):
+    """Stops or lets go on what is, or comes to be, in a cgroup of an appliance: a step that takes as long as a test wants."""
+    path = cgroup_mount() / ("cleat-boot-%d" % a.process.pid) / "cleat" / group / "cgroup.freeze"
+    path.write_text("1" if frozen else "0")
+
+
+def kill_engine(a):
+    before = a.engine_pid()
+    os.kill(before, signal.SIGKILL)
+    wait_for("another engine", lambda: a.ping() and engine_or_none(a) not in (None, before))
+
+
+def engine_or_none(a):
+    try:
+        return a.engine_pid()
+    except (OSError, AssertionError):
+        return None
+
+
+def ask_later(a, name):
+    """Asks for a start; the answer comes when the unit is up, or never if the engine dies: nobody waits for it."""
+    def ask():
+        try:
+            a.api("POST", "/containers/%s/start" % name)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return thread
+
+
+def runs(a):
+    return a.inside("/bin/ls", "/run/cleat/c").split()
+
+
+SLEEPER = 'Exec=/bin/sh -c "%s"\n' % IDLE
+
+
+def two_units(boot, box_image):
+    """a (not wanted at boot) and b, which pulls it in."""
+    a = boot({"a": unit("localhost/box:latest", SLEEPER, "Restart=no", install=False),
+              "b": unit("localhost/box:latest", SLEEPER, unit_lines="Requires=a.service\nAfter=a.service", install=False)},
+             images=(), start=False)
+    a.add_image("box", box_image)
+    return a.start()
+
+
+def sleepers(a):
+    return [pid for pid in a.processes("sh") if "trap" in open("/proc/%d/cmdline" % pid).read()]
+
+
+def test_a_start_under_way_when_the_engine_dies_is_not_started_again(boot, box_image):
+    a = two_units(boot, box_image)
+    freezer(a, "c", True)
+    start = ask_later(a, "systemd-a")
+    a.wait_unit("systemd-a", state="starting")
+    wait_for("the shim has begun", lambda: [p for p in a.processes("cleat-shim")] and len(runs(a)) == 1)
+    wait_for("its record", lambda: "status" in a.inside("/bin/ls", "/run/cleat/c/" + runs(a)[0]).split())
+    first = runs(a)
+    kill_engine(a)
+    start.join()
+    assert a.unit("systemd-a")["state"] == "starting"
+    second = ask_later(a, "systemd-b")
+    a.wait_unit("systemd-b", state=("waiting", "starting", "up"))
+    assert runs(a) == first
+    freezer(a, "c", False)
+    a.wait_unit("systemd-a", state="up")
+    a.wait_unit("systemd-b", state="up")
+    second.join()
+    assert first[0] in runs(a) and len(runs(a)) == 2
+    assert len(sleepers(a)) == 2
+
+
+def test_a_start_that_fails_after_the_engine_died_is_told(boot, box_image):
+    a = boot({"a": unit("localhost/box:latest", "Exec=/no/such/program\n", "Restart=no", install=False)}, images=(), start=False)
+    a.add_image("box", box_image)
+    a.start()
+    freezer(a, "c", True)
+    start = ask_later(a, "systemd-a")
+    a.wait_unit("systemd-a", state="starting")
+    wait_for("its record", lambda: runs(a) and "status" in a.inside("/bin/ls", "/run/cleat/c/" + runs(a)[0]).split())
+    kill_engine(a)
+    start.join()
+    freezer(a, "c", False)
+    entry = a.wait_unit("systemd-a", state="failed")
+    assert "/no/such/program" in entry["detail"]
+    assert runs(a) == []
+
+
+def test_a_start_of_which_nobody_is_left_ends_before_the_next_begins(boot, box_image):
+    """Engine and shim are killed while the container's first process is on its way to execve."""
+    a = two_units(boot, box_image)
+    freezer(a, "c", True)
+    start = ask_later(a, "systemd-a")
+    wait_for("its record", lambda: runs(a) and "status" in a.inside("/bin/ls", "/run/cleat/c/" + runs(a)[0]).split())
+    first = runs(a)[0]
+    group = cgroup_mount() / ("cleat-boot-%d" % a.process.pid) / "cleat" / "c" / first / "cgroup.procs"
+    wait_for("its first process", lambda: group.exists() and group.read_text())
+    child = int(group.read_text())
+    engine = a.engine_pid()
+    os.kill(engine, signal.SIGKILL)
+    for shim in a.processes("cleat-shim"):
+        os.kill(shim, signal.SIGKILL)
+    start.join()
+    wait_for("another engine", lambda: a.ping() and engine_or_none(a) not in (None, engine))
+    wait_for("the cut off start is cleared away", lambda: not group.exists())
+    freezer(a, "c", False)
+    a.wait_unit("systemd-a", state="up")
+    assert first not in runs(a) and len(runs(a)) == 1
+    assert child not in sleepers(a) and len(sleepers(a)) == 1
+
+
+def test_what_another_version_runs_is_left_alone(boot, box_image):
+    a = two_units(boot, box_image)
+    a.cleat("start", "systemd-a")
+    a.wait_unit("systemd-a", state="up")
+    pid, run = a.pid_of("systemd-a"), runs(a)
+    a.inside("/bin/sh", "-c", "echo 99 >/run/cleat/VERSION")
+    kill_engine(a)
+    wait_for("it says so", lambda: any("layout" in note["text"] for note in a.status()["notes"]))
+    assert runs(a) == run
+    os.kill(pid, 0)
+    a.inside("/bin/sh", "-c", "echo 1 >/run/cleat/VERSION")
+    kill_engine(a)
+    assert a.wait_unit("systemd-a", state="up")["pid"]
+    assert a.pid_of("systemd-a") == pid

@@ -69,6 +69,38 @@ static void a_start_that_is_still_pulling_may_be_adopted(void **state)
 	assert_string_equal(fixture_do(f, 2, 0, CORE_EV_IMAGE_READY), ""); /* no second container */
 }
 
+static void a_start_that_an_earlier_engine_ordered_is_not_ordered_again(void **state)
+{
+	const struct core_event creating = { .type = CORE_EV_ADOPTED, .starting = true };
+	struct fixture *f = *state;
+
+	add_web(f, SERVICE_RESTART_ALWAYS);
+	assert_string_equal(fixture_step(f, 10, &creating), "");
+	assert_int_equal(fixture_view(f, 0).state, CORE_STARTING);
+	assert_string_equal(fixture_do(f, 11, 0, CORE_EV_START), "");
+	assert_string_equal(fixture_do(f, 11, 0, CORE_EV_IMAGE_READY), "");
+	fixture_do(f, 12, 0, CORE_EV_RUNNING);
+	assert_int_equal(fixture_view(f, 0).state, CORE_UP);
+}
+
+static void an_adopted_start_may_fail_and_hang(void **state)
+{
+	const struct core_event creating = { .type = CORE_EV_ADOPTED, .starting = true };
+	struct fixture *f = *state;
+
+	add_web(f, SERVICE_RESTART_NO);
+	add_web(f, SERVICE_RESTART_NO);
+	fixture_step(f, 10, &creating);
+	fixture_step(f, 11,
+		     &(struct core_event){ .type = CORE_EV_START_FAILED, .text = "mounts: no" });
+	fixture_do(f, 12, 0, CORE_EV_CLEANED);
+	assert_int_equal(fixture_view(f, 0).state, CORE_FAILED);
+	assert_non_null(strstr(fixture_view(f, 0).reason, "mounts: no"));
+	fixture_step(f, 20,
+		     &(struct core_event){ .type = CORE_EV_ADOPTED, .unit = 1, .starting = true });
+	assert_true(core_deadline(f->core) < USEC_NEVER);
+}
+
 static void what_is_adopted_during_shutdown_is_stopped(void **state)
 {
 	struct fixture *f = *state;
@@ -220,6 +252,8 @@ int main(void)
 		TEST(answers_that_do_not_fit_the_state_are_ignored),
 		TEST(adoption_is_for_units_without_a_container),
 		TEST(a_start_that_is_still_pulling_may_be_adopted),
+		TEST(a_start_that_an_earlier_engine_ordered_is_not_ordered_again),
+		TEST(an_adopted_start_may_fail_and_hang),
 		TEST(what_is_adopted_during_shutdown_is_stopped),
 		TEST(an_adopted_container_that_was_not_wanted_stops_when_told),
 		TEST(an_adoption_in_the_future_counts_from_now),

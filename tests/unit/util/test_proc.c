@@ -309,6 +309,32 @@ static void signals_are_default_and_unblocked(void **state)
 	assert_false(sigismember(&after, SIGINT));
 }
 
+/* One that comes before the program can handle it waits for that instead of ending it. */
+static void signals_stay_blocked_on_demand(void **state)
+{
+	char *argv[] = { "sleep", "1000", NULL };
+	struct proc_spawn spawn = {
+		.path = "/bin/sleep", .argv = argv, .cgroup_fd = -1, .signals_blocked = true
+	};
+	auto_buf status = BUF_INIT(65536);
+	struct err err = { 0 };
+	struct proc proc;
+	siginfo_t info;
+	char path[64];
+
+	(void)state;
+	assert_int_equal(proc_spawn(&spawn, &proc, &err), 0);
+	assert_int_equal(kill(proc.pid, SIGTERM), 0);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)proc.pid);
+	assert_int_equal(file_read_at(AT_FDCWD, path, 65536, &status, &err), 0);
+	assert_non_null(strstr(buf_str(&status), "ShdPnd:\t0000000000004000\n"));
+	assert_non_null(strstr(buf_str(&status), "SigIgn:\t0000000000000000\n"));
+	assert_int_equal(kill(proc.pid, SIGKILL), 0);
+	assert_int_equal(waitid(P_PIDFD, (id_t)proc.pidfd, &info, WEXITED), 0);
+	assert_int_equal(info.si_status, SIGKILL);
+	close(proc.pidfd);
+}
+
 static void new_session_on_demand(void **state)
 {
 	struct proc_spawn spawn = { .cgroup_fd = -1, .new_session = true };
@@ -459,6 +485,7 @@ int main(void)
 		scratch_test(overlapping_descriptors_land_in_their_places),
 		scratch_test(works_without_standard_descriptors_of_our_own),
 		cmocka_unit_test(signals_are_default_and_unblocked),
+		cmocka_unit_test(signals_stay_blocked_on_demand),
 		cmocka_unit_test(new_session_on_demand),
 		cmocka_unit_test(capabilities_leave_the_bounding_set),
 		cmocka_unit_test(child_is_born_in_its_cgroup),
