@@ -26,24 +26,13 @@
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/path.h"
+#include "util/proc.h"
 #include "util/str.h"
 
 struct step {
 	const char *name;
 	int (*run)(struct child *c, struct err *err);
 };
-
-/* exec resets handlers but keeps what is ignored or blocked, and a shim ignores and blocks much. */
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int number = 1; number < _NSIG; number++)
-		sigaction(number, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* The keyring that a login shell or a container's manager gave to us would be shared by all that we
  * start, and whoever possesses it may read and write what is in it. A kernel without keys
@@ -72,7 +61,7 @@ static int place_stdio(struct child *c, struct err *err)
 
 static int step_session(struct child *c, struct err *err)
 {
-	reset_signals();
+	proc_default_signals(true); /* a shim ignores and blocks much */
 	/* What is made on the way must not depend on whoever started us. */
 	umask(022);
 	/* Nobody with the container's ids may look into this process while it still holds

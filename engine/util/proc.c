@@ -51,14 +51,14 @@ static _Noreturn void child_fail(int report, enum spawn_step step)
 
 /* exec resets handlers but keeps what is ignored and what is blocked. Raw calls, because libc hides
  * the signals that it uses itself (32 to 34), and whoever started us may have ignored those too. */
-static void child_signals(bool blocked)
+void proc_default_signals(bool unblock)
 {
 	/* All zero is SIG_DFL, no flags, an empty mask, on every architecture. */
 	static const unsigned long zero[8];
 
 	for (int sig = 1; sig < _NSIG; sig++)
 		syscall(SYS_rt_sigaction, sig, zero, NULL, (size_t)_NSIG / 8);
-	if (!blocked) /* spawn_clone() has blocked them all */
+	if (unblock)
 		syscall(SYS_rt_sigprocmask, SIG_SETMASK, zero, NULL, (size_t)_NSIG / 8);
 }
 
@@ -91,7 +91,7 @@ static _Noreturn void child_main(const struct proc_spawn *s, int report)
 {
 	static char *const no_env[] = { NULL };
 
-	child_signals(s->signals_blocked);
+	proc_default_signals(!s->signals_blocked);
 	if (s->new_session && setsid() < 0)
 		child_fail(report, STEP_SESSION);
 	for (const int *cap = s->drop_caps; cap && *cap >= 0; cap++)
