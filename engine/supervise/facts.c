@@ -4,8 +4,10 @@
  * not enforced must not look as if it were.
  */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,6 +67,31 @@ static void note_controllers(struct engine *e)
 			e, 0,
 			"cgroup v2 gives no controller for:%s%s%s: limits of that kind are not enforced",
 			c->memory ? "" : " memory", c->cpu ? "" : " cpu", c->pids ? "" : " pids");
+}
+
+/* Without these no container starts as isolated as its unit asks for. */
+static void note_capabilities(struct engine *e)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} needed[] = {
+		{ CAP_SYS_ADMIN, "sys_admin" }, { CAP_NET_ADMIN, "net_admin" },
+		{ CAP_SETPCAP, "setpcap" },	{ CAP_SETUID, "setuid" },
+		{ CAP_SETGID, "setgid" },	{ CAP_CHOWN, "chown" },
+		{ CAP_FOWNER, "fowner" },	{ CAP_DAC_OVERRIDE, "dac_override" },
+		{ CAP_KILL, "kill" },
+	};
+	auto_buf missing = BUF_INIT(256);
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (prctl(PR_CAPBSET_READ, needed[i].number, 0, 0, 0) != 1)
+			buf_printf(&missing, " %s", needed[i].name);
+	if (missing.len)
+		publish_note(
+			e, 2,
+			"this machine is without the capabilities%s: containers cannot be started; on the host, take them out of lxc.cap.drop",
+			buf_str(&missing));
 }
 
 static void probe_data(struct engine *e)
@@ -136,6 +163,7 @@ void facts_probe(struct engine *e)
 	probe_boot_id(e);
 	probe_cgroups(e);
 	note_controllers(e);
+	note_capabilities(e);
 	probe_data(e);
 	probe_home(e);
 	e->host.cgroup_mount = e->cgroup_mount;

@@ -23,13 +23,15 @@ def id_map(text):
 
 
 def mounts_of(pid):
-    """[(target, type, options of the mount, options of the file system)] of the process's mount namespace."""
+    """[(target, type, options of the mount, options of the file system)] of the process's mount namespace. The type of what is
+    only a part of its file system, a bind of a file or a folder, is "bind"."""
     with open("/proc/%d/mountinfo" % pid) as f:
         lines = [line.split() for line in f]
     found = []
     for words in lines:
         dash = words.index("-")
-        found.append((words[4], words[dash + 1], set(words[5].split(",")), set(words[dash + 3].split(","))))
+        kind = words[dash + 1] if words[3] == "/" else "bind"
+        found.append((words[4], kind, set(words[5].split(",")), set(words[dash + 3].split(","))))
     return found
 
 

@@ -165,7 +165,11 @@ class Lxc(Machine):
     # --- asking -----------------------------------------------------------------------------------
 
     def init_pid(self):
-        return int(self.lxc("info", "-pH").strip() or 0)
+        """0 while there is none. lxc-info hangs when it has connected to a monitor that is just restarting its container."""
+        try:
+            return int(self.lxc("info", "-pH", timeout=5).strip() or 0)
+        except subprocess.TimeoutExpired:
+            return 0
 
     def ping(self):
         """By HTTP: to the control socket of an unprivileged container this machine's root is a stranger."""
@@ -173,6 +177,9 @@ class Lxc(Machine):
             return self.http("/livez")[0] == 200
         except (OSError, ValueError, AssertionError):  # not yet, or between two lives
             return False
+
+    def cleat(self, *args, check=True, timeout=90):
+        return self.lxc("attach", "--clear-env", "--", "/usr/bin/cleat", *args, check=check, timeout=timeout)
 
     def shell(self, text, check=True):
         """A shell text by lxc-attach, as root of the container."""

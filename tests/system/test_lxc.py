@@ -115,7 +115,7 @@ def new_life(c, before):
 def test_reboot_from_inside_restarts_in_place(example, unprivileged, number):
     c = example(unprivileged=unprivileged)
     before = c.init_pid()
-    c.shell("kill -%d 1" % number)
+    c.shell("kill -%d 1" % number, check=False)  # the shell may be ended along with the rest
     new_life(c, before)
     assert "all stopped; rebooting" in c.console()
     assert c.console().count("cleat-init") == 2
@@ -133,7 +133,7 @@ def test_lxc_stop_with_reboot(example):
 @pytest.mark.parametrize("number", [30, 37, 38, signal.SIGTERM])
 def test_halt_signals_end_the_container(example, number):
     c = example()
-    c.shell("kill -%d 1" % number)
+    c.shell("kill -%d 1" % number, check=False)
     assert c.process.wait(30) == 0
     assert "all stopped\n" in c.console().replace("\r", "")
 
@@ -166,6 +166,33 @@ def test_missing_nesting_is_said_with_its_remedy(example):
     assert "/proc" in entry["detail"] and "nesting" in entry["detail"], entry
     code, body = c.http("/readyz?verbose")
     assert code == 503 and "moe-orchestrator" in body
+
+
+# What Proxmox VE adds to a privileged container with an Alpine root, and to an unprivileged one.
+PROXMOX = {
+    "privileged": ("lxc.cap.drop = audit_write ipc_owner mknod sys_nice sys_pacct sys_resource sys_tty_config syslog wake_alarm",
+                   "lxc.mount.entry = run run tmpfs rw,nodev,relatime,mode=755 0 0",
+                   "lxc.mount.entry = none dev/shm tmpfs rw,nosuid,nodev,create=dir 0 0"),
+    "unprivileged": ("lxc.mount.auto =", "lxc.mount.auto = proc:mixed sys:mixed", "lxc.environment = TERM=linux", "lxc.tty.max = 2"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(PROXMOX))
+def test_boots_with_what_proxmox_leaves(example, kind):
+    c = example(unprivileged=kind == "unprivileged", extra=PROXMOX[kind])
+    check_example(c, c.first)
+    assert c.http("/readyz")[0] == 200
+
+
+def test_withheld_capability_is_said_with_its_remedy(example):
+    c = example(unprivileged=False, start=False, extra=("lxc.cap.drop = sys_admin",))
+    c.start()
+    note = next(note for note in c.status()["notes"] if "sys_admin" in note["text"])
+    assert "lxc.cap.drop" in note["text"] and note["level"] != "note", note
+    entry = c.wait_unit("moe-orchestrator", state=("failed", "backoff"))
+    assert "Operation not permitted" in entry["detail"], entry
+    assert c.http("/readyz")[0] == 503
+    assert "mount tmpfs on /run: Operation not permitted" in c.console()
 
 
 def test_read_only_data_of_a_stranger(boot_lxc, box_image):
