@@ -12,6 +12,7 @@
 
 #define HEAD_LEN (LOG_STAMP_LEN + 10) /* "STAMP stdout F " */
 #define NOTE_MAX 160
+_Static_assert(2 * (2 * HEAD_LEN + NOTE_MAX + 2) <= LOG_FRAMER_SPARE, "both streams' last words");
 
 static void put_frame(char *out, const struct log_framer *f, const char *stamp, char tag,
 		      const char *text, size_t len)
@@ -26,8 +27,14 @@ static void put_frame(char *out, const struct log_framer *f, const char *stamp, 
 	out[HEAD_LEN + len] = '\n';
 }
 
+/* Room for len bytes that leaves spare bytes free. */
+static char *reserve(struct log_ring *ring, size_t len, size_t spare)
+{
+	return log_ring_room(ring) < len + spare ? NULL : log_ring_reserve(ring, len);
+}
+
 /* The torn line's end, if there is one, and the sentence about what is missing. */
-bool log_framer_tell(struct log_framer *f, struct log_ring *ring, const char *stamp)
+static bool tell(struct log_framer *f, struct log_ring *ring, const char *stamp, size_t spare)
 {
 	char note[NOTE_MAX];
 	/* No piece is put before everything untold was told: a piece in the ring now is a torn
@@ -42,7 +49,7 @@ bool log_framer_tell(struct log_framer *f, struct log_ring *ring, const char *st
 		"cleat: %llu lines dropped (%llu bytes): the log could not be written fast enough",
 		(unsigned long long)f->untold_lines, (unsigned long long)f->untold_bytes);
 	size_t len = n > 0 && (size_t)n < sizeof(note) ? (size_t)n : 0;
-	char *out = log_ring_reserve(ring, torn + HEAD_LEN + len + 1);
+	char *out = reserve(ring, torn + HEAD_LEN + len + 1, spare);
 
 	if (!out)
 		return false;
@@ -54,6 +61,11 @@ bool log_framer_tell(struct log_framer *f, struct log_ring *ring, const char *st
 	log_ring_commit(ring, torn + HEAD_LEN + len + 1);
 	f->untold_lines = f->untold_bytes = 0;
 	return true;
+}
+
+bool log_framer_tell(struct log_framer *f, struct log_ring *ring, const char *stamp)
+{
+	return tell(f, ring, stamp, LOG_FRAMER_SPARE);
 }
 
 static void count_drop(struct log_framer *f, size_t len, bool first_of_line)
@@ -78,7 +90,7 @@ static bool put_line(struct log_framer *f, struct log_ring *ring, const char *st
 		return true;
 	}
 	if (log_framer_tell(f, ring, stamp))
-		out = log_ring_reserve(ring, HEAD_LEN + len + 1);
+		out = reserve(ring, HEAD_LEN + len + 1, LOG_FRAMER_SPARE);
 	if (!out) {
 		if (!may_drop)
 			return false;
@@ -132,5 +144,6 @@ bool log_framer_finish(struct log_framer *f, struct log_ring *ring, const char *
 	    !put_line(f, ring, stamp, f->buf, f->len, true, may_drop))
 		return false;
 	f->len = 0;
-	return log_framer_tell(f, ring, stamp) || may_drop;
+	/* Nothing comes after this: a full ring must not keep the last word away. */
+	return tell(f, ring, stamp, may_drop ? 0 : LOG_FRAMER_SPARE) || may_drop;
 }

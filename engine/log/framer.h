@@ -13,6 +13,7 @@
 #include "log/stamp.h"
 
 #define LOG_FRAMER_BYTES (64u * 1024) /* of the buffer; must exceed LOG_LINE_MAX */
+#define LOG_FRAMER_SPARE 512u /* of the ring: for what two streams have to say at their end */
 #define LOG_FRAME_MAX (LOG_STAMP_LEN + 10u + LOG_LINE_MAX + 1u)
 
 struct log_framer {
@@ -31,7 +32,8 @@ struct log_framer {
  * says how many. */
 bool log_framer_push(struct log_framer *framer, struct log_ring *ring, const char *stamp,
 		     bool may_drop);
-/* End of the stream: an unfinished line is a line. Same result. */
+/* End of the stream: an unfinished line is a line. Same result; with may_drop what was dropped is
+ * told in any case, because LOG_FRAMER_SPARE bytes of the ring were left free for that. */
 bool log_framer_finish(struct log_framer *framer, struct log_ring *ring, const char *stamp,
 		       bool may_drop);
 /* Says what was dropped as soon as there is room, without waiting for the next line; true: nothing

@@ -5,6 +5,7 @@
  */
 #include "log/memory.h"
 
+#include <errno.h>
 #include <link.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -62,21 +63,65 @@ static int find_parts(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1; /* the first object is the program; there are no others in a static one */
 }
 
+/* Not by libc: its code would come back and stay too. What it returns is -errno. */
+static inline __attribute__((always_inline)) long raw_syscall(long number, long a, long b, long c,
+							      long d, long e)
+{
+#if defined(__x86_64__)
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+
+	__asm__ volatile("syscall"
+			 : "+a"(number)
+			 : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+	return number;
+#elif defined(__aarch64__)
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4)
+			 : "memory");
+	return x0;
+#else
+#error "system calls of this architecture"
+#endif
+}
+
+static inline __attribute__((always_inline)) long advise(uintptr_t start, size_t size, int advice)
+{
+	return raw_syscall(SYS_madvise, (long)start, (long)size, advice, 0, 0);
+}
+
 /*
- * Below the caller's frame nothing lives but this function and what it calls. It sleeps itself, by
- * syscall() and not poll(): so of the program only the neighbourhood of these two functions comes back
- * (a fault maps the 64 KiB around it) and stays while the process sleeps.
+ * Below the caller's frame nothing lives but this function, which calls nobody once the program's
+ * pages are gone: so of the program only its own page comes back and stays while the process
+ * sleeps. A fault maps the 64 KiB around it, but nothing beyond its mapping: advice of its own
+ * makes the page a mapping of its own, and the alignment puts the function into one page.
  */
-__attribute__((noinline)) int log_memory_sleep(struct pollfd *fds, unsigned count)
+__attribute__((noinline, aligned(1024))) int log_memory_sleep(struct pollfd *fds, unsigned count)
 {
 	char *mark = __builtin_frame_address(0);
 	uintptr_t end = ((uintptr_t)mark - STACK_KEEP_BYTES) & ~(uintptr_t)(PAGE_BYTES - 1);
+	uintptr_t own = (uintptr_t)log_memory_sleep & ~(uintptr_t)(PAGE_BYTES - 1);
 	struct parts parts = { .count = 0 };
+	long result;
 
 	dl_iterate_phdr(find_parts, &parts);
+	advise(own, PAGE_BYTES, MADV_RANDOM);
 	/* Reaches below the stack's mapping: ENOMEM, after the mapped part was done. */
-	syscall(SYS_madvise, end - STACK_RELEASE_BYTES, STACK_RELEASE_BYTES, MADV_DONTNEED);
+	advise(end - STACK_RELEASE_BYTES, STACK_RELEASE_BYTES, MADV_DONTNEED);
 	for (unsigned i = 0; i < parts.count; i++)
-		syscall(SYS_madvise, parts.items[i].begin, parts.items[i].size, MADV_DONTNEED);
-	return (int)syscall(SYS_ppoll, fds, count, NULL, NULL, 0);
+		advise(parts.items[i].begin, parts.items[i].size, MADV_DONTNEED);
+	result = raw_syscall(SYS_ppoll, (long)(uintptr_t)fds, (long)count, 0, 0, 0);
+	if (result >= 0)
+		return (int)result;
+	errno = (int)-result;
+	return -1;
 }

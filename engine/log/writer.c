@@ -192,10 +192,12 @@ static _Noreturn void discard_all(struct log_ring *ring, const struct err *err)
 }
 
 /* Only the producer's own end may keep the wake-up pipe open: its end of file is how its death
- * shows. */
-static int keep_descriptors(struct log_ring *ring, int dirfd, struct err *err)
+ * shows. The directory's place is held by something harmless until there is one. */
+static int keep_descriptors(struct log_ring *ring, struct err *err)
 {
-	const int keep[FD_COUNT] = { dirfd, ring->wake_read, ring->room_event };
+	const int keep[FD_COUNT] = {
+		[FD_DIR] = ring->wake_read, [FD_WAKE] = ring->wake_read, [FD_ROOM] = ring->room_event
+	};
 	int high[FD_COUNT];
 
 	for (int i = 0; i < FD_COUNT; i++) {
@@ -214,23 +216,33 @@ static int keep_descriptors(struct log_ring *ring, int dirfd, struct err *err)
 	return 0;
 }
 
+static int enter_directory(const char *path, struct err *err)
+{
+	auto_fd int fd = open_directory(path, err);
+
+	if (fd < 0)
+		return -1;
+	if (dup3(fd, FD_DIR, O_CLOEXEC) < 0 || fchdir(FD_DIR) < 0)
+		return err_sys(err, "%s", path);
+	return 0;
+}
+
+/* The shim's descriptors go before anything that a stalled disk can hold up: the end of file of
+ * its control socket is how its death shows to the engine. */
 static int prepare(struct log_ring *ring, const struct log_writer *w, struct err *err)
 {
-	int dirfd = open_directory(w->dir, err);
 	struct err late = { 0 };
+	int rc;
 
-	/* Whatever is wrong with the directory, the descriptors of the shim have to go first. */
-	if (keep_descriptors(ring, dirfd < 0 ? ring->wake_read : dirfd, &late) < 0) {
+	if (keep_descriptors(ring, err) < 0)
+		return -1;
+	rc = enter_directory(w->dir, err);
+	/* Without a directory too: what it reads comes from the container. */
+	if (confine(rc < 0 ? NULL : ".", &late) < 0) {
 		*err = late;
 		return -1;
 	}
-	if (dirfd >= 0 && fchdir(FD_DIR) < 0)
-		dirfd = err_sys(err, "fchdir");
-	if (confine(dirfd < 0 ? NULL : ".", &late) < 0) {
-		*err = late;
-		return -1;
-	}
-	if (dirfd < 0)
+	if (rc < 0)
 		return -1;
 	return wait_for_lock(FD_DIR, err) < 0 ? err_wrap(err, "%s", w->dir) : 0;
 }

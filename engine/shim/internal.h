@@ -46,10 +46,12 @@ struct shim_output {
 	uint64_t stall_until_usec; /* when waiting turns into dropping */
 };
 
-/* Opens ring and pipes and forks the writer; write_fds are the container's stdout and stderr (owned
- * by the caller). */
+/* Opens ring and pipes; write_fds are the container's stdout and stderr (owned by the caller). */
 int shim_output_open(struct shim_output *out, const struct shim_args *args, int write_fds[2],
 		     struct err *err) MUST_CHECK;
+/* Forks the writer, if there is output to write; without success it is tried again. The caller has
+ * closed the container's ends. */
+void shim_output_start_writer(struct shim_output *out, uint64_t now_usec);
 /* One of the two streams is readable. */
 void shim_output_read(struct shim_output *out, unsigned stream, uint64_t now_usec);
 /* The ring has room again, or the writer has something to say. */

@@ -59,9 +59,6 @@ static int open_all(struct shim_output *out, int write_fds[2], struct err *err)
 	out->streams[1].framer.buf = out->memory + LOG_FRAMER_BYTES;
 	if (log_ring_open(&out->ring, LOG_RING_BYTES, err) < 0)
 		return -1;
-	/* Before the pipes: the writer shall not hold them for a moment even. */
-	if (start_writer(out, err) < 0)
-		return -1;
 	if (open_stream(&out->streams[0], "stdout", &write_fds[0], err) < 0)
 		return -1;
 	return open_stream(&out->streams[1], "stderr", &write_fds[1], err);
@@ -210,6 +207,12 @@ static void restart_writer(struct shim_output *out, uint64_t now_usec)
 		return;
 	log_msg(LOG_ERROR, "shim", "log writer: %s", err.msg);
 	out->writer_due_usec = now_usec + WRITER_PAUSE_USEC;
+}
+
+void shim_output_start_writer(struct shim_output *out, uint64_t now_usec)
+{
+	if (out->is_open)
+		restart_writer(out, now_usec);
 }
 
 uint64_t shim_output_deadline(const struct shim_output *out)

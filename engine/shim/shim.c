@@ -212,7 +212,8 @@ static void note_failed(struct shim *s, const struct err *err)
 	str_copy(s->status.error, sizeof(s->status.error), err->msg);
 }
 
-static void start_container(struct shim *s)
+/* Not inlined: what it needs of the stack would stay with the shim for years. */
+static __attribute__((noinline)) void start_container(struct shim *s)
 {
 	char config[4096];
 	int write_fds[2];
@@ -233,6 +234,9 @@ static void start_container(struct shim *s)
 	close_fd(&write_fds[1]);
 	if (rc == 0) {
 		note_running(s);
+		/* Its preparations take as long as a start: they shall not take the processor away
+		 * from one. The ring holds what comes meanwhile. */
+		shim_output_start_writer(&s->output, monotonic_usec());
 	} else {
 		s->container =
 			(struct runtime_container){ .init = { .pidfd = -1 }, .cgroup_fd = -1 };

@@ -2,6 +2,7 @@
 /* Giving memory back: only whole pages, only what was named, and a process that goes on afterwards. */
 #include "unit_test.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -85,6 +86,18 @@ static void sleeping_wakes_with_everything_in_place(void **state)
 	close(ends[1]);
 }
 
+static void a_wait_that_the_kernel_refuses(void **state)
+{
+	struct pollfd *nowhere = log_memory_map(PAGE, NULL);
+
+	(void)state;
+	assert_non_null(nowhere);
+	munmap(nowhere, PAGE);
+	errno = 0;
+	assert_int_equal(log_memory_sleep(nowhere, 1), -1);
+	assert_int_equal(errno, EFAULT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +105,7 @@ int main(void)
 		cmocka_unit_test(what_lies_before_the_start_stays),
 		cmocka_unit_test(no_memory_is_an_error),
 		cmocka_unit_test(sleeping_wakes_with_everything_in_place),
+		cmocka_unit_test(a_wait_that_the_kernel_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
