@@ -142,3 +142,18 @@ def test_missing_volume_source_outside_data(bad):
     entry = a.wait_unit("systemd-vol", state=("failed", "backoff"))
     assert "/nowhere/at/all" in entry["detail"], entry
     readyz_names(a, "systemd-vol")
+
+
+def test_error_in_a_running_unit_does_not_disturb_it(bad):
+    a = bad({"edited": unit(BOX, LOOP)})
+    before = a.wait_unit("systemd-edited", state="up")
+    a.add_unit("edited", unit(BOX, LOOP + "DropCapabilty=ALL\n"))
+    a.cleat("reload", check=False)
+    entry = a.wait_unit("systemd-edited", state="invalid")
+    assert entry["pid"] == before["pid"] and "DropCapabilty" in entry["detail"], entry
+    readyz_names(a, "systemd-edited")
+    a.add_unit("edited", unit(BOX, LOOP))
+    a.cleat("reload")
+    after = a.wait_unit("systemd-edited", state="up")
+    assert after["pid"] == before["pid"], (before, after)
+    assert a.http("/readyz")[0] == 200
