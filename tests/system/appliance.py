@@ -198,7 +198,8 @@ class Machine:
         return found
 
     def engine_pid(self):
-        inner = self.status()["engine"]["pid"]
+        # an engine that has just begun has not published itself yet
+        inner = wait_for("the engine is in /status", lambda: self.status()["engine"]["pid"])
         return self.outer_pid(inner)
 
 

@@ -248,8 +248,11 @@ class Shim:
         found = []
         names = sorted((n for n in os.listdir(self.log) if n.isdigit()), key=int, reverse=True) + ["current"]
         for name in names:
-            with open(os.path.join(self.log, name), "rb") as f:
-                data = f.read()
+            try:
+                with open(os.path.join(self.log, name), "rb") as f:
+                    data = f.read()
+            except FileNotFoundError:
+                continue  # the writer has not made it yet, or is rotating
             assert data == b"" or data.endswith(b"\n")
             for line in data.decode().splitlines():
                 match = LINE.fullmatch(line)
