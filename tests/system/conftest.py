@@ -48,3 +48,17 @@ def box_image(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("box") / "box.tar")
     write_box(path, busybox_of(BUILD))
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cgroups_left():
+    """Tests that run cleat-runtime on this machine itself make the upper cgroups of its tree: they go with the session, if it made them."""
+    groups = [os.path.join(base, group) for base in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
+              for group in ("cleat/c", "cleat/shims", "cleat/work", "cleat")]
+    ours = [group for group in groups if not os.path.exists(group)]
+    yield
+    for group in ours:
+        try:
+            os.rmdir(group)
+        except OSError:
+            pass  # not made, or another session's containers live in it
