@@ -468,3 +468,11 @@ def test_status_port_in_use_is_said_and_recovers(boot_box):
         assert a.http("/readyz")[0] == 200
         assert re.search(r'"Pid": ?(\d+)', a.cleat("inspect", "svc")).group(1) == re.search(r'"Pid": ?(\d+)', before).group(1)
         assert a.stop() == 0
+
+
+def test_the_readme_s_worked_example_becomes_healthy(boot):
+    with open(os.path.join(ROOT, "README.md")) as f:
+        text = f.read().split("web.container <<UNIT\n", 1)[1].split("UNIT\n", 1)[0]
+    a = boot({"web": "\n".join(line.strip() for line in text.splitlines()) + "\n"}, images=("moe-orchestrator",))
+    a.wait_unit("systemd-web", state="up", health="healthy")
+    assert a.http("/readyz")[0] == 200
