@@ -19,7 +19,7 @@ static const struct origin no_origin = { .file = "", .key = "" };
 static bool origin_names_option(const struct origin *origin)
 {
 	return origin->key && origin->key[0] && !str_ends(origin->key, "PodmanArgs") &&
-	       !str_eq(origin->key, "command line");
+	       !str_ends(origin->key, "GlobalArgs") && !str_eq(origin->key, "command line");
 }
 
 static void say(struct options *o, enum diag_severity severity, const char *text)
@@ -271,12 +271,12 @@ static void unknown_option(struct options *o, const char *name, size_t len)
 	const char *best = NULL;
 	unsigned best_distance = 3;
 
-	for (size_t i = 0; i < option_count; i++) {
-		unsigned d = str_distance(given, option_table[i].name, best_distance);
+	for (size_t i = 0; i < o->table->count; i++) {
+		unsigned d = str_distance(given, o->table->rows[i].name, best_distance);
 
 		if (d < best_distance) {
 			best_distance = d;
-			best = option_table[i].name;
+			best = o->table->rows[i].name;
 		}
 	}
 	o->row = NULL;
@@ -306,7 +306,7 @@ static void long_word(struct options *o, const char *body, struct cursor *c)
 	size_t len = strcspn(body, "=");
 	const char *value = body[len] ? body + len + 1 : NULL;
 
-	o->row = option_find(body, len);
+	o->row = option_find(o->table, body, len);
 	if (!o->row) {
 		unknown_option(o, body, len);
 		return;
@@ -323,7 +323,7 @@ static void long_word(struct options *o, const char *body, struct cursor *c)
 static void short_word(struct options *o, const char *letters, struct cursor *c)
 {
 	for (; *letters; letters++) {
-		o->row = option_find_letter(*letters);
+		o->row = option_find_letter(o->table, *letters);
 		if (!o->row) {
 			option_error(o, "unknown option -%c", *letters);
 			return;
@@ -396,7 +396,7 @@ static void image_and_command(struct options *o, struct cursor *c)
 static void point_to(struct options *o, const struct arg *word, const char *option)
 {
 	o->word = word;
-	o->row = option_find(option, strlen(option));
+	o->row = option_find(o->table, option, strlen(option));
 }
 
 static void judge_network(struct options *o)
@@ -487,11 +487,16 @@ static void set_defaults(struct container_spec *spec)
 	};
 }
 
+static const struct arg no_word = { .text = "", .origin = &no_origin };
+
 int spec_from_args(struct container_spec *spec, struct arena *arena, const struct arg_list *args,
 		   struct diags *diags)
 {
-	static const struct arg no_word = { .text = "", .origin = &no_origin };
-	struct options o = { .spec = spec, .arena = arena, .diags = diags, .word = &no_word };
+	struct options o = { .table = &options_of_run,
+			     .spec = spec,
+			     .arena = arena,
+			     .diags = diags,
+			     .word = &no_word };
 	struct cursor cursor = { .args = args };
 	size_t errors_before = diags->error_count;
 
@@ -509,5 +514,24 @@ int spec_from_args(struct container_spec *spec, struct arena *arena, const struc
 	judge_capabilities(&o);
 	judge_limits(&o);
 	judge_health(&o);
+	return diags->error_count == errors_before ? 0 : -1;
+}
+
+int spec_check_global_args(const struct arg_list *args, struct diags *diags)
+{
+	auto_arena arena = { 0 };
+	struct options o = {
+		.table = &options_of_podman, .arena = &arena, .diags = diags, .word = &no_word
+	};
+	struct cursor cursor = { .args = args };
+	size_t errors_before = diags->error_count;
+
+	option_words(&o, &cursor);
+	if (cursor.next < args->count) {
+		o.word = &args->items[cursor.next];
+		o.row = NULL;
+		option_error(&o, "\"%s\" is no option: only options stand before podman's command",
+			     option_shown(&o, o.word->text));
+	}
 	return diags->error_count == errors_before ? 0 : -1;
 }

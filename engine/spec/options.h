@@ -35,14 +35,20 @@ struct option {
 	const char *bad;     /* a value that is refused; NULL: every text is good */
 };
 
-extern const struct option option_table[];
-extern const size_t option_count;
-const struct option *option_find(const char *name, size_t len);
-const struct option *option_find_letter(char letter);
+/* One vocabulary: the options of "podman run", or those of podman itself, which stand before the command. */
+struct option_table {
+	const struct option *rows;
+	size_t count;
+};
+
+extern const struct option_table options_of_run, options_of_podman;
+const struct option *option_find(const struct option_table *table, const char *name, size_t len);
+const struct option *option_find_letter(const struct option_table *table, char letter);
 
 /* One run over the words. Parsers report through option_error and go on. */
 struct options {
-	struct container_spec *spec;
+	const struct option_table *table;
+	struct container_spec *spec; /* NULL: options of podman itself */
 	struct arena *arena;
 	struct diags *diags;
 	const struct option *row;

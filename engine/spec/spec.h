@@ -183,6 +183,10 @@ struct host_facts {
 int spec_from_args(struct container_spec *spec, struct arena *arena, const struct arg_list *args,
 		   struct diags *diags) MUST_CHECK;
 
+/* GlobalArgs=: the options that stand between "podman" and its command, at most UNIT_MAX_WORDS of them. None changes a
+ * container here: what would have to is refused, the rest is noted. -1 when there was an error. */
+int spec_check_global_args(const struct arg_list *args, struct diags *diags) MUST_CHECK;
+
 /* What this machine or image makes of the spec, one sentence an entry: limits that are not
  * enforced, values that were lowered, volumes that are not kept. */
 struct spec_remarks {
