@@ -6,19 +6,24 @@
  */
 #include "util/arena.h"
 
+#include "util/copy.h"
+
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ARENA_ALIGN alignof(max_align_t)
 #define ARENA_FIRST_BYTES ((size_t)1024)
 #define ARENA_LARGEST_BYTES ((size_t)64 * 1024)
+#define ARENA_TEXT_BYTES 256
 
 struct arena_block {
 	struct arena_block *next; /* owned */
 	size_t size, used;	  /* bytes of data */
+	size_t mapped_bytes;	  /* of the mapping that the block is; 0: from malloc */
 	alignas(max_align_t) unsigned char data[];
 };
 
@@ -28,16 +33,39 @@ static _Noreturn void arena_die(size_t size)
 	abort();
 }
 
+/* Zeroed by the kernel already, and all pages at once: a fault for each of them costs more than to fill it, and calloc(3)
+ * would look at every byte first. */
+static struct arena_block *arena_block_map(size_t bytes)
+{
+	struct arena_block *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (block == MAP_FAILED)
+		return NULL;
+	block->mapped_bytes = bytes;
+	return block;
+}
+
 static struct arena_block *arena_block_new(size_t size)
 {
 	struct arena_block *block = NULL;
 
-	if (size <= PTRDIFF_MAX - sizeof(*block))
+	if (size == ARENA_LARGEST_BYTES - sizeof(*block))
+		block = arena_block_map(ARENA_LARGEST_BYTES);
+	else if (size <= PTRDIFF_MAX - sizeof(*block))
 		block = calloc(1, sizeof(*block) + size);
 	if (!block)
 		arena_die(size);
 	block->size = size;
 	return block;
+}
+
+static void arena_block_free(struct arena_block *block)
+{
+	if (block->mapped_bytes)
+		munmap(block, block->mapped_bytes);
+	else
+		free(block);
 }
 
 /* A piece too large for the shared block gets a block of its own behind the head, so that the
@@ -72,8 +100,8 @@ void *arena_alloc(struct arena *a, size_t size)
 
 	size_t next = head ? head->size * 2 : ARENA_FIRST_BYTES;
 
-	if (next > ARENA_LARGEST_BYTES)
-		next = ARENA_LARGEST_BYTES;
+	if (next > ARENA_LARGEST_BYTES / 2)
+		next = ARENA_LARGEST_BYTES - sizeof(*head);
 	if (next < want)
 		next = want;
 	head = arena_block_new(next);
@@ -83,38 +111,45 @@ void *arena_alloc(struct arena *a, size_t size)
 	return head->data;
 }
 
-char *arena_strndup(struct arena *a, const char *s, size_t n)
+static char *arena_copy(struct arena *a, const char *s, size_t len)
 {
-	size_t len = strnlen(s, n);
-
 	if (len == SIZE_MAX)
 		arena_die(len);
 
 	char *copy = arena_alloc(a, len + 1);
 
-	memcpy(copy, s, len);
+	copy_bytes(copy, s, len);
 	return copy;
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t n)
+{
+	return arena_copy(a, s, strnlen(s, n));
 }
 
 char *arena_strdup(struct arena *a, const char *s)
 {
-	return arena_strndup(a, s, strlen(s));
+	return arena_copy(a, s, strlen(s));
 }
 
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 {
+	char first[ARENA_TEXT_BYTES] __attribute__((uninitialized)); /* most texts are shorter */
 	va_list again;
 
 	va_copy(again, ap);
 
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(first, sizeof(first), fmt, ap);
 
 	if (n < 0)
 		arena_die(0);
 
 	char *text = arena_alloc(a, (size_t)n + 1);
 
-	vsnprintf(text, (size_t)n + 1, fmt, again);
+	if ((size_t)n < sizeof(first))
+		copy_bytes(text, first, (size_t)n);
+	else
+		vsnprintf(text, (size_t)n + 1, fmt, again);
 	va_end(again);
 	return text;
 }
@@ -131,6 +166,36 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return text;
 }
 
+char *arena_join_texts(struct arena *a, const char *const *texts)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; texts[i]; i++)
+		len += strlen(texts[i]);
+
+	char *text = arena_alloc(a, len + 1), *to = text;
+
+	for (size_t i = 0; texts[i]; i++)
+		to = stpcpy(to, texts[i]);
+	return text;
+}
+
+void arena_reset(struct arena *a)
+{
+	struct arena_block *head = a->head;
+
+	if (!head || head->size > ARENA_LARGEST_BYTES) {
+		arena_fini(a);
+		return;
+	}
+	a->head = head->next;
+	arena_fini(a);
+	memset(head->data, 0, head->used);
+	head->used = 0;
+	head->next = NULL;
+	a->head = head;
+}
+
 void arena_fini(struct arena *a)
 {
 	struct arena_block *block = a->head;
@@ -138,27 +203,23 @@ void arena_fini(struct arena *a)
 	while (block) {
 		struct arena_block *next = block->next;
 
-		free(block);
+		arena_block_free(block);
 		block = next;
 	}
 	a->head = NULL;
 	a->total_bytes = 0;
 }
 
-void *arena_grow(struct arena *a, void *vec, size_t count, size_t elem_size)
+void *arena_grow_vector(struct arena *a, void *vec, size_t count, size_t elem_size)
 {
-	unsigned char *elems = vec;
+	size_t cap = count ? count * 2 : ARENA_FIRST_ELEMS;
 
-	if (count == 0 || (count & (count - 1)) == 0) {
-		size_t cap = count ? count * 2 : 1;
+	if (count > SIZE_MAX / 2 || (elem_size && cap > PTRDIFF_MAX / elem_size))
+		arena_die(SIZE_MAX);
 
-		if (count > SIZE_MAX / 2 || (elem_size && cap > PTRDIFF_MAX / elem_size))
-			arena_die(SIZE_MAX);
-		elems = arena_alloc(a, cap * elem_size);
-		if (count)
-			memcpy(elems, vec, count * elem_size);
-	}
-	/* An element that was dropped by lowering the count may be used again. */
-	memset(elems + count * elem_size, 0, elem_size);
+	void *elems = arena_alloc(a, cap * elem_size);
+
+	if (count)
+		copy_bytes(elems, vec, count * elem_size);
 	return elems;
 }

@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/copy.h"
+
 #define BUF_FIRST_BYTES 64
 
 void buf_fini(struct buf *b)
 {
-	free(b->data);
+	if (b->data)
+		free(b->data);
 	b->data = NULL;
 	b->len = 0;
 	b->cap = 0;
@@ -85,10 +88,11 @@ char *buf_take(struct buf *b)
 
 int buf_add(struct buf *b, const void *data, size_t len)
 {
-	if (buf_reserve(b, len) < 0)
+	bool fits = !b->failed && len < b->cap - b->len && b->cap && len <= b->max - b->len;
+
+	if (!fits && buf_reserve(b, len) < 0)
 		return -1;
-	if (len)
-		memcpy(b->data + b->len, data, len);
+	copy_bytes(b->data + b->len, data, len);
 	b->len += len;
 	b->data[b->len] = '\0';
 	return 0;
@@ -97,11 +101,6 @@ int buf_add(struct buf *b, const void *data, size_t len)
 int buf_puts(struct buf *b, const char *s)
 {
 	return buf_add(b, s, strlen(s));
-}
-
-int buf_putc(struct buf *b, char c)
-{
-	return buf_add(b, &c, 1);
 }
 
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap)

@@ -31,7 +31,14 @@ char *buf_take(struct buf *b); /* caller frees; the buffer is empty afterwards; 
 
 int buf_add(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
-int buf_putc(struct buf *b, char c);
+static inline int buf_putc(struct buf *b, char c)
+{
+	if (b->failed || b->len >= b->max || b->cap < 2 || b->len > b->cap - 2)
+		return buf_add(b, &c, 1);
+	b->data[b->len++] = c;
+	b->data[b->len] = '\0';
+	return 0;
+}
 int buf_printf(struct buf *b, const char *fmt, ...) ERR_PRINTF(2, 3);
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap) ERR_PRINTF(2, 0);
 /* Removes n bytes at the front (n <= len). */
@@ -41,6 +48,7 @@ int buf_check(const struct buf *b, const char *what, struct err *err) MUST_CHECK
 
 static inline void buf_cleanup(struct buf *b)
 {
-	buf_fini(b);
+	if (b->data)
+		buf_fini(b);
 }
 #define auto_buf __attribute__((cleanup(buf_cleanup))) struct buf

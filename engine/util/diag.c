@@ -6,6 +6,8 @@
  */
 #include "util/diag.h"
 
+#include <string.h>
+
 static char *one_line(char *s)
 {
 	for (char *p = s; *p; p++)
@@ -14,27 +16,46 @@ static char *one_line(char *s)
 	return s;
 }
 
-void diag_add(struct diags *d, enum diag_severity severity, const char *file, unsigned line,
-	      unsigned column, const char *key, const char *fmt, ...)
+void diag_vadd(struct diags *d, const struct diag *place, const char *fmt, va_list ap)
 {
-	va_list ap;
-
-	if (severity == DIAG_ERROR)
+	if (place->severity == DIAG_ERROR)
 		d->error_count++;
-	if (d->count >= DIAG_MAX) {
+	if (d->severity_count[place->severity]++ >= DIAG_MAX) {
 		d->dropped++;
 		return;
 	}
 
 	struct diag *diag = arena_push(&d->arena, d->items, d->count);
 
-	diag->severity = severity;
-	diag->file = one_line(arena_strdup(&d->arena, file ? file : ""));
-	diag->line = line;
-	diag->column = column;
-	diag->key = one_line(arena_strdup(&d->arena, key ? key : ""));
-	va_start(ap, fmt);
+	*diag = *place;
+	diag->file = one_line(arena_strdup(&d->arena, place->file ? place->file : ""));
+	diag->key = one_line(arena_strdup(&d->arena, place->key ? place->key : ""));
+	diag->rule = place->rule ? arena_strdup(&d->arena, place->rule) : "";
 	diag->text = one_line(arena_vprintf(&d->arena, fmt, ap));
+}
+
+void diag_add(struct diags *d, enum diag_severity severity, const char *file, unsigned line,
+	      unsigned column, const char *key, const char *fmt, ...)
+{
+	const struct diag place = {
+		.severity = severity, .file = file, .line = line, .column = column, .key = key
+	};
+	va_list ap;
+
+	va_start(ap, fmt);
+	diag_vadd(d, &place, fmt, ap);
+	va_end(ap);
+}
+
+void diag_add_advice(struct diags *d, const struct diag *place, const char *rule, const char *fmt,
+		     ...)
+{
+	struct diag advice = *place;
+	va_list ap;
+
+	advice.rule = rule;
+	va_start(ap, fmt);
+	diag_vadd(d, &advice, fmt, ap);
 	va_end(ap);
 }
 
@@ -65,6 +86,8 @@ void diag_format(const struct diag *diag, struct buf *out)
 	if (diag->key[0])
 		buf_printf(out, "%s: ", diag->key);
 	buf_puts(out, diag->text);
+	if (diag->rule && diag->rule[0])
+		buf_printf(out, " [%s]", diag->rule);
 }
 
 void diags_fini(struct diags *d)
@@ -74,4 +97,5 @@ void diags_fini(struct diags *d)
 	d->count = 0;
 	d->error_count = 0;
 	d->dropped = 0;
+	memset(d->severity_count, 0, sizeof(d->severity_count));
 }

@@ -23,6 +23,7 @@ struct diag {
 	unsigned column;  /* 1-based; 0: unknown */
 	const char *key;  /* "Container.PublishPort" or "" */
 	const char *text;
+	const char *rule; /* name of the advice, shown in brackets; "" or NULL: none */
 };
 
 struct diags {
@@ -30,13 +31,21 @@ struct diags {
 	struct diag *items;
 	size_t count;
 	size_t error_count;
-	size_t dropped; /* beyond DIAG_MAX */
+	size_t severity_count[DIAG_ERROR + 1]; /* kept or not */
+	size_t dropped;			       /* not kept */
 };
 
+/* How many of each severity are kept, so that a thousand notes hide no error. */
 #define DIAG_MAX 1000
 
 void diag_add(struct diags *d, enum diag_severity severity, const char *file, unsigned line,
 	      unsigned column, const char *key, const char *fmt, ...) ERR_PRINTF(7, 8);
+/* At the place's severity, file, line, column and key, with its rule. */
+void diag_vadd(struct diags *d, const struct diag *place, const char *fmt, va_list ap)
+	ERR_PRINTF(3, 0);
+/* The same with the name of a rule of advice. */
+void diag_add_advice(struct diags *d, const struct diag *place, const char *rule, const char *fmt,
+		     ...) ERR_PRINTF(4, 5);
 const char *diag_severity_name(enum diag_severity severity);
 /* One line without newline into out. */
 void diag_format(const struct diag *diag, struct buf *out);

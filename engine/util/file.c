@@ -32,7 +32,7 @@ retry:
 /* Appends up to the end of the file; the size is not asked for, because procfs says 0. */
 static int read_to_end(int fd, size_t max, struct buf *out, struct err *err)
 {
-	char chunk[FILE_CHUNK_BYTES];
+	char chunk[FILE_CHUNK_BYTES] __attribute__((uninitialized));
 	size_t total = 0;
 
 	for (;;) {

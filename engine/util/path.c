@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/copy.h"
 #include "util/path_internal.h"
 #include "util/str.h"
 
@@ -220,7 +221,7 @@ bool path_clean(const char *path, char *out, size_t size)
 			if (n + 1 >= size - len)
 				return false;
 			out[len++] = '/';
-			memcpy(out + len, p, n);
+			copy_bytes(out + len, p, n);
 			len += n;
 		}
 		p += n;

@@ -7,18 +7,6 @@
 
 #include <stdio.h>
 
-bool str_starts(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
-}
-
-bool str_ends(const char *s, const char *suffix)
-{
-	size_t len = strlen(s), tail = strlen(suffix);
-
-	return len >= tail && strcmp(s + len - tail, suffix) == 0;
-}
-
 /* Reads digits of the base up to max; returns the first byte that is none, NULL on overflow or
  * when there is no digit at all. */
 static const char *scan_number(const char *s, unsigned base, uint64_t max, uint64_t *out)

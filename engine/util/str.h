@@ -12,8 +12,18 @@ static inline bool str_eq(const char *a, const char *b)
 {
 	return strcmp(a, b) == 0;
 }
-bool str_starts(const char *s, const char *prefix);
-bool str_ends(const char *s, const char *suffix);
+/* Inline, so that the length of a literal costs nothing. */
+static inline bool str_starts(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+static inline bool str_ends(const char *s, const char *suffix)
+{
+	size_t len = strlen(s), tail = strlen(suffix);
+
+	return len >= tail && memcmp(s + len - tail, suffix, tail) == 0;
+}
 /* Decimal digits only, no sign, no blank; false when empty, other bytes, or above max. */
 bool str_to_u64(const char *s, uint64_t max, uint64_t *out);
 /* Optional '-' and decimal digits inside [min, max]. */

@@ -181,6 +181,84 @@ static void grow_too_much(void)
 	arena_grow(&a, NULL, SIZE_MAX / 2 + 1, 16);
 }
 
+static void joined_texts_stand_behind_each_other(void **state)
+{
+	auto_arena a = { 0 };
+
+	(void)state;
+	assert_string_equal(arena_join(&a, "a", "", "bc"), "abc");
+	assert_string_equal(arena_join(&a, ""), "");
+}
+
+static void reset_arena_is_empty_and_zeroed(void **state)
+{
+	auto_arena a = { 0 };
+
+	(void)state;
+	arena_reset(&a);
+	for (size_t round = 0; round < 3; round++) {
+		for (size_t i = 0; i < 40; i++) {
+			unsigned char *piece = arena_alloc(&a, 100 + i);
+
+			for (size_t b = 0; b < 100 + i; b++)
+				assert_int_equal(piece[b], 0);
+			memset(piece, 'x', 100 + i);
+		}
+		arena_reset(&a);
+		assert_int_equal(a.total_bytes, 0);
+	}
+	memset(arena_alloc(&a, 1 << 20), 'x', 1 << 20);
+	arena_reset(&a);
+	assert_int_equal(*(char *)arena_alloc(&a, 1 << 20), 0);
+}
+
+/* Beyond the first few, blocks come from the kernel by themselves. */
+static void many_blocks_are_zeroed_apart_and_emptied(void **state)
+{
+	enum { PIECES = 2000, BYTES = 500 };
+	static char *pieces[PIECES];
+	struct arena a = { 0 };
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		for (size_t i = 0; i < PIECES; i++) {
+			pieces[i] = arena_alloc(&a, BYTES);
+			for (size_t k = 0; k < BYTES; k++)
+				assert_int_equal(pieces[i][k], 0);
+			memset(pieces[i], (int)(i % 100 + 1), BYTES);
+		}
+		for (size_t i = 0; i < PIECES; i++)
+			for (size_t k = 0; k < BYTES; k++)
+				assert_int_equal(pieces[i][k], (int)(i % 100 + 1));
+		assert_true(a.total_bytes >= (size_t)PIECES * BYTES);
+		if (round == 1)
+			arena_fini(&a);
+		else
+			arena_reset(&a);
+		assert_int_equal(a.total_bytes, 0);
+	}
+	arena_fini(&a);
+}
+
+static void texts_of_every_length_are_written(void **state)
+{
+	struct arena a = { 0 };
+	char long_text[600];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(long_text) - 1; len++) {
+		const char *text;
+
+		memset(long_text, 'x', len);
+		long_text[len] = '\0';
+		text = arena_printf(&a, "%s%d", long_text, 7);
+		assert_int_equal(strlen(text), len + 1);
+		assert_memory_equal(text, long_text, len);
+		assert_int_equal(text[len], '7');
+	}
+	arena_fini(&a);
+}
+
 static void no_memory_ends_with_a_line(void **state)
 {
 	char out[256];
@@ -207,6 +285,10 @@ int main(void)
 		cmocka_unit_test(vector_grows_with_zeroed_elements),
 		cmocka_unit_test(element_pushed_after_a_drop_is_zeroed_again),
 		cmocka_unit_test(arena_may_be_used_again_after_its_end),
+		cmocka_unit_test(joined_texts_stand_behind_each_other),
+		cmocka_unit_test(reset_arena_is_empty_and_zeroed),
+		cmocka_unit_test(many_blocks_are_zeroed_apart_and_emptied),
+		cmocka_unit_test(texts_of_every_length_are_written),
 		cmocka_unit_test(no_memory_ends_with_a_line),
 	};
 

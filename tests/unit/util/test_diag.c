@@ -65,6 +65,37 @@ static void beyond_the_bound_is_counted_not_kept(void **state)
 	diags_fini(&d);
 }
 
+static void a_thousand_notes_hide_no_error(void **state)
+{
+	struct diags d = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < DIAG_MAX + 3; i++)
+		diag_add(&d, DIAG_NOTE, "f", i + 1, 0, "", "n");
+	diag_add(&d, DIAG_ERROR, "f", 1, 0, "", "e");
+	assert_int_equal(d.count, DIAG_MAX + 1);
+	assert_int_equal(d.items[DIAG_MAX].severity, DIAG_ERROR);
+	assert_int_equal(d.severity_count[DIAG_NOTE], DIAG_MAX + 3);
+	assert_int_equal(d.severity_count[DIAG_WARNING], 0);
+	assert_int_equal(d.severity_count[DIAG_ERROR], 1);
+	assert_int_equal(d.dropped, 3);
+	diags_fini(&d);
+}
+
+static void advice_names_its_rule(void **state)
+{
+	const struct diag place = {
+		.severity = DIAG_WARNING, .file = "f", .line = 2, .key = "Container.User"
+	};
+	struct diags d = { 0 };
+
+	(void)state;
+	diag_add_advice(&d, &place, "root-user", "runs as %s", "root");
+	check_format(&d.items[0], "f:2: warning: Container.User: runs as root [root-user]");
+	assert_string_equal(d.items[0].rule, "root-user");
+	diags_fini(&d);
+}
+
 static void hostile_text_stays_one_line(void **state)
 {
 	struct diags d = { 0 };
@@ -102,6 +133,8 @@ int main(void)
 		cmocka_unit_test(formats_like_a_compiler),
 		cmocka_unit_test(counts_errors_only),
 		cmocka_unit_test(beyond_the_bound_is_counted_not_kept),
+		cmocka_unit_test(a_thousand_notes_hide_no_error),
+		cmocka_unit_test(advice_names_its_rule),
 		cmocka_unit_test(hostile_text_stays_one_line),
 		cmocka_unit_test(strings_are_copied),
 		cmocka_unit_test(severity_names),
