@@ -89,6 +89,10 @@ common_flags := -std=gnu17 -D_GNU_SOURCE= -DCLEAT_VERSION='"$(VERSION)"' -Iengin
 
 cc := $(sysroot)/bin/musl-gcc
 cflags := $(common_flags) $(warnings) -Wframe-larger-than=16384 $(hardening) -Os -fPIE -ffunction-sections -fdata-sections
+# Reading units is the only work here that anybody waits for: a tenth less time for 60 KiB.
+cflags_unit := -O2
+cflags_spec := -O2
+cflags_util := -O2
 ldflags := -static-pie -L$(sysroot)/lib -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=none
 
 # Sanitizers make frames larger: the limit on frames is the product's.
@@ -99,7 +103,7 @@ san_ldflags := $(sanitize) -L$(host)/lib
 
 third_party := -larchive -lz -lzstd -lseccomp -lcap -lmbedtls -lmbedx509 -lmbedcrypto -linih -lyyjson
 
-$(call remember,$(out)/flags,$(cc) $(cflags))
+$(call remember,$(out)/flags,$(cc) $(cflags) unit: $(cflags_unit) spec: $(cflags_spec) util: $(cflags_util))
 $(call remember,$(out)/ldflags,$(ldflags) $(third_party))
 $(call remember,$(san)/flags,$(san_cc) $(san_cflags) $(san_ldflags) $(third_party))
 
@@ -139,7 +143,7 @@ endef
 define module_rules
 $(out)/obj/$1/%.o: $(call source_dir,$1)/%.c $(out)/flags | $(compile_libs)
 	$$(if $$(V),,@echo "  CC       $$<")
-	$$(call compile,$(cc) $$(cflags))
+	$$(call compile,$(cc) $$(cflags) $$(cflags_$1))
 $(san)/obj/$1/%.o: $(call source_dir,$1)/%.c $(san)/flags | $(host_libs)
 	$$(if $$(V),,@echo "  CC san   $$<")
 	$$(call compile,$$(san_cc) $$(san_cflags))

@@ -9,40 +9,66 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/findings.h"
+#include "cli/lint.h"
 #include "spec/spec.h"
 #include "unit/unit.h"
 #include "util/cleanup.h"
 #include "util/file.h"
-#include "util/json.h"
 #include "util/places.h"
 #include "util/str.h"
 
 #define CHECK_ERRORS 1
 #define CHECK_UNREADABLE 2
-#define CHECK_MAX_OUTPUT_BYTES (16 * 1024 * 1024)
 #define CHECK_MAX_PATHS 1024
 
 static const char usage[] =
-	"usage: cleat check [--json] [DIR|FILE]...\n"
+	"usage: cleat check [--json] [--lint] [--unknown-keys=refuse|warn] [DIR|FILE]...\n"
+	"       cleat check --lint-rules\n"
 	"\n"
 	"Prints every problem of the unit files as file:line:column. Without DIR or FILE: " CLEAT_UNIT_DIR
 	"\n"
+	"A FILE may name units that lie beside it; only its own problems are printed.\n"
+	"  --json               for programs\n"
+	"  --lint               advice on security and robustness, too; it never changes the exit status\n"
+	"  --lint-rules         the rules of advice, as markdown\n"
+	"  --unknown-keys=warn  unknown keys are warnings, as with the setting of the appliance\n"
 	"Exit status: 0 no errors, 1 errors, 2 a path could not be read.\n";
 
-struct check {
-	bool is_json;
-	const char *dirs[CHECK_MAX_PATHS], *files[CHECK_MAX_PATHS];
-	size_t dir_count, file_count;
+/* A single file, and its folder as it was read for the names in it. */
+struct beside {
+	const char *file;   /* as given */
+	const char *folder; /* as given, "." if nothing was */
+	const char *path;   /* as the folder's reading calls it */
+	bool is_done;
 };
 
-/* Problems of all sets, copied: a set's own go with it. */
-struct findings {
-	struct diags diags;
-	size_t unit_count, valid_count;
-	struct buf units; /* JSON array of units */
-	struct json json;
+struct check {
+	bool is_json, wants_advice;
+	const char *dirs[CHECK_MAX_PATHS];
+	struct beside files[CHECK_MAX_PATHS];
+	size_t dir_count, file_count;
+	struct unit_facts facts;
+	struct arena arena;
+	struct arena work; /* of one unit's option table, emptied after it */
+	struct findings findings;
 };
+
+static struct beside find_beside(struct check *c, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	size_t len = slash ? (size_t)(slash - file) : 0;
+	struct beside b = { .file = file, .folder = slash ? "/" : "." };
+
+	while (len > 1 && file[len - 1] == '/')
+		len--;
+	if (len)
+		b.folder = arena_strndup(&c->arena, file, len);
+	b.path = arena_printf(&c->arena, "%s/%s", b.folder, slash ? slash + 1 : file);
+	return b;
+}
 
 static int add_path(struct check *c, const char *path)
 {
@@ -62,224 +88,291 @@ static int add_path(struct check *c, const char *path)
 	if (S_ISDIR(st.st_mode))
 		c->dirs[c->dir_count++] = path;
 	else
-		c->files[c->file_count++] = path;
+		c->files[c->file_count++] = find_beside(c, path);
 	return 0;
 }
 
-static int parse(int argc, char **argv, struct check *c)
-{
-	bool is_over = false;
-
-	for (int i = 1; i < argc; i++) {
-		if (!is_over && str_eq(argv[i], "--json")) {
-			c->is_json = true;
-		} else if (!is_over && str_eq(argv[i], "--")) {
-			is_over = true;
-		} else if (!is_over && argv[i][0] == '-') {
-			fputs(usage, stderr);
-			return -1;
-		} else if (add_path(c, argv[i]) < 0) {
-			return -1;
-		}
-	}
-	return c->dir_count || c->file_count ? 0 : add_path(c, CLEAT_UNIT_DIR);
-}
-
-static bool is_known(const struct diags *diags, const struct diag *diag)
-{
-	for (size_t i = 0; i < diags->count; i++) {
-		const struct diag *d = &diags->items[i];
-
-		if (d->severity == diag->severity && d->line == diag->line &&
-		    d->column == diag->column && str_eq(d->file, diag->file))
-			return true;
-	}
-	return false;
-}
-
-static size_t count_severity(const struct diags *diags, enum diag_severity severity)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < diags->count; i++)
-		count += diags->items[i].severity == severity;
-	return count;
-}
-
-static void take_diag(struct findings *f, const struct diag *d)
-{
-	diag_add(&f->diags, d->severity, d->file, d->line, d->column, d->key, "%s", d->text);
-}
-
-/* The option table's opinion, at the lines that the words came from. What the unit's own reading said at the same place is
- * not said again, nor, of a unit that is refused already, what has no line. Returns whether it agrees. */
-static bool check_spec(struct findings *f, const struct unit *unit)
+/* The option table's opinion, at the lines that the words came from. Of a unit that is refused already, what has no line is
+ * not said; nor is what may be among the complaints of the set that were not kept. Returns whether it agrees. */
+static bool check_spec(struct check *c, const struct unit_set *set, const struct unit *unit)
 {
 	struct diags diags = { 0 };
 	struct container_spec spec;
-	auto_arena arena = { 0 };
 	bool is_fine;
 
-	if (unit->image_index >= unit->spec_args.count)
-		return false;
-	is_fine = spec_from_args(&spec, &arena, &unit->spec_args, &diags) == 0;
+	is_fine = spec_check_global_args(&unit->global_args, &diags) == 0;
+	if (unit->kind == UNIT_CONTAINER)
+		is_fine &= unit->image_index < unit->spec_args.count &&
+			   spec_from_args(&spec, &c->work, &unit->spec_args, &diags) == 0;
 	for (size_t i = 0; i < diags.count; i++) {
 		struct diag d = diags.items[i];
+		bool may_be_said = set->diags.severity_count[d.severity] > DIAG_MAX &&
+				   (d.severity != DIAG_ERROR || !unit->is_valid);
 
-		if (!unit->is_valid && !d.line)
+		if ((!unit->is_valid && !d.line) || may_be_said)
 			continue;
 		if (!d.file[0])
 			d.file = unit->path;
-		if (!is_known(&f->diags, &d))
-			take_diag(f, &d);
+		d.text = unit_shown_text(unit, &diags.items[i], &c->work);
+		findings_add_opinion(&c->findings, &d);
 	}
 	diags_fini(&diags);
+	arena_reset(&c->work);
 	return is_fine;
 }
 
-static void check_set(struct findings *f, const struct unit_set *set)
+static void advise(struct findings *f, const struct unit *unit)
+{
+	struct diags diags = { 0 };
+
+	lint_unit(unit, &diags);
+	for (size_t i = 0; i < diags.count; i++)
+		findings_add(f, &diags.items[i]);
+	findings_add_unseen(f, &diags);
+	diags_fini(&diags);
+}
+
+static void check_unit(struct check *c, const struct unit_set *set, const struct unit *unit)
+{
+	bool is_fine = unit->is_valid;
+
+	/* A template's words still hold the instance's place. */
+	if (!unit->is_template)
+		is_fine &= check_spec(c, set, unit);
+	if (c->wants_advice)
+		advise(&c->findings, unit);
+	findings_add_unit(&c->findings, unit, is_fine);
+}
+
+static void check_set(struct check *c, const struct unit_set *set)
 {
 	for (size_t i = 0; i < set->diags.count; i++)
-		take_diag(f, &set->diags.items[i]);
-	/* Beyond DIAG_MAX only the numbers are known. */
-	f->diags.dropped += set->diags.dropped;
-	f->diags.error_count += set->diags.error_count - count_severity(&set->diags, DIAG_ERROR);
+		findings_add(&c->findings, &set->diags.items[i]);
+	findings_add_unseen(&c->findings, &set->diags);
+	for (size_t i = 0; i < set->count; i++)
+		check_unit(c, set, &set->units[i]);
+}
+
+static int check_dir(struct check *c, const char *dir)
+{
+	struct unit_set set = { 0 };
+	struct err err;
+	int rc = unit_set_load(&set, dir, &c->facts, &err);
+
+	if (rc == 0)
+		check_set(c, &set);
+	else
+		fprintf(stderr, "cleat check: %s\n", err.msg);
+	unit_set_fini(&set);
+	return rc;
+}
+
+/* "web.container.d", "web-.container.d", "container.d": a drop-in folder of this unit file. */
+static bool is_drop_in_of(const char *folder, size_t len, const char *name)
+{
+	const char *suffix = strrchr(name, '.');
+	size_t suffix_len = suffix ? strlen(suffix) : 0;
+
+	if (len < 2 || strncmp(folder + len - 2, ".d", 2) != 0 || !suffix)
+		return false;
+	len -= 2;
+	if (len == suffix_len - 1)
+		return strncmp(folder, suffix + 1, len) == 0;
+	if (len < suffix_len || strncmp(folder + len - suffix_len, suffix, suffix_len) != 0)
+		return false;
+	len -= suffix_len;
+	if (strncmp(folder, name, len) == 0 && name + len == suffix)
+		return true;
+	if (len && folder[len - 1] == '@')
+		return strncmp(folder, name, len) == 0 ||
+		       (len > 1 && folder[len - 2] == '-' && strncmp(folder, name, len - 1) == 0);
+	return len && folder[len - 1] == '-' && strncmp(folder, name, len) == 0;
+}
+
+/* What is said of the file itself or of a drop-in that it has. */
+static bool is_about(const struct diag *d, const struct beside *b)
+{
+	size_t folder_len = strlen(b->folder);
+	const char *rest, *slash;
+
+	if (str_eq(d->file, b->path))
+		return true;
+	if (strncmp(d->file, b->folder, folder_len) != 0 || d->file[folder_len] != '/')
+		return false;
+	rest = d->file + folder_len + 1;
+	slash = strchr(rest, '/');
+	return slash && is_drop_in_of(rest, (size_t)(slash - rest), b->path + folder_len + 1);
+}
+
+/* False: nothing is known of such a file. */
+static bool check_file_in(struct check *c, const struct unit_set *set, const struct beside *b)
+{
+	bool is_known = false, is_refused = false, has_reason = false;
+
+	for (size_t i = 0; i < set->diags.count; i++) {
+		const struct diag *d = &set->diags.items[i];
+
+		if (!is_about(d, b))
+			continue;
+		is_known = true;
+		has_reason |= d->severity == DIAG_ERROR;
+		findings_add(&c->findings, d);
+	}
 	for (size_t i = 0; i < set->count; i++) {
 		const struct unit *unit = &set->units[i];
-		bool is_fine = str_ends(unit->name, ".container") && check_spec(f, unit) &&
-			       unit->is_valid;
 
-		f->unit_count++;
-		f->valid_count += is_fine;
-		json_object(&f->json, NULL);
-		json_str(&f->json, "name", unit->name);
-		json_str(&f->json, "path", unit->path);
-		json_str(&f->json, "service", unit->service_name);
-		json_bool(&f->json, "valid", is_fine);
-		json_object_end(&f->json);
+		if (!str_eq(unit->path, b->path))
+			continue;
+		is_known = true;
+		is_refused |= !unit->is_valid;
+		check_unit(c, set, unit);
 	}
+	if (is_refused && !has_reason)
+		findings_add_hidden_error(&c->findings);
+	return is_known;
 }
 
-static int check_all(const struct check *c, struct findings *f, const struct unit_facts *facts)
+static void check_alone(struct check *c, const char *file)
 {
-	for (size_t i = 0; i < c->dir_count; i++) {
-		struct unit_set set = { 0 };
-		struct err err;
-		int rc = unit_set_load(&set, c->dirs[i], facts, &err);
+	struct unit_set set = { 0 };
 
-		if (rc == 0)
-			check_set(f, &set);
-		else
-			fprintf(stderr, "cleat check: %s\n", err.msg);
-		unit_set_fini(&set);
-		if (rc < 0)
-			return -1;
-	}
-	if (c->file_count) {
-		struct unit_set set = { 0 };
-
-		unit_set_load_files(&set, c->files, c->file_count, facts);
-		check_set(f, &set);
-		unit_set_fini(&set);
-	}
-	return 0;
+	unit_set_load_files(&set, &file, 1, &c->facts);
+	check_set(c, &set);
+	unit_set_fini(&set);
 }
 
-static int compare_diags(const void *left, const void *right)
+/* Are all problems of the folder those of the files that were named? */
+static bool is_about_named(const struct check *c, const struct unit_set *set, const char *folder)
 {
-	const struct diag *a = left, *b = right;
-	int order = strcmp(a->file, b->file);
+	for (size_t i = 0; i < set->diags.count; i++) {
+		bool is_found = false;
 
-	if (order)
-		return order;
-	if (a->line != b->line)
-		return a->line < b->line ? -1 : 1;
-	if (a->column != b->column)
-		return a->column < b->column ? -1 : 1;
-	return strcmp(a->text, b->text);
-}
-
-static void write_json(const struct findings *f, struct buf *out)
-{
-	struct json j = { .out = out, .pretty = true, .first = true };
-
-	json_object(&j, NULL);
-	json_array(&j, "problems");
-	for (size_t i = 0; i < f->diags.count; i++) {
-		const struct diag *d = &f->diags.items[i];
-
-		json_object(&j, NULL);
-		json_str(&j, "severity", diag_severity_name(d->severity));
-		json_str(&j, "file", d->file);
-		json_uint(&j, "line", d->line);
-		json_uint(&j, "column", d->column);
-		json_str(&j, "key", d->key);
-		json_str(&j, "text", d->text);
-		json_object_end(&j);
+		for (size_t k = 0; k < c->file_count && !is_found; k++)
+			is_found = str_eq(c->files[k].folder, folder) &&
+				   is_about(&set->diags.items[i], &c->files[k]);
+		if (!is_found)
+			return false;
 	}
-	json_array_end(&j);
-	json_raw(&j, "units", buf_str(&f->units));
-	json_uint(&j, "errors", f->diags.error_count);
-	json_uint(&j, "warnings", count_severity(&f->diags, DIAG_WARNING));
-	json_uint(&j, "notes", count_severity(&f->diags, DIAG_NOTE));
-	json_object_end(&j);
-	buf_putc(out, '\n');
+	return true;
 }
 
-static void write_text(const struct findings *f, struct buf *out)
+/* The files of one folder, which is read once. */
+static int check_folder(struct check *c, const char *folder)
 {
-	for (size_t i = 0; i < f->diags.count; i++) {
-		diag_format(&f->diags.items[i], out);
-		buf_putc(out, '\n');
+	struct unit_set set = { 0 };
+	struct err err;
+	int rc = unit_set_load_folder(&set, folder, &c->facts, &err);
+
+	if (rc < 0)
+		fprintf(stderr, "cleat check: %s\n", err.msg);
+	for (size_t i = 0; rc == 0 && i < c->file_count; i++) {
+		struct beside *b = &c->files[i];
+
+		if (b->is_done || !str_eq(b->folder, folder))
+			continue;
+		b->is_done = true;
+		c->findings.is_here = b->file[0] != '.' && str_eq(folder, ".");
+		/* No unit file by its name, or one that only hides others. */
+		if (!check_file_in(c, &set, b))
+			check_alone(c, b->file);
 	}
-	if (f->diags.dropped)
-		buf_printf(out, "and %zu more problems\n", f->diags.dropped);
-	buf_printf(out, "%zu of %zu unit%s can be started: %zu errors, %zu warnings, %zu notes\n",
-		   f->valid_count, f->unit_count, f->unit_count == 1 ? "" : "s",
-		   f->diags.error_count, count_severity(&f->diags, DIAG_WARNING),
-		   count_severity(&f->diags, DIAG_NOTE));
+	if (set.diags.dropped && is_about_named(c, &set, folder))
+		findings_add_unseen(&c->findings, &set.diags);
+	else
+		c->findings.may_lack |= set.diags.dropped > 0;
+	unit_set_fini(&set);
+	return rc;
 }
 
-static int finish(const struct check *c, struct findings *f)
+static int check_all(struct check *c)
 {
-	auto_buf out = BUF_INIT(CHECK_MAX_OUTPUT_BYTES);
 	struct err err;
 
-	json_array_end(&f->json);
-	if (f->diags.count)
-		qsort(f->diags.items, f->diags.count, sizeof(f->diags.items[0]), compare_diags);
-	if (c->is_json)
-		write_json(f, &out);
-	else
-		write_text(f, &out);
-	if (buf_check(&out, "output", &err) < 0 ||
-	    file_write_all(STDOUT_FILENO, out.data, out.len, &err) < 0) {
+	for (size_t i = 0; i < c->dir_count; i++)
+		if (check_dir(c, c->dirs[i]) < 0)
+			return CHECK_UNREADABLE;
+	for (size_t i = 0; i < c->file_count; i++)
+		if (!c->files[i].is_done && check_folder(c, c->files[i].folder) < 0)
+			return CHECK_UNREADABLE;
+	if (findings_write(&c->findings, c->is_json, &err) < 0) {
 		fprintf(stderr, "cleat check: %s\n", err.msg);
 		return CHECK_UNREADABLE;
 	}
-	return f->diags.error_count ? CHECK_ERRORS : 0;
+	return c->findings.diags.error_count ? CHECK_ERRORS : 0;
+}
+
+static int take_unknown_keys(struct check *c, const char *value)
+{
+	if (value && !str_eq(value, "warn") && !str_eq(value, "refuse")) {
+		fprintf(stderr, "cleat check: --unknown-keys: '%s' is neither refuse nor warn\n",
+			value);
+		return -1;
+	}
+	c->facts.unknown_keys_are_warnings = value && str_eq(value, "warn");
+	return 0;
+}
+
+static int print_rules(void)
+{
+	auto_buf out = BUF_INIT(64 * 1024);
+	struct err err;
+
+	lint_write_rules(&out);
+	if (buf_check(&out, "rules", &err) == 0 &&
+	    file_write_all(STDOUT_FILENO, out.data, out.len, &err) == 0)
+		return 0;
+	fprintf(stderr, "cleat check: %s\n", err.msg);
+	return CHECK_UNREADABLE;
+}
+
+static int run(struct check *c, int argc, char **argv)
+{
+	bool wants_help = false, wants_rules = false;
+	const char *unknown_keys = NULL;
+	const struct cli_option options[] = {
+		{ NULL, "--json", &c->is_json, NULL },
+		{ NULL, "--lint", &c->wants_advice, NULL },
+		{ NULL, "--lint-rules", &wants_rules, NULL },
+		{ NULL, "--unknown-keys", NULL, &unknown_keys },
+		{ "-h", "--help", &wants_help, NULL },
+	};
+	int names = cli_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
+
+	if (names < 0)
+		return CHECK_UNREADABLE;
+	if (wants_help) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (wants_rules)
+		return print_rules();
+	c->findings.wants_units = c->is_json;
+	unit_facts_init(&c->facts, &c->arena, NULL);
+	c->facts.wants_service_text = c->wants_advice;
+	if (take_unknown_keys(c, unknown_keys) < 0)
+		return CHECK_UNREADABLE;
+	for (int i = 1; i <= names; i++)
+		if (add_path(c, argv[i]) < 0)
+			return CHECK_UNREADABLE;
+	if (!names && add_path(c, CLEAT_UNIT_DIR) < 0)
+		return CHECK_UNREADABLE;
+	return check_all(c);
 }
 
 int cmd_check(int argc, char **argv)
 {
 	struct check *c = calloc(1, sizeof(*c));
-	struct findings f = { .units = BUF_INIT(CHECK_MAX_OUTPUT_BYTES) };
-	struct unit_facts facts;
-	auto_arena arena = { 0 };
-	int rc = CHECK_UNREADABLE;
+	int rc;
 
-	if (argc == 2 && str_eq(argv[1], "--help")) {
-		fputs(usage, stdout);
-		free(c);
-		return 0;
+	if (!c) {
+		fprintf(stderr, "cleat check: no memory\n");
+		return CHECK_UNREADABLE;
 	}
-	f.json = (struct json)JSON_TO(&f.units);
-	json_array(&f.json, NULL);
-	unit_facts_init(&facts, &arena, NULL);
-	if (c && parse(argc, argv, c) == 0 && check_all(c, &f, &facts) == 0)
-		rc = finish(c, &f);
-	buf_fini(&f.units);
-	diags_fini(&f.diags);
+	findings_init(&c->findings);
+	rc = run(c, argc, argv);
+	findings_fini(&c->findings);
+	arena_fini(&c->work);
+	arena_fini(&c->arena);
 	free(c);
 	return rc;
 }

@@ -4,6 +4,7 @@
 int cmd_spec(int argc, char **argv);
 int cmd_states(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_quadlet(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
 int cmd_ps(int argc, char **argv);

@@ -291,7 +291,8 @@ static int show_unit(const struct request *r, const struct unit_set *set, const 
 
 	/* The notes are told again, and more exactly, by the words that the keys became. */
 	print_diags(&set->diags, unit->path, DIAG_WARNING);
-	if (unit->is_valid && spec_from_args(&spec, &arena, &unit->spec_args, &diags) == 0) {
+	if (unit->is_valid && spec_from_args(&spec, &arena, &unit->spec_args, &diags) == 0 &&
+	    spec_check_global_args(&unit->global_args, &diags) == 0) {
 		if (!r->oci) {
 			spec_to_json(&spec, &out);
 			buf_putc(&out, '\n');

@@ -155,7 +155,7 @@ static const struct mount_flag *flag_find(const char *option)
 	size_t len = strcspn(option, "=");
 
 	for (size_t i = 0; i < sizeof(mount_flags) / sizeof(mount_flags[0]); i++)
-		if (strlen(mount_flags[i].name) == len &&
+		if (mount_flags[i].name[0] == option[0] && strlen(mount_flags[i].name) == len &&
 		    strncmp(mount_flags[i].name, option, len) == 0)
 			return &mount_flags[i];
 	return NULL;

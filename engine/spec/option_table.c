@@ -223,18 +223,35 @@ static bool name_is(const char *row, const char *name, size_t len)
 	return strncmp(row, name, len) == 0 && row[len] == '\0';
 }
 
+/* Rows are sorted by name. */
+static const struct option *find_row(const struct option_table *table, const char *name, size_t len)
+{
+	size_t low = 0, high = table->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const char *row = table->rows[middle].name;
+		int order = row[0] != name[0] ? (unsigned char)row[0] - (unsigned char)name[0] :
+						strncmp(row, name, len);
+
+		if (!order && !row[len])
+			return &table->rows[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
 const struct option *option_find(const struct option_table *table, const char *name, size_t len)
 {
-	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
-		if (name_is(aliases[i].name, name, len)) {
-			name = aliases[i].means;
-			len = strlen(name);
-			break;
-		}
-	for (size_t i = 0; i < table->count; i++)
-		if (name_is(table->rows[i].name, name, len))
-			return &table->rows[i];
-	return NULL;
+	const struct option *row = find_row(table, name, len);
+
+	for (size_t i = 0; !row && i < sizeof(aliases) / sizeof(aliases[0]); i++)
+		if (name_is(aliases[i].name, name, len))
+			row = find_row(table, aliases[i].means, strlen(aliases[i].means));
+	return row;
 }
 
 const struct option *option_find_letter(const struct option_table *table, char letter)

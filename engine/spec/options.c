@@ -199,7 +199,9 @@ bool option_to_usec(const char *value, uint64_t *out_usec)
 
 const char *option_path(struct options *o, const char *what, const char *value)
 {
-	char clean[4096];
+	const size_t max = 4095;
+	size_t len = strlen(value);
+	char *clean;
 
 	if (!option_is_text(o, what, value))
 		return NULL;
@@ -207,11 +209,13 @@ const char *option_path(struct options *o, const char *what, const char *value)
 		option_error(o, "%s \"%s\" is no absolute path", what, option_shown(o, value));
 		return NULL;
 	}
-	if (!path_clean(value, clean, sizeof(clean))) {
-		option_error(o, "%s is longer than %zu bytes", what, sizeof(clean) - 1);
+	/* A clean path is never longer, but by the slash of "/". */
+	clean = arena_alloc(o->arena, len + 2);
+	if (!path_clean(value, clean, len + 2) || strlen(clean) > max) {
+		option_error(o, "%s is longer than %zu bytes", what, max);
 		return NULL;
 	}
-	return arena_strdup(o->arena, clean);
+	return clean;
 }
 
 static void apply_text(struct options *o, const char *value)
@@ -224,6 +228,8 @@ static void apply_text(struct options *o, const char *value)
 		option_note(o, "noted: %s", o->row->text);
 		return;
 	case OPTION_REFUSED:
+		if (str_eq(o->row->name, "pod"))
+			o->pod_word = o->word; /* the network is the pod's */
 		option_error(o, "refused: %s", o->row->text);
 		return;
 	}
@@ -403,7 +409,8 @@ static void judge_network(struct options *o)
 {
 	struct container_spec *spec = o->spec;
 
-	if (spec->network == SPEC_NETWORK_DEFAULT && !o->network_word && o->image_word) {
+	if (spec->network == SPEC_NETWORK_DEFAULT && !o->network_word && !o->pod_word &&
+	    o->image_word) {
 		o->word = o->image_word;
 		o->row = NULL;
 		option_error(
@@ -534,4 +541,15 @@ int spec_check_global_args(const struct arg_list *args, struct diags *diags)
 			     option_shown(&o, o.word->text));
 	}
 	return diags->error_count == errors_before ? 0 : -1;
+}
+
+const char *spec_option_text(const char *word)
+{
+	const struct option *row = NULL;
+
+	if (str_starts(word, "--"))
+		row = option_find(&options_of_run, word + 2, strcspn(word + 2, "="));
+	else if (word[0] == '-' && word[1])
+		row = option_find_letter(&options_of_run, word[1]);
+	return row ? row->text : NULL;
 }

@@ -55,6 +55,7 @@ struct options {
 	const struct arg *word; /* where diagnostics point to */
 	/* Judged when all words are known. */
 	const struct arg *image_word, *network_word, *net_sysctl_word, *ports_word, *swap_word;
+	const struct arg *pod_word;
 	const struct arg *cpus_word, *cpu_quota_word, *health_word, *capability_word;
 	bool health_command_seen, health_interval_off, no_healthcheck;
 };

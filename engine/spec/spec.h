@@ -187,6 +187,10 @@ int spec_from_args(struct container_spec *spec, struct arena *arena, const struc
  * container here: what would have to is refused, the rest is noted. -1 when there was an error. */
 int spec_check_global_args(const struct arg_list *args, struct diags *diags) MUST_CHECK;
 
+/* What the option of a word ("--memory", "--memory=1g", "-v") of "podman run" is for, or why it is not done; NULL: the word is
+ * no option. Static. */
+const char *spec_option_text(const char *word);
+
 /* What this machine or image makes of the spec, one sentence an entry: limits that are not
  * enforced, values that were lowered, volumes that are not kept. */
 struct spec_remarks {

@@ -181,6 +181,17 @@ static int64_t since_when(struct engine_entry *entry, uint8_t state, uint8_t hea
 	return since;
 }
 
+static const char *detail_text(const struct engine_entry *entry, const struct core_unit_view *view)
+{
+	if (entry->invalid_reason)
+		return entry->invalid_reason;
+	if (view->reason && view->reason[0])
+		return view->reason;
+	if (view->state == CORE_DOWN && view->want != CORE_WANT_UP && !entry->unit->service.boot)
+		return "loaded (not started at boot)";
+	return "";
+}
+
 void publish_unit(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
@@ -209,10 +220,7 @@ void publish_unit(struct engine *e, unsigned index)
 	if (entry->run.phase != RUN_NONE) /* of the last run, once there is none */
 		p->log_dropped_lines = entry->run.status.log_dropped_lines;
 	p->next_monotonic_usec = view.state == CORE_BACKOFF ? view.deadline : 0;
-	str_copy_text(p->detail, sizeof(p->detail),
-		      entry->invalid_reason ? entry->invalid_reason :
-		      view.reason	    ? view.reason :
-					      "");
+	str_copy_text(p->detail, sizeof(p->detail), detail_text(entry, &view));
 	str_copy_text(p->probe_output, sizeof(p->probe_output),
 		      view.probe_output ? view.probe_output : "");
 	put_identity(entry, p);

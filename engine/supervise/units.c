@@ -19,7 +19,8 @@ static void convert(struct engine *e, struct engine_entry *entry)
 	if (!unit->is_valid)
 		return;
 	entry->spec = arena_new(&e->arena, struct container_spec);
-	if (spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args, &e->units.diags) <
+	if (spec_check_global_args(&unit->global_args, &e->units.diags) < 0 ||
+	    spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args, &e->units.diags) <
 		    0 ||
 	    ref_parse(entry->spec->image, &entry->ref, &err) < 0) {
 		if (e->units.diags.count == before)
@@ -29,6 +30,9 @@ static void convert(struct engine *e, struct engine_entry *entry)
 		unit->first_error = before;
 		entry->spec = NULL;
 	}
+	for (size_t i = before; i < e->units.diags.count; i++)
+		e->units.diags.items[i].text =
+			unit_shown_text(unit, &e->units.diags.items[i], &e->units.diags.arena);
 }
 
 /* Two units with one container name would fight over run records, logs and by-name links. */
@@ -67,8 +71,14 @@ static size_t link_deps(struct engine *e, const struct unit *unit, struct core_d
 
 	for (size_t i = 0; i < unit->service.dep_count; i++) {
 		const struct service_dep *dep = &unit->service.deps[i];
-		int target = find_service(e, dep->target);
+		int target;
 
+		if (!service_dep_is_acted_on(dep->kind))
+			continue; /* its key's row says so to people */
+		target = find_service(e, dep->target);
+
+		if (target >= 0 && &e->units.units[target] == unit)
+			continue; /* said when it was read (unit/graph.h) */
 		if (target >= 0)
 			out[count++] = (struct core_dep){ dep->kind, (unsigned)target };
 		else
@@ -166,27 +176,6 @@ static void report(struct engine *e)
 	}
 }
 
-/* Each turn makes the members of one cycle invalid; the others run. */
-static void refuse_cycles(struct engine *e)
-{
-	struct err err;
-
-	while (core_link(e->core, &err) < 0) {
-		const unsigned *units;
-		size_t count = core_cycle(e->core, &units);
-
-		for (size_t i = 0; i < count; i++) {
-			struct unit *unit = &e->units.units[units[i]];
-
-			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Unit.After", "%s",
-				 err.msg);
-			unit->is_valid = false;
-			unit->first_error = e->units.diags.count - 1;
-			e->entries[units[i]].spec = NULL;
-		}
-	}
-}
-
 static void make_entries(struct engine *e)
 {
 	e->count = e->units.count > CORE_MAX_UNITS ? CORE_MAX_UNITS : (unsigned)e->units.count;
@@ -208,15 +197,29 @@ static void make_entries(struct engine *e)
 	refuse_twins(e);
 }
 
+/* A pattern is none of the engine's units: what runs are its instances. */
+static void leave_out_templates(struct unit_set *set)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		if (!set->units[i].is_template)
+			set->units[kept++] = set->units[i];
+	set->count = kept;
+}
+
 int units_load(struct engine *e, struct err *err)
 {
 	if (unit_set_load(&e->units, CLEAT_UNIT_DIR, &e->unit_facts, err) < 0)
 		publish_note(e, 2, "%s", err->msg);
+	leave_out_templates(&e->units);
 	make_entries(e);
 	e->core = core_new(engine_trace, e);
 	for (unsigned i = 0; i < e->count; i++)
 		add_to_core(e, i);
-	refuse_cycles(e);
+	/* The set has refused the units that wait for each other in circles: the others can be linked. */
+	if (core_link(e->core, err) < 0)
+		return -1;
 	report(e);
 	if (e->published)
 		published_set_unit_count(e->published, e->count);

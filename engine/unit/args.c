@@ -18,13 +18,14 @@ void arg_diag(struct diags *diags, enum diag_severity severity, const struct arg
 	      const char *fmt, ...)
 {
 	const struct origin *o = arg->origin;
-	auto_arena scratch = { 0 };
+	const struct diag place = { .severity = severity,
+				    .file = o->file,
+				    .line = o->line,
+				    .column = o->column,
+				    .key = o->key };
 	va_list ap;
 
 	va_start(ap, fmt);
-
-	const char *text = arena_vprintf(&scratch, fmt, ap);
-
+	diag_vadd(diags, &place, fmt, ap);
 	va_end(ap);
-	diag_add(diags, severity, o->file, o->line, o->column, o->key, "%s", text);
 }

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A .container unit as the words of "podman run". The table says how each key becomes words and in which order;
- * only name, image and command have places of their own. Must never add a word that no line asked for, but
- * those that podman's generator adds, and those in podman's pass only.
+ * Keys as words of a podman command: the table says how each becomes words and in which order. A
+ * .container unit as the words of "podman run": only name, image and command have places of their
+ * own. Must never add a word that no line asked for, but those that podman's generator adds, and
+ * those in podman's pass only.
  */
-#include "unit/reading_internal.h"
+#include <assert.h>
+
+#include "unit/convert_internal.h"
+#include "unit/kinds_internal.h"
 #include "util/str.h"
 
 /* Words that no line asked for. */
 static const struct origin nobody = { .file = "", .key = "" };
 
-static void push(struct reading *r, struct arg_list *words, const char *text)
+void convert_push(struct reading *r, struct arg_list *words, const char *text)
 {
 	arg_push(r->arena, words, text, &nobody);
 }
 
-static void push_pair(struct reading *r, struct arg_list *words, const char *flag,
-		      const struct arg *value)
+void convert_push_pair(struct reading *r, struct arg_list *words, const char *flag,
+		       const struct arg *value)
 {
 	arg_push(r->arena, words, flag, value->origin);
 	arg_push(r->arena, words, value->text, value->origin);
@@ -35,10 +39,10 @@ static const char *lower(struct reading *r, const char *text)
 /* "--security-opt label=disable" is two words in the table, too. */
 static void push_true(struct reading *r, const struct key *key, struct arg_list *words)
 {
-	const struct syntax_entry *entry = syntax_last(r->container, key->name);
+	const struct syntax_entry *entry = syntax_last(r->own, key->name);
 	const char *blank = strchr(key->flag, ' ');
 
-	if (value_bool(r, r->container, key->name) != VALUE_TRUE)
+	if (value_bool(r, r->own, key->name) != VALUE_TRUE)
 		return;
 	if (blank)
 		arg_push(r->arena, words,
@@ -49,38 +53,41 @@ static void push_true(struct reading *r, const struct key *key, struct arg_list 
 
 static void push_bool(struct reading *r, const struct key *key, struct arg_list *words)
 {
-	const struct syntax_entry *entry = syntax_last(r->container, key->name);
-	enum value_bool value = value_bool(r, r->container, key->name);
+	const struct syntax_entry *entry = syntax_last(r->own, key->name);
+	enum value_bool value = value_bool(r, r->own, key->name);
 
 	if (value == VALUE_UNSET)
 		return;
 	arg_push(r->arena, words,
-		 value == VALUE_TRUE ? key->flag : arena_printf(r->arena, "%s=false", key->flag),
+		 value == VALUE_TRUE ? key->flag : arena_join(r->arena, key->flag, "=false"),
 		 entry->origin);
 }
 
-/* A single value that is empty says nothing; the words of lists may be empty. */
-static bool says_nothing(const struct key *key, const struct arg *value)
+/* A single value that is empty says nothing, but of these two podman's generator passes the
+ * emptiness on; the words of lists may be empty. */
+static bool says_nothing(const struct reading *r, const struct key *key, const struct arg *value)
 {
+	if (r->is_podman && (str_eq(key->name, "LogDriver") || str_eq(key->name, "SeccompProfile")))
+		return false;
 	return key->kind == KEY_STRING && !value->text[0];
 }
 
 static void push_values(struct reading *r, const struct key *key, struct arg_list *words)
 {
-	struct arg_list values = value_of_kind(r, r->container, key);
+	struct arg_list values = value_of_kind(r, r->own, key);
 
 	for (size_t i = 0; i < values.count; i++) {
 		struct arg value = values.items[i];
 
-		if (says_nothing(key, &value))
+		if (says_nothing(r, key, &value))
 			continue;
 		if (key->form == KEY_FORM_LOWER)
 			value.text = lower(r, value.text);
 		if (key->form == KEY_FORM_SECURITY) {
-			value.text = arena_printf(r->arena, "%s%s", key->flag, value.text);
-			push_pair(r, words, "--security-opt", &value);
+			value.text = arena_join(r->arena, key->flag, value.text);
+			convert_push_pair(r, words, "--security-opt", &value);
 		} else if (key->flag[0]) {
-			push_pair(r, words, key->flag, &value);
+			convert_push_pair(r, words, key->flag, &value);
 		} else {
 			arg_push(r->arena, words, value.text, value.origin);
 		}
@@ -91,14 +98,22 @@ static void push_joined(struct reading *r, const struct key *key, struct arg_lis
 {
 	struct arg value;
 
-	if (value_string(r, r->container, key->name, &value))
-		arg_push(r->arena, words, arena_printf(r->arena, "%s=%s", key->flag, value.text),
+	if (value_string(r, r->own, key->name, &value))
+		arg_push(r->arena, words, arena_join(r->arena, key->flag, "=", value.text),
 			 value.origin);
+}
+
+/* The engine's pass leaves out what it refuses or only notes. What is not done yet is passed on:
+ * the unit is refused anyway, and whoever explains it or comes to run it finds the words. */
+static bool is_dropped(const struct reading *r, const struct key *key)
+{
+	return !r->is_podman && !key->is_passed_on &&
+	       (key->state == KEY_NOTED || key->state == KEY_REFUSED);
 }
 
 static void convert_key(struct reading *r, const struct key *key, struct arg_list *words)
 {
-	if (!r->is_podman && key->state != KEY_ACTED && !key->is_passed_on)
+	if (is_dropped(r, key))
 		return;
 	switch (key->form) {
 	case KEY_FORM_NONE:
@@ -118,23 +133,42 @@ static void convert_key(struct reading *r, const struct key *key, struct arg_lis
 		push_true(r, key, words);
 		break;
 	case KEY_FORM_SPECIAL:
-		convert_special(r, key, words);
+		if (!r->kind->special || !r->kind->special(r, key, words))
+			convert_special(r, key, words);
 		break;
 	}
+}
+
+#define MAX_ROWS 128 /* of one section */
+
+/* Most rows have no line in a unit. Special ones may have words all the same. */
+void convert_keys(struct reading *r, struct arg_list *words)
+{
+	size_t count;
+	const struct key *rows = key_section(r->kind->section, &count);
+	bool is_present[MAX_ROWS] = { false };
+
+	assert(count <= MAX_ROWS);
+	for (size_t i = 0; r->own && i < r->own->entry_count; i++)
+		if (r->own->entries[i].row)
+			is_present[r->own->entries[i].row - rows] = true;
+	for (size_t i = 0; i < count; i++)
+		if (is_present[i] || rows[i].form == KEY_FORM_SPECIAL)
+			convert_key(r, &rows[i], words);
 }
 
 static void convert_name(struct reading *r, struct arg_list *words)
 {
 	struct arg name;
 
-	if (!value_text(r, r->container, "ContainerName", &name)) {
+	if (!value_text(r, r->own, "ContainerName", &name)) {
 		name.text = strchr(r->unit->name, '@') ? "systemd-%p_%i" : "systemd-%N";
 		name.origin = &nobody;
 	}
-	push_pair(r, words, "--name", &name);
+	convert_push_pair(r, words, "--name", &name);
 	if (r->is_podman) {
-		push(r, words, "--replace");
-		push(r, words, "--rm");
+		convert_push(r, words, "--replace");
+		convert_push(r, words, "--rm");
 	}
 }
 
@@ -144,16 +178,16 @@ struct arg_list convert_container(struct reading *r, size_t *image_index)
 
 	convert_image(r, &image);
 	convert_name(r, &words);
-	for (size_t i = 0; i < key_count(); i++)
-		if (str_eq(key_at(i)->section, "Container"))
-			convert_key(r, key_at(i), &words);
+	convert_keys(r, &words);
 	*image_index = words.count;
 	for (size_t i = 0; i < image.count; i++)
 		arg_push(r->arena, &words, image.items[i].text, image.items[i].origin);
 
-	struct arg_list exec = value_last_args(r, r->container, "Exec");
+	struct arg_list exec = value_last_args(r, r->own, "Exec");
 
 	for (size_t i = 0; i < exec.count; i++)
 		arg_push(r->arena, &words, exec.items[i].text, exec.items[i].origin);
+	if (!r->is_podman)
+		convert_join_pod(r);
 	return words;
 }

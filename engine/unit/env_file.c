@@ -5,7 +5,10 @@
  */
 #include "unit/env_file_internal.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <fnmatch.h>
+#include <stdlib.h>
 
 #include "util/buf.h"
 #include "util/file.h"
@@ -149,5 +152,46 @@ int env_file_read(struct arena *arena, const char *path, const struct origin *or
 		return err_set(err, ERR_INPUT, "%s: a NUL byte", path);
 	if (env_file_parse(arena, buf_str(&text), origin, out, err) < 0)
 		return err_wrap(err, "%s", path);
+	return 0;
+}
+
+static int compare_paths(const void *left, const void *right)
+{
+	return strcmp(((const struct arg *)left)->text, ((const struct arg *)right)->text);
+}
+
+static void close_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* One folder only: patterns for folders could have the whole disk read. */
+int env_file_match(struct arena *arena, const char *pattern, const struct origin *origin,
+		   struct arg_list *out, struct err *err)
+{
+	const char *name = strrchr(pattern, '/') + 1;
+	const char *folder = arena_strndup(arena, pattern, (size_t)(name - pattern));
+
+	if (folder[strcspn(folder, "*?[")])
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s: a pattern may stand for the file's name only, not for folders",
+			       pattern);
+
+	__attribute__((cleanup(close_dir))) DIR *dir = opendir(folder);
+
+	if (!dir)
+		return err_sys(err, "%s", folder);
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		if (fnmatch(name, entry->d_name, FNM_PERIOD) != 0)
+			continue;
+		if (out->count == ENV_FILE_MAX_MATCHES)
+			return err_set(err, ERR_LIMIT, "%s: more than %d files", pattern,
+				       ENV_FILE_MAX_MATCHES);
+		arg_push(arena, out, arena_printf(arena, "%s%s", folder, entry->d_name), origin);
+	}
+	if (!out->count)
+		return err_set(err, ERR_NOT_FOUND, "%s: no file of such a name", pattern);
+	qsort(out->items, out->count, sizeof(out->items[0]), compare_paths);
 	return 0;
 }

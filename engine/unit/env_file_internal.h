@@ -11,6 +11,11 @@
  * a line that is not understood is ERR_INPUT with its number. */
 int env_file_read(struct arena *arena, const char *path, const struct origin *origin,
 		  struct arg_list *out, struct err *err) MUST_CHECK;
-/* The same for text in memory. */
+/* The files whose path the pattern fits, sorted, each as a word with the given origin; wildcards (* ? [) may stand in the last
+ * part of the path only. ERR_NOT_FOUND: none fits. Reads one folder. */
+#define ENV_FILE_MAX_MATCHES 64
+int env_file_match(struct arena *arena, const char *pattern, const struct origin *origin,
+		   struct arg_list *out, struct err *err) MUST_CHECK;
+/* The same as env_file_read for text in memory. */
 int env_file_parse(struct arena *arena, const char *text, const struct origin *origin,
 		   struct arg_list *out, struct err *err) MUST_CHECK;

@@ -1,202 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What systemd does to each word of a command, in its order: specifiers (%h), then variables ($NAME, ${NAME}).
- * Facts come from the caller, variables only from the unit's own [Service] Environment= and EnvironmentFile=. Expansion
- * multiplies, so words and bytes are counted; must never give out more than unit.h allows.
+ * What systemd does to each word of a command when its specifiers are expanded: variables ($NAME, ${NAME}). They come only
+ * from the unit's own [Service] Environment= and EnvironmentFile=, and from what every service has. Expansion multiplies, so
+ * words and bytes are counted; must never give out more than unit.h allows.
  */
-#include "unit/reading_internal.h"
-#include "unit/words_internal.h"
+#include "unit/service_internal.h"
 #include "util/str.h"
-
-static const char *cut(struct arena *arena, const char *text, char at)
-{
-	return arena_strndup(arena, text, strcspn(text, (char[]){ at, '\0' }));
-}
-
-/* The service's name without ".service". */
-static const char *bare_name(struct reading *r)
-{
-	const char *name = r->unit->service_name, *dot = strrchr(name, '.');
-
-	return arena_strndup(r->arena, name, dot ? (size_t)(dot - name) : strlen(name));
-}
-
-static const char *instance(struct reading *r)
-{
-	const char *at = strchr(bare_name(r), '@');
-
-	return at ? at + 1 : "";
-}
-
-/* systemd's escaping of names: - stands for /, \xHH for a byte. */
-static const char *unescape_name(struct reading *r, const char *name)
-{
-	char *out = arena_strdup(r->arena, name), *to = out;
-
-	for (const char *p = name; *p; p++) {
-		const char *hex = "0123456789abcdef";
-		const char *high = p[0] == '\\' && p[1] == 'x' && p[2] ? strchr(hex, p[2]) : NULL;
-		const char *low = high && p[3] ? strchr(hex, p[3]) : NULL;
-
-		if (low && (high != hex || low != hex)) {
-			*to++ = (char)((high - hex) * 16 + (low - hex));
-			p += 3;
-		} else {
-			*to++ = *p == '-' ? '/' : *p;
-		}
-	}
-	*to = '\0';
-	return out;
-}
-
-static const char *last_dash_part(const char *prefix)
-{
-	const char *dash = strrchr(prefix, '-');
-
-	return dash ? dash + 1 : prefix;
-}
-
-static const char *path_form(struct reading *r)
-{
-	const char *name = instance(r);
-
-	return arena_printf(r->arena, "/%s",
-			    unescape_name(r, *name ? name : cut(r->arena, bare_name(r), '@')));
-}
-
-static const char *name_specifier(struct reading *r, char letter)
-{
-	const char *prefix = cut(r->arena, bare_name(r), '@');
-
-	switch (letter) {
-	case 'n':
-		return r->unit->service_name;
-	case 'N':
-		return bare_name(r);
-	case 'p':
-		return prefix;
-	case 'P':
-		return unescape_name(r, prefix);
-	case 'i':
-		return instance(r);
-	case 'I':
-		return unescape_name(r, instance(r));
-	case 'j':
-		return last_dash_part(prefix);
-	case 'J':
-		return unescape_name(r, last_dash_part(prefix));
-	case 'f':
-		return path_form(r);
-	case 'y':
-		return arena_printf(r->arena, "%s/%s", r->unit->folder, r->unit->name);
-	case 'Y':
-		return r->unit->folder;
-	default:
-		return NULL;
-	}
-}
-
-static const char *place_specifier(struct reading *r, char letter)
-{
-	const struct unit_facts *facts = r->facts;
-	const struct {
-		char letter;
-		const char *text;
-	} places[] = {
-		{ 't', facts->runtime_dir },
-		{ 'S', "/var/lib" },
-		{ 'C', "/var/cache" },
-		{ 'L', "/var/log" },
-		{ 'E', "/etc" },
-		{ 'D', "/usr/share" },
-		{ 'T', "/tmp" },
-		{ 'V', "/var/tmp" },
-		{ 'h', facts->home },
-		{ 's', "/bin/sh" },
-		{ 'u', facts->user },
-		{ 'g', facts->group },
-		{ 'U', facts->uid },
-		{ 'G', facts->gid },
-		{ 'H', facts->hostname },
-		{ 'q', facts->hostname },
-		{ 'm', facts->machine_id },
-		{ 'b', facts->boot_id },
-		{ 'v', facts->kernel_release },
-		{ 'a', facts->arch },
-	};
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (places[i].letter == letter)
-			return places[i].text;
-	if (letter == 'l')
-		return facts->hostname ? cut(r->arena, facts->hostname, '.') : NULL;
-	return NULL;
-}
-
-static bool is_alphanumeric(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* The specifier whose letter stands at *at, appended to out; false after a complaint. */
-static bool expand_one(struct reading *r, char letter, struct buf *out, const struct origin *origin)
-{
-	const char *text = name_specifier(r, letter);
-
-	if (!text)
-		text = place_specifier(r, letter);
-	if (text && (text[0] || letter == 'i' || letter == 'I')) {
-		buf_puts(out, text);
-		return true;
-	}
-	if (is_alphanumeric(letter)) {
-		reading_refuse(
-			r, origin,
-			text ? "nothing is known for %%%c on this machine" :
-			       "%%%c is no specifier that is known here: write %%%% for a percent sign",
-			letter);
-		return false;
-	}
-	/* systemd leaves a percent sign alone that stands before anything else. */
-	buf_putc(out, '%');
-	if (letter)
-		buf_putc(out, letter);
-	return true;
-}
-
-const char *expand_specifiers(struct reading *r, const char *text, const struct origin *origin)
-{
-	auto_buf out = BUF_INIT(UNIT_MAX_WORD_BYTES);
-
-	if (!strchr(text, '%'))
-		return text;
-	for (const char *p = text; *p; p++) {
-		if (*p != '%') {
-			buf_putc(&out, *p);
-		} else if (p[1] == '%') {
-			buf_putc(&out, '%');
-			p++;
-		} else {
-			if (!expand_one(r, p[1], &out, origin))
-				return NULL;
-			if (!p[1])
-				break;
-			p++;
-		}
-	}
-	if (out.failed) {
-		reading_refuse(r, origin, "longer than %d bytes after its specifiers",
-			       UNIT_MAX_WORD_BYTES);
-		return NULL;
-	}
-	return arena_strdup(r->arena, buf_str(&out));
-}
 
 struct expansion {
 	struct reading *r;
+	const char *
+		whose; /* variables that are not set here may be meant to be "the container's" or "the shell's" */
 	struct arg_list *out;
 	size_t bytes;
-	bool is_full; /* complained of the bounds already */
+	bool is_full;	 /* complained of the bounds already */
+	bool has_secret; /* the word at hand has a value from EnvironmentFile= */
 };
 
 /* Variables that the manager's own environment has in any case. */
@@ -210,26 +28,34 @@ static const char *manager_variable(struct reading *r, const char *name)
 		{ "LOGNAME", r->facts->user },
 		{ "XDG_RUNTIME_DIR", r->facts->runtime_dir },
 	};
+	const struct arg_list *unset = &r->unit->service.unset_environment;
+
+	for (size_t i = 0; i < unset->count; i++)
+		if (str_eq(unset->items[i].text, name))
+			return NULL;
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
 		if (str_eq(variables[i].name, name))
 			return variables[i].value;
-	return NULL;
+	return service_directory_variable(r, name);
 }
 
 /* The last assignment wins; files come after the unit's own lines. NULL: not set. */
-static const char *variable(struct reading *r, const char *name)
+static const char *variable(struct expansion *e, const char *name)
 {
-	const struct arg_list *environment = &r->unit->service.environment;
+	const struct arg_list *environment = &e->r->unit->service.environment;
 	size_t len = strlen(name);
 
 	for (size_t i = environment->count; i > 0; i--) {
 		const char *text = environment->items[i - 1].text;
 
-		if (strncmp(text, name, len) == 0 && text[len] == '=')
-			return text + len + 1;
+		if (strncmp(text, name, len) != 0 || text[len] != '=')
+			continue;
+		e->has_secret |=
+			str_eq(environment->items[i - 1].origin->key, "Service.EnvironmentFile");
+		return text + len + 1;
 	}
-	return manager_variable(r, name);
+	return manager_variable(e->r, name);
 }
 
 static void give(struct expansion *e, const char *text, const struct origin *origin)
@@ -251,13 +77,13 @@ static void give(struct expansion *e, const char *text, const struct origin *ori
 static void give_split(struct expansion *e, const char *name, const struct origin *origin,
 		       bool may_vanish)
 {
-	const char *value = variable(e->r, name);
+	const char *value = variable(e, name);
 
 	if (!value && may_vanish)
 		reading_warn(
 			e->r, origin,
-			"$%s is set nowhere in [Service], so the word vanishes: write $$%s for the container's own",
-			name, name);
+			"$%s is set nowhere in [Service], so the word vanishes: write $$%s for %s own",
+			name, name, e->whose);
 	else if (!value)
 		reading_refuse(e->r, origin, "$%s is set nowhere in [Service]", name);
 	if (!value)
@@ -280,13 +106,13 @@ static void give_joined(struct expansion *e, const char *text, const struct orig
 		if (close) {
 			const char *name =
 				arena_strndup(e->r->arena, p + 2, (size_t)(close - p - 2));
-			const char *value = variable(e->r, name);
+			const char *value = variable(e, name);
 
 			if (!value)
 				reading_warn(
 					e->r, origin,
-					"${%s} is set nowhere in [Service] and is empty: write $${%s} for the container's own",
-					name, name);
+					"${%s} is set nowhere in [Service] and is empty: write $${%s} for %s own",
+					name, name, e->whose);
 			buf_puts(&out, value ? value : "");
 			p = close;
 		} else {
@@ -301,28 +127,87 @@ static void give_joined(struct expansion *e, const char *text, const struct orig
 			       UNIT_MAX_WORD_BYTES);
 }
 
+/* One word, its specifiers expanded. */
+static void give_word(struct expansion *e, const char *text, const struct origin *origin,
+		      bool may_vanish)
+{
+	if (text[0] == '$' && text[1] && text[1] != '{' && text[1] != '$')
+		give_split(e, text + 1, origin, may_vanish);
+	else if (strchr(text, '$'))
+		give_joined(e, text, origin);
+	else
+		give(e, text, origin);
+}
+
+void expand_command(struct reading *r, const struct arg_list *words, struct arg_list *out)
+{
+	struct expansion e = { .r = r, .whose = "the shell's", .out = out };
+
+	for (size_t i = 0; i < words->count && !e.is_full; i++) {
+		const struct arg *word = &words->items[i];
+
+		if (i == 0)
+			give(&e, word->text, word->origin);
+		else
+			give_word(&e, word->text, word->origin, true);
+	}
+}
+
+/* Most words have nothing to put in. */
+static bool is_plain(const char *text)
+{
+	while (*text && *text != '%' && *text != '$')
+		text++;
+	return !*text;
+}
+
 void expand_words(struct reading *r, const struct arg_list *words, struct arg_list *out,
 		  size_t *image_index)
 {
-	struct expansion e = { .r = r, .out = out };
+	struct expansion e = { .r = r, .whose = "the container's", .out = out };
 	size_t image = *image_index;
 
 	for (size_t i = 0; i < words->count && !e.is_full; i++) {
 		const struct arg *word = &words->items[i];
-		const char *text = expand_specifiers(r, word->text, word->origin);
+		bool is_text = is_plain(word->text);
+		const char *text = is_text ? word->text :
+					     expand_specifiers(r, word->text, word->origin);
 		size_t before = out->count;
 
 		if (i == image)
 			*image_index = before;
 		if (!text)
 			continue;
-		if (text[0] == '$' && text[1] && text[1] != '{' && text[1] != '$')
-			give_split(&e, text + 1, word->origin, i > image);
-		else if (strchr(text, '$'))
-			give_joined(&e, text, word->origin);
-		else
+		e.has_secret = false;
+		if (is_text)
 			give(&e, text, word->origin);
+		else
+			give_word(&e, text, word->origin, i > image);
+		if (e.has_secret)
+			arg_push(r->arena, &r->unit->hidden_words, text, word->origin);
 		if (i == image && (out->count == before || !out->items[before].text[0]))
 			reading_refuse(r, word->origin, "the image's name is empty");
 	}
+}
+
+/* PodmanArgs= may have option and value on two lines of one assignment. */
+static bool is_of_word(const struct diag *diag, const struct origin *origin)
+{
+	return str_eq(diag->key, origin->key) && str_eq(diag->file, origin->file) &&
+	       (diag->line == origin->line || str_ends(diag->key, ".PodmanArgs"));
+}
+
+const char *unit_shown_text(const struct unit *unit, const struct diag *diag, struct arena *arena)
+{
+	for (size_t i = 0; i < unit->hidden_words.count; i++) {
+		const struct arg *word = &unit->hidden_words.items[i];
+
+		if (is_of_word(diag, word->origin))
+			return arena_printf(
+				arena,
+				"what '%s' becomes is %s; its value comes from EnvironmentFile= and is not shown",
+				word->text,
+				diag->severity == DIAG_ERROR ? "not accepted" : "noted");
+	}
+	return diag->text;
 }

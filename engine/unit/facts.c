@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "unit/env_file_internal.h"
 #include "unit/unit.h"
 #include "util/file.h"
 #include "util/places.h"
@@ -38,6 +39,45 @@ static const char *arch_name(struct arena *arena, const char *machine)
 	return arena_strdup(arena, machine);
 }
 
+/* Files of NAME=VALUE lines that describe the machine; one with a broken line says nothing. */
+static struct arg_list read_fields(struct arena *arena, const char *path)
+{
+	struct arg_list fields = { 0 };
+
+	if (env_file_read(arena, path, NULL, &fields, NULL) < 0)
+		fields.count = 0;
+	return fields;
+}
+
+static const char *field(const struct arg_list *fields, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = fields->count; i > 0; i--) {
+		const char *text = fields->items[i - 1].text;
+
+		if (strncmp(text, name, len) == 0 && text[len] == '=')
+			return text + len + 1;
+	}
+	return "";
+}
+
+static void read_release(struct unit_facts *facts, struct arena *arena)
+{
+	struct arg_list fields = read_fields(arena, "/etc/os-release");
+	struct arg_list info = read_fields(arena, "/etc/machine-info");
+
+	if (!fields.count)
+		fields = read_fields(arena, "/usr/lib/os-release");
+	facts->os_id = field(&fields, "ID");
+	facts->os_version_id = field(&fields, "VERSION_ID");
+	facts->os_variant_id = field(&fields, "VARIANT_ID");
+	facts->os_build_id = field(&fields, "BUILD_ID");
+	facts->os_image_id = field(&fields, "IMAGE_ID");
+	facts->os_image_version = field(&fields, "IMAGE_VERSION");
+	facts->pretty_hostname = field(&info, "PRETTY_HOSTNAME");
+}
+
 void unit_facts_init(struct unit_facts *facts, struct arena *arena, const char *home)
 {
 	struct utsname uts = { 0 };
@@ -59,4 +99,5 @@ void unit_facts_init(struct unit_facts *facts, struct arena *arena, const char *
 		.kernel_release = arena_strdup(arena, uts.release),
 		.arch = arch_name(arena, uts.machine),
 	};
+	read_release(facts, arena);
 }

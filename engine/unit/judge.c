@@ -5,7 +5,8 @@
  */
 #include <strings.h>
 
-#include "unit/reading_internal.h"
+#include "unit/kinds_internal.h"
+#include "unit/words_internal.h"
 #include "util/str.h"
 
 static bool text_is(const struct arg *value, const char *const *list)
@@ -19,7 +20,7 @@ static bool text_is(const struct arg *value, const char *const *list)
 /* PodmanArgs= may name the network, too. */
 static bool args_name_network(struct reading *r)
 {
-	struct arg_list args = value_args(r, r->container, "PodmanArgs");
+	struct arg_list args = value_args(r, r->own, "PodmanArgs");
 
 	for (size_t i = 0; i < args.count; i++) {
 		const char *text = args.items[i].text;
@@ -31,11 +32,19 @@ static bool args_name_network(struct reading *r)
 	return false;
 }
 
+/* A member has its pod's network. */
+static bool is_in_pod(struct reading *r)
+{
+	struct arg pod;
+
+	return value_text(r, r->own, "Pod", &pod);
+}
+
 /* What is missing has no line: the image's will do, because the option table complains there, too. */
 static const struct origin *network_place(struct reading *r)
 {
 	struct origin *origin = arena_new(r->arena, struct origin);
-	const struct syntax_entry *image = syntax_last(r->container, "Image");
+	const struct syntax_entry *image = syntax_last(r->own, "Image");
 
 	*origin = image ? *image->origin : *reading_place(r, "");
 	origin->key = "Container.Network";
@@ -44,9 +53,9 @@ static const struct origin *network_place(struct reading *r)
 
 static void judge_network(struct reading *r)
 {
-	struct arg_list values = value_list(r, r->container, "Network");
+	struct arg_list values = value_list(r, r->own, "Network");
 
-	if (!values.count && r->container && !args_name_network(r))
+	if (!values.count && r->own && !is_in_pod(r) && !args_name_network(r))
 		reading_refuse(
 			r, network_place(r),
 			"no network named: write Network=host or Network=none (networks of their own are not supported yet)");
@@ -67,8 +76,8 @@ static void judge_network(struct reading *r)
 
 static bool has_host_network(struct reading *r)
 {
-	struct arg_list values = value_list(r, r->container, "Network");
-	struct arg_list args = value_args(r, r->container, "PodmanArgs");
+	struct arg_list values = value_list(r, r->own, "Network");
+	struct arg_list args = value_args(r, r->own, "PodmanArgs");
 
 	for (size_t i = 0; i < args.count; i++) {
 		const char *text = args.items[i].text;
@@ -84,7 +93,7 @@ static bool has_host_network(struct reading *r)
 
 static void judge_ports(struct reading *r)
 {
-	struct arg_list values = value_list(r, r->container, "PublishPort");
+	struct arg_list values = value_list(r, r->own, "PublishPort");
 	bool is_host = has_host_network(r);
 
 	for (size_t i = 0; i < values.count; i++) {
@@ -105,9 +114,8 @@ static void judge_notify(struct reading *r)
 
 	if (value_string(r, service, "Type", &type) && str_eq(type.text, "oneshot"))
 		return;
-	if (!value_text(r, r->container, "Notify", &value) ||
-	    strcasecmp(value.text, "healthy") == 0 ||
-	    value_bool(r, r->container, "Notify") != VALUE_TRUE)
+	if (!value_text(r, r->own, "Notify", &value) || strcasecmp(value.text, "healthy") == 0 ||
+	    value_bool(r, r->own, "Notify") != VALUE_TRUE)
 		return;
 	reading_refuse(
 		r, value.origin,
@@ -120,7 +128,7 @@ static void judge_log_driver(struct reading *r)
 	static const char *const known[] = { "none", "passthrough", "passthrough-tty", NULL };
 	struct arg value;
 
-	if (!value_text(r, r->container, "LogDriver", &value))
+	if (!value_text(r, r->own, "LogDriver", &value))
 		return;
 	if (text_is(&value, noted))
 		reading_note(
@@ -138,7 +146,7 @@ static void judge_userns(struct reading *r)
 {
 	struct arg value;
 
-	if (value_text(r, r->container, "UserNS", &value) && !str_eq(value.text, "keep-id") &&
+	if (value_text(r, r->own, "UserNS", &value) && !str_eq(value.text, "keep-id") &&
 	    !str_starts(value.text, "keep-id:"))
 		reading_refuse(
 			r, value.origin,
@@ -150,7 +158,7 @@ static void judge_apparmor(struct reading *r)
 {
 	struct arg value;
 
-	if (!value_text(r, r->container, "AppArmor", &value))
+	if (!value_text(r, r->own, "AppArmor", &value))
 		return;
 	if (str_eq(value.text, "unconfined"))
 		reading_note(r, value.origin,
@@ -166,7 +174,7 @@ static void judge_cgroups(struct reading *r)
 	static const char *const fine[] = { "split", "enabled", "no-conmon", NULL };
 	struct arg value;
 
-	if (!value_text(r, r->container, "CgroupsMode", &value))
+	if (!value_text(r, r->own, "CgroupsMode", &value))
 		return;
 	if (text_is(&value, fine))
 		reading_note(r, value.origin, "each container has a control group of its own");
@@ -179,7 +187,7 @@ static void judge_cgroups(struct reading *r)
 
 static void judge_env_file(struct reading *r)
 {
-	struct arg_list values = value_args(r, r->container, "EnvironmentFile");
+	struct arg_list values = value_args(r, r->own, "EnvironmentFile");
 
 	for (size_t i = 0; i < values.count; i++)
 		if (values.items[i].text[0] == '-')
@@ -193,16 +201,16 @@ static void judge_auto_update(struct reading *r)
 	static const char *const known[] = { "registry", "local", NULL };
 	struct arg value;
 
-	if (value_text(r, r->container, "AutoUpdate", &value) && !text_is(&value, known))
+	if (value_text(r, r->own, "AutoUpdate", &value) && !text_is(&value, known))
 		reading_warn(r, value.origin, "'%s' is neither registry nor local", value.text);
 }
 
 /* A name without a registry is looked up by guesses elsewhere; here it has to be the name in the archive. */
-static void judge_image(struct reading *r)
+void judge_image(struct reading *r)
 {
 	struct arg value;
 
-	if (!value_text(r, r->container, "Image", &value) || strpbrk(value.text, "$%") ||
+	if (!value_text(r, r->own, "Image", &value) || strpbrk(value.text, "$%") ||
 	    str_ends(value.text, ".image") || str_ends(value.text, ".build") ||
 	    str_starts(value.text, "sha256:"))
 		return;
@@ -218,52 +226,149 @@ static void judge_image(struct reading *r)
 			value.text);
 }
 
-/* "ContainerName=web # main": a value, not a comment. Booleans and systemd's keys say so themselves. */
+static void warn_of_comment(struct reading *r, const struct syntax_entry *entry, size_t offset)
+{
+	reading_warn(r, syntax_origin(r->arena, entry, offset),
+		     "'%s' is part of the value: comments stand on lines of their own",
+		     entry->value + offset);
+}
+
+/* A word behind another that begins like a comment. Of a command only # alone looks like one: "#general" may be meant. */
+static void judge_comment_word(struct reading *r, const struct key *key,
+			       const struct syntax_entry *entry)
+{
+	struct words words = words_split(r->arena, entry->value,
+					 key->kind == KEY_WORDS ? WORDS_PLAIN : WORDS_ESCAPES);
+
+	for (size_t i = 1; i < words.count; i++) {
+		size_t offset = words.items[i].offset;
+
+		if (entry->value[offset] != '#' ||
+		    (key->kind == KEY_LAST_ARGS && words.items[i].text[1]))
+			continue;
+		warn_of_comment(r, entry, offset);
+		return;
+	}
+}
+
+/* "ContainerName=web # main": a value, not a comment. Booleans, pairs and systemd's keys say so themselves. */
 static void judge_comment(struct reading *r, const struct key *key,
 			  const struct syntax_entry *entry)
 {
-	const char *hash = strstr(entry->value, " #");
+	const char *hash = r->is_podman ? NULL : strchr(entry->value, '#');
 
-	if (hash && entry->value[0] != '"' && (key->kind == KEY_STRING || key->kind == KEY_LIST) &&
-	    str_eq(key->section, "Container"))
-		reading_warn(r, syntax_origin(r->arena, entry, (size_t)(hash + 1 - entry->value)),
-			     "'%s' is part of the value: comments stand on lines of their own",
-			     hash + 1);
+	if (!hash || !str_eq(key->section, r->kind->section))
+		return;
+	if (key->kind == KEY_STRING || key->kind == KEY_LIST) {
+		hash = strstr(entry->value, " #");
+		if (hash && entry->value[0] != '"')
+			warn_of_comment(r, entry, (size_t)(hash + 1 - entry->value));
+	} else if (key->kind == KEY_WORDS || key->kind == KEY_ARGS || key->kind == KEY_LAST_ARGS) {
+		judge_comment_word(r, key, entry);
+	}
 }
 
 /* A switch that is off asks for nothing; an empty value takes back what came before. */
 static bool asks_for_nothing(struct reading *r, const struct syntax_group *group,
 			     const struct key *key, const struct syntax_entry *entry)
 {
+	if (!str_eq(group->name, r->kind->section) && !str_eq(group->name, "Quadlet"))
+		return service_asks_for_nothing(group->name, key, entry->value);
 	if (key->kind == KEY_BOOL)
 		return value_bool(r, group, key->name) != VALUE_TRUE;
 	return !entry->value[0];
 }
 
+/* A later line may take the place of this one, or take it back. Of systemd's keys an empty line does so only where a text is
+ * wanted: an empty switch or number is a bad value, which leaves in place what was said before. */
+static bool is_taken_back(const struct reading *r, const struct syntax_group *group,
+			  const struct syntax_entry *entry)
+{
+	const struct key *key = entry->row;
+	bool is_podmans = str_eq(group->name, r->kind->section) || str_eq(group->name, "Quadlet");
+
+	for (size_t i = group->entry_count; i > 0 && &group->entries[i - 1] != entry; i--) {
+		const struct syntax_entry *later = &group->entries[i - 1];
+
+		if (later->row != key)
+			continue;
+		if (!key_last_counts(key->kind)) {
+			if (is_podmans && !later->value[0])
+				return true;
+		} else if (is_podmans || later->value[0] || key->kind == KEY_STRING) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void judge_unknown(struct reading *r, const struct syntax_group *group,
+			  const struct syntax_entry *entry)
+{
+	bool is_own = str_eq(group->name, r->kind->section);
+	bool is_podmans = is_own || str_eq(group->name, "Quadlet"); /* who refuses the unit, too */
+	auto_buf hint = BUF_INIT(512);
+
+	if (str_starts(entry->key, "X-") && !is_own)
+		return; /* systemd leaves these to others */
+	if (r->is_podman != (is_podmans && !r->facts->unknown_keys_are_warnings)) {
+		r->has_unknown_key |= is_podmans && r->is_podman;
+		return;
+	}
+	if (reading_repeat(r, entry->origin, "unknown key")) {
+		r->has_failed |= r->is_podman;
+		return;
+	}
+	if (!reading_is_full(r, DIAG_ERROR))
+		key_suggest_in(r->kind->section, group->name, entry->key, &hint);
+	if (!is_podmans) {
+		reading_refuse(r, entry->origin, "unknown key%s (systemd ignores the line)",
+			       buf_str(&hint));
+	} else if (r->facts->unknown_keys_are_warnings) {
+		reading_warn(r, entry->origin, "unknown key, ignored%s", buf_str(&hint));
+	} else {
+		reading_fail(r, entry->origin, "unknown key%s", buf_str(&hint));
+	}
+}
+
+/* One reason why the whole kind is not run is enough. */
+static bool is_said_of_kind(const struct reading *r, const struct key *key)
+{
+	return key->state == KEY_NOT_YET && r->kind->not_yet[0] &&
+	       str_eq(key->section, r->kind->section);
+}
+
+/* No words come of these keys, so that nobody else reads them in the engine's pass. */
+static void judge_wordless(struct reading *r, const struct syntax_group *group,
+			   const struct key *key)
+{
+	if (key->form != KEY_FORM_NONE ||
+	    (!str_eq(group->name, r->kind->section) && !str_eq(group->name, "Quadlet")))
+		return;
+	if (key->kind == KEY_BOOL)
+		value_bool(r, group, key->name);
+	else if (key->kind == KEY_LAST_ARGS)
+		value_last_args(r, group, key->name);
+}
+
 static void judge_entry(struct reading *r, const struct syntax_group *group,
 			const struct syntax_entry *entry)
 {
-	const struct key *key = key_find(group->name, entry->key);
+	const struct key *key = entry->row;
 
 	if (!key) {
-		auto_buf hint = BUF_INIT(512);
-
-		if (str_starts(entry->key, "X-") && !str_eq(group->name, "Container"))
-			return; /* systemd leaves these to others */
-		key_suggest(group->name, entry->key, &hint);
-		if (str_eq(group->name, "Container") || str_eq(group->name, "Quadlet"))
-			reading_fail(r, entry->origin, "unknown key%s", buf_str(&hint));
-		else
-			reading_refuse(r, entry->origin, "unknown key%s", buf_str(&hint));
+		judge_unknown(r, group, entry);
 		return;
 	}
 	judge_comment(r, key, entry);
-	if (key->state == KEY_ACTED || asks_for_nothing(r, group, key, entry))
+	judge_wordless(r, group, key);
+	if (key->state == KEY_ACTED || is_said_of_kind(r, key) ||
+	    asks_for_nothing(r, group, key, entry))
 		return;
 	if (key->state == KEY_NOTED) {
 		if (syntax_last(group, key->name) == entry)
 			reading_note(r, entry->origin, key->reason);
-	} else {
+	} else if (!is_taken_back(r, group, entry)) {
 		bool says_so = key->state == KEY_REFUSED || strstr(key->reason, "in this version");
 
 		reading_refuse(r, entry->origin, "%s%s",
@@ -271,11 +376,26 @@ static void judge_entry(struct reading *r, const struct syntax_group *group,
 	}
 }
 
+/* [Pod] in a .container unit and so on: podman passes it on and nobody reads it. */
+static bool is_of_other_kind(struct reading *r, const struct syntax_group *group)
+{
+	const struct kind *kind;
+
+	for (size_t i = 0; (kind = kind_at(i)) != NULL; i++)
+		if (kind != r->kind && str_eq(kind->section, group->name)) {
+			reading_refuse(r, group->origin,
+				       "the section belongs in a %s unit: nobody reads it here",
+				       kind->suffix);
+			return true;
+		}
+	return false;
+}
+
 static void judge_group(struct reading *r, const struct syntax_group *group)
 {
 	auto_buf hint = BUF_INIT(256);
 
-	if (str_starts(group->name, "X-"))
+	if (str_starts(group->name, "X-") || is_of_other_kind(r, group))
 		return;
 	if (!key_section_is_known(group->name)) {
 		key_suggest_section(group->name, &hint);
@@ -287,17 +407,22 @@ static void judge_group(struct reading *r, const struct syntax_group *group)
 			judge_entry(r, group, &group->entries[i]);
 }
 
-void judge_unit(struct reading *r)
+void judge_container(struct reading *r)
 {
 	static void (*const rules[])(struct reading * r) = {
-		judge_network,	judge_ports,   judge_notify,   judge_log_driver,  judge_userns,
-		judge_apparmor, judge_cgroups, judge_env_file, judge_auto_update, judge_image,
+		judge_network,	   judge_ports,	   judge_notify,	   judge_log_driver,
+		judge_userns,	   judge_apparmor, judge_cgroups,	   judge_env_file,
+		judge_auto_update, judge_image,	   judge_container_values,
 	};
 
-	for (size_t i = 0; i < r->file->group_count; i++)
-		judge_group(r, &r->file->groups[i]);
-	if (r->is_podman)
-		return;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		rules[i](r);
+}
+
+void judge_unit(struct reading *r)
+{
+	for (size_t i = 0; i < r->file->group_count; i++)
+		judge_group(r, &r->file->groups[i]);
+	if (!r->is_podman && r->kind->judge)
+		r->kind->judge(r);
 }

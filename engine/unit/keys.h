@@ -7,6 +7,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "util/buf.h"
 
@@ -45,6 +46,7 @@ enum key_form {
 
 struct key {
 	const char *section, *name;
+	const char *full; /* "Container.Image" */
 	enum key_kind kind;
 	enum key_state state;
 	enum key_form form;
@@ -55,17 +57,51 @@ struct key {
 	const char *example; /* a value that is accepted */
 };
 
+/* FNV-1a of a key's name. Of hostile names only compared, never made an index into their own. */
+static inline uint32_t key_hash(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	while (*name)
+		hash = (hash ^ (unsigned char)*name++) * 16777619u;
+	return hash;
+}
+
 /* NULL: no such key in this section. */
 const struct key *key_find(const char *section, const char *name);
+/* The same, for whoever asks for many keys of one section: its number (-1: unknown), and key_hash(name). */
+int key_section_number(const char *section);
+const struct key *key_find_hashed(int section, const char *name, uint32_t hash);
 bool key_section_is_known(const char *section);
+/* The rows of a section, which stand together, in the order of the words for podman; NULL: no such section. */
+const struct key *key_section(const char *section, size_t *count);
+const char *key_section_at(size_t index); /* NULL: no more */
 size_t key_count(void);
 const struct key *
 key_at(size_t index); /* sections together, in the order of the words for podman */
 char key_kind_letter(enum key_kind kind);
+/* Of several lines only the last one counts. */
+bool key_last_counts(enum key_kind kind);
+/* What a value of this kind looks like, its rule for repeats and empty assignments; one line. */
+const char *key_kind_text(enum key_kind kind);
 const char *key_state_name(enum key_state state);
+
+/* What is known of a key's values beyond its kind (keys_values.c). */
+struct key_values {
+	const char *section, *name;
+	const char *preset; /* what counts when nothing is said; "": not to be told in a word */
+	const char *words;  /* all that have a meaning, blanks between; "": they are many */
+};
+const struct key_values *key_values(const struct key *key); /* NULL: nothing */
+const struct key_values *key_values_at(size_t index);	    /* NULL: no more */
+
 /* Appends what may have been meant by an unknown key ("did you mean Image=?", "belongs in [Service]"), or nothing. */
 void key_suggest(const char *section, const char *name, struct buf *out);
+/* The same, when it is known which section of its own the unit has ("Pod" in a .pod unit; NULL: not known). With section "" the
+ * key may be meant for any. */
+void key_suggest_in(const char *own, const char *section, const char *name, struct buf *out);
 void key_suggest_section(const char *section, struct buf *out);
-/* KEYS.md, and tests/fuzz/fuzz_unit.dict. */
+/* KEYS.md, tests/fuzz/unit.dict and units.schema.json. */
 void keys_write_markdown(struct buf *out);
 void keys_write_dictionary(struct buf *out);
+void keys_write_schema(struct buf *out);

@@ -6,10 +6,6 @@
 #include "unit/keys_internal.h"
 
 /* clang-format off */
-#define ROW(section_, name_, kind_, state_, form_, passed_, flag_, reason_, help_, example_) \
-	{ .section = section_, .name = name_, .kind = KEY_##kind_, .state = KEY_##state_, .form = KEY_FORM_##form_, \
-	  .is_passed_on = passed_, .flag = flag_, .reason = reason_, .help = help_, .example = example_ }
-
 const struct key keys_container[] = {
 	ROW("Container", "Image", STRING, ACTED, NONE, false, "",
 	    "",
@@ -287,8 +283,8 @@ const struct key keys_container[] = {
 	ROW("Container", "ContainersConfModule", LIST, REFUSED, NONE, false, "--module",
 	    "there is no containers.conf here: write the settings as keys",
 	    "Module of containers.conf.", "/etc/nvd.conf"),
-	ROW("Container", "GlobalArgs", ARGS, REFUSED, NONE, false, "",
-	    "there is no podman here to take options: write keys, or options of podman run in PodmanArgs=",
+	ROW("Container", "GlobalArgs", ARGS, ACTED, NONE, false, "",
+	    "only what changes nothing here, and is noted: data elsewhere, another runtime or another machine are refused (OPTIONS.md)",
 	    "Options of podman before its subcommand.", "--log-level=debug"),
 	ROW("Container", "PodmanArgs", ARGS, ACTED, VALUE, false, "",
 	    "",

@@ -1,200 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding unit files as Quadlet does: a directory and the folders below it, parents first, in the order of names; the first file of
- * a name wins; drop-ins from "NAME.d" and its more general forms. An empty file or a link to /dev/null hides the
- * others of its name. Must never follow a loop of links, and never stop at a file that cannot be read.
+ * Finding unit files as Quadlet does: a folder and those below it, parents first, in the order of names; links to folders
+ * are followed, each folder is searched once; the first file of a name wins; an empty file or a link to /dev/null
+ * hides the others of its name. Must never follow a loop of links, and never stop at a file that cannot be read.
  */
 #include "unit/load_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "unit/kinds_internal.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/path.h"
 #include "util/str.h"
 
-struct folder_id {
-	dev_t dev;
-	ino_t ino;
-};
-
-/* The folders on the way down: a link back to one of them is a loop. */
 struct walk {
 	struct load *load;
-	struct folder_id path[UNIT_MAX_DEPTH];
+	enum unit_dir_rule rule;
+	const char *users; /* resolved */
 	unsigned depth;
+	bool is_flat;
 };
 
-const char *load_suffix(const char *name)
+void load_complain(struct load *load, const char *path, unsigned line, const char *text)
 {
-	static const char *const suffixes[] = { ".container", ".volume", ".network", ".kube",
-						".image",     ".build",	 ".pod",     ".artifact" };
-
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-		if (str_ends(name, suffixes[i]) && strlen(name) > strlen(suffixes[i]))
-			return suffixes[i];
-	return NULL;
+	diag_add(&load->set->diags, DIAG_ERROR, path, line, 1, "", "%s", text);
 }
 
-static void complain(struct load *load, const char *path, const char *text)
+size_t load_first_error(const struct load *load, size_t index)
 {
-	diag_add(&load->set->diags, DIAG_ERROR, path, 1, 1, "", "%s", text);
+	const struct diags *diags = &load->set->diags;
+
+	while (index < diags->count && diags->items[index].severity != DIAG_ERROR)
+		index++;
+	/* Beyond their bound none is kept: the last one has to do. */
+	return index < diags->count ? index : diags->count - (diags->count > 0);
 }
 
-static int compare_names(const void *left, const void *right)
+static int compare_entries(const void *left, const void *right)
 {
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
+	return strcmp(((const struct load_entry *)left)->name,
+		      ((const struct load_entry *)right)->name);
 }
 
-/* The entries of a folder in the order of their names, "." and ".." left out. */
-static const char **list_folder(struct arena *arena, const char *path, size_t *count,
-				struct err *err)
+struct load_entry *load_list(struct load *load, const char *path, size_t *count, struct err *err)
 {
 	auto_dir DIR *dir = opendir(path);
-	const char **names = NULL;
+	struct load_entry *entries = NULL;
 
 	*count = 0;
 	if (!dir) {
-		err_sys(err, "%s: opendir", path);
+		err_sys(err, "opendir");
 		return NULL;
 	}
-	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
-		if (!str_eq(entry->d_name, ".") && !str_eq(entry->d_name, ".."))
-			*arena_push(arena, names, *count) = arena_strdup(arena, entry->d_name);
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
+			continue;
+		if (*count == UNIT_MAX_FOLDER_ENTRIES) {
+			load_complain(load, path, 1,
+				      "more than 16384 entries: the others are not looked at");
+			break;
+		}
+		*arena_push(&load->scratch, entries, *count) =
+			(struct load_entry){ arena_strdup(&load->scratch, entry->d_name),
+					     entry->d_type };
+	}
 	if (*count)
-		qsort(names, *count, sizeof(names[0]), compare_names);
-	return names ? names : arena_alloc(arena, sizeof(names[0]));
+		qsort(entries, *count, sizeof(entries[0]), compare_entries);
+	return entries ? entries : arena_alloc(&load->scratch, sizeof(entries[0]));
 }
 
-static bool enter(struct walk *walk, const struct stat *st)
+const struct load_name *load_taken(const struct load *load, const char *name)
 {
-	for (unsigned i = 0; i < walk->depth; i++)
-		if (walk->path[i].dev == st->st_dev && walk->path[i].ino == st->st_ino)
-			return false;
-	if (walk->depth == UNIT_MAX_DEPTH)
-		return false;
-	walk->path[walk->depth++] = (struct folder_id){ st->st_dev, st->st_ino };
-	return true;
+	size_t index;
+
+	return lookup_find(&load->taken, name, &index) ? &load->names[index] : NULL;
 }
 
-/* Folders for users' own units, which Quadlet leaves out unless they are asked for. */
-static bool is_for_users(const struct walk *walk, const char *path)
+void load_take(struct load *load, const char *name, const struct load_folder *folder,
+	       const char *path)
 {
-	return walk->depth && (str_eq(path, "/etc/containers/systemd/users") ||
-			       str_eq(path, "/usr/share/containers/systemd/users"));
+	if (lookup_add(&load->taken, &load->scratch, name, load->name_count))
+		*arena_push(&load->scratch, load->names, load->name_count) =
+			(struct load_name){ path, folder };
 }
 
-static void walk_below(struct walk *walk, const char *path);
-
-static int walk_folder(struct walk *walk, const char *path, struct err *err)
+struct load_file *load_new_file(struct load *load, const char *name,
+				const struct load_folder *folder, const char *path, unsigned line)
 {
-	struct load *load = walk->load;
-	struct arena *arena = &load->set->arena;
-	struct stat st;
-	size_t count;
-
-	if (load->folder_count >= UNIT_MAX_FOLDERS)
-		return err_set(err, ERR_LIMIT, "more than %d folders", UNIT_MAX_FOLDERS);
-	if (stat(path, &st) < 0)
-		return err_sys(err, "%s", path);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(err, ERR_INPUT, "%s: not a folder", path);
-
-	const char **names = list_folder(arena, path, &count, err);
-
-	if (!names)
-		return -1;
-	if (is_for_users(walk, path) || !enter(walk, &st))
-		return 0;
-	*arena_push(arena, load->folders, load->folder_count) = path;
-	/* Drop-ins of this folder come before those of the folders below it. */
-	for (size_t i = 0; i < count; i++)
-		if (str_ends(names[i], ".d") && load->drop_in_count < UNIT_MAX_FOLDERS)
-			*arena_push(arena, load->drop_ins, load->drop_in_count) =
-				arena_printf(arena, "%s/%s", path, names[i]);
-	for (size_t i = 0; i < count; i++)
-		if (!str_ends(names[i], ".d"))
-			walk_below(walk, arena_printf(arena, "%s/%s", path, names[i]));
-	walk->depth--;
-	return 0;
-}
-
-static void walk_below(struct walk *walk, const char *path)
-{
-	struct err err = { 0 };
-	struct stat st;
-
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) && walk_folder(walk, path, &err) < 0)
-		complain(walk->load, path, err.msg);
-}
-
-int load_add_dir(struct load *load, const char *dir, struct err *err)
-{
-	struct walk walk = { .load = load };
-	size_t len = strlen(dir);
-
-	while (len > 1 && dir[len - 1] == '/')
-		len--;
-	return walk_folder(&walk, arena_strndup(&load->set->arena, dir, len), err);
-}
-
-static bool is_hidden(const struct load *load, const char *name)
-{
-	for (size_t i = 0; i < load->hidden_count; i++)
-		if (str_eq(load->hidden[i], name))
-			return true;
-	return false;
-}
-
-static struct load_file *add_file(struct load *load, const char *name, const char *folder,
-				  const char *path)
-{
-	struct arena *arena = &load->set->arena;
 	struct load_file *file;
 
 	if (strlen(name) > UNIT_MAX_NAME_BYTES - 1) {
-		complain(load, path, "the name is longer than 127 bytes");
+		load_complain(load, path, line, "the name is longer than 127 bytes");
 		return NULL;
 	}
 	if (load->file_count >= UNIT_MAX_FILES) {
-		complain(load, path, "more than 1024 unit files: this one is not read");
+		load_complain(load, path, line, "more than 1024 unit files: this one is not read");
 		return NULL;
 	}
-	file = arena_push(arena, load->files, load->file_count);
+	file = arena_push(&load->scratch, load->files, load->file_count);
 	file->name = name;
 	file->folder = folder;
 	file->text.path = path;
 	return file;
-}
-
-void load_add_text(struct load *load, const char *name, const char *path, const char *text,
-		   size_t len)
-{
-	struct arena *arena = &load->set->arena;
-	const char *slash = strrchr(path, '/');
-	const char *folder = slash ? arena_strndup(arena, path, (size_t)(slash - path)) : ".";
-	struct load_file *file =
-		add_file(load, arena_strdup(arena, name), folder, arena_strdup(arena, path));
-
-	if (!file)
-		return;
-	syntax_read(&file->text, arena, &load->set->diags, file->text.path, text, len);
-	if (file->text.error_count)
-		file->broken_path = file->text.path;
-}
-
-/* Reads the file at path into text; false after a complaint. */
-static bool read_text(struct load *load, const char *path, struct buf *text)
-{
-	struct err err;
-
-	if (file_read_at(AT_FDCWD, path, UNIT_MAX_FILE_BYTES, text, &err) == 0)
-		return true;
-	/* The path stands before the complaint already. */
-	complain(load, path, str_starts(err.msg, path) ? err.msg + strlen(path) + 2 : err.msg);
-	return false;
 }
 
 static bool is_dev_null(const char *path)
@@ -205,179 +117,280 @@ static bool is_dev_null(const char *path)
 	       st.st_rdev == null.st_rdev;
 }
 
-static void mark_unreadable(struct load_file *file)
+bool load_read_text(struct load *load, const char *path)
 {
-	file->is_unreadable = true;
-	file->broken_path = file->text.path;
+	struct err err;
+
+	load->text.max = UNIT_MAX_FILE_BYTES;
+	buf_clear(&load->text);
+	if (file_read_at(AT_FDCWD, path, UNIT_MAX_FILE_BYTES, &load->text, &err) == 0 ||
+	    (err.code == ERR_INPUT && is_dev_null(path)))
+		return true;
+	/* The path stands before the complaint already. */
+	load_complain(load, path, 1,
+		      str_starts(err.msg, path) ? err.msg + strlen(path) + 2 : err.msg);
+	return false;
 }
 
-static void load_path(struct load *load, const char *name, const char *path)
+/* A file that cannot be understood hides no other from podman, which drops the whole folder, too. */
+static void add_broken(struct load *load, struct load_folder *folder, struct load_file *file,
+		       size_t first_diag)
 {
-	struct arena *arena = &load->set->arena;
-	auto_buf text = BUF_INIT(UNIT_MAX_FILE_BYTES);
+	file->broken_path = file->text.path;
+	file->first_error = load_first_error(load, first_diag);
+	folder->is_left_out = true;
+	if (load->is_generator)
+		load->file_count--;
+	else
+		load_take(load, file->name, folder, file->text.path);
+}
+
+static bool is_missing(const char *path)
+{
 	struct stat st;
 
-	if (is_dev_null(path)) {
-		*arena_push(arena, load->hidden, load->hidden_count) = name;
-		return;
-	}
-	if (read_text(load, path, &text)) {
-		*arena_push(arena, load->hidden, load->hidden_count) = name;
-		if (text.len)
-			load_add_text(load, name, path, text.data, text.len);
-		return;
-	}
+	return stat(path, &st) < 0 && errno == ENOENT;
+}
+
+static void add_unit_file(struct load *load, struct load_folder *folder, const char *name,
+			  const char *path)
+{
+	size_t first_diag = load->set->diags.count;
+	bool is_read = load_read_text(load, path);
+	struct load_file *file;
+
 	/* A dangling link hides nothing; anything else that is there and cannot be read is a unit that is broken. */
-	if (stat(path, &st) < 0 && errno == ENOENT)
+	if (!is_read && is_missing(path)) {
+		folder->is_left_out = true;
 		return;
-	*arena_push(arena, load->hidden, load->hidden_count) = name;
-	load_add_text(load, name, path, "", 0);
-	if (load->file_count && str_eq(load->files[load->file_count - 1].name, name))
-		mark_unreadable(&load->files[load->file_count - 1]);
+	}
+	/* podman takes a mask for a unit that lacks everything; here it is none. */
+	if (is_read && !load->text.len && !load->is_generator) {
+		load_take(load, name, folder, path);
+		return;
+	}
+	file = load_new_file(load, name, folder, path, 1);
+	if (!file)
+		return;
+	if (is_read)
+		syntax_read(&file->text, &load->scratch, &load->set->diags, path,
+			    buf_str(&load->text), load->text.len);
+	file->is_unreadable = !is_read;
+	if (!is_read || file->text.error_count)
+		add_broken(load, folder, file, first_diag);
+	else
+		load_take(load, name, folder, path);
 }
 
-static void read_folder(struct load *load, const char *folder)
+static const char *below(struct load *load, const char *folder, const char *name)
 {
-	struct arena *arena = &load->set->arena;
+	return arena_printf(&load->scratch, "%s/%s", str_eq(folder, "/") ? "" : folder, name);
+}
+
+/* .quadlets files come last: a file of its own is the plainer way to say what a unit is. */
+static void read_files(struct load *load, struct load_folder *folder,
+		       const struct load_entry *entries, size_t count)
+{
+	struct arena *arena = &load->scratch;
+
+	for (size_t i = 0; i < count; i++)
+		if (kind_of(entries[i].name) && !load_taken(load, entries[i].name))
+			add_unit_file(load, folder, arena_strdup(arena, entries[i].name),
+				      below(load, folder->path, entries[i].name));
+	for (size_t i = 0; i < count; i++) {
+		const char *path, *name = entries[i].name;
+
+		if (!load_is_quadlets(name) || load_taken(load, name))
+			continue;
+		path = below(load, folder->path, name);
+		load_take(load, arena_strdup(&load->scratch, name), folder, path);
+		if (load_read_text(load, path))
+			load_add_quadlets(load, folder, path, buf_str(&load->text), load->text.len);
+	}
+}
+
+static const char *resolve(struct arena *arena, const char *path)
+{
+	char resolved[PATH_MAX];
+
+	return realpath(path, resolved) ? arena_strdup(arena, resolved) : NULL;
+}
+
+/* As podman does it, by the bytes of the name: "users-old" counts as "users", too. */
+static bool is_passed_over(const struct walk *walk, const char *resolved)
+{
+	size_t len = strlen(walk->users);
+
+	if (walk->rule == UNIT_DIR_ALL || !str_starts(resolved, walk->users))
+		return false;
+	if (walk->rule == UNIT_DIR_NOT_USERS)
+		return true;
+	if (resolved[len] != '/')
+		return false;
+
+	size_t digits = strspn(resolved + len + 1, "0123456789");
+
+	return resolved[len + 1 + digits] == '/' || !resolved[len + 1 + digits];
+}
+
+static void walk_entry(struct walk *walk, const struct load_folder *parent,
+		       const struct load_entry *entry);
+
+static int walk_folder(struct walk *walk, const char *path, const char *resolved, struct err *err)
+{
+	struct load *load = walk->load;
+	struct load_folder *folder;
+	struct load_entry *entries;
+	size_t count;
+
+	if (is_passed_over(walk, resolved))
+		return 0;
+	if (load->folders.count >= UNIT_MAX_FOLDERS)
+		return err_set(err, ERR_LIMIT, "more than %d folders: this one is not searched",
+			       UNIT_MAX_FOLDERS);
+	if (walk->depth == UNIT_MAX_DEPTH)
+		return err_set(err, ERR_LIMIT, "folders nest deeper than %d: not searched",
+			       UNIT_MAX_DEPTH);
+	if (!lookup_add(&load->folders, &load->scratch, resolved, 0))
+		return 0;
+	entries = load_list(load, path, &count, err);
+	if (!entries)
+		return -1;
+	folder = arena_new(&load->scratch, struct load_folder);
+	*folder = (struct load_folder){ .path = path, .resolved = resolved };
+	for (size_t i = 0; i < count; i++)
+		if (str_ends(entries[i].name, ".d"))
+			load_note_drop_ins(load, entries[i].name,
+					   below(load, path, entries[i].name));
+	read_files(load, folder, entries, count);
+	walk->depth++;
+	for (size_t i = 0; i < count && !walk->is_flat; i++)
+		walk_entry(walk, folder, &entries[i]);
+	walk->depth--;
+	return 0;
+}
+
+/* Follows a link to a folder; "NAME.d" is for drop-ins, by the name that the folder really has. */
+static void walk_entry(struct walk *walk, const struct load_folder *parent,
+		       const struct load_entry *entry)
+{
+	struct load *load = walk->load;
+	struct arena *arena = &load->scratch;
+	const char *path, *resolved;
 	struct err err;
-	size_t count;
-	const char **names = list_folder(arena, folder, &count, &err);
+	struct stat st;
 
-	if (!names)
-		complain(load, folder, err.msg);
-	for (size_t i = 0; names && i < count; i++)
-		if (load_suffix(names[i]) && !is_hidden(load, names[i]))
-			load_path(load, names[i], arena_printf(arena, "%s/%s", folder, names[i]));
-}
+	if (entry->type != DT_DIR && entry->type != DT_LNK && entry->type != DT_UNKNOWN)
+		return;
+	if (entry->type == DT_DIR && str_ends(entry->name, ".d"))
+		return;
+	path = below(load, parent->path, entry->name);
+	if (entry->type != DT_DIR && stat(path, &st) < 0) {
+		const struct load_name *taken = load_taken(load, entry->name);
 
-/* A drop-in's file name and where it was found first. */
-struct drop_in {
-	const char *name, *path;
-};
-
-struct drop_ins {
-	struct drop_in *items;
-	size_t count;
-};
-
-static void add_drop_in(struct load *load, struct drop_ins *found, const char *name,
-			const char *path)
-{
-	for (size_t i = 0; i < found->count; i++)
-		if (str_eq(found->items[i].name, name))
-			return;
-	if (found->count >= UNIT_MAX_DROP_INS) {
-		complain(load, path, "more than 64 drop-ins for one unit: this one is not read");
+		/* A dangling link is nobody's folder; any other that leads nowhere is said, unless it was as a unit file. */
+		if (errno != ENOENT && !(taken && str_eq(taken->path, path)))
+			load_complain(load, path, 1, strerror(errno));
 		return;
 	}
-
-	struct drop_in *drop_in = arena_push(&load->set->arena, found->items, found->count);
-
-	drop_in->name = name;
-	drop_in->path = path;
+	if (entry->type != DT_DIR && !S_ISDIR(st.st_mode))
+		return;
+	resolved = entry->type == DT_DIR ? below(load, parent->resolved, entry->name) :
+					   resolve(arena, path);
+	if (!resolved || str_ends(resolved, ".d"))
+		return;
+	if (walk_folder(walk, path, resolved, &err) < 0)
+		load_complain(load, path, 1, err.msg);
 }
 
-static void find_drop_ins(struct load *load, const char *folder_name, struct drop_ins *found)
+int load_add_dir(struct load *load, const struct unit_dir *dir, bool is_flat, struct err *err)
 {
-	struct arena *arena = &load->set->arena;
+	struct arena *arena = &load->scratch;
+	struct walk walk = { .load = load, .rule = dir->rule, .users = "", .is_flat = is_flat };
+	size_t len = strlen(dir->path);
+	struct stat st;
 
-	for (size_t i = 0; i < load->drop_in_count; i++) {
-		const char *folder = load->drop_ins[i];
-		struct err err = { 0 };
-		size_t count;
-
-		if (!str_eq(strrchr(folder, '/') + 1, folder_name))
-			continue;
-
-		const char **names = list_folder(arena, folder, &count, &err);
-
-		if (!names)
-			complain(load, folder, err.msg);
-		for (size_t j = 0; names && j < count; j++)
-			if (str_ends(names[j], ".conf"))
-				add_drop_in(load, found, names[j],
-					    arena_printf(arena, "%s/%s", folder, names[j]));
-	}
-}
-
-/* The folders of a unit's drop-ins, most specific first: "a-b@i.container.d", "a-b@.container.d", "a-@.container.d",
- * "a-.container.d", "container.d". */
-static void find_all_drop_ins(struct load *load, const char *name, struct drop_ins *found)
-{
-	struct arena *arena = &load->set->arena;
-	const char *suffix = load_suffix(name);
-	const char *base = arena_strndup(arena, name, strlen(name) - strlen(suffix));
-	const char *at = strchr(base, '@');
-	size_t len = at ? (size_t)(at - base) : strlen(base);
-
-	find_drop_ins(load, arena_printf(arena, "%s.d", name), found);
-	if (at && at[1])
-		find_drop_ins(load, arena_printf(arena, "%.*s@%s.d", (int)len, base, suffix),
-			      found);
-	while (len > 0) {
+	while (len > 1 && dir->path[len - 1] == '/')
 		len--;
-		if (base[len] != '-')
-			continue;
-		if (at)
-			find_drop_ins(load,
-				      arena_printf(arena, "%.*s-@%s.d", (int)len, base, suffix),
-				      found);
-		find_drop_ins(load, arena_printf(arena, "%.*s-%s.d", (int)len, base, suffix),
-			      found);
+
+	const char *path = arena_strndup(arena, dir->path, len), *resolved = resolve(arena, path);
+
+	if (!resolved || stat(path, &st) < 0)
+		return err_sys(err, "%s", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ERR_INPUT, "%s: not a folder", path);
+	/* podman takes even a folder that was named to it for one of drop-ins. */
+	if (load->is_generator && str_ends(resolved, ".d"))
+		return 0;
+	if (dir->rule != UNIT_DIR_ALL) {
+		walk.users = resolve(&load->scratch, dir->users);
+		walk.users = walk.users ? walk.users : dir->users;
 	}
-	find_drop_ins(load, arena_printf(arena, "%s.d", suffix + 1), found);
+	return walk_folder(&walk, path, resolved, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }
 
-static int compare_drop_ins(const void *left, const void *right)
+/* The folder of a file that was named by itself. Text in memory lies nowhere: nothing is resolved for it. */
+static struct load_folder *folder_of(struct load *load, const char *path, bool is_real)
 {
-	return strcmp(((const struct drop_in *)left)->name, ((const struct drop_in *)right)->name);
+	struct arena *arena = &load->scratch;
+	struct load_folder *folder = arena_new(&load->scratch, struct load_folder);
+	const char *slash = strrchr(path, '/');
+	char here[PATH_MAX] = "/", clean[PATH_MAX];
+
+	folder->path = !slash	     ? "." :
+		       slash == path ? "/" :
+				       arena_strndup(arena, path, (size_t)(slash - path));
+	if (is_real && (folder->resolved = resolve(arena, folder->path)) != NULL)
+		return folder;
+	if (folder->path[0] != '/' && !getcwd(here, sizeof(here)))
+		here[0] = '\0';
+	folder->resolved = "/";
+	if (path_clean(folder->path[0] == '/' ?
+			       folder->path :
+			       arena_printf(&load->scratch, "%s/%s", here, folder->path),
+		       clean, sizeof(clean)))
+		folder->resolved = arena_strdup(arena, clean);
+	return folder;
 }
 
-static size_t count_entries(const struct syntax_file *file)
+void load_add_text(struct load *load, const char *name, const char *path, const char *text,
+		   size_t len)
 {
-	size_t count = 0;
+	struct arena *arena = &load->scratch;
+	const struct load_folder *folder = folder_of(load, path, false);
+	size_t first_diag = load->set->diags.count;
+	struct load_file *file;
 
-	for (size_t i = 0; i < file->group_count; i++)
-		count += file->groups[i].entry_count;
-	return count;
-}
-
-static void mark_drop_in(struct load_file *file, const char *path)
-{
-	file->has_broken_drop_in = true;
-	if (!file->broken_path)
+	path = arena_strdup(arena, path);
+	if (load_is_quadlets(name)) {
+		load_add_quadlets(load, folder, path, text, len);
+		return;
+	}
+	file = load_new_file(load, arena_strdup(arena, name), folder, path, 1);
+	if (!file)
+		return;
+	syntax_read(&file->text, arena, &load->set->diags, path, text, len);
+	if (file->text.error_count) {
 		file->broken_path = path;
+		file->first_error = load_first_error(load, first_diag);
+	}
 }
 
-/* Drop-ins are merged in the order of their file names, whatever folder they come from. */
-static void merge_drop_ins(struct load *load, struct load_file *file)
+void load_add_path(struct load *load, const char *path)
 {
-	struct arena *arena = &load->set->arena;
-	struct drop_ins found = { 0 };
+	const char *slash = strrchr(path, '/');
+	const char *name = arena_strdup(&load->scratch, slash ? slash + 1 : path);
 
-	find_all_drop_ins(load, file->name, &found);
-	if (found.count)
-		qsort(found.items, found.count, sizeof(found.items[0]), compare_drop_ins);
-	for (size_t i = 0; i < found.count; i++) {
-		auto_buf text = BUF_INIT(UNIT_MAX_FILE_BYTES);
-		struct syntax_file drop_in = { .path = found.items[i].path };
-
-		if (!read_text(load, found.items[i].path, &text)) {
-			mark_drop_in(file, found.items[i].path);
-			continue;
-		}
-		syntax_read(&drop_in, arena, &load->set->diags, drop_in.path, buf_str(&text),
-			    text.len);
-		if (count_entries(&file->text) + count_entries(&drop_in) > UNIT_MAX_ENTRIES) {
-			complain(load, drop_in.path,
-				 "the unit and its drop-ins have more than 8192 assignments");
-			drop_in.error_count++;
-		}
-		if (drop_in.error_count)
-			mark_drop_in(file, drop_in.path);
-		else
-			syntax_merge(&file->text, arena, &drop_in);
-	}
+	path = arena_strdup(&load->scratch, path);
+	if (kind_of(name))
+		add_unit_file(load, folder_of(load, path, true), name, path);
+	else if (!load_is_quadlets(name))
+		load_complain(
+			load, path, 1,
+			"not a unit file: its name ends in none of .container .volume .network .pod .image .build .kube .artifact .quadlets");
+	else if (load_read_text(load, path))
+		load_add_quadlets(load, folder_of(load, path, true), path, buf_str(&load->text),
+				  load->text.len);
 }
 
 static int compare_files(const void *left, const void *right)
@@ -392,24 +405,34 @@ void load_sort(struct load *load)
 		qsort(load->files, load->file_count, sizeof(load->files[0]), compare_files);
 }
 
-void load_read(struct load *load)
+/* podman's generator drops a folder's units, and what refers to them, when one of its files cannot be read. */
+static void leave_out(struct load *load)
 {
-	for (size_t i = 0; i < load->folder_count; i++)
-		read_folder(load, load->folders[i]);
-	for (size_t i = 0; i < load->file_count; i++)
-		merge_drop_ins(load, &load->files[i]);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < load->file_count; i++) {
+		if (load->files[i].folder->is_left_out)
+			load_complain(
+				load, load->files[i].text.path, 1,
+				"left out, as podman does it: another file of its folder cannot be read");
+		else
+			load->files[kept++] = load->files[i];
+	}
+	load->file_count = kept;
 }
 
-void load_add_path(struct load *load, const char *path)
+void load_finish(struct load *load)
 {
-	struct arena *arena = &load->set->arena;
-	const char *slash = strrchr(path, '/');
-	const char *name = arena_strdup(arena, slash ? slash + 1 : path);
+	if (load->is_generator)
+		leave_out(load);
+	load_sort(load);
+	load_sort_drop_ins(load);
+	for (size_t i = 0; i < load->file_count; i++)
+		load_merge_drop_ins(load, &load->files[i]);
+}
 
-	if (load_suffix(name))
-		load_path(load, name, arena_strdup(arena, path));
-	else
-		complain(
-			load, path,
-			"not a unit file: its name ends in none of .container .volume .network .pod .image .build .kube .artifact");
+void load_fini(struct load *load)
+{
+	arena_fini(&load->scratch);
+	buf_fini(&load->text);
 }

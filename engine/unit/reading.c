@@ -4,19 +4,80 @@
  * making its unit invalid.
  */
 #include "unit/reading_internal.h"
+
+#include <stdlib.h>
+
 #include "util/str.h"
 
-/* A value is looked at by several rules; what is wrong with it is said once. */
-static bool is_said(const struct diags *diags, enum diag_severity severity,
-		    const struct origin *origin, const char *text)
+/* The index of a complaint among those from begin to before end; end: it is not there. */
+static size_t find_said(const struct diags *diags, size_t begin, size_t end,
+			enum diag_severity severity, const struct origin *origin, const char *text)
 {
-	for (size_t i = diags->count; i > 0; i--) {
-		const struct diag *d = &diags->items[i - 1];
+	for (size_t i = begin; i < end; i++) {
+		const struct diag *d = &diags->items[i];
 
 		if (d->line == origin->line && d->column == origin->column &&
 		    d->severity == severity && str_eq(d->text, text) &&
 		    str_eq(d->file, origin->file))
-			return true;
+			return i;
+	}
+	return end;
+}
+
+/* A value is looked at by several rules, and one line may speak for several units (of a drop-in, of a template): what is wrong
+ * with it is said once. Otherwise only what was said of this unit is searched. Returns where it stands. */
+static size_t say_once(struct reading *r, enum diag_severity severity, const struct origin *origin,
+		       const char *text)
+{
+	struct diags *diags = &r->set->diags;
+	const struct arg at = { .text = "", .origin = origin };
+	bool is_shared = !str_eq(origin->file, r->file->path) || strchr(r->unit->name, '@');
+	size_t podman_end = r->is_podman ? r->unit->podman_begin : r->unit->podman_end;
+	size_t found;
+
+	if (!is_shared) {
+		found = find_said(diags, r->unit->podman_begin, podman_end, severity, origin, text);
+		if (found < podman_end)
+			return found;
+	}
+	found = find_said(diags, is_shared ? 0 : r->said_from, diags->count, severity, origin,
+			  text);
+	if (found == diags->count)
+		arg_diag(diags, severity, &at, "%s", text);
+	return found < diags->count ? found : diags->count - (diags->count > 0);
+}
+
+static void mark_invalid(struct reading *r, const struct origin *origin, const char *text,
+			 size_t index)
+{
+	r->unit->is_valid = false;
+	r->unit->first_error = index;
+	r->unit->error_text = arena_printf(&r->set->arena, "%s:%u:%u: %s: %s", origin->file,
+					   origin->line, origin->column, origin->key, text);
+}
+
+bool reading_is_full(const struct reading *r, enum diag_severity severity)
+{
+	return r->set->diags.severity_count[severity] >= DIAG_MAX &&
+	       (severity != DIAG_ERROR || !r->unit->is_valid);
+}
+
+bool reading_repeat(struct reading *r, const struct origin *origin, const char *begin)
+{
+	const struct diags *diags = &r->set->diags;
+
+	if (str_eq(origin->file, r->file->path) && !strchr(r->unit->name, '@'))
+		return false;
+	for (size_t i = 0; i < diags->count; i++) {
+		const struct diag *d = &diags->items[i];
+
+		if (d->line != origin->line || d->column != origin->column ||
+		    d->severity != DIAG_ERROR || !str_starts(d->text, begin) ||
+		    !str_eq(d->file, origin->file))
+			continue;
+		if (r->unit->is_valid)
+			mark_invalid(r, origin, d->text, i);
+		return true;
 	}
 	return false;
 }
@@ -25,19 +86,21 @@ static void say(struct reading *r, enum diag_severity severity, const struct ori
 		const char *fmt, va_list ap)
 {
 	auto_arena scratch = { 0 };
-	struct diags *diags = &r->set->diags;
-	const struct arg at = { .text = "", .origin = origin };
-	const char *text = arena_vprintf(&scratch, fmt, ap);
+	const char *text;
+	size_t index;
 
-	if (is_said(diags, severity, origin, text))
+	/* It is counted. */
+	if (reading_is_full(r, severity)) {
+		diag_add(&r->set->diags, severity, "", 0, 0, "", "%s", "");
 		return;
-	if (severity == DIAG_ERROR && r->unit->is_valid) {
-		r->unit->is_valid = false;
-		r->unit->first_error = diags->count < DIAG_MAX ? diags->count : DIAG_MAX - 1;
-		r->unit->error_text = arena_printf(r->arena, "%s:%u:%u: %s: %s", origin->file,
-						   origin->line, origin->column, origin->key, text);
 	}
-	arg_diag(diags, severity, &at, "%s", text);
+	/* Words that no line asked for, as the name of a file with a % in it. */
+	if (!origin->line)
+		origin = reading_place(r, origin->key);
+	text = arena_vprintf(&scratch, fmt, ap);
+	index = say_once(r, severity, origin, text);
+	if (severity == DIAG_ERROR && r->unit->is_valid)
+		mark_invalid(r, origin, text, index);
 }
 
 void reading_fail(struct reading *r, const struct origin *origin, const char *fmt, ...)
@@ -49,6 +112,17 @@ void reading_fail(struct reading *r, const struct origin *origin, const char *fm
 	r->has_failed = true;
 	va_start(ap, fmt);
 	say(r, DIAG_ERROR, origin, fmt, ap);
+	va_end(ap);
+}
+
+void reading_slip(struct reading *r, const struct origin *origin, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!r->is_podman || !r->facts->is_generator)
+		return;
+	va_start(ap, fmt);
+	say(r, DIAG_WARNING, origin, fmt, ap);
 	va_end(ap);
 }
 
@@ -76,11 +150,9 @@ void reading_warn(struct reading *r, const struct origin *origin, const char *fm
 
 void reading_note(struct reading *r, const struct origin *origin, const char *text)
 {
-	const struct arg at = { .text = "", .origin = origin };
-
 	if (r->is_podman)
 		return;
-	arg_diag(&r->set->diags, DIAG_NOTE, &at, "%s", text);
+	(void)say_once(r, DIAG_NOTE, origin, text);
 
 	struct unit_note *note = arena_push(r->arena, r->unit->notes, r->unit->note_count);
 
@@ -94,26 +166,37 @@ const struct origin *reading_place(struct reading *r, const char *key)
 	struct origin *origin = arena_new(r->arena, struct origin);
 
 	*origin = (struct origin){ .file = r->file->path, .line = 1, .column = 1, .key = key };
-	if (r->container) {
-		origin->file = r->container->origin->file;
-		origin->line = r->container->origin->line;
-		origin->column = r->container->origin->column;
+	if (r->own) {
+		origin->file = r->own->origin->file;
+		origin->line = r->own->origin->line;
+		origin->column = r->own->origin->column;
 	}
 	return origin;
 }
 
-const struct unit_name *unit_name_find(const struct unit_names *names, const char *file)
+static int compare_file(const void *name, const void *item)
 {
-	for (size_t i = 0; i < names->count; i++)
-		if (str_eq(names->items[i].file, file))
-			return &names->items[i];
-	return NULL;
+	return strcmp(name, ((const struct unit_name *)item)->file);
 }
 
-const struct unit_name *unit_name_find_service(const struct unit_names *names, const char *service)
+struct unit_name *unit_name_find(const struct unit_names *names, const char *file)
 {
-	for (size_t i = 0; i < names->count; i++)
-		if (str_eq(names->items[i].service, service))
-			return &names->items[i];
-	return NULL;
+	return names->count ? bsearch(file, names->items, names->count, sizeof(names->items[0]),
+				      compare_file) :
+			      NULL;
+}
+
+static int compare_service(const void *name, const void *item)
+{
+	return strcmp(name, (*(struct unit_name *const *)item)->service);
+}
+
+struct unit_name *unit_name_find_service(const struct unit_names *names, const char *service)
+{
+	struct unit_name **found = names->count ?
+					   bsearch(service, names->by_service, names->count,
+						   sizeof(names->by_service[0]), compare_service) :
+					   NULL;
+
+	return found ? *found : NULL;
 }

@@ -19,32 +19,47 @@ struct unit_name {
 	const char *service; /* "db.service" */
 	const char *
 		resource; /* what podman calls it: container, volume, network, pod or image; "": not to be told */
-	const struct origin *origin;
+	bool has_failed; /* podman's generator refuses it: nobody can refer to what it would make */
+	const char **
+		members; /* of a pod: services of the containers that start with it, in the order of their conversion */
+	size_t member_count;
 };
 
 struct unit_names {
-	struct unit_name *items;
+	struct unit_name *items; /* by file */
+	struct unit_name **by_service;
 	size_t count;
 };
-const struct unit_name *unit_name_find(const struct unit_names *names, const char *file);
-const struct unit_name *unit_name_find_service(const struct unit_names *names, const char *service);
+struct unit_name *unit_name_find(const struct unit_names *names, const char *file);
+struct unit_name *unit_name_find_service(const struct unit_names *names, const char *service);
+
+struct kind;
 
 struct reading {
 	struct unit_set *set;
-	struct arena *arena; /* of the set */
+	struct arena *arena;   /* until this unit's pass is over */
+	struct arena *lasting; /* until all units are read: for what goes into other units */
+	struct buf *text;      /* for service_text.c: its memory serves one unit after the other */
 	const struct unit_facts *facts;
 	const struct unit_names *names;
 	struct unit *unit;
 	const struct syntax_file *file;
-	const struct syntax_group *container; /* [Container], may be NULL */
-	bool is_podman;			      /* which pass */
-	bool has_failed;		      /* podman would not write a service */
-	struct syntax_file *service; /* the service text under construction; podman's pass only */
+	const struct kind *kind;
+	const struct syntax_group *own; /* [Container], [Pod], .. of its kind, may be NULL */
+	bool is_podman;			/* which pass */
+	bool has_failed;		/* podman would not write a service */
+	bool has_unknown_key; /* the same for keys that were made warnings; nobody else is told */
+	size_t said_from;     /* index of the set's diagnostics at the start of this pass */
+	struct syntax_file *
+		service; /* the service text under construction, podman's pass; NULL: nobody wants it */
 };
 
 /* Said in podman's pass only: podman refuses the unit, too. */
 __attribute__((format(printf, 3, 4))) void
 reading_fail(struct reading *r, const struct origin *origin, const char *fmt, ...);
+/* What podman warns of and then does without: said only when its answer alone is asked for (facts->is_generator). */
+__attribute__((format(printf, 3, 4))) void
+reading_slip(struct reading *r, const struct origin *origin, const char *fmt, ...);
 /* Said in the engine's pass only. */
 __attribute__((format(printf, 3, 4))) void
 reading_refuse(struct reading *r, const struct origin *origin, const char *fmt, ...);
@@ -52,6 +67,11 @@ __attribute__((format(printf, 3, 4))) void
 reading_warn(struct reading *r, const struct origin *origin, const char *fmt, ...);
 /* A key that is accepted and not acted on: goes to unit->notes and to the diagnostics. */
 void reading_note(struct reading *r, const struct origin *origin, const char *text);
+/* Whether a complaint would only be counted: nothing that is dear has to be found out for its text. */
+bool reading_is_full(const struct reading *r, enum diag_severity severity);
+/* Whether an error that begins so was said at this place for another unit (of a shared drop-in or template): it counts for this
+ * one, too. */
+bool reading_repeat(struct reading *r, const struct origin *origin, const char *begin);
 /* Where complaints without a line of their own point: the header of [Container], else the first line. */
 const struct origin *reading_place(struct reading *r, const char *key);
 
@@ -76,27 +96,60 @@ unsigned value_number(struct reading *r, const struct syntax_group *group, const
 struct arg_list value_of_kind(struct reading *r, const struct syntax_group *group,
 			      const struct key *key);
 
-/* convert.c: the words after "podman run"; the index of the image among them goes to *image_index. */
-struct arg_list convert_container(struct reading *r, size_t *image_index);
+/* convert.c: the words of every key of the unit's own section, in the order of the table's rows. */
+void convert_keys(struct reading *r, struct arg_list *words);
+/* A word that no line asked for; a flag and its value from one line. */
+void convert_push(struct reading *r, struct arg_list *words, const char *text);
+void convert_push_pair(struct reading *r, struct arg_list *words, const char *flag,
+		       const struct arg *value);
 /* convert_special.c: keys with a rule of their own. */
 void convert_special(struct reading *r, const struct key *key, struct arg_list *words);
 void convert_user_mapping(struct reading *r, struct arg_list *words);
 void convert_image(struct reading *r, struct arg_list *words);
+/* The unit that a value names: its service becomes a dependency of this kind (REQUIRES or BINDS_TO) and After=, in both passes; NULL after a
+ * complaint. */
+const struct unit_name *convert_refer(struct reading *r, const char *file,
+				      const struct origin *origin,
+				      enum service_dep_kind dependency);
+/* Relative to the unit's folder, unless it begins with a specifier. */
+const char *convert_path(struct reading *r, const char *path, const struct origin *origin);
 /* Appends KEY=VALUE to a group of the service text; nothing in the engine's pass. */
 void convert_add(struct reading *r, const char *group, const char *key, const char *value);
 
 /* judge.c: what the engine says to each key and value: errors, notes, warnings. */
 void judge_unit(struct reading *r);
 
-/* service_text.c. begin: the copy with dependencies translated, before the words; end: the commands and the text. */
+/* service_text.c. begin: the copy with dependencies translated, before the words; end: the text. Between them
+ * the kind writes its [Service] with the other three. */
 void service_text_begin(struct reading *r, struct syntax_file *service);
-void service_text_end(struct reading *r, const struct arg_list *run_words);
+void service_text_end(struct reading *r);
+/* Replaces the last KEY= of [Service], or adds it. */
+void service_text_set(struct reading *r, const char *key, const char *value);
+void service_text_prepend(struct reading *r, const char *key, const char *value);
+/* "podman [--module=..] [global options] WORDS" as the value of an Exec key; prefix "-" or "". */
+void service_text_command(struct reading *r, const char *key, const char *prefix,
+			  const struct arg_list *words);
+/* [Service] KillMode= and Type= as containers and .kube units may have them: defaults put in, anything else refused. */
+void service_text_kill_mode(struct reading *r);
+void service_text_type(struct reading *r);
+/* Texts up to NULL, as words without an origin. */
+void service_text_push(struct reading *r, struct arg_list *words, const char *const *texts);
 
 /* service.c: [Unit], [Service] and [Install] into unit->service. Engine's pass. */
 void service_read(struct reading *r);
+/* service_rules.c: whether a line of [Unit], [Service] or [Install] asks for what would be so without it ("MemoryMax=infinity"). */
+bool service_asks_for_nothing(const char *section, const struct key *key, const char *value);
+/* The engine's pass; unit may be another one of the set. */
+void service_add_dep(struct reading *r, struct unit *unit, enum service_dep_kind kind,
+		     const char *target, const struct origin *origin);
 
 /* expand.c: specifiers, then $VAR, for every word; *image_index follows its word. */
 void expand_words(struct reading *r, const struct arg_list *words, struct arg_list *out,
 		  size_t *image_index);
-/* One text, specifiers only; NULL after a complaint. */
+/* Variables only, for the words of a command beside the container; the first word stays as it is. */
+void expand_command(struct reading *r, const struct arg_list *words, struct arg_list *out);
+/* specifiers.c: one text; NULL after a complaint. */
 const char *expand_specifiers(struct reading *r, const char *text, const struct origin *origin);
+
+/* lines.c: unit->lines (unit/lines.h); after both passes. */
+void unit_lines_keep(struct reading *r);

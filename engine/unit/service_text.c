@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The service that podman's generator would write for a .container unit: the unit's own groups, the quadlet group
- * renamed, and the commands. For people who compare, and for hosts that run podman; the engine itself never reads it.
+ * The service that podman's generator would write for a unit, and the part of it that .container
+ * units have: the unit's own groups, the quadlet group renamed, and the commands. For people who
+ * compare, and for hosts that run podman; the engine itself never reads it.
  */
-#include "unit/reading_internal.h"
+#include "unit/convert_internal.h"
+#include "unit/kinds_internal.h"
 #include "unit/words_internal.h"
+#include "util/path.h"
 #include "util/str.h"
 
 static const char *const dependency_keys[] = {
@@ -25,17 +28,6 @@ static const char *const dependency_keys[] = {
 	"Wants",
 };
 
-static bool is_unit_file_name(const char *name)
-{
-	static const char *const suffixes[] = { ".container", ".volume", ".network", ".kube",
-						".image",     ".build",	 ".pod",     ".artifact" };
-
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-		if (str_ends(name, suffixes[i]))
-			return true;
-	return false;
-}
-
 static void remove_key(struct syntax_group *group, const char *key)
 {
 	size_t kept = 0;
@@ -46,18 +38,26 @@ static void remove_key(struct syntax_group *group, const char *key)
 	group->entry_count = kept;
 }
 
-/* "After=db.container" becomes "After=db.service"; lines are put together when one of them had to be changed. */
+static struct buf *start_text(struct reading *r, size_t max)
+{
+	r->text->max = max;
+	buf_clear(r->text);
+	return r->text;
+}
+
+/* "After=db.container" becomes "After=db.service"; lines are put together when one of them had
+ * to be changed. */
 static void translate(struct reading *r, const char *key)
 {
-	struct syntax_group *group = syntax_group(r->service, "Unit");
+	struct syntax_group *group = syntax_group(r->file, "Unit");
 	struct arg_list words = value_words(r, group, key);
-	auto_buf line = BUF_INIT(UNIT_MAX_FILE_BYTES);
+	struct buf *line = start_text(r, UNIT_MAX_FILE_BYTES);
 	bool has_changed = false;
 
 	for (size_t i = 0; i < words.count; i++) {
 		const char *text = words.items[i].text;
 
-		if (is_unit_file_name(text)) {
+		if (kind_of(text)) {
 			const struct unit_name *name = unit_name_find(r->names, text);
 
 			if (!name)
@@ -65,22 +65,39 @@ static void translate(struct reading *r, const char *key)
 			text = name ? name->service : text;
 			has_changed = true;
 		}
-		buf_printf(&line, "%s%s", i ? " " : "", text);
+		buf_puts(line, i ? " " : "");
+		buf_puts(line, text);
 	}
-	if (!has_changed)
+	if (!has_changed || !r->service)
 		return;
-	remove_key(group, key);
-	convert_add(r, "Unit", key, arena_strdup(r->arena, buf_str(&line)));
+	remove_key(syntax_group(r->service, "Unit"), key);
+	convert_add(r, "Unit", key, arena_strdup(r->arena, buf_str(line)));
 }
 
-static void prepend(struct reading *r, const char *key, const char *value)
+/* Most units have two of them at most. */
+static void translate_all(struct reading *r)
+{
+	enum { COUNT = sizeof(dependency_keys) / sizeof(dependency_keys[0]) };
+	const struct syntax_group *group = syntax_group(r->file, "Unit");
+	bool is_present[COUNT] = { false };
+
+	for (size_t i = 0; group && i < group->entry_count; i++)
+		for (size_t k = 0; group->entries[i].key && k < COUNT; k++)
+			is_present[k] |= str_eq(group->entries[i].key, dependency_keys[k]);
+	for (size_t k = 0; k < COUNT; k++)
+		if (is_present[k])
+			translate(r, dependency_keys[k]);
+}
+
+void service_text_prepend(struct reading *r, const char *key, const char *value)
 {
 	struct syntax_group *group = syntax_group_ensure(r->service, r->arena, "Unit");
 
 	(void)arena_push(r->arena, group->entries, group->entry_count);
 	memmove(group->entries + 1, group->entries,
 		(group->entry_count - 1) * sizeof(group->entries[0]));
-	group->entries[0] = (struct syntax_entry){ .key = key, .value = value };
+	group->entries[0] =
+		(struct syntax_entry){ .key = key, .hash = key_hash(key), .value = value };
 }
 
 static void rename_group(struct reading *r, const char *from, const char *to)
@@ -103,29 +120,41 @@ static void rename_group(struct reading *r, const char *from, const char *to)
 	memmove(group, group + 1, (r->service->group_count - index) * sizeof(*group));
 }
 
+/* Of a unit in a .quadlets file not the unit's own. */
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 void service_text_begin(struct reading *r, struct syntax_file *service)
 {
 	const char *online = r->facts->is_user ? "podman-user-wait-network-online.service" :
 						 "network-online.target";
 
-	syntax_copy(service, r->arena, r->file);
-	r->service = service;
-	for (size_t i = 0; i < sizeof(dependency_keys) / sizeof(dependency_keys[0]); i++)
-		translate(r, dependency_keys[i]);
+	if (r->facts->is_generator || r->facts->wants_service_text) {
+		syntax_copy(service, r->arena, r->file);
+		r->service = service;
+	}
+	translate_all(r);
+	if (!r->service)
+		return;
 	if (value_bool(r, syntax_group(r->file, "Quadlet"), "DefaultDependencies") != VALUE_FALSE) {
-		prepend(r, "After", online);
-		prepend(r, "Wants", online);
+		service_text_prepend(r, "After", online);
+		service_text_prepend(r, "Wants", online);
 	}
 	convert_add(r, "Unit", "SourcePath",
-		    arena_printf(r->arena, "%s/%s", r->unit->folder, r->unit->name));
+		    arena_join(r->arena, r->unit->folder, "/", file_name(r->unit->path)));
 	convert_add(r, "Unit", "RequiresMountsFor", "%t/containers");
-	rename_group(r, "Container", "X-Container");
+	rename_group(r, r->kind->section, arena_join(r->arena, "X-", r->kind->section));
 	rename_group(r, "Quadlet", "X-Quadlet");
 }
 
-static void set(struct reading *r, const char *key, const char *value)
+void service_text_set(struct reading *r, const char *key, const char *value)
 {
-	struct syntax_entry *entry = syntax_last(syntax_group(r->service, "Service"), key);
+	struct syntax_entry *entry =
+		r->service ? syntax_last(syntax_group(r->service, "Service"), key) : NULL;
 
 	if (entry)
 		entry->value = value;
@@ -134,68 +163,73 @@ static void set(struct reading *r, const char *key, const char *value)
 }
 
 /* "podman [--module=..] [global options] WORDS" as the value of an Exec key. */
-static void add_command(struct reading *r, const char *key, const char *prefix,
-			const struct arg_list *words)
+void service_text_command(struct reading *r, const char *key, const char *prefix,
+			  const struct arg_list *words)
 {
-	struct arg_list modules = value_list(r, r->container, "ContainersConfModule");
-	struct arg_list global = value_args(r, r->container, "GlobalArgs");
-	auto_buf line = BUF_INIT(8 * UNIT_MAX_FILE_BYTES);
+	struct buf *line = start_text(r, 8 * UNIT_MAX_FILE_BYTES);
+	struct arg_list modules, global;
 
-	buf_puts(&line, prefix);
-	words_escape(&line, r->facts->podman ? r->facts->podman : "/usr/bin/podman");
+	if (!r->service)
+		return;
+	modules = value_list(r, r->own, "ContainersConfModule");
+	global = value_args(r, r->own, "GlobalArgs");
+
+	buf_puts(line, prefix);
+	words_escape(line, r->facts->podman ? r->facts->podman : "/usr/bin/podman");
 	for (size_t i = 0; i < modules.count; i++) {
-		buf_putc(&line, ' ');
-		words_escape(&line, arena_printf(r->arena, "--module=%s", modules.items[i].text));
+		buf_putc(line, ' ');
+		words_escape(line, arena_join(r->arena, "--module=", modules.items[i].text));
 	}
 	for (size_t i = 0; i < global.count; i++) {
-		buf_putc(&line, ' ');
-		words_escape(&line, global.items[i].text);
+		buf_putc(line, ' ');
+		words_escape(line, global.items[i].text);
 	}
 	for (size_t i = 0; i < words->count; i++) {
-		buf_putc(&line, ' ');
-		words_escape(&line, words->items[i].text);
+		buf_putc(line, ' ');
+		words_escape(line, words->items[i].text);
 	}
-	convert_add(r, "Service", key, arena_strdup(r->arena, buf_str(&line)));
+	convert_add(r, "Service", key, arena_strdup(r->arena, buf_str(line)));
 }
 
-static void push_all(struct reading *r, struct arg_list *words, const char *const *texts)
+void service_text_push(struct reading *r, struct arg_list *words, const char *const *texts)
 {
 	for (; *texts; texts++)
 		arg_push(r->arena, words, *texts, NULL);
 }
 
-static void add_kill_mode(struct reading *r)
+void service_text_kill_mode(struct reading *r)
 {
 	struct arg mode;
 
 	if (!value_string(r, syntax_group(r->file, "Service"), "KillMode", &mode))
-		set(r, "KillMode", "mixed");
+		service_text_set(r, "KillMode", "mixed");
 	else if (!str_eq(mode.text, "mixed") && !str_eq(mode.text, "control-group"))
 		reading_fail(r, mode.origin, "'%s' is neither mixed nor control-group", mode.text);
 }
 
 static void add_reload(struct reading *r, const char *name)
 {
-	struct arg_list command = value_last_args(r, r->container, "ReloadCmd"), words = { 0 };
+	struct arg_list command = value_last_args(r, r->own, "ReloadCmd"), words = { 0 };
 	struct arg signal;
-	bool has_signal = value_text(r, r->container, "ReloadSignal", &signal);
+	bool has_signal = value_text(r, r->own, "ReloadSignal", &signal);
 
 	if (command.count && has_signal)
 		reading_fail(r, signal.origin, "ReloadCmd and ReloadSignal exclude each other");
 	if (command.count) {
-		push_all(r, &words, (const char *const[]){ "exec", name, NULL });
+		service_text_push(r, &words, (const char *const[]){ "exec", name, NULL });
 		for (size_t i = 0; i < command.count; i++)
 			arg_push(r->arena, &words, command.items[i].text, NULL);
 	} else if (has_signal) {
-		push_all(r, &words,
-			 (const char *const[]){ "kill", "--signal", signal.text, name, NULL });
+		service_text_push(r, &words,
+				  (const char *const[]){ "kill", "--signal", signal.text, name,
+							 NULL });
 	} else {
 		return;
 	}
-	add_command(r, "ExecReload", "", &words);
+	service_text_command(r, "ExecReload", "", &words);
 }
 
-static void add_type(struct reading *r)
+void service_text_type(struct reading *r)
 {
 	struct arg type;
 	bool is_set = value_string(r, syntax_group(r->file, "Service"), "Type", &type);
@@ -203,42 +237,76 @@ static void add_type(struct reading *r)
 	if (is_set && !str_eq(type.text, "notify") && !str_eq(type.text, "oneshot"))
 		reading_fail(r, type.origin, "'%s' is neither notify nor oneshot", type.text);
 	if (!is_set || !str_eq(type.text, "oneshot")) {
-		set(r, "Type", "notify");
-		set(r, "NotifyAccess", "all");
+		service_text_set(r, "Type", "notify");
+		service_text_set(r, "NotifyAccess", "all");
 	}
 }
 
 static void write_entries(struct buf *out, const struct syntax_entry *entries, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		buf_printf(out, "%s%s%s\n", entries[i].key ? entries[i].key : "",
-			   entries[i].key ? "=" : "", entries[i].value);
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i].key) {
+			buf_puts(out, entries[i].key);
+			buf_putc(out, '=');
+		}
+		buf_puts(out, entries[i].value);
+		buf_putc(out, '\n');
+	}
 }
 
 static const char *write_text(struct reading *r)
 {
-	auto_buf out = BUF_INIT(64 * UNIT_MAX_FILE_BYTES);
+	struct buf *out = start_text(r, 64 * UNIT_MAX_FILE_BYTES);
 
 	for (size_t i = 0; i < r->service->group_count; i++) {
 		const struct syntax_group *group = &r->service->groups[i];
 
 		if (i)
-			buf_putc(&out, '\n');
-		write_entries(&out, group->comments, group->comment_count);
-		buf_printf(&out, "[%s]\n", group->name);
-		write_entries(&out, group->entries, group->entry_count);
+			buf_putc(out, '\n');
+		write_entries(out, group->comments, group->comment_count);
+		buf_putc(out, '[');
+		buf_puts(out, group->name);
+		buf_puts(out, "]\n");
+		write_entries(out, group->entries, group->entry_count);
 	}
-	return arena_strdup(r->arena, buf_str(&out));
+	return arena_strdup(r->arena, buf_str(out));
 }
 
 /* The target of a link that lies depth folders down. */
 static void write_link(struct reading *r, struct buf *out, const char *link)
 {
-	buf_printf(out, "---symlink %s -> ", link);
+	buf_puts(out, "---symlink ");
+	buf_puts(out, link);
+	buf_puts(out, " -> ");
 	for (const char *p = link; *p; p++)
 		if (*p == '/')
 			buf_puts(out, "../");
-	buf_printf(out, "%s---\n", r->unit->service_name);
+	buf_puts(out, r->unit->service_name);
+	buf_puts(out, "---\n");
+}
+
+/* Without "." and ".."; NULL when it is no name below the folder that the links are made in: the
+ * generator makes none then. */
+static const char *clean_alias(struct reading *r, const char *alias)
+{
+	char clean[4096];
+	auto_buf rooted = BUF_INIT(sizeof(clean));
+	size_t depth = 0;
+
+	if (alias[0] == '/')
+		return NULL;
+	for (const char *p = alias; *p; p += strspn(p, "/")) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.' && depth-- == 0)
+			return NULL;
+		depth += !(len == 1 && p[0] == '.') && !(len == 2 && p[0] == '.' && p[1] == '.');
+		p += len;
+	}
+	buf_printf(&rooted, "/%s", alias);
+	if (!depth || rooted.failed || !path_clean(buf_str(&rooted), clean, sizeof(clean)))
+		return NULL;
+	return arena_strdup(r->arena, clean + 1);
 }
 
 /* The name that [Install] starts: of a template its DefaultInstance=, or nothing. */
@@ -249,7 +317,7 @@ static const char *installed_name(struct reading *r)
 
 	if (!at || at[1] != '.')
 		return name;
-	if (!value_text(r, syntax_group(r->file, "Install"), "DefaultInstance", &instance))
+	if (!value_string(r, syntax_group(r->file, "Install"), "DefaultInstance", &instance))
 		return NULL;
 	return arena_printf(r->arena, "%.*s%s%s", (int)(at + 1 - name), name, instance.text,
 			    at + 1);
@@ -265,39 +333,50 @@ static const char *write_links(struct reading *r)
 	const char *name = installed_name(r);
 	auto_buf out = BUF_INIT(4 * UNIT_MAX_FILE_BYTES);
 
-	for (size_t i = 0; i < aliases.count; i++)
-		write_link(r, &out, aliases.items[i].text);
+	for (size_t i = 0; i < aliases.count; i++) {
+		const char *alias = clean_alias(r, aliases.items[i].text);
+
+		if (alias)
+			write_link(r, &out, alias);
+	}
 	for (size_t i = 0; name && i < sizeof(keys) / sizeof(keys[0]); i++) {
 		struct arg_list words = value_words(r, install, keys[i][0]);
 
 		for (size_t j = 0; j < words.count; j++)
 			if (!strchr(words.items[j].text, '/'))
 				write_link(r, &out,
-					   arena_printf(r->arena, "%s.%s/%s", words.items[j].text,
-							keys[i][1], name));
+					   arena_join(r->arena, words.items[j].text, ".",
+						      keys[i][1], "/", name));
 	}
 	return arena_strdup(r->arena, buf_str(&out));
 }
 
-void service_text_end(struct reading *r, const struct arg_list *run_words)
+void service_container(struct reading *r, const struct arg_list *run_words)
 {
 	const char *name = run_words->items[1].text; /* "--name" NAME are the first words */
 	struct arg_list run = { 0 }, rm = { 0 };
 
 	convert_add(r, "Service", "Environment", "PODMAN_SYSTEMD_UNIT=%n");
-	add_kill_mode(r);
-	push_all(r, &rm, (const char *const[]){ "rm", "-v", "-f", "-i", name, NULL });
-	add_command(r, "ExecStop", "", &rm);
-	add_command(r, "ExecStopPost", "-", &rm);
+	service_text_kill_mode(r);
+	service_text_push(r, &rm, (const char *const[]){ "rm", "-v", "-f", "-i", name, NULL });
+	service_text_command(r, "ExecStop", "", &rm);
+	service_text_command(r, "ExecStopPost", "-", &rm);
 	add_reload(r, name);
 	convert_add(r, "Service", "Delegate", "yes");
-	add_type(r);
+	service_text_type(r);
 	if (!syntax_last(syntax_group(r->file, "Service"), "SyslogIdentifier"))
-		set(r, "SyslogIdentifier", "%N");
-	push_all(r, &run, (const char *const[]){ "run", NULL });
-	for (size_t i = 0; i < run_words->count; i++)
+		service_text_set(r, "SyslogIdentifier", "%N");
+	service_text_push(r, &run, (const char *const[]){ "run", NULL });
+	for (size_t i = 0; r->service && i < run_words->count; i++)
 		arg_push(r->arena, &run, run_words->items[i].text, NULL);
-	add_command(r, "ExecStart", "", &run);
-	r->unit->service_text = r->has_failed ? "" : write_text(r);
-	r->unit->symlink_text = r->has_failed ? "" : write_links(r);
+	service_text_command(r, "ExecStart", "", &run);
+	convert_join_pod(r);
+}
+
+void service_text_end(struct reading *r)
+{
+	bool is_written = r->service && !r->has_failed;
+
+	r->unit->service_text = is_written ? write_text(r) : "";
+	r->unit->symlink_text = is_written ? write_links(r) : "";
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * systemd's small value languages: time spans (systemd.time(7)) and sets of exit codes and signals
- * (systemd.service(5)). Must never guess: what systemd would ignore is not read.
+ * systemd's small value languages: time spans (systemd.time(7)), sizes and shares (systemd.resource-control(5)), booleans,
+ * modes, lists of processors, signals, and sets of exit codes and signals (systemd.service(5)). Must never guess: what
+ * systemd would ignore is not read.
  */
 #include <signal.h>
 #include <strings.h>
@@ -106,6 +107,160 @@ bool span_parse(const char *text, uint64_t *usec)
 	return total != USEC_NEVER;
 }
 
+bool systemd_bool_parse(const char *text, bool *value)
+{
+	static const char *const words[][2] = {
+		{ "1", "0" },	     { "yes", "no" }, { "y", "n" },
+		{ "true", "false" }, { "t", "f" },    { "on", "off" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		for (unsigned k = 0; k < 2; k++)
+			if (strcasecmp(text, words[i][k]) == 0) {
+				*value = k == 0;
+				return true;
+			}
+	return false;
+}
+
+/* "K" at *at, a factor smaller than the one before; none at all is one byte. */
+static bool read_factor(const char **at, unsigned *power)
+{
+	static const char letters[] = "BKMGTPE";
+	const char *letter = **at ? strchr(letters, **at) : NULL;
+	unsigned before = *power;
+
+	if (letter)
+		++*at;
+	*power = letter ? (unsigned)(letter - letters) : 0;
+	return *power < before;
+}
+
+/* whole.fraction * base^power, cut to whole bytes. */
+static bool scale_size(uint64_t whole, uint64_t millionths, unsigned base, unsigned power,
+		       uint64_t *bytes)
+{
+	uint64_t factor = 1, fraction;
+
+	for (unsigned i = 0; i < power; i++)
+		factor *= base; /* 1024^6 is 2^60 */
+	fraction = factor / 1000000 * millionths + factor % 1000000 * millionths / 1000000;
+	return !__builtin_mul_overflow(whole, factor, bytes) &&
+	       !__builtin_add_overflow(*bytes, fraction, bytes);
+}
+
+bool size_parse(const char *text, unsigned base, uint64_t *bytes)
+{
+	uint64_t total = 0;
+	unsigned power = 7; /* of the first suffix: any */
+	const char *at = skip_blanks(text);
+
+	if (!is_digit(*at))
+		return false;
+	while (*at) {
+		uint64_t whole, millionths, part;
+
+		if (!read_decimal(&at, &whole, &millionths))
+			return false;
+		at = skip_blanks(at);
+		if (!read_factor(&at, &power) ||
+		    !scale_size(whole, millionths, base, power, &part) ||
+		    __builtin_add_overflow(total, part, &total))
+			return false;
+		at = skip_blanks(at);
+	}
+	*bytes = total;
+	return true;
+}
+
+bool share_parse(const char *text, uint64_t *permyriad)
+{
+	static const struct {
+		const char *sign;
+		uint64_t scale; /* ten-thousandths in one of them */
+	} signs[] = { { "%", 100 }, { "\xe2\x80\xb0", 10 }, { "\xe2\x80\xb1", 1 } };
+	uint64_t whole, millionths;
+	const char *at = text;
+
+	if (!is_digit(*at) || !read_decimal(&at, &whole, &millionths))
+		return false;
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+		uint64_t fraction = millionths * signs[i].scale, sum;
+
+		if (!str_eq(at, signs[i].sign))
+			continue;
+		if (fraction % 1000000 || __builtin_mul_overflow(whole, signs[i].scale, &sum) ||
+		    __builtin_add_overflow(sum, fraction / 1000000, &sum) || sum > UINT32_MAX)
+			return false;
+		*permyriad = sum;
+		return true;
+	}
+	return false;
+}
+
+bool mode_parse(const char *text, unsigned *mode)
+{
+	return text[0] && str_to_mode(text, mode);
+}
+
+#define CPU_WORDS (CPU_LIST_MAX / 64)
+
+/* "3" or "0-3" at *at, set in bits. */
+static bool read_cpus(const char **at, uint64_t bits[CPU_WORDS])
+{
+	uint64_t range[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		const char *from = *at;
+
+		for (range[i] = 0; is_digit(**at); ++*at)
+			if ((range[i] = range[i] * 10 + (uint64_t)(**at - '0')) >= CPU_LIST_MAX)
+				return false;
+		if (*at == from)
+			return false;
+		if (i == 0 && **at != '-') {
+			range[1] = range[0];
+			break;
+		}
+		if (i == 0)
+			++*at;
+	}
+	for (uint64_t n = range[0]; n <= range[1]; n++)
+		bits[n / 64] |= UINT64_C(1) << n % 64;
+	return range[0] <= range[1];
+}
+
+static void write_cpus(const uint64_t bits[CPU_WORDS], struct buf *out)
+{
+	for (unsigned n = 0; n < CPU_LIST_MAX; n++) {
+		unsigned last = n;
+
+		if (!(bits[n / 64] >> n % 64 & 1))
+			continue;
+		while (last + 1 < CPU_LIST_MAX && (bits[(last + 1) / 64] >> (last + 1) % 64 & 1))
+			last++;
+		buf_printf(out, last > n ? "%s%u-%u" : "%s%u", out->len ? "," : "", n, last);
+		n = last;
+	}
+}
+
+bool cpu_list_parse(const char *text, struct buf *out)
+{
+	static const char between[] = " \t\n\r,";
+	uint64_t bits[CPU_WORDS] = { 0 };
+	const char *at = text + strspn(text, between);
+
+	if (!*at)
+		return false;
+	while (*at) {
+		if (!read_cpus(&at, bits) || (*at && !strchr(between, *at)))
+			return false;
+		at += strspn(at, between);
+	}
+	write_cpus(bits, out);
+	return true;
+}
+
 static const struct {
 	const char *name;
 	unsigned code;
@@ -138,27 +293,40 @@ static const struct {
 
 /* 34 in every program but musl's own: what glibc programs, and so systemd and the world, call SIGRTMIN. */
 #define WORLD_SIGRTMIN 34u
-#define LAST_SIGNAL 63u
+#define WORLD_SIGRTMAX 64u
 
-static bool signal_parse(const char *name, unsigned *number)
+bool signal_parse(const char *name, unsigned *number)
 {
-	uint64_t offset = 0;
+	uint64_t n;
 
-	if (strncasecmp(name, "SIG", 3) == 0)
+	if (str_to_u64(name, WORLD_SIGRTMAX, &n)) {
+		if (n > 0)
+			*number = (unsigned)n;
+		return n > 0;
+	}
+	if (str_starts(name, "SIG"))
 		name += 3;
 	for (size_t i = 0; i < sizeof(signal_names) / sizeof(signal_names[0]); i++)
-		if (strcasecmp(name, signal_names[i].name) == 0) {
+		if (str_eq(name, signal_names[i].name)) {
 			*number = signal_names[i].number;
 			return true;
 		}
-	if (strncasecmp(name, "RTMIN", 5) != 0)
+
+	bool is_max = str_starts(name, "RTMAX");
+
+	if (!is_max && !str_starts(name, "RTMIN"))
 		return false;
-	if (name[5] &&
-	    (name[5] != '+' || !str_to_u64(name + 6, LAST_SIGNAL - WORLD_SIGRTMIN, &offset)))
+	name += 5;
+	if (*name && (*name != (is_max ? '-' : '+') ||
+		      !str_to_u64(name + 1, WORLD_SIGRTMAX - WORLD_SIGRTMIN, &n)))
 		return false;
-	*number = WORLD_SIGRTMIN + (unsigned)offset;
+	n = *name ? n : 0;
+	*number = is_max ? WORLD_SIGRTMAX - (unsigned)n : WORLD_SIGRTMIN + (unsigned)n;
 	return true;
 }
+
+/* What struct exit_set has room for. */
+#define LAST_SIGNAL_OF_SET 63u
 
 bool exit_set_add(struct exit_set *set, const char *word)
 {
@@ -175,7 +343,7 @@ bool exit_set_add(struct exit_set *set, const char *word)
 			set->codes[code / 64] |= UINT64_C(1) << (code % 64);
 			return true;
 		}
-	if (!signal_parse(word, &number))
+	if (!signal_parse(word, &number) || number > LAST_SIGNAL_OF_SET)
 		return false;
 	set->signals |= UINT64_C(1) << number;
 	return true;

@@ -12,6 +12,7 @@
 
 #include "unit/unit.h"
 #include "util/buf.h"
+#include "util/copy.h"
 #include "util/str.h"
 
 struct reader {
@@ -24,12 +25,12 @@ struct reader {
 
 	struct buf logical; /* the canonical line that inih is reading, with its newline */
 	size_t handed;	    /* bytes of it that inih has */
-	struct syntax_piece *pieces;
+	struct syntax_piece first, *pieces; /* pieces: NULL for one */
 	size_t piece_count;
 
-	struct syntax_group *group;    /* NULL before the first header */
-	struct syntax_entry *comments; /* seen since the last line that was not one */
-	size_t comment_count;
+	struct syntax_group *group; /* NULL before the first header */
+	int section;		    /* its key_section_number */
+	struct buf comments; /* seen since the last line that was not one, each with its newline */
 };
 
 __attribute__((format(printf, 4, 5))) static void complain(struct reader *r, unsigned line,
@@ -61,6 +62,8 @@ size_t syntax_blank_bytes(const char *s, const char *end)
 		return 0;
 	if (*s == ' ' || (*s >= '\t' && *s <= '\r'))
 		return 1;
+	if (!((unsigned char)*s & 0x80))
+		return 0;
 	for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
 		size_t len = strlen(wide[i]);
 
@@ -94,10 +97,25 @@ static const char *trim_right(const char *s, const char *end)
 	return end;
 }
 
+static bool is_ascii(const char *s, size_t len)
+{
+	uint64_t word, high = 0;
+
+	for (; len >= sizeof(word); s += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, s, sizeof(word));
+		high |= word;
+	}
+	for (; len; len--)
+		high |= (unsigned char)*s++;
+	return !(high & UINT64_C(0x8080808080808080));
+}
+
 static bool is_utf8(const char *s, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)s, *end = p + len;
 
+	if (is_ascii(s, len))
+		return true;
 	while (p < end) {
 		unsigned follow = *p < 0x80 ? 0 :
 				  *p < 0xc2 ? 9 :
@@ -138,9 +156,27 @@ static bool next_physical(struct reader *r, const char **begin, const char **end
 
 static void keep_comment(struct reader *r, const char *begin, const char *end)
 {
-	struct syntax_entry *comment = arena_push(r->arena, r->comments, r->comment_count);
+	buf_add(&r->comments, begin, (size_t)(end - begin));
+	buf_putc(&r->comments, '\n');
+}
 
-	comment->value = arena_strndup(r->arena, begin, (size_t)(end - begin));
+/* All of them as one entry: a file of empty lines costs what it is long. */
+static void file_comments(struct reader *r, struct syntax_entry **to, size_t *count, bool is_header)
+{
+	const char *text = buf_str(&r->comments);
+	size_t len = r->comments.len;
+
+	/* One empty line before a header is not kept: writing puts one between groups. */
+	if (is_header && *text == '\n') {
+		text++;
+		len--;
+	}
+	if (len) {
+		struct syntax_entry *entry = arena_push(r->arena, *to, *count);
+
+		entry->value = arena_strndup(r->arena, text, len - 1);
+	}
+	buf_clear(&r->comments);
 }
 
 static bool is_comment(const char *begin, const char *end)
@@ -150,11 +186,15 @@ static bool is_comment(const char *begin, const char *end)
 
 static void add_piece(struct reader *r, const char *begin, const char *end, unsigned column)
 {
-	struct syntax_piece *piece = arena_push(r->arena, r->pieces, r->piece_count);
+	const struct syntax_piece piece = { r->logical.len, r->line, column };
 
-	piece->offset = r->logical.len;
-	piece->line = r->line;
-	piece->column = column;
+	if (!r->first.line) {
+		r->first = piece;
+	} else {
+		if (!r->piece_count)
+			*arena_push(r->arena, r->pieces, r->piece_count) = r->first;
+		*arena_push(r->arena, r->pieces, r->piece_count) = piece;
+	}
 	buf_add(&r->logical, begin, (size_t)(end - begin));
 }
 
@@ -187,13 +227,13 @@ static void join_lines(struct reader *r)
 /* Where the whole logical line begins. */
 static unsigned first_line(const struct reader *r)
 {
-	return r->pieces[0].line;
+	return r->first.line;
 }
 
 static bool check_header(struct reader *r, const char *s)
 {
 	const char *close = strchr(s, ']');
-	unsigned line = first_line(r), column = r->pieces[0].column;
+	unsigned line = first_line(r), column = r->first.column;
 
 	if (!close) {
 		complain(r, line, column, "section header without a closing bracket");
@@ -224,7 +264,7 @@ static bool check_header(struct reader *r, const char *s)
 static bool check_assignment(struct reader *r, const char *s)
 {
 	const char *equals = strchr(s, '=');
-	unsigned line = first_line(r), column = r->pieces[0].column;
+	unsigned line = first_line(r), column = r->first.column;
 
 	if (!equals) {
 		complain(r, line, column, "not a key=value line, section header or comment");
@@ -292,6 +332,7 @@ static bool next_logical(struct reader *r)
 		}
 		buf_clear(&r->logical);
 		r->handed = 0;
+		r->first = (struct syntax_piece){ 0 };
 		r->pieces = NULL;
 		r->piece_count = 0;
 
@@ -321,7 +362,7 @@ static char *hand_to_inih(char *out, int size, void *stream)
 
 	if (n > (size_t)size - 1)
 		n = (size_t)size - 1;
-	memcpy(out, r->logical.data + r->handed, n);
+	copy_bytes(out, r->logical.data + r->handed, n);
 	out[n] = '\0';
 	r->handed += n;
 	return out;
@@ -330,13 +371,13 @@ static char *hand_to_inih(char *out, int size, void *stream)
 static const struct origin *make_origin(struct reader *r, size_t offset, const char *key)
 {
 	struct origin *origin = arena_new(r->arena, struct origin);
-	size_t i = r->piece_count;
+	const struct syntax_piece *piece = &r->first;
 
-	while (i > 1 && r->pieces[i - 1].offset > offset)
-		i--;
+	for (size_t i = 1; i < r->piece_count && r->pieces[i].offset <= offset; i++)
+		piece = &r->pieces[i];
 	origin->file = r->file->path;
-	origin->line = r->pieces[i - 1].line;
-	origin->column = r->pieces[i - 1].column + (unsigned)(offset - r->pieces[i - 1].offset);
+	origin->line = piece->line;
+	origin->column = piece->column + (unsigned)(offset - piece->offset);
 	origin->key = key;
 	return origin;
 }
@@ -354,17 +395,12 @@ static void append(struct arena *arena, struct syntax_entry **to, size_t *count,
 static void enter_group(struct reader *r, const char *name)
 {
 	bool is_known = syntax_group(r->file, name) != NULL;
-	size_t skip = r->comment_count && !r->comments[0].value[0];
 
 	r->group = syntax_group_ensure(r->file, r->arena, name);
+	r->section = key_section_number(name);
 	if (!is_known)
 		r->group->origin = make_origin(r, 0, r->group->name);
-	/* One empty line before a header is not kept: writing puts one between groups. */
-	if (r->comment_count)
-		append(r->arena, &r->group->comments, &r->group->comment_count, &r->comments[skip],
-		       r->comment_count - skip);
-	r->comments = NULL;
-	r->comment_count = 0;
+	file_comments(r, &r->group->comments, &r->group->comment_count, true);
 }
 
 /* A bound was met: what follows is not read. */
@@ -400,24 +436,32 @@ static int take_from_inih(void *user, const char *section, const char *name, con
 		complain(r, first_line(r), 0, "line was split wrongly");
 		return 0;
 	}
-	append(r->arena, &r->group->entries, &r->group->entry_count, r->comments, r->comment_count);
-	r->comments = NULL;
-	r->comment_count = 0;
+	file_comments(r, &r->group->entries, &r->group->entry_count, false);
 
 	struct syntax_entry *entry = arena_push(r->arena, r->group->entries, r->group->entry_count);
 
-	entry->key = arena_strdup(r->arena, name);
+	entry->hash = key_hash(name);
+	entry->row = key_find_hashed(r->section, name, entry->hash);
+	entry->key = entry->row ? entry->row->name : arena_strdup(r->arena, name);
 	entry->value = arena_strndup(r->arena, value, value_len);
 	entry->value_offset = r->logical.len - 1 - value_len;
 	entry->pieces = r->pieces;
 	entry->piece_count = r->piece_count;
 	entry->origin = make_origin(r, entry->value_offset,
-				    arena_printf(r->arena, "%s.%s", r->group->name, entry->key));
+				    entry->row ? entry->row->full :
+						 arena_printf(r->arena, "%s.%s", r->group->name,
+							      entry->key));
 	return 1;
 }
 
 void syntax_read(struct syntax_file *file, struct arena *arena, struct diags *diags,
 		 const char *path, const char *text, size_t len)
+{
+	syntax_read_part(file, arena, diags, path, text, len, 1);
+}
+
+void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diags *diags,
+		      const char *path, const char *text, size_t len, unsigned first_line)
 {
 	struct reader r = {
 		.file = file,
@@ -425,8 +469,10 @@ void syntax_read(struct syntax_file *file, struct arena *arena, struct diags *di
 		.diags = diags,
 		.at = text,
 		.end = text + len,
+		.line = first_line - 1,
 		/* Room for a line that is one physical line too long, so that its length can be complained of. */
 		.logical = BUF_INIT((size_t)UNIT_MAX_FILE_BYTES + 1),
+		.comments = BUF_INIT((size_t)UNIT_MAX_FILE_BYTES + 1),
 	};
 
 	*file = (struct syntax_file){ .path = path };
@@ -447,10 +493,10 @@ void syntax_read(struct syntax_file *file, struct arena *arena, struct diags *di
 		complain(&r, r.line ? r.line : 1, 0,
 			 line == -2 ? "out of memory" : "line was not understood");
 	if (r.group)
-		append(arena, &r.group->entries, &r.group->entry_count, r.comments,
-		       r.comment_count);
+		file_comments(&r, &r.group->entries, &r.group->entry_count, false);
 	file->is_empty = !file->group_count && !file->error_count;
 	buf_fini(&r.logical);
+	buf_fini(&r.comments);
 }
 
 struct syntax_group *syntax_group(const struct syntax_file *file, const char *name)
@@ -499,12 +545,11 @@ void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syn
 
 struct syntax_entry *syntax_last(const struct syntax_group *group, const char *key)
 {
-	for (size_t i = group ? group->entry_count : 0; i > 0; i--) {
-		struct syntax_entry *entry = &group->entries[i - 1];
+	uint32_t hash = key_hash(key);
 
-		if (entry->key && str_eq(entry->key, key))
-			return entry;
-	}
+	for (size_t i = group ? group->entry_count : 0; i > 0; i--)
+		if (syntax_is(&group->entries[i - 1], key, hash))
+			return &group->entries[i - 1];
 	return NULL;
 }
 
@@ -513,14 +558,18 @@ const struct origin *syntax_origin(struct arena *arena, const struct syntax_entr
 {
 	size_t at = entry->value_offset + offset, i = entry->piece_count;
 
-	if (offset == 0 || !i)
+	/* Entries that were added to a service text are of no line. */
+	if (offset == 0 || !entry->origin)
 		return entry->origin;
-	while (i > 1 && entry->pieces[i - 1].offset > at)
-		i--;
 
 	struct origin *origin = arena_new(arena, struct origin);
 
 	*origin = *entry->origin;
+	origin->column += (unsigned)offset;
+	if (!i)
+		return origin;
+	while (i > 1 && entry->pieces[i - 1].offset > at)
+		i--;
 	origin->line = entry->pieces[i - 1].line;
 	origin->column = entry->pieces[i - 1].column + (unsigned)(at - entry->pieces[i - 1].offset);
 	return origin;

@@ -7,8 +7,11 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "unit/args.h"
+#include "unit/keys.h"
 #include "util/arena.h"
 #include "util/diag.h"
 
@@ -21,12 +24,14 @@ struct syntax_piece {
 };
 
 struct syntax_entry {
-	const char *key;     /* NULL: a comment or an empty line, its text is value */
-	const char *value;   /* continuation lines joined, blanks cut at both ends */
-	size_t value_offset; /* of the value in the logical line */
-	const struct syntax_piece *pieces;
-	size_t piece_count;
-	const struct origin *origin; /* of the value; NULL for comments */
+	const char *key; /* NULL: lines of comments, empty ones among them; value is their text */
+	const struct key *row;		   /* of the table; NULL: no such key in this section */
+	uint32_t hash;			   /* key_hash(key): most entries are passed over by it */
+	const char *value;		   /* continuation lines joined, blanks cut at both ends */
+	size_t value_offset;		   /* of the value in the logical line */
+	const struct syntax_piece *pieces; /* of a logical line that is several physical ones */
+	size_t piece_count;		   /* 0: it is one */
+	const struct origin *origin;	   /* of the value; NULL for comments */
 };
 
 struct syntax_group {
@@ -49,6 +54,9 @@ struct syntax_file {
 /* Reads text[0..len). Every problem goes to diags with its line and column; what could be read is kept. */
 void syntax_read(struct syntax_file *file, struct arena *arena, struct diags *diags,
 		 const char *path, const char *text, size_t len);
+/* The same for lines in the middle of a file: the first of them has this number. */
+void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diags *diags,
+		      const char *path, const char *text, size_t len, unsigned first_line);
 /* Appends source's groups to file's, as a drop-in does. */
 void syntax_merge(struct syntax_file *file, struct arena *arena, const struct syntax_file *source);
 /* A deep enough copy: groups and entries may be changed, texts and origins are shared. */
@@ -57,6 +65,11 @@ void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syn
 struct syntax_group *syntax_group(const struct syntax_file *file, const char *name); /* NULL */
 struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena *arena,
 					 const char *name);
+static inline bool syntax_is(const struct syntax_entry *entry, const char *key, uint32_t hash)
+{
+	return entry->hash == hash && entry->key && strcmp(entry->key, key) == 0;
+}
+
 /* The last assignment of key, or NULL; group may be NULL. */
 struct syntax_entry *syntax_last(const struct syntax_group *group, const char *key);
 /* Origin of the byte at offset of the entry's value. */

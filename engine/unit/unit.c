@@ -5,155 +5,15 @@
  */
 #include "unit/unit.h"
 
-#include <unistd.h>
+#include <stdint.h>
+#include <stdlib.h>
 
+#include "unit/graph.h"
+#include "unit/keep_internal.h"
+#include "unit/kinds_internal.h"
 #include "unit/load_internal.h"
-#include "unit/reading_internal.h"
-#include "util/path.h"
+#include "unit/names_internal.h"
 #include "util/str.h"
-
-/* What a unit's suffix says. */
-static const struct unit_kind {
-	const char *suffix, *section, *service_suffix, *name_key;
-} kinds[] = {
-	{ ".container", "Container", "", "ContainerName" },
-	{ ".volume", "Volume", "-volume", "VolumeName" },
-	{ ".network", "Network", "-network", "NetworkName" },
-	{ ".pod", "Pod", "-pod", "PodName" },
-	{ ".image", "Image", "-image", "Image" },
-	{ ".build", "Build", "-build", "ImageTag" },
-	{ ".kube", "Kube", "", "" },
-	{ ".artifact", "Artifact", "-artifact", "Artifact" },
-};
-
-static const struct unit_kind *kind_of(const char *name)
-{
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (str_ends(name, kinds[i].suffix))
-			return &kinds[i];
-	return NULL;
-}
-
-static bool is_container(const char *name)
-{
-	return str_ends(name, ".container");
-}
-
-static const char *base_name(struct arena *arena, const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	return arena_strndup(arena, name, dot ? (size_t)(dot - name) : strlen(name));
-}
-
-/* systemd's alphabet of unit names. */
-static bool is_service_name(const char *name)
-{
-	return name[0] && strlen(name) < UNIT_MAX_NAME_BYTES &&
-	       !name[strspn(
-		       name,
-		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")];
-}
-
-static const char *service_name(struct reading *r, const struct unit_kind *kind)
-{
-	const char *base = base_name(r->arena, r->unit->name);
-	const struct syntax_group *group = syntax_group(r->file, kind->section);
-	size_t len = strlen(base);
-	struct arg given;
-
-	if (value_text(r, group, "ServiceName", &given)) {
-		if (is_service_name(given.text))
-			return arena_printf(r->arena, "%s.service", given.text);
-		reading_fail(
-			r, given.origin,
-			"'%s' is no name of a service: letters, digits and :-_.\\@, at most %d of them",
-			given.text, UNIT_MAX_NAME_BYTES - 1);
-	}
-	/* The template sign comes last: "web@-volume" would be an instance. */
-	if (len && base[len - 1] == '@')
-		return arena_printf(r->arena, "%.*s%s@.service", (int)(len - 1), base,
-				    kind->service_suffix);
-	return arena_printf(r->arena, "%s%s.service", base, kind->service_suffix);
-}
-
-static const char *container_resource(struct reading *r, const char *name)
-{
-	auto_buf out = BUF_INIT(UNIT_MAX_NAME_BYTES * 4);
-
-	for (const char *p = name; *p; p++) {
-		if (p[0] == '%' && p[1] == 'N') {
-			buf_add(&out, r->unit->service_name,
-				strlen(r->unit->service_name) - strlen(".service"));
-			p++;
-		} else {
-			buf_putc(&out, *p);
-		}
-	}
-	/* Other specifiers only systemd could resolve. */
-	return strchr(buf_str(&out), '%') ? "" : arena_strdup(r->arena, buf_str(&out));
-}
-
-/* What podman calls the thing that the unit makes; "" when that cannot be told. */
-static const char *resource_name(struct reading *r, const struct unit_kind *kind)
-{
-	const struct syntax_group *group = syntax_group(r->file, kind->section);
-	bool is_template = strchr(r->unit->name, '@') != NULL;
-	struct arg given;
-
-	if (kind->name_key[0] && value_text(r, group, kind->name_key, &given) &&
-	    strlen(given.text) < 2 * UNIT_MAX_NAME_BYTES)
-		return is_container(r->unit->name) ? container_resource(r, given.text) : given.text;
-	if (str_eq(kind->suffix, ".image") || str_eq(kind->suffix, ".build") ||
-	    str_eq(kind->suffix, ".artifact") || str_eq(kind->suffix, ".kube"))
-		return "";
-	if (is_container(r->unit->name))
-		return is_template ? "" : container_resource(r, "systemd-%N");
-
-	const char *base = base_name(r->arena, r->unit->name);
-
-	if (!is_template || str_eq(kind->suffix, ".pod"))
-		return arena_printf(r->arena, "systemd-%s", base);
-	/* podman cuts one letter, the @ of a template; of an instance it cuts a letter of the name. */
-	return arena_printf(r->arena, "systemd-%.*s-%%i", (int)strlen(base) - 1, base);
-}
-
-/* .image units may give the image another name than the one that is pulled. */
-static const char *image_tag(struct reading *r, const char *resource)
-{
-	struct arg given;
-
-	if (str_ends(r->unit->name, ".image") &&
-	    value_text(r, syntax_group(r->file, "Image"), "ImageTag", &given) &&
-	    strlen(given.text) < 2 * UNIT_MAX_NAME_BYTES)
-		return given.text;
-	return resource;
-}
-
-/* The first ImageTag= names what a .build unit makes. */
-static const char *build_tag(struct reading *r, const char *resource)
-{
-	if (!str_ends(r->unit->name, ".build"))
-		return resource;
-
-	struct arg_list tags = value_list(r, syntax_group(r->file, "Build"), "ImageTag");
-
-	return tags.count && strlen(tags.items[0].text) < 2 * UNIT_MAX_NAME_BYTES ?
-		       tags.items[0].text :
-		       "";
-}
-
-static const char *absolute_folder(struct arena *arena, const char *folder)
-{
-	char here[4096], clean[4096];
-
-	if (folder[0] != '/') {
-		if (!getcwd(here, sizeof(here)))
-			return "/";
-		folder = arena_printf(arena, "%s/%s", here, folder);
-	}
-	return path_clean(folder, clean, sizeof(clean)) ? arena_strdup(arena, clean) : "/";
-}
 
 /* Everything that is carried from file to file while a set is made. */
 struct making {
@@ -161,125 +21,161 @@ struct making {
 	struct load load;
 	const struct unit_facts *facts;
 	struct unit_names names;
+	struct arena work; /* of one unit's pass, emptied after it */
+	struct buf text;
+	size_t most_work_bytes;
 };
 
 static struct reading start_reading(struct making *m, size_t index)
 {
 	const struct load_file *file = &m->load.files[index];
+	const struct kind *kind = kind_of(file->name);
 
 	return (struct reading){
 		.set = m->set,
-		.arena = &m->set->arena,
+		.arena = &m->load.scratch,
+		.lasting = &m->load.scratch,
+		.text = &m->text,
 		.facts = m->facts,
 		.names = &m->names,
 		.unit = &m->set->units[index],
 		.file = &file->text,
-		.container = syntax_group(&file->text, "Container"),
+		.kind = kind,
+		.own = syntax_group(&file->text, kind->section),
 		.has_failed = file->text.error_count > 0 || file->is_unreadable ||
 			      file->has_bad_name,
+		.said_from = m->set->diags.count,
 	};
 }
 
 /* The complaint about the file stands in the diagnostics already. */
-static void mark_broken(struct making *m, struct unit *unit, const char *path)
+static void mark_broken(struct making *m, struct unit *unit, const struct load_file *file)
 {
 	const struct diags *diags = &m->set->diags;
 	auto_buf text = BUF_INIT(UNIT_MAX_LINE_BYTES);
 
 	unit->is_valid = false;
-	for (size_t i = 0; i < diags->count; i++)
-		if (diags->items[i].severity == DIAG_ERROR && str_eq(diags->items[i].file, path)) {
-			diag_format(&diags->items[i], &text);
-			unit->first_error = i;
-			unit->error_text = arena_strdup(&m->set->arena, buf_str(&text));
-			return;
-		}
-	unit->first_error = diags->count ? diags->count - 1 : 0;
-	unit->error_text = arena_printf(&m->set->arena, "%s: the file has errors", path);
+	unit->first_error = file->first_error;
+	if (file->first_error < diags->count &&
+	    str_eq(diags->items[file->first_error].file, file->broken_path))
+		diag_format(&diags->items[file->first_error], &text);
+	else
+		buf_printf(&text, "%s: the file has errors", file->broken_path);
+	unit->error_text = arena_strdup(&m->set->arena, buf_str(&text));
 }
 
 static void name_unit(struct making *m, size_t index)
 {
 	struct load_file *file = &m->load.files[index];
 	struct unit *unit = &m->set->units[index];
-	struct arena *arena = &m->set->arena;
 	struct unit_name *name = &m->names.items[index];
-	const struct unit_kind *kind = kind_of(file->name);
-	static const struct origin nobody = { .file = "", .key = "" };
+	struct reading r;
 
 	unit->name = file->name;
 	unit->path = file->text.path;
-	unit->folder = absolute_folder(arena, file->folder);
+	unit->folder = file->folder->resolved;
 	unit->is_valid = true;
-	unit->error_text = unit->service_text = unit->symlink_text = "";
+	unit->error_text = unit->service_text = unit->symlink_text = unit->container_name = "";
 	if (file->broken_path)
-		mark_broken(m, unit, file->broken_path);
-
-	struct reading r = start_reading(m, index);
-
+		mark_broken(m, unit, file);
+	r = start_reading(m, index);
 	r.is_podman = true;
-	unit->service_name = service_name(&r, kind);
+	unit->kind = r.kind->id;
+	unit->service_name = file->service ? file->service : name_service(&r);
 	file->has_bad_name = r.has_failed;
-	unit->container_name = arena_printf(arena, "systemd-%s", base_name(arena, file->name));
+	unit->is_template = name_is_template(unit->service_name);
+	unit->resource_name = r.kind->resource(&r);
+	if (unit->kind == UNIT_CONTAINER && !unit->is_template)
+		unit->container_name = arena_printf(&m->load.scratch, "systemd-%s",
+						    kind_base_name(&m->load.scratch, unit->name));
 	name->file = unit->name;
 	name->service = unit->service_name;
-	name->resource = build_tag(&r, image_tag(&r, resource_name(&r, kind)));
-	name->origin = &nobody;
+	name->resource = unit->resource_name;
 }
 
-/* Two units with one name would be one service: the later one, by file name, is refused. */
-static void check_names(struct making *m, size_t index)
+/* Two units with one name: the later one, by file name, is refused. */
+static void check_service(struct making *m, struct lookup *services, size_t index)
 {
-	struct reading r = start_reading(m, index);
 	const struct unit *unit = &m->set->units[index];
+	size_t other;
 
-	for (size_t i = 0; i < index; i++) {
-		const struct unit *other = &m->set->units[i];
+	if (lookup_add(services, &m->load.scratch, unit->service_name, index) ||
+	    !lookup_find(services, unit->service_name, &other))
+		return;
 
-		if (str_eq(other->service_name, unit->service_name))
-			reading_refuse(&r, reading_place(&r, "Container.ServiceName"),
-				       "%s is %s, too", other->path, unit->service_name);
-		else if (is_container(other->name) &&
-			 str_eq(other->container_name, unit->container_name))
-			reading_refuse(&r, reading_place(&r, "Container.ContainerName"),
-				       "the container of %s is called %s, too", other->path,
-				       unit->container_name);
+	struct reading r = start_reading(m, index);
+
+	reading_refuse(&r, reading_place(&r, "ServiceName"), "%s is %s, too",
+		       m->set->units[other].path, unit->service_name);
+}
+
+static void check_container(struct making *m, struct lookup *containers, size_t index)
+{
+	const struct unit *unit = &m->set->units[index];
+	size_t other;
+
+	if (!unit->container_name[0] ||
+	    lookup_add(containers, &m->load.scratch, unit->container_name, index) ||
+	    !lookup_find(containers, unit->container_name, &other))
+		return;
+
+	struct reading r = start_reading(m, index);
+
+	reading_refuse(&r, reading_place(&r, "Container.ContainerName"),
+		       "the container of %s is called %s, too", m->set->units[other].path,
+		       unit->container_name);
+}
+
+static void check_names(struct making *m)
+{
+	struct lookup services = { .count = 0 }, containers = { .count = 0 };
+
+	for (size_t i = 0; i < m->set->count; i++) {
+		check_service(m, &services, i);
+		check_container(m, &containers, i);
 	}
 }
 
-static void read_as_podman(struct making *m, size_t index, struct reading *r)
+static void forget_work(struct making *m)
 {
-	struct syntax_file service;
-	size_t image_index;
-
-	*r = start_reading(m, index);
-	r->is_podman = true;
-	r->unit->podman_begin = m->set->diags.count;
-	judge_unit(r);
-	service_text_begin(r, &service);
-
-	struct arg_list words = convert_container(r, &image_index);
-
-	service_text_end(r, &words);
-	r->unit->run_args = words;
-	r->unit->podman_end = m->set->diags.count;
+	if (m->work.total_bytes > m->most_work_bytes)
+		m->most_work_bytes = m->work.total_bytes;
+	arena_reset(&m->work);
 }
 
-static void read_as_engine(struct making *m, size_t index, struct reading *r)
+static void read_as_podman(struct making *m, size_t index)
 {
-	struct unit *unit = &m->set->units[index];
+	struct reading r = start_reading(m, index);
+	struct unit *unit = r.unit;
+	struct syntax_file service;
+	size_t image_index = 0;
 
-	*r = start_reading(m, index);
-	judge_unit(r);
-	service_read(r);
-	if (strchr(unit->name, '@') && str_ends(unit->service_name, "@.service"))
-		reading_refuse(
-			r, reading_place(r, "Container"),
-			"templates are not supported yet: link NAME@INSTANCE.container to it");
+	/* The engine's pass adds to a unit that has a text: it is kept after that. */
+	if (!m->facts->wants_service_text || m->facts->is_generator)
+		r.arena = &m->work;
+	r.is_podman = true;
+	unit->podman_begin = m->set->diags.count;
+	judge_unit(&r);
+	service_text_begin(&r, &service);
+	unit->run_args = r.kind->convert(&r, &image_index);
+	r.kind->service(&r, &unit->run_args);
+	service_text_end(&r);
+	m->names.items[index].has_failed = r.has_failed;
+	unit->podman_end = m->set->diags.count;
+	/* podman has none for what systemd would make of a template, nor for keys that it does not know. */
+	if (m->load.files[index].service || r.has_unknown_key)
+		unit->service_text = unit->symlink_text = "";
+	if (!m->facts->is_generator && !m->facts->wants_service_text)
+		unit->run_args = (struct arg_list){ 0 };
+	if (m->facts->is_generator)
+		unit_keep(unit, &m->set->arena);
+	forget_work(m);
+}
 
-	struct arg_list words = convert_container(r, &unit->image_index);
+static void read_container(struct reading *r)
+{
+	struct unit *unit = r->unit;
 
-	expand_words(r, &words, &unit->spec_args, &unit->image_index);
 	if (unit->spec_args.count > 1 && unit->image_index > 1)
 		unit->container_name = unit->spec_args.items[1].text;
 	if (strlen(unit->container_name) >= UNIT_MAX_NAME_BYTES)
@@ -287,72 +183,170 @@ static void read_as_engine(struct making *m, size_t index, struct reading *r)
 			       "the name is longer than %d bytes", UNIT_MAX_NAME_BYTES - 1);
 }
 
-/* A kind that has no engine yet: listed as invalid, so that nobody waits for it. */
-static void refuse_kind(struct making *m, size_t index)
+static void read_values(struct reading *r)
 {
-	struct reading r = start_reading(m, index);
-	const struct unit_kind *kind = kind_of(r.unit->name);
-	struct origin *origin = arena_new(r.arena, struct origin);
-	const struct syntax_group *group = syntax_group(r.file, kind->section);
+	struct unit *unit = r->unit;
+	size_t no_image = SIZE_MAX;
 
-	*origin = (struct origin){
-		.file = r.file->path, .line = 1, .column = 1, .key = kind->section
-	};
-	if (group)
-		origin->line = group->origin->line;
-	reading_refuse(&r, origin, "%s units are not supported yet", kind->suffix);
+	service_read(r);
+	/* Listed as invalid, so that nobody waits for it. */
+	if (r->kind->not_yet[0])
+		reading_refuse(r, reading_place(r, r->kind->section),
+			       "%s units are not supported yet: %s", r->kind->suffix,
+			       r->kind->not_yet);
+
+	struct arg_list words = r->kind->convert(r, &unit->image_index);
+
+	expand_words(r, &words, &unit->spec_args, &unit->image_index);
+	words = value_args(r, r->own, "GlobalArgs");
+	expand_words(r, &words, &unit->global_args, &no_image);
+	if (unit->kind == UNIT_CONTAINER)
+		read_container(r);
 }
 
-static void mark_left_out(struct making *m)
+/* Of a template only the keys are judged: its values say something for an instance only. */
+static void read_as_engine(struct making *m, size_t index)
 {
-	for (size_t i = 0; i < m->load.file_count; i++) {
-		const struct load_file *broken = &m->load.files[i];
+	struct reading r = start_reading(m, index);
 
-		if (!broken->text.error_count && !broken->is_unreadable)
+	r.arena = &m->work;
+	judge_unit(&r);
+	if (!r.unit->is_template)
+		read_values(&r);
+	if (m->facts->lines_of && str_eq(m->facts->lines_of, r.unit->name))
+		unit_lines_keep(&r);
+	unit_keep(r.unit, &m->set->arena);
+	forget_work(m);
+}
+
+/* Names with specifiers, and those that podman makes up for instances, were podman's for its pass: whoever refers to such a
+ * unit has other specifiers, and of an instance's name podman cuts a letter off. */
+static void name_as_engine(struct making *m)
+{
+	for (size_t i = 0; i < m->set->count; i++) {
+		struct reading r = start_reading(m, i);
+
+		if (!strchr(r.unit->name, '@') && !strchr(r.unit->resource_name, '%'))
 			continue;
-		for (size_t j = 0; j < m->load.file_count; j++)
-			m->set->units[j].is_left_out |=
-				str_eq(m->load.files[j].folder, broken->folder);
+		r.unit->resource_name = r.kind->resource(&r);
+		unit_name_find(&m->names, r.unit->name)->resource = r.unit->resource_name;
 	}
 }
 
+/* podman's order: what others refer to comes first. Instances that have no file are none of its business: they come last. */
+static void read_all_as_podman(struct making *m)
+{
+	for (unsigned order = 1, left = 1; left; order++) {
+		left = 0;
+		for (size_t i = 0; i < m->set->count; i++) {
+			unsigned own = kind_of(m->load.files[i].name)->order;
+
+			if (own == order && !m->load.files[i].service)
+				read_as_podman(m, i);
+			left += own > order;
+		}
+	}
+	for (size_t i = 0; i < m->set->count; i++)
+		if (m->load.files[i].service)
+			read_as_podman(m, i);
+}
+
+static int compare_services(const void *left, const void *right)
+{
+	return strcmp((*(struct unit_name *const *)left)->service,
+		      (*(struct unit_name *const *)right)->service);
+}
+
+static void sort_names(struct making *m)
+{
+	struct unit_names *names = &m->names;
+
+	names->by_service =
+		arena_alloc(&m->load.scratch, (names->count + 1) * sizeof(names->by_service[0]));
+	for (size_t i = 0; i < names->count; i++)
+		names->by_service[i] = &names->items[i];
+	if (names->count)
+		qsort(names->by_service, names->count, sizeof(names->by_service[0]),
+		      compare_services);
+}
+
+/* Units add to each other's dependencies until the last one is read. */
+static void finish_units(struct making *m)
+{
+	for (size_t i = 0; i < m->set->count; i++)
+		unit_keep_deps(&m->set->units[i], &m->set->arena);
+	m->set->work_bytes = m->load.scratch.total_bytes + m->most_work_bytes;
+	arena_fini(&m->work);
+	buf_fini(&m->text);
+}
+
+/* From what was loaded, which is gone afterwards. */
 static void make_units(struct making *m)
 {
 	struct unit_set *set = m->set;
-	struct reading r;
 
-	load_sort(&m->load);
+	load_finish(&m->load);
+	if (!m->facts->is_generator)
+		load_add_instances(&m->load, m->facts);
 	set->count = m->load.file_count;
 	set->units = arena_alloc(&set->arena, (set->count + 1) * sizeof(set->units[0]));
-	m->names.items = arena_alloc(&set->arena, (set->count + 1) * sizeof(m->names.items[0]));
+	m->names.items =
+		arena_alloc(&m->load.scratch, (set->count + 1) * sizeof(m->names.items[0]));
 	m->names.count = set->count;
 	for (size_t i = 0; i < set->count; i++)
 		name_unit(m, i);
-	mark_left_out(m);
+	sort_names(m);
 	set->load_diag_count = set->diags.count;
-	for (size_t i = 0; i < set->count; i++) {
-		if (!is_container(set->units[i].name)) {
-			refuse_kind(m, i);
-			continue;
-		}
-		read_as_podman(m, i, &r);
-		read_as_engine(m, i, &r);
+	read_all_as_podman(m);
+	if (m->facts->is_generator) {
+		finish_units(m);
+		return;
 	}
+	name_as_engine(m);
 	for (size_t i = 0; i < set->count; i++)
-		check_names(m, i);
+		read_as_engine(m, i);
+	check_names(m);
+	finish_units(m);
+	unit_graph_refuse_cycles(set);
+}
+
+static struct making start_making(struct unit_set *set, const struct unit_facts *facts)
+{
+	return (struct making){ .set = set,
+				.load = { .set = set, .is_generator = facts->is_generator },
+				.facts = facts };
 }
 
 int unit_set_load_dirs(struct unit_set *set, const char *const *dirs, size_t dir_count,
 		       const struct unit_facts *facts, struct err *err)
 {
-	struct making m = { .set = set, .load = { .set = set }, .facts = facts };
+	struct making m = start_making(set, facts);
+	int rc = 0;
 
-	for (size_t i = 0; i < dir_count; i++)
-		if (load_add_dir(&m.load, dirs[i], err) < 0)
-			return -1;
-	load_read(&m.load);
+	for (size_t i = 0; rc == 0 && i < dir_count; i++)
+		rc = load_add_dir(&m.load, &(struct unit_dir){ .path = dirs[i], .users = "" },
+				  false, err);
+	if (rc == 0)
+		make_units(&m);
+	load_fini(&m.load);
+	return rc;
+}
+
+void unit_set_load_search(struct unit_set *set, const struct unit_dirs *dirs,
+			  const struct unit_facts *facts)
+{
+	struct making m = start_making(set, facts);
+
+	for (size_t i = 0; i < dirs->count; i++) {
+		struct err err;
+
+		/* What is not there, or no folder, is searched by nobody. */
+		if (load_add_dir(&m.load, &dirs->items[i], false, &err) < 0 &&
+		    err.code != ERR_NOT_FOUND && err.code != ERR_INPUT)
+			load_complain(&m.load, dirs->items[i].path, 1, err.msg);
+	}
 	make_units(&m);
-	return 0;
+	load_fini(&m.load);
 }
 
 int unit_set_load(struct unit_set *set, const char *dir, const struct unit_facts *facts,
@@ -361,26 +355,45 @@ int unit_set_load(struct unit_set *set, const char *dir, const struct unit_facts
 	return unit_set_load_dirs(set, &dir, 1, facts, err);
 }
 
+int unit_set_load_folder(struct unit_set *set, const char *dir, const struct unit_facts *facts,
+			 struct err *err)
+{
+	struct making m = start_making(set, facts);
+	int rc = load_add_dir(&m.load, &(struct unit_dir){ .path = dir, .users = "" }, true, err);
+
+	if (rc == 0)
+		make_units(&m);
+	load_fini(&m.load);
+	return rc;
+}
+
 void unit_set_load_files(struct unit_set *set, const char *const *paths, size_t path_count,
 			 const struct unit_facts *facts)
 {
-	struct making m = { .set = set, .load = { .set = set }, .facts = facts };
+	struct making m = start_making(set, facts);
 
 	for (size_t i = 0; i < path_count; i++)
 		load_add_path(&m.load, paths[i]);
 	make_units(&m);
+	load_fini(&m.load);
 }
 
 int unit_set_load_text(struct unit_set *set, const char *name, const char *path, const char *text,
 		       size_t len, const struct unit_facts *facts, struct err *err)
 {
-	struct making m = { .set = set, .load = { .set = set }, .facts = facts };
+	struct making m = start_making(set, facts);
 
-	if (!load_suffix(name))
+	if (!unit_is_file_name(name))
 		return err_set(err, ERR_INPUT, "%s: no kind of unit file", name);
 	load_add_text(&m.load, name, path, text, len);
 	make_units(&m);
+	load_fini(&m.load);
 	return 0;
+}
+
+bool unit_is_file_name(const char *name)
+{
+	return kind_of(name) || load_is_quadlets(name);
 }
 
 void unit_set_fini(struct unit_set *set)

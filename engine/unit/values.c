@@ -68,11 +68,12 @@ enum value_bool value_bool(struct reading *r, const struct syntax_group *group, 
 struct arg_list value_list(struct reading *r, const struct syntax_group *group, const char *key)
 {
 	struct arg_list list = { 0 };
+	uint32_t hash = key_hash(key);
 
 	for (size_t i = 0; group && i < group->entry_count; i++) {
 		const struct syntax_entry *entry = &group->entries[i];
 
-		if (!entry->key || !str_eq(entry->key, key))
+		if (!syntax_is(entry, key, hash))
 			continue;
 		if (!entry->value[0])
 			list.count = 0;
@@ -91,6 +92,8 @@ static bool append_words(struct reading *r, const struct syntax_entry *entry, en
 	if (words.problem) {
 		struct word at = { .offset = words.problem_offset };
 
+		reading_slip(r, word_origin(r, entry, &at), "%s: the line is dropped",
+			     words.problem);
 		reading_refuse(r, word_origin(r, entry, &at), "%s (podman drops the line)",
 			       words.problem);
 		return false;
@@ -109,11 +112,12 @@ static struct arg_list split_lines(struct reading *r, const struct syntax_group 
 				   const char *key, enum words_mode mode)
 {
 	struct arg_list list = { 0 };
+	uint32_t hash = key_hash(key);
 
 	for (size_t i = 0; group && i < group->entry_count; i++) {
 		const struct syntax_entry *entry = &group->entries[i];
 
-		if (!entry->key || !str_eq(entry->key, key))
+		if (!syntax_is(entry, key, hash))
 			continue;
 		if (!entry->value[0])
 			list.count = 0;

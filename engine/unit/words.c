@@ -105,7 +105,7 @@ static const char *read_word(struct splitter *s, size_t *problem_offset)
 	size_t open = 0;
 
 	for (char c; (c = s->text[s->at]) != '\0'; s->at++) {
-		if (c == '\\' && s->mode == WORDS_ESCAPES) {
+		if (c == '\\' && (s->mode == WORDS_ESCAPES || s->mode == WORDS_COMMAND)) {
 			if (!s->text[s->at + 1])
 				continue; /* a backslash at the very end is dropped */
 
@@ -113,7 +113,7 @@ static const char *read_word(struct splitter *s, size_t *problem_offset)
 
 			if (!used) {
 				*problem_offset = s->at;
-				return "unknown escape sequence";
+				return "unsupported escape char";
 			}
 			s->at += used;
 		} else if (c == '\\' && s->mode == WORDS_VARIABLE) {
@@ -131,11 +131,19 @@ static const char *read_word(struct splitter *s, size_t *problem_offset)
 		}
 	}
 	*s->out++ = '\0';
-	if (quote && s->mode == WORDS_PLAIN) {
+	if (quote && (s->mode == WORDS_PLAIN || s->mode == WORDS_COMMAND)) {
 		*problem_offset = open;
 		return "the quote is not closed";
 	}
 	return NULL;
+}
+
+/* A semicolon that stands alone, outside of quotes: its bytes, 0 when it is none. */
+static size_t lone_semicolon(const char *s)
+{
+	size_t len = s[0] == ';' ? 1 : s[0] == '\\' && s[1] == ';' ? 2 : 0;
+
+	return len && (!s[len] || is_blank(s[len])) ? len : 0;
 }
 
 struct words words_split(struct arena *arena, const char *text, enum words_mode mode)
@@ -152,7 +160,15 @@ struct words words_split(struct arena *arena, const char *text, enum words_mode 
 			return words;
 
 		struct word word = { .text = s.out, .offset = s.at };
+		size_t semicolon = mode == WORDS_COMMAND ? lone_semicolon(text + s.at) : 0;
 
+		if (semicolon) {
+			word.text = ";";
+			word.is_separator = semicolon == 1;
+			s.at += semicolon;
+			*arena_push(arena, words.items, words.count) = word;
+			continue;
+		}
 		words.problem = read_word(&s, &words.problem_offset);
 		if (words.problem) {
 			words.count = 0;
@@ -175,7 +191,7 @@ void words_escape(struct buf *out, const char *word)
 	while (*p && !needs_escape((unsigned char)*p))
 		p++;
 	if (!*p) {
-		buf_puts(out, word);
+		buf_add(out, word, (size_t)(p - word));
 		return;
 	}
 	buf_putc(out, '"');

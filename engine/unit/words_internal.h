@@ -14,11 +14,13 @@ enum words_mode {
 	WORDS_PLAIN, /* quotes are taken off, a backslash is a letter; an open quote is an error */
 	WORDS_VARIABLE, /* quotes off, a backslash takes the next letter as it is; an open quote runs to the end */
 	WORDS_ESCAPES, /* the same and C escapes are applied; an open quote runs to the end */
+	WORDS_COMMAND, /* systemd's own: as WORDS_ESCAPES, an open quote is an error; ; alone parts commands, \; alone is ; */
 };
 
 struct word {
 	const char *text;
-	size_t offset; /* of the word's first byte in the value */
+	size_t offset;	   /* of the word's first byte in the value */
+	bool is_separator; /* WORDS_COMMAND: the ; between two commands */
 };
 
 struct words {
@@ -29,7 +31,7 @@ struct words {
 };
 
 /* Blanks are space, tab, newline, return. An empty quoted word is a word. Never fails for another reason than
- * an unknown escape or, in WORDS_PLAIN, an open quote: see problem. */
+ * an unknown escape or, in WORDS_PLAIN and WORDS_COMMAND, an open quote: see problem. */
 struct words words_split(struct arena *arena, const char *text, enum words_mode mode);
 /* A word with a blank, control letter, quote or backslash is put in double quotes with escapes. */
 void words_escape(struct buf *out, const char *word);

@@ -10,7 +10,7 @@
 
 struct captured {
 	int result;
-	char out[65536], err[65536];
+	char out[262144], err[65536];
 };
 
 static inline int capture_begin(int fd, int *saved)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cleat check, cleat quadlet and cleat keys: exit status and output, run as functions. */
+/* cleat check: exit status and output, run as functions. */
 #include "unit_test.h"
 
 #include <fcntl.h>
@@ -9,7 +9,6 @@
 #include <yyjson.h>
 
 #include "cli/commands.h"
-#include "unit/keys.h"
 #include "unit/unit.h"
 #include "util/file.h"
 #include "util/path.h"
@@ -60,11 +59,11 @@ static int remove_root(void **state)
 /* Standard output and error go to files during the call: the commands write to descriptors. */
 static int run(int (*command)(int, char **), const char *const *words)
 {
-	char *argv[16] = { 0 };
+	char *argv[16] = { 0 }, *owned[16];
 	int argc = 0, saved[2], files[2], rc;
 
 	for (; words[argc]; argc++)
-		argv[argc] = strdup(words[argc]);
+		argv[argc] = owned[argc] = strdup(words[argc]); /* commands reorder argv */
 	fflush(NULL);
 	for (int i = 0; i < 2; i++) {
 		saved[i] = dup(i + 1);
@@ -83,7 +82,7 @@ static int run(int (*command)(int, char **), const char *const *words)
 		output[i][n] = '\0';
 	}
 	while (argc > 0)
-		free(argv[--argc]);
+		free(owned[--argc]);
 	return rc;
 }
 
@@ -104,8 +103,34 @@ static void good_units_pass(void **state)
 	put("w.container", GOOD "LogDriver=journald\n");
 	assert_int_equal(RUN(cmd_check, "check", root), 0);
 	assert_output(0, "w.container:4:11: note: Container.LogDriver: ");
-	assert_output(0, "1 of 1 unit can be started: 0 errors, 0 warnings, 1 notes");
-	assert_string_equal(output[1], "");
+	assert_string_equal(output[1],
+			    "1 of 1 unit can be started: 0 errors, 0 warnings, 1 note\n");
+}
+
+static void values_from_environment_files_are_not_quoted(void **state)
+{
+	char text[512];
+
+	(void)state;
+	put("secret.env", "LIMIT=hunter2\nPORTS=a:hunter3\nZONE=Europe/Hunter4\nNET=hunter5\n");
+	snprintf(text, sizeof(text),
+		 GOOD
+		 "Memory=${LIMIT}\nTmpfs=/x:size=${PORTS}\nTimezone=$ZONE\nPodmanArgs=--cpus \\\n"
+		 "  ${NET}\n[Service]\nEnvironmentFile=%s/secret.env\n",
+		 root);
+	put("w.container", text);
+	assert_int_equal(RUN(cmd_check, "check", root), 1);
+	assert_null(strcasestr(output[0], "hunter"));
+	assert_output(
+		0,
+		"w.container:4:8: error: Container.Memory: what '${LIMIT}' becomes is not accepted");
+	assert_output(0, "what '/x:size=${PORTS}' becomes");
+	assert_output(0, "what '${NET}' becomes is not accepted");
+	assert_int_equal(RUN(cmd_check, "check", "--json", root), 1);
+	assert_null(strcasestr(output[0], "hunter"));
+	put("w.container", GOOD "Memory=${LIMIT}\n[Service]\nEnvironment=LIMIT=mine\n");
+	assert_int_equal(RUN(cmd_check, "check", root), 1);
+	assert_output(0, "\"mine\"");
 }
 
 static void every_problem_is_said_in_one_run_sorted_by_place(void **state)
@@ -120,7 +145,7 @@ static void every_problem_is_said_in_one_run_sorted_by_place(void **state)
 		      "a.container:2:6: error: Container.Imag: unknown key: did you mean Image=?");
 	assert_output(0, "a.container:3:1: error: not a key=value line");
 	assert_output(0, "b.container:4:6: error: Container.Nope: unknown key");
-	assert_output(0, "0 of 2 units can be started");
+	assert_output(1, "0 of 2 units can be started");
 	first = strstr(output[0], "a.container:2");
 	second = strstr(output[0], "b.container:4");
 	assert_true(first < second);
@@ -134,7 +159,7 @@ static void bad_values_of_options_are_said_at_their_line(void **state)
 	assert_output(0, "w.container:4:8: error: Container.Memory: ");
 	assert_output(0, "w.container:5:22: error: Container.DropCapability: ");
 	assert_output(0, "w.container:6:7: error: Container.Tmpfs: ");
-	assert_output(0, "0 of 1 unit can be started: 3 errors");
+	assert_output(1, "0 of 1 unit can be started: 3 errors");
 }
 
 static void one_problem_is_said_once(void **state)
@@ -142,7 +167,7 @@ static void one_problem_is_said_once(void **state)
 	(void)state;
 	put("w.container", "[Container]\nImage=localhost/web:1\n");
 	assert_int_equal(RUN(cmd_check, "check", root), 1);
-	assert_output(0, "0 of 1 unit can be started: 1 errors, 0 warnings, 0 notes");
+	assert_output(1, "0 of 1 unit can be started: 1 error, 0 warnings, 0 notes");
 }
 
 static void errors_behind_a_thousand_warnings_still_count(void **state)
@@ -157,9 +182,10 @@ static void errors_behind_a_thousand_warnings_still_count(void **state)
 	put("w.container", buf_str(&text));
 	buf_fini(&text);
 	assert_int_equal(RUN(cmd_check, "check", root), 1);
-	assert_output(0, "more problems\n");
-	assert_output(0, "0 of 1 unit can be started: ");
-	assert_null(strstr(output[0], ": 0 errors"));
+	assert_output(1, " more, not listed\n");
+	assert_output(1, "0 of 1 unit can be started: ");
+	assert_null(strstr(output[1], ": 0 errors"));
+	assert_output(0, "w.container:1105:8: error: Container.UserNS: ");
 }
 
 static void single_files_and_several_paths(void **state)
@@ -169,7 +195,7 @@ static void single_files_and_several_paths(void **state)
 	put("b/v.container", GOOD);
 	put("c.txt", "");
 	assert_int_equal(RUN(cmd_check, "check", at("a"), at("b/v.container")), 0);
-	assert_output(0, "2 of 2 units can be started");
+	assert_output(1, "2 of 2 units can be started");
 	assert_int_equal(RUN(cmd_check, "check", at("c.txt")), 1);
 	assert_output(0, "c.txt:1:1: error: not a unit file");
 }
@@ -203,151 +229,182 @@ static void what_cannot_be_looked_at_is_status_two(void **state)
 	assert_int_equal(RUN(cmd_check, "check", at("nowhere")), 2);
 	assert_output(1, "nowhere: No such file or directory");
 	assert_int_equal(RUN(cmd_check, "check", "--nonsense"), 2);
-	assert_output(1, "usage: cleat check");
+	assert_output(1, "cleat check: unknown option --nonsense");
 	assert_int_equal(RUN(cmd_check, "check", "--help"), 0);
 	assert_output(0, "usage: cleat check");
 }
 
-static void a_dry_run_prints_links_first_then_services(void **state)
+static void a_file_may_name_what_lies_beside_it(void **state)
 {
 	(void)state;
-	put("w.container", GOOD "[Install]\nWantedBy=default.target\n");
-	put("v.container", "[Container]\nImage=localhost/v\n");
-	unsetenv("PODMAN");
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun", root), 0);
-	assert_true(str_starts(
-		output[0],
-		"---symlink default.target.wants/w.service -> ../w.service---\n---v.service---\n"));
-	assert_output(0, "\nExecStart=/usr/bin/podman run --name systemd-%N ");
-	assert_output(0, "\nWants=network-online.target\n");
-	assert_string_equal(output[1], "");
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "-dryrun", "--user", root), 0);
-	assert_output(0, "\nWants=podman-user-wait-network-online.service\n");
+	put("a/w.container", GOOD "[Unit]\nAfter=v.container\nRequires=v.container\n");
+	put("a/v.container", GOOD "Nope=1\n");
+	assert_int_equal(RUN(cmd_check, "check", at("a/w.container")), 0);
+	assert_string_equal(output[0], "");
+	assert_output(1, "1 of 1 unit can be started: 0 errors");
+	assert_int_equal(RUN(cmd_check, "check", at("a/v.container")), 1);
+	assert_output(0, "v.container:4:6: error: Container.Nope: unknown key");
+	put("b/w.container", GOOD "[Unit]\nAfter=v.container\n");
+	put("b/below/v.container", GOOD);
+	assert_int_equal(RUN(cmd_check, "check", at("b/w.container")), 1);
+	assert_output(0, "w.container:5:7: error: Unit.After: ");
 }
 
-static void a_dry_run_fails_where_podmans_fails(void **state)
+static void several_files_of_one_folder_are_checked_together(void **state)
 {
 	(void)state;
-	put("good.container", GOOD);
-	put("bad.container", GOOD "Nope=1\n");
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun", root), 1);
-	assert_output(0, "---good.service---");
-	assert_null(strstr(output[0], "bad.service"));
-	assert_output(1, "bad.container:4:6: error: Container.Nope: unknown key");
-	put("sub/syntax.container", "[Container\n");
-	put("sub/sibling.container", GOOD);
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun", root), 1);
-	assert_output(1, "sibling.container: podman leaves it out");
-	assert_null(strstr(output[0], "sibling.service"));
-	put("x.volume", "[Volume]\n");
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun", root), 1);
-	assert_output(1, "x.volume: not converted");
+	put("w.container", GOOD "Nope=1\n");
+	put("v.container", GOOD "Nada=1\n");
+	put("u.container", GOOD "Zilch=1\n");
+	assert_int_equal(RUN(cmd_check, "check", at("w.container"), at("v.container")), 1);
+	assert_output(0, "w.container:4:6: error: Container.Nope: ");
+	assert_output(0, "v.container:4:6: error: Container.Nada: ");
+	assert_null(strstr(output[0], "Zilch"));
+	assert_output(1, "0 of 2 units can be started: 2 errors");
+	assert_int_equal(RUN(cmd_check, "check", at("w.container"), at("w.container")), 1);
+	assert_output(1, ": 1 error,");
 }
 
-static void what_only_the_engine_refuses_is_no_matter_for_podman(void **state)
+static void a_file_brings_its_drop_ins(void **state)
 {
 	(void)state;
-	put("w.container", GOOD "DNS=192.0.2.1\nUserNS=auto\n[Service]\nExecStartPre=/bin/true\n");
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun", root), 0);
-	assert_string_equal(output[1], "");
-	assert_output(0, " --dns 192.0.2.1 ");
+	put("web-a.container", GOOD);
+	put("other.container", GOOD);
+	put("web-a.container.d/1.conf", "[Container]\nOne=1\n");
+	put("web-.container.d/2.conf", "[Container]\nTwo=1\n");
+	put("container.d/3.conf", "[Container]\nThree=1\n");
+	put("other.container.d/4.conf", "[Container]\nFour=1\n");
+	assert_int_equal(RUN(cmd_check, "check", at("web-a.container")), 1);
+	assert_output(0, "/web-a.container.d/1.conf:2:5: error: Container.One: ");
+	assert_output(0, "/web-.container.d/2.conf:2:5: error: Container.Two: ");
+	assert_output(0, "/container.d/3.conf:2:7: error: Container.Three: ");
+	assert_null(strstr(output[0], "Four"));
+	assert_output(1, ": 3 errors,");
 }
 
-static void unit_directories_come_from_the_environment(void **state)
+static void a_file_in_the_working_directory_is_called_as_typed(void **state)
 {
-	char dirs[1100];
+	char here[4096];
 
 	(void)state;
-	put("a/w.container", GOOD);
-	put("b/w.container", WITH_REFERENCE);
-	put("b/v.container", GOOD);
-	snprintf(dirs, sizeof(dirs), "%s:%s:%s", at("a"), at("b"), at("missing"));
-	setenv("QUADLET_UNIT_DIRS", dirs, 1);
-	setenv("PODMAN", "/opt/my podman", 1);
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun"), 0);
-	assert_output(0, "---w.service---");
-	assert_output(0, "---v.service---");
-	assert_output(0, "\nExecStart=\"/opt/my\\x20podman\" run ");
-	setenv("QUADLET_UNIT_DIRS", "relative", 1);
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun"), 2);
-	assert_output(1, "not absolute");
-	unsetenv("QUADLET_UNIT_DIRS");
-	unsetenv("PODMAN");
+	put("w.container", GOOD "Nope=1\nMemory=much\n");
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_int_equal(chdir(root), 0);
+	assert_int_equal(RUN(cmd_check, "check", "w.container"), 1);
+	assert_true(str_starts(output[0], "w.container:4:6: error: "));
+	assert_output(0, "\nw.container:5:8: error: Container.Memory: ");
+	assert_int_equal(RUN(cmd_check, "check", "./w.container"), 1);
+	assert_true(str_starts(output[0], "./w.container:4:6: error: "));
+	assert_int_equal(chdir(here), 0);
 }
 
-static void services_and_links_are_written_into_a_folder(void **state)
+static void a_file_that_hides_others_is_no_problem(void **state)
 {
-	char target[64] = "";
-	struct buf text = BUF_INIT(64 * 1024);
-	struct err err;
-
 	(void)state;
-	put("units/w.container", GOOD "[Install]\nWantedBy=default.target\n");
-	put("out/default.target.wants/w.service", "in the way\n");
-	setenv("QUADLET_UNIT_DIRS", at("units"), 1);
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", at("out")), 0);
-	unsetenv("QUADLET_UNIT_DIRS");
-	assert_int_equal(file_read_at(AT_FDCWD, at("out/w.service"), 64 * 1024, &text, &err), 0);
-	assert_true(str_starts(buf_str(&text),
-			       "# Automatically generated by cleat quadlet\n#\n[X-Container]\n"));
-	assert_true(readlink(at("out/default.target.wants/w.service"), target, sizeof(target) - 1) >
-		    0);
-	assert_string_equal(target, "../w.service");
-	buf_fini(&text);
+	put("w.container", "");
+	assert_int_equal(symlink("/dev/null", at("v.container")), 0);
+	assert_int_equal(RUN(cmd_check, "check", at("w.container"), at("v.container")), 0);
+	assert_string_equal(output[0], "");
+	assert_output(1, "0 of 0 units can be started: 0 errors");
 }
 
-static void links_cannot_leave_the_folder(void **state)
+static void every_kind_is_checked(void **state)
 {
-	struct stat st;
+	static const struct {
+		const char *name, *text;
+	} units[] = {
+		{ "a.pod", "[Pod]\nNope=1\n" },		  { "a.volume", "[Volume]\nNope=1\n" },
+		{ "a.network", "[Network]\nNope=1\n" },	  { "a.image", "[Image]\nNope=1\n" },
+		{ "a.build", "[Build]\nNope=1\n" },	  { "b.kube", "[Kube]\nNope=1\n" },
+		{ "a.artifact", "[Artifact]\nNope=1\n" },
+	};
 
 	(void)state;
-	put("units/w.container", GOOD "[Install]\nAlias=../../escaped.service\n");
-	setenv("QUADLET_UNIT_DIRS", at("units"), 1);
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", at("a/out")), 1);
-	unsetenv("QUADLET_UNIT_DIRS");
-	assert_output(1, "../../escaped.service: leads out of the folder");
-	assert_int_equal(lstat(at("escaped.service"), &st), -1);
-}
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		put(units[i].name, units[i].text);
+	assert_int_equal(RUN(cmd_check, "check", root), 1);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		char part[128];
+		size_t section = strcspn(units[i].text + 1, "]");
 
-static void quadlet_wants_to_know_what_to_do(void **state)
-{
-	(void)state;
-	assert_int_equal(RUN(cmd_quadlet, "quadlet"), 2);
-	assert_output(1, "usage: cleat quadlet");
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun", "a", "b"), 2);
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--dryrun", at("nowhere")), 2);
-	assert_output(1, "No such file or directory");
-	assert_int_equal(RUN(cmd_quadlet, "quadlet", "--help"), 0);
-}
-
-static void keys_are_listed_and_explained(void **state)
-{
-	(void)state;
-	assert_int_equal(RUN(cmd_keys, "keys"), 0);
-	assert_output(0, "Container  Image ");
-	assert_output(0, "Install    WantedBy ");
-	assert_int_equal(RUN(cmd_keys, "keys", "publishport"), 0);
-	assert_output(0, "[Container] PublishPort=\n");
-	assert_output(0, "podman run: --publish");
-	assert_int_equal(RUN(cmd_keys, "keys", "PublishPorts"), 1);
-	assert_output(1, "PublishPorts: unknown key: did you mean PublishPort=?");
-	assert_int_equal(RUN(cmd_keys, "keys", "--nonsense"), 2);
-	assert_int_equal(RUN(cmd_keys, "keys", "a", "b"), 2);
-}
-
-static void generated_files_hold_every_key(void **state)
-{
-	(void)state;
-	assert_int_equal(RUN(cmd_keys, "keys", "--markdown"), 0);
-	for (size_t i = 0; i < key_count(); i++) {
-		char cell[128];
-
-		snprintf(cell, sizeof(cell), "\n| %s | ", key_at(i)->name);
-		assert_output(0, cell);
+		snprintf(part, sizeof(part), "/%s:2:6: error: %.*s.Nope: unknown key",
+			 units[i].name, (int)section, units[i].text + 1);
+		assert_output(0, part);
 	}
-	assert_int_equal(RUN(cmd_keys, "keys", "--fuzz-dictionary"), 0);
-	assert_output(0, "\"Image=");
-	assert_output(0, "\"RestartSec=");
+}
+
+static void values_that_systemd_would_ignore_are_named(void **state)
+{
+	(void)state;
+	put("w.container", GOOD "[Service]\nRestart=unless-stopped\nRestartSec=soon\n");
+	put("v.container", GOOD "[Service]\nRestart=Always\n");
+	put("u.container", GOOD "ReadOnly=true # for safety\n");
+	assert_int_equal(RUN(cmd_check, "check", root), 1);
+	assert_output(0, "w.container:5:9: warning: Service.Restart: ");
+	assert_output(0, "w.container:6:12: warning: Service.RestartSec: ");
+	assert_output(0, "v.container:5:9: warning: Service.Restart: ");
+	assert_output(0, "u.container:4:10: error: Container.ReadOnly: ");
+}
+
+static void advice_changes_no_status(void **state)
+{
+	(void)state;
+	put("w.container", GOOD "Environment=PASSWORD=hunter2\n");
+	assert_int_equal(RUN(cmd_check, "check", root), 0);
+	assert_string_equal(output[0], "");
+	assert_int_equal(RUN(cmd_check, "check", "--lint", root), 0);
+	assert_output(0, "w.container:4:13: warning: Container.Environment: PASSWORD: ");
+	assert_output(0, " [secret-in-environment]\n");
+	assert_output(0, " [writable-root]\n");
+	assert_null(strstr(output[0], "hunter2"));
+	assert_int_equal(RUN(cmd_check, "check", "--lint", at("w.container")), 0);
+	assert_output(0, " [secret-in-environment]\n");
+	assert_int_equal(RUN(cmd_check, "check", "--lint", "--json", root), 0);
+	assert_output(0, "\"rule\": \"secret-in-environment\"");
+}
+
+static void unknown_keys_may_be_warnings(void **state)
+{
+	(void)state;
+	put("w.container", GOOD "Nope=1\n");
+	assert_int_equal(RUN(cmd_check, "check", "--unknown-keys=warn", root), 0);
+	assert_output(0, "w.container:4:6: warning: Container.Nope: unknown key");
+	assert_output(1, "1 of 1 unit can be started: 0 errors, 1 warning, 0 notes");
+	assert_int_equal(RUN(cmd_check, "check", "--unknown-keys=refuse", root), 1);
+	assert_output(0, "w.container:4:6: error: Container.Nope: unknown key");
+	assert_int_equal(RUN(cmd_check, "check", "--unknown-keys=maybe", root), 2);
+	assert_output(1, "'maybe' is neither refuse nor warn");
+}
+
+static void templates_are_no_problem(void **state)
+{
+	(void)state;
+	put("w@.container", GOOD "HostName=%i\nNope=1\n");
+	assert_int_equal(RUN(cmd_check, "check", "--lint", root), 1);
+	assert_output(0, "w@.container:5:6: error: Container.Nope: unknown key");
+	put("w@.container", GOOD "HostName=%i\n");
+	assert_int_equal(RUN(cmd_check, "check", "--json", at("w@.container")), 0);
+	assert_output(0, "\"template\":true,\"valid\":true");
+}
+
+static void rules_are_listed(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN(cmd_check, "check", "--lint-rules"), 0);
+	assert_output(0, "| `root-user` | note | ");
+}
+
+static void output_is_safe_for_a_terminal(void **state)
+{
+	(void)state;
+	put("w.container", GOOD "Net\xc2\x9bwork=1\nBell\x07=1\n");
+	assert_int_equal(RUN(cmd_check, "check", root), 1);
+	assert_output(0, "Container.Net??work: unknown key");
+	assert_null(strchr(output[0], '\x07'));
+	assert_null(strchr(output[0], '\x9b'));
+	assert_int_equal(RUN(cmd_check, "check", "--json", root), 1);
+	assert_output(0, "\"key\": \"Container.Net??work\"");
+	assert_null(strchr(output[0], '\x9b'));
 }
 
 #define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
@@ -356,6 +413,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_ROOT(good_units_pass),
+		IN_ROOT(values_from_environment_files_are_not_quoted),
 		IN_ROOT(every_problem_is_said_in_one_run_sorted_by_place),
 		IN_ROOT(bad_values_of_options_are_said_at_their_line),
 		IN_ROOT(one_problem_is_said_once),
@@ -363,15 +421,18 @@ int main(void)
 		IN_ROOT(single_files_and_several_paths),
 		IN_ROOT(problems_as_json),
 		IN_ROOT(what_cannot_be_looked_at_is_status_two),
-		IN_ROOT(a_dry_run_prints_links_first_then_services),
-		IN_ROOT(a_dry_run_fails_where_podmans_fails),
-		IN_ROOT(what_only_the_engine_refuses_is_no_matter_for_podman),
-		IN_ROOT(unit_directories_come_from_the_environment),
-		IN_ROOT(services_and_links_are_written_into_a_folder),
-		IN_ROOT(links_cannot_leave_the_folder),
-		IN_ROOT(quadlet_wants_to_know_what_to_do),
-		cmocka_unit_test(keys_are_listed_and_explained),
-		cmocka_unit_test(generated_files_hold_every_key),
+		IN_ROOT(a_file_may_name_what_lies_beside_it),
+		IN_ROOT(several_files_of_one_folder_are_checked_together),
+		IN_ROOT(a_file_brings_its_drop_ins),
+		IN_ROOT(a_file_in_the_working_directory_is_called_as_typed),
+		IN_ROOT(a_file_that_hides_others_is_no_problem),
+		IN_ROOT(every_kind_is_checked),
+		IN_ROOT(values_that_systemd_would_ignore_are_named),
+		IN_ROOT(advice_changes_no_status),
+		IN_ROOT(unknown_keys_may_be_warnings),
+		IN_ROOT(templates_are_no_problem),
+		IN_ROOT(rules_are_listed),
+		IN_ROOT(output_is_safe_for_a_terminal),
 	};
 
 	if (!mkdtemp(root) || rmdir(root) < 0)

@@ -175,6 +175,18 @@ static void without_a_network_nothing_is_assumed(void **state)
 	teardown(&f);
 }
 
+static void in_a_pod_no_network_is_missed(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE(&f, "--pod", "web", "localhost/app");
+	assert_int_equal(f.diags.error_count, 1);
+	assert_error(&f, "--pod: refused: ");
+	teardown(&f);
+}
+
 static void the_option_is_named_only_where_the_key_does_not_name_it(void **state)
 {
 	struct origin key = { .file = "w", .line = 3, .key = "Container.Memory" };
@@ -351,6 +363,7 @@ int main(void)
 		cmocka_unit_test(switches_take_go_booleans),
 		cmocka_unit_test(lists_are_split_at_commas),
 		cmocka_unit_test(without_a_network_nothing_is_assumed),
+		cmocka_unit_test(in_a_pod_no_network_is_missed),
 		cmocka_unit_test(the_option_is_named_only_where_the_key_does_not_name_it),
 		cmocka_unit_test(words_are_bounded),
 		cmocka_unit_test(lists_are_bounded_as_the_runtime_bounds_them),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys with a rule of their own, references between units, and what podman refuses, too. */
-#include "unit_fixture.h"
+#include "unit_folder.h"
 
 #include "unit/keys.h"
 
@@ -214,11 +214,201 @@ static void a_unit_without_an_image_points_at_its_section(void **state)
 
 	(void)state;
 	load_text(&set, "[Unit]\nDescription=x\n[Container]\nNetwork=host\n");
-	assert_diag(&set, DIAG_ERROR, 3, 1, "Container.Image", "no image named");
+	assert_diag(&set, DIAG_ERROR, 3, 1, "Container.Image", "no Image named");
 	unit_set_fini(&set);
 	load_text(&set, "[Unit]\nDescription=x\n");
-	assert_diag(&set, DIAG_ERROR, 1, 1, "Container.Image", "no image named");
+	assert_diag(&set, DIAG_ERROR, 1, 1, "Container.Image", "no Image named");
 	unit_set_fini(&set);
+}
+
+static void assert_text(const char *text, const char *part)
+{
+	struct unit_set set;
+
+	assert_has(load_text(&set, text)->service_text, part);
+	unit_set_fini(&set);
+}
+
+static void empty_values_that_podman_passes_on(void **state)
+{
+	(void)state;
+	assert_podman_words("LogDriver=\n", " --log-driver  ");
+	assert_podman_words("SeccompProfile=\"\"\n", " --security-opt seccomp= ");
+	assert_podman_words("HostName=\nTimezone=\"\"\n", " --cgroups=split --network ");
+	assert_engine_words("LogDriver=\nSeccompProfile=\n", " systemd-web --network host local");
+}
+
+static void what_is_not_done_yet_has_words_all_the_same(void **state)
+{
+	struct unit_set set;
+	char words[1024];
+
+	(void)state;
+	load_text(&set,
+		  FINE "Secret=a,type=env\nDNS=192.0.2.1\nHttpProxy=false\nEnvironmentHost=1\n");
+	assert_false(set.units[0].is_valid);
+	join_words(&set.units[0].spec_args, words, sizeof(words));
+	assert_has(words, " --secret a,type=env ");
+	assert_has(words, " --dns 192.0.2.1 ");
+	/* Noted and refused ones have none. */
+	assert_has_not(words, "--http-proxy");
+	assert_has_not(words, "--env-host");
+	unit_set_fini(&set);
+}
+
+static void mounts_are_read_as_one_line_of_fields(void **state)
+{
+	(void)state;
+	assert_podman_words("Mount='type=bind,source=/a,\"x\"\"y\",target=/b'\n",
+			    " --mount type=bind,source=/a,\"x\"\"y\",target=/b ");
+	assert_podman_words("Mount='type=bind, source=/a,source=/c,target=/b'\n",
+			    " --mount type=bind,\" source=/a\",source=/c,target=/b ");
+	assert_podman_words("Mount=type=devpts,source=./a,destination=/b\n",
+			    " --mount type=devpts,source=./a,destination=/b ");
+	assert_complaint("Mount='type=bind,source=/a,x\"y'\n", DIAG_ERROR, 4, 7, "Container.Mount",
+			 "a quote");
+	assert_complaint("Mount='type=bind,source=/a,\"x\"y'\n", DIAG_ERROR, 4, 7,
+			 "Container.Mount", "a quote");
+	assert_complaint("Mount='type=bind,source=/a,\"xy'\n", DIAG_ERROR, 4, 7, "Container.Mount",
+			 "a quote");
+	assert_complaint("Mount=type=bind\\nx,source=/a\n", DIAG_ERROR, 4, 7, "Container.Mount",
+			 "a new line");
+}
+
+static void thousands_of_fields_take_no_square_of_memory(void **state)
+{
+	struct unit_set set;
+	static char text[32 * 1024];
+	size_t len = (size_t)snprintf(text, sizeof(text), FINE "Mount=type=bind,source=/a");
+
+	(void)state;
+	memset(text + len, ',', sizeof(text) - len - 2);
+	text[sizeof(text) - 2] = '\n';
+	load_text(&set, text);
+	/* Two passes, a list of fields in each, which doubles while it grows. */
+	if (set.work_bytes + set.arena.total_bytes > 256 * sizeof(text))
+		fail_msg("%zu bytes for %zu", set.work_bytes, sizeof(text));
+	unit_set_fini(&set);
+}
+
+static void global_options_stand_in_every_command(void **state)
+{
+	static const char *const starts[] = {
+		"\nExecStart=/usr/bin/podman --module=/m --g x run ",
+		"\nExecStop=/usr/bin/podman --module=/m --g x rm ",
+		"\nExecStopPost=-/usr/bin/podman --module=/m --g x rm ",
+		"\nExecReload=/usr/bin/podman --module=/m --g x exec "
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		assert_text(FINE "ContainersConfModule=/m\nGlobalArgs=--g x\nReloadCmd=a \"b c\"\n",
+			    starts[i]);
+	assert_text(FINE "ReloadCmd=a \"b c\"\n",
+		    "\nExecReload=/usr/bin/podman exec systemd-%N a \"b\\x20c\"\n");
+	assert_text(FINE "ReloadSignal=HUP\nContainerName=x\n",
+		    "\nExecReload=/usr/bin/podman kill --signal HUP x\n");
+}
+
+static void references_become_names_and_dependencies(void **state)
+{
+	struct unit_set set =
+		LOAD({ "v.volume", "[Volume]\n" }, { "n.network", "[Network]\n" },
+		     { "i.image", "[Image]\nImage=localhost/i\n" },
+		     { "b.build", "[Build]\nImageTag=localhost/b\nFile=/x\n" },
+		     { "c.build", "[Build]\nImageTag=i.image\nFile=/x\n" },
+		     { "a.artifact", "[Artifact]\nArtifact=localhost/a\n" },
+		     { "db.container", "[Container]\nImage=i.image\nContainerName=%N-1\n" },
+		     { "web.container",
+		       "[Container]\nImage=b.build\nNetwork=n.network:mac=1\nNetwork=db.container\n"
+		       "Volume=v.volume:/v:ro,z\nVolume=a.artifact:/a\nVolume=i.image:/i\n"
+		       "Mount=type=image,source=i.image,target=/m\n" },
+		     { "x.container", "[Container]\nImage=c.build\n" });
+	const char *text = find(&set, "web.container")->service_text;
+
+	(void)state;
+	assert_has(text, " --network systemd-n:mac=1 --network container:db-1 ");
+	assert_has(text, " -v systemd-v:/v:ro,z -v localhost/a:/a -v i.image:/i ");
+	assert_has(text, " --mount type=image,source=localhost/i,target=/m localhost/b\n");
+	assert_has(text, "\nRequires=b-build.service\nAfter=b-build.service\n"
+			 "Requires=n-network.service\nAfter=n-network.service\n"
+			 "Requires=db.service\nAfter=db.service\n"
+			 "Requires=v-volume.service\nAfter=v-volume.service\n"
+			 "Requires=a-artifact.service\nAfter=a-artifact.service\n"
+			 "Requires=i-image.service\nAfter=i-image.service\n");
+	assert_has(find(&set, "db.container")->service_text, " -d localhost/i\n");
+	/* A tag that looks like a unit is looked up, too. */
+	assert_has(find(&set, "x.container")->service_text, " -d localhost/i\n");
+	assert_has(find(&set, "x.container")->service_text, "\nRequires=i-image.service\n");
+	assert_int_equal(find(&set, "web.container")->ref_count, 6);
+	unit_set_fini(&set);
+}
+
+static void a_refused_unit_has_no_name_but_some_are_known_before(void **state)
+{
+	struct unit_set set =
+		LOAD({ "v.volume", "[Volume]\nX=\n" }, { "n.network", "[Network]\nX=\n" },
+		     { "i.image", "[Image]\nImage=a\nX=\n" },
+		     { "db.container", "[Container]\nImage=localhost/a\nX=\n" },
+		     { "t@.container", "[Container]\nImage=localhost/a\n" },
+		     { "a.container", "[Container]\nImage=localhost/a\nVolume=v.volume:/v:ro\n" },
+		     { "b.container", "[Container]\nImage=localhost/a\nNetwork=n.network\n" },
+		     { "c.container", "[Container]\nImage=i.image\n" },
+		     { "d.container", "[Container]\nImage=localhost/a\nNetwork=db.container\n" },
+		     { "e.container", "[Container]\nImage=localhost/a\nNetwork=t@.container\n" });
+
+	(void)state;
+	assert_has(find(&set, "a.container")->service_text, " -v /v localhost/a\n");
+	assert_string_equal(find(&set, "b.container")->service_text, "");
+	assert_has(find(&set, "c.container")->service_text, " --rootfs \n");
+	assert_has(find(&set, "d.container")->service_text, " --network container:systemd-db ");
+	assert_string_equal(find(&set, "e.container")->service_text, "");
+	for (size_t i = 0; i < set.count; i++)
+		assert_true(!set.units[i].is_valid || set.units[i].is_template);
+	unit_set_fini(&set);
+}
+
+static void assert_links(const char *name, const char *install, const char *links)
+{
+	struct unit_set set = { 0 };
+	struct err err;
+	char text[256];
+
+	snprintf(text, sizeof(text), FINE "[Install]\n%s", install);
+	assert_int_equal(unit_set_load_text(&set, name, "/units/web", text, strlen(text),
+					    &test_facts, &err),
+			 0);
+	assert_string_equal(find(&set, name)->symlink_text, links);
+	unit_set_fini(&set);
+}
+
+static void links_stay_below_their_folder(void **state)
+{
+	(void)state;
+	assert_links("web.container", "Alias=a.service ./b.service c//d.service e/../f.service\n",
+		     "---symlink a.service -> web.service---\n"
+		     "---symlink b.service -> web.service---\n"
+		     "---symlink c/d.service -> ../web.service---\n"
+		     "---symlink f.service -> web.service---\n");
+	assert_links("web.container", "Alias=/a ../a a/../../b .. . a/..\n", "");
+	assert_links("web.container", "WantedBy=../a a/b\nRequiredBy=c\nUpheldBy=d\n",
+		     "---symlink c.requires/web.service -> ../web.service---\n"
+		     "---symlink d.upholds/web.service -> ../web.service---\n");
+	assert_links("web@.container", "WantedBy=a\n", "");
+	assert_links("web@.container", "WantedBy=a\nDefaultInstance=\n",
+		     "---symlink a.wants/web@.service -> ../web@.service---\n");
+	assert_links("web@.container", "WantedBy=a\nDefaultInstance=i\n",
+		     "---symlink a.wants/web@i.service -> ../web@.service---\n");
+}
+
+static void a_group_that_the_service_has_already_is_added_to(void **state)
+{
+	(void)state;
+	assert_text("[X-Container]\nA=b\n" FINE, "[X-Container]\nA=b\nImage=localhost/web:1\n");
+	assert_text("[Quadlet]\nDefaultDependencies=off\n" FINE "[Unit]\nDescription=x\n",
+		    "[Unit]\nDescription=x\nSourcePath=");
+	assert_text("[Quadlet]\nDefaultDependencies=nonsense\n" FINE,
+		    "[X-Quadlet]\nDefaultDependencies=nonsense\n");
 }
 
 int main(void)
@@ -237,9 +427,18 @@ int main(void)
 		cmocka_unit_test(exposed_ports_have_to_end_in_a_port),
 		cmocka_unit_test(old_remap_keys_become_newer_options_for_podman_only),
 		cmocka_unit_test(what_podman_refuses_has_no_service),
-		cmocka_unit_test(a_service_name_that_is_none_writes_nothing),
 		cmocka_unit_test(a_unit_without_an_image_points_at_its_section),
+		cmocka_unit_test(a_service_name_that_is_none_writes_nothing),
+		cmocka_unit_test(empty_values_that_podman_passes_on),
+		cmocka_unit_test(what_is_not_done_yet_has_words_all_the_same),
+		cmocka_unit_test(mounts_are_read_as_one_line_of_fields),
+		cmocka_unit_test(thousands_of_fields_take_no_square_of_memory),
+		cmocka_unit_test(global_options_stand_in_every_command),
+		cmocka_unit_test(references_become_names_and_dependencies),
+		cmocka_unit_test(a_refused_unit_has_no_name_but_some_are_known_before),
+		cmocka_unit_test(links_stay_below_their_folder),
+		cmocka_unit_test(a_group_that_the_service_has_already_is_added_to),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_root, remove_root);
 }

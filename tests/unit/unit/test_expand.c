@@ -57,9 +57,112 @@ static void percent_signs_that_are_none(void **state)
 static void unknown_specifiers_are_errors(void **state)
 {
 	(void)state;
-	assert_complaint("Exec=a %d\n", DIAG_ERROR, 4, 8, "Container.Exec",
-			 "%d is no specifier that is known here: write %%");
+	assert_complaint("Exec=a %c\n", DIAG_ERROR, 4, 8, "Container.Exec",
+			 "%c is no specifier that is known here: write %%");
 	assert_complaint("Label=a=%z\n", DIAG_ERROR, 4, 7, "Container.Label", "%z is no specifier");
+}
+
+/* One letter in a unit of this name, with facts that are no default. */
+static void assert_letter(const char *name, bool is_user, char letter, const char *expected)
+{
+	struct unit_facts facts = test_facts;
+	struct unit_set set = { 0 };
+	struct err err;
+	char text[128];
+
+	facts.is_user = is_user;
+	facts.pretty_hostname = is_user ? "" : "Box in the cellar";
+	facts.os_id = "cleat";
+	facts.os_version_id = "1.2";
+	facts.os_variant_id = "lxc";
+	facts.os_build_id = "b3";
+	facts.os_image_id = "small";
+	facts.os_image_version = is_user ? NULL : "7";
+	snprintf(text, sizeof(text), FINE "Exec=<%%%c>\n", letter);
+	assert_int_equal(unit_set_load_text(&set, name, "/units/x.container", text, strlen(text),
+					    &facts, &err),
+			 0);
+	assert_quiet(&set);
+
+	const struct arg_list *words = &set.units[0].spec_args;
+	char wanted[256];
+
+	snprintf(wanted, sizeof(wanted), "<%s>", expected);
+	assert_string_equal(words->items[words->count - 1].text, wanted);
+	unit_set_fini(&set);
+}
+
+static void every_letter_of_the_table(void **state)
+{
+	static const struct {
+		char letter;
+		const char *system, *user; /* NULL: the same */
+	} rows[] = {
+		{ 'a', "x86-64", NULL },
+		{ 'A', "7", "" },
+		{ 'b', "fedcba9876543210fedcba9876543210", NULL },
+		{ 'B', "b3", NULL },
+		{ 'C', "/var/cache", "/data/home/.cache" },
+		{ 'd', "/run/credentials/a-b@x-y.service", NULL },
+		{ 'D', "/usr/share", "/data/home/.local/share" },
+		{ 'E', "/etc", "/data/home/.config" },
+		{ 'f', "/x/y", NULL },
+		{ 'g', "root", NULL },
+		{ 'G', "0", NULL },
+		{ 'h', "/data/home", NULL },
+		{ 'H', "box.example.com", NULL },
+		{ 'i', "x-y", NULL },
+		{ 'I', "x/y", NULL },
+		{ 'j', "b", NULL },
+		{ 'J', "b", NULL },
+		{ 'l', "box", NULL },
+		{ 'L', "/var/log", "/data/home/.local/state/log" },
+		{ 'm', "0123456789abcdef0123456789abcdef", NULL },
+		{ 'M', "small", NULL },
+		{ 'n', "a-b@x-y.service", NULL },
+		{ 'N', "a-b@x-y", NULL },
+		{ 'o', "cleat", NULL },
+		{ 'p', "a-b", NULL },
+		{ 'P', "a/b", NULL },
+		{ 'q', "Box in the cellar", "box.example.com" },
+		{ 's', "/bin/sh", NULL },
+		{ 'S', "/var/lib", "/data/home/.local/state" },
+		{ 't', "/run", NULL },
+		{ 'T', "/tmp", NULL },
+		{ 'u', "root", NULL },
+		{ 'U', "0", NULL },
+		{ 'v', "6.1.0", NULL },
+		{ 'V', "/var/tmp", NULL },
+		{ 'w', "1.2", NULL },
+		{ 'W', "lxc", NULL },
+		{ 'y', "/units/a-b@x-y.container", NULL },
+		{ 'Y', "/units", NULL },
+		{ '%', "%", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_letter("a-b@x-y.container", false, rows[i].letter, rows[i].system);
+		assert_letter("a-b@x-y.container", true, rows[i].letter,
+			      rows[i].user ? rows[i].user : rows[i].system);
+	}
+}
+
+static void letters_that_systemd_refuses_are_errors(void **state)
+{
+	static const char known[] = "aAbBCdDEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY";
+	char text[64], message[64];
+
+	(void)state;
+	for (char c = '0'; c <= 'z'; c++) {
+		bool is_letter = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c >= 'a';
+
+		if (!is_letter || strchr(known, c))
+			continue;
+		snprintf(text, sizeof(text), "Exec=%%%c\n", c);
+		snprintf(message, sizeof(message), "%%%c is no specifier", c);
+		assert_complaint(text, DIAG_ERROR, 4, 6, "Container.Exec", message);
+	}
 }
 
 static void facts_that_nobody_knows_are_errors(void **state)
@@ -130,6 +233,20 @@ static void variables_that_are_not_set_are_said(void **state)
 			 "$NONE is set nowhere");
 }
 
+static void unset_variables_are_gone(void **state)
+{
+	(void)state;
+	assert_complaint("Exec=a${A}\n[Service]\nEnvironment=A=1\nUnsetEnvironment=A\n",
+			 DIAG_WARNING, 4, 6, "Container.Exec", "${A} is set nowhere");
+	assert_complaint("Exec=a${HOME}\n[Service]\nUnsetEnvironment=HOME\n", DIAG_WARNING, 4, 6,
+			 "Container.Exec", "${HOME} is set nowhere");
+	assert_engine_words(
+		"Exec=${A} ${B}\n[Service]\nEnvironment=A=1 B=2\nUnsetEnvironment=A=2 B=3\n",
+		" localhost/web:1 1 2 ");
+	assert_engine_words("Exec=${A}\n[Service]\nEnvironment=A=1 A=2\nUnsetEnvironment=A=2\n",
+			    " localhost/web:1 1 ");
+}
+
 static void an_image_may_come_from_a_variable(void **state)
 {
 	struct unit_set set;
@@ -151,6 +268,49 @@ static void an_image_may_come_from_a_variable(void **state)
 		  "[Container]\nImage=${NOTHING}\nNetwork=host\n[Service]\nEnvironment=NOTHING=\n");
 	assert_diag(&set, DIAG_ERROR, 2, 7, "Container.Image", "image's name is empty");
 	unit_set_fini(&set);
+}
+
+/* No word of them is too long by itself. */
+static void all_words_together_are_bounded(void **state)
+{
+	struct buf text = BUF_INIT(UNIT_MAX_FILE_BYTES);
+	struct unit_set set;
+	size_t bytes = 0;
+
+	(void)state;
+	buf_puts(&text, FINE "[Service]\nEnvironment=W=");
+	for (int i = 0; i < 30000; i++)
+		buf_putc(&text, 'w');
+	buf_puts(&text, "\n[Container]\nExec=");
+	for (int i = 0; i < 60; i++)
+		buf_puts(&text, "${W} ");
+	buf_putc(&text, '\n');
+	load_text(&set, buf_str(&text));
+	assert_non_null(strstr(only_diag(&set, DIAG_ERROR)->text, "1048576 bytes"));
+	for (size_t i = 0; i < set.units[0].spec_args.count; i++)
+		bytes += strlen(set.units[0].spec_args.items[i].text) + 1;
+	assert_true(bytes <= UNIT_MAX_WORD_BYTES);
+	unit_set_fini(&set);
+	buf_fini(&text);
+}
+
+static void a_containers_name_is_bounded(void **state)
+{
+	char name[UNIT_MAX_NAME_BYTES + 1], text[512];
+	struct unit_set set;
+
+	(void)state;
+	for (size_t len = UNIT_MAX_NAME_BYTES - 1; len <= UNIT_MAX_NAME_BYTES; len++) {
+		memset(name, 'n', len);
+		name[len] = '\0';
+		snprintf(text, sizeof(text), FINE "ContainerName=%s\n", name);
+		load_text(&set, text);
+		assert_int_equal(set.units[0].is_valid, len < UNIT_MAX_NAME_BYTES);
+		if (len == UNIT_MAX_NAME_BYTES)
+			assert_non_null(strstr(only_diag(&set, DIAG_ERROR)->text,
+					       "the name is longer than 127 bytes"));
+		unit_set_fini(&set);
+	}
 }
 
 static void expansion_is_bounded_in_words_and_bytes(void **state)
@@ -209,7 +369,12 @@ int main(void)
 		cmocka_unit_test(specifiers_come_before_variables),
 		cmocka_unit_test(the_last_assignment_wins_and_the_manager_has_its_own),
 		cmocka_unit_test(variables_that_are_not_set_are_said),
+		cmocka_unit_test(every_letter_of_the_table),
+		cmocka_unit_test(letters_that_systemd_refuses_are_errors),
+		cmocka_unit_test(unset_variables_are_gone),
 		cmocka_unit_test(an_image_may_come_from_a_variable),
+		cmocka_unit_test(all_words_together_are_bounded),
+		cmocka_unit_test(a_containers_name_is_bounded),
 		cmocka_unit_test(expansion_is_bounded_in_words_and_bytes),
 	};
 

@@ -4,6 +4,18 @@
 
 #include "unit/keys.h"
 
+/* The sections that a .container unit has. */
+static bool is_container_key(const struct key *key)
+{
+	static const char *const sections[] = { "Container", "Quadlet", "Unit", "Service",
+						"Install" };
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		if (str_eq(key->section, sections[i]))
+			return true;
+	return false;
+}
+
 /* What an example needs beside it. */
 static const char *company(const struct key *key)
 {
@@ -30,8 +42,7 @@ static void load_example(struct unit_set *set, const struct key *key)
 
 static bool is_reference(const struct key *key)
 {
-	return strstr(key->example, "db.service") || strstr(key->example, "web.service") ||
-	       strstr(key->example, ".pod");
+	return strstr(key->example, ".service") || strstr(key->example, ".pod");
 }
 
 static void there_are_ninety_four_container_keys(void **state)
@@ -67,7 +78,7 @@ static void examples_of_keys_that_are_acted_on_are_accepted(void **state)
 		const struct key *key = key_at(i);
 		struct unit_set set;
 
-		if (key->state != KEY_ACTED || is_reference(key) ||
+		if (key->state != KEY_ACTED || !is_container_key(key) || is_reference(key) ||
 		    str_eq(key->example, "unconfined") ||
 		    str_eq(key->name, "StartLimitIntervalSec"))
 			continue;
@@ -86,7 +97,7 @@ static void examples_of_noted_keys_leave_the_unit_valid_and_a_note(void **state)
 		const struct key *key = key_at(i);
 		struct unit_set set;
 
-		if (key->state != KEY_NOTED ||
+		if (key->state != KEY_NOTED || !is_container_key(key) || is_reference(key) ||
 		    (key->kind == KEY_BOOL && !str_eq(key->example, "true")))
 			continue;
 		load_example(&set, key);
@@ -110,7 +121,7 @@ static void examples_of_refused_keys_are_errors_with_the_reason(void **state)
 		bool is_said = false;
 
 		if ((key->state != KEY_REFUSED && key->state != KEY_NOT_YET) ||
-		    str_eq(key->example, "false"))
+		    !is_container_key(key) || str_eq(key->example, "false"))
 			continue;
 		load_example(&set, key);
 		assert_false(set.units[0].is_valid);
@@ -129,8 +140,7 @@ static void unknown_keys_come_with_a_hint(void **state)
 {
 	(void)state;
 	assert_complaint("Imaeg=x\n", DIAG_ERROR, 4, 7, "Container.Imaeg", "did you mean Image=?");
-	assert_complaint("hostname=x\n", DIAG_ERROR, 4, 10, "Container.hostname",
-			 "write HostName=");
+	assert_complaint("hostname=x\n", DIAG_ERROR, 4, 10, "Container.hostname", "HostName=");
 	assert_complaint("restart=x\n[Unit]\n", DIAG_ERROR, 4, 9, "Container.restart",
 			 "unknown key");
 	assert_complaint("Restart=always\n", DIAG_ERROR, 4, 9, "Container.Restart",
@@ -152,6 +162,88 @@ static void what_begins_with_x_is_for_others(void **state)
 	(void)state;
 	load_text(&set, FINE "[X-Mine]\nA=b\n[Unit]\nX-Note=c\n");
 	assert_int_equal(set.diags.count, 0);
+	unit_set_fini(&set);
+}
+
+static void sections_of_other_kinds_are_refused(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	assert_complaint("[Pod]\nPodName=x\n", DIAG_ERROR, 4, 1, "Pod", "belongs in a .pod unit");
+	set = (struct unit_set){ 0 };
+	load_named(&set, "v.volume", "[Volume]\n[Container]\nNope=x\n");
+	assert_int_equal(set.diags.error_count, 2);
+	assert_non_null(strstr(set.diags.items[0].text, "belongs in a .container unit"));
+	assert_non_null(strstr(set.diags.items[1].text, "are not supported yet"));
+	/* podman passes it on. */
+	assert_non_null(strstr(set.units[0].service_text, "[Container]\nNope=x\n"));
+	unit_set_fini(&set);
+}
+
+static void keys_in_the_wrong_section_are_told_where_they_belong(void **state)
+{
+	(void)state;
+	assert_complaint("RestartSec=5\n", DIAG_ERROR, 4, 12, "Container.RestartSec",
+			 "belongs in [Service]");
+	assert_complaint("After=x.service\n", DIAG_ERROR, 4, 7, "Container.After",
+			 "belongs in [Unit]");
+	assert_complaint("[Service]\nHostName=x\n", DIAG_ERROR, 5, 10, "Service.HostName",
+			 "belongs in [Container]");
+	assert_complaint("[Quadlet]\nRestart=x\n", DIAG_ERROR, 5, 9, "Quadlet.Restart",
+			 "belongs in [Service]");
+}
+
+/* One error says that the kind is not run: its keys need none. */
+static void keys_of_a_kind_that_is_not_run_are_not_refused_one_by_one(void **state)
+{
+	struct unit_set set = { 0 };
+
+	(void)state;
+	load_named(&set, "v.volume", "[Volume]\nDevice=/dev/x\nType=ext4\nOptions=ro\n");
+	assert_diag(&set, DIAG_ERROR, 1, 1, "Volume", ".volume units are not supported yet");
+	unit_set_fini(&set);
+}
+
+static void unknown_keys_may_be_warnings(void **state)
+{
+	struct unit_facts facts = test_facts;
+	const char *text = FINE "Nope=1\nHostName=a\n[Quadlet]\nNeither=1\n";
+	struct unit_set set = { 0 };
+	struct err err;
+	char words[1024];
+
+	(void)state;
+	facts.unknown_keys_are_warnings = true;
+	assert_int_equal(unit_set_load_text(&set, "w.container", "/w.container", text, strlen(text),
+					    &facts, &err),
+			 0);
+	assert_true(set.units[0].is_valid);
+	assert_int_equal(set.diags.error_count, 0);
+	assert_int_equal(set.diags.count, 2);
+	assert_int_equal(set.diags.items[0].severity, DIAG_WARNING);
+	assert_non_null(strstr(set.diags.items[0].text, "unknown key"));
+	assert_string_equal(set.diags.items[1].key, "Quadlet.Neither");
+	assert_non_null(strstr(join_words(&set.units[0].spec_args, words, sizeof(words)),
+			       " --hostname a "));
+	assert_string_equal(set.units[0].service_text, ""); /* podman still refuses it */
+	unit_set_fini(&set);
+}
+
+/* systemd goes on without a limit whose name is wrong: nobody may rely on that. */
+static void unknown_keys_of_systemd_are_errors_all_the_same(void **state)
+{
+	struct unit_facts facts = test_facts;
+	const char *text = FINE "[Service]\nMemoryMaxx=1\n";
+	struct unit_set set = { 0 };
+	struct err err;
+
+	(void)state;
+	facts.unknown_keys_are_warnings = true;
+	assert_int_equal(unit_set_load_text(&set, "w.container", "/w.container", text, strlen(text),
+					    &facts, &err),
+			 0);
+	assert_diag(&set, DIAG_ERROR, 5, 12, "Service.MemoryMaxx", "unknown key");
 	unit_set_fini(&set);
 }
 
@@ -188,6 +280,172 @@ static void only_host_and_none_are_networks_yet(void **state)
 	unit_set_fini(&set);
 	assert_complaint("Network=none\n", DIAG_ERROR, 4, 9, "Container.Network",
 			 "only one network");
+}
+
+static void a_misspelt_restriction_refuses_the_unit(void **state)
+{
+	static const struct {
+		const char *line, *hint;
+	} rows[] = {
+		{ "DropCapabilty=ALL\n", "did you mean DropCapability=?" },
+		{ "DropCapabilities=ALL\n", "" },
+		{ "dropCapability=ALL\n", "did you mean DropCapability=?" },
+		{ "ReadOnyl=true\n", "did you mean ReadOnly=?" },
+		{ "NoNewPrivilege=true\n", "did you mean NoNewPrivileges=?" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct unit_set set;
+		char text[256];
+		const struct diag *d;
+
+		snprintf(text, sizeof(text), FINE "%s", rows[i].line);
+		load_text(&set, text);
+		d = only_diag(&set, DIAG_ERROR);
+		assert_false(set.units[0].is_valid);
+		assert_string_equal(set.units[0].service_text, "");
+		assert_int_equal(d->line, 4);
+		assert_true(str_starts(d->text, "unknown key"));
+		if (!strstr(d->text, rows[i].hint))
+			fail_msg("%s: %s", rows[i].line, d->text);
+		unit_set_fini(&set);
+	}
+}
+
+static void a_member_of_a_pod_needs_no_network_of_its_own(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	load_text(&set, "[Container]\nImage=localhost/a\nPod=x.pod\n");
+	for (size_t i = 0; i < set.diags.count; i++)
+		assert_string_equal(set.diags.items[i].key, "Container.Pod");
+	assert_true(set.diags.count > 0);
+	unit_set_fini(&set);
+}
+
+static void a_word_that_looks_like_a_comment_is_named(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned column;
+		const char *key;
+	} rows[] = {
+		{ "Exec=serve # x\n", 12, "Container.Exec" },
+		{ "Exec=serve\t#\n", 12, "Container.Exec" },
+		{ "DropCapability=ALL # all\n", 20, "Container.DropCapability" },
+		{ "AddCapability=KILL #all\n", 20, "Container.AddCapability" },
+		{ "PodmanArgs=--init #c\n", 19, "Container.PodmanArgs" },
+	};
+	static const char *const fine[] = {
+		"Exec=# x\n",	     "Exec=join #general\n", "Exec=sh -c \"a # b\"\n",
+		"Exec=echo '#' x\n", "Label=a=b#c\n",	     "Exec=a \\# b\n"
+	};
+	struct unit_set set;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_complaint(rows[i].line, DIAG_WARNING, 4, rows[i].column, rows[i].key,
+				 "is part of the value: comments stand on lines of their own");
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+		snprintf(text, sizeof(text), FINE "%s", fine[i]);
+		load_text(&set, text);
+		for (size_t k = 0; k < set.diags.count; k++)
+			assert_null(strstr(set.diags.items[k].text, "part of the value"));
+		unit_set_fini(&set);
+	}
+}
+
+static size_t errors_of(const char *lines)
+{
+	struct unit_set set;
+	char text[512];
+	size_t count;
+
+	snprintf(text, sizeof(text), FINE "%s", lines);
+	load_text(&set, text);
+	count = set.diags.error_count;
+	unit_set_fini(&set);
+	return count;
+}
+
+static void only_the_line_that_counts_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(errors_of("IP=192.0.2.1\n"), 1);
+	assert_int_equal(errors_of("IP=192.0.2.1\nIP=192.0.2.2\n"), 1);
+	assert_int_equal(errors_of("IP=192.0.2.1\nIP=\n"), 0);
+	assert_int_equal(errors_of("IP=\nIP=192.0.2.1\n"), 1);
+	assert_int_equal(errors_of("DNS=192.0.2.1\nDNS=\n"), 0);
+	assert_int_equal(errors_of("DNS=192.0.2.1\nDNS=192.0.2.2\n"), 2);
+	assert_int_equal(errors_of("DNS=\nDNS=192.0.2.1\n"), 1);
+	assert_complaint("IP=192.0.2.1\nIP=192.0.2.2\n", DIAG_ERROR, 5, 4, "Container.IP",
+			 "no network of their own");
+	assert_int_equal(errors_of("[Service]\nNoNewPrivileges=yes\nNoNewPrivileges=no\n"), 0);
+	/* systemd ignores an empty switch: what was said before it counts. */
+	assert_true(errors_of("[Service]\nNoNewPrivileges=yes\nNoNewPrivileges=\n") > 0);
+}
+
+/* Perhaps besides what is said of the key itself. */
+static void assert_said(const char *line, unsigned column, const char *key, const char *said)
+{
+	struct unit_set set;
+	char text[512];
+	bool is_said = false;
+
+	snprintf(text, sizeof(text), FINE "%s", line);
+	load_text(&set, text);
+	for (size_t i = 0; i < set.diags.count; i++) {
+		const struct diag *d = &set.diags.items[i];
+
+		is_said |= d->severity == DIAG_ERROR && d->line == 4 && d->column == column &&
+			   str_eq(d->key, key) && strstr(d->text, said);
+	}
+	if (!is_said)
+		fail_msg("not said of %s: %s", line, said);
+	unit_set_fini(&set);
+}
+
+static void values_that_are_wrong_for_sure_are_refused(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned column;
+		const char *key, *said;
+	} rows[] = {
+		{ "IP=10.89.0\n", 4, "Container.IP", "'10.89.0' is no IPv4 address" },
+		{ "IP=fd00::5\n", 4, "Container.IP", "is no IPv4 address" },
+		{ "IP6=10.89.0.5\n", 5, "Container.IP6", "is no IPv6 address" },
+		{ "DNS=dns.example\n", 5, "Container.DNS", "is no address" },
+		{ "SubUIDMap=a:b\n", 11, "Container.SubUIDMap", "is no name of a user" },
+		{ "SubGIDMap=a b\n", 11, "Container.SubGIDMap", "is no name of a user" },
+		{ "HealthMaxLogCount=few\n", 19, "Container.HealthMaxLogCount", "is no number" },
+		{ "HealthMaxLogSize=-1\n", 18, "Container.HealthMaxLogSize", "is no number" },
+		{ "HealthStartupInterval=5\n", 23, "Container.HealthStartupInterval",
+		  "is no time" },
+		{ "HealthStartupTimeout=disable\n", 22, "Container.HealthStartupTimeout",
+		  "is no time" },
+		{ "HealthStartupRetries=x\n", 22, "Container.HealthStartupRetries",
+		  "is no number" },
+		{ "HealthStartupSuccess=x\n", 22, "Container.HealthStartupSuccess",
+		  "is no number" },
+		{ "Retry=often\n", 7, "Container.Retry", "is no number" },
+		{ "RetryDelay=5\n", 12, "Container.RetryDelay", "is no time" },
+		{ "ReloadSignal=SIGNOTHING\n", 14, "Container.ReloadSignal", "is no signal" },
+	};
+	static const char *const fine[] = { "HealthMaxLogCount=0\n", "Retry=3\nRetryDelay=1m30s\n",
+					    "ReloadSignal=hup\n", "ReloadSignal=10\n",
+					    "HealthMaxLogSize=500\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_said(rows[i].line, rows[i].column, rows[i].key, rows[i].said);
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
+		assert_int_equal(errors_of(fine[i]), 0);
+	/* What is not known yet is not judged: one error only, that of the key. */
+	assert_int_equal(errors_of("IP=${ADDRESS}\n[Service]\nEnvironment=ADDRESS=x\n"), 1);
 }
 
 static void ports_are_noted_with_the_hosts_network_only(void **state)
@@ -283,8 +541,18 @@ int main(void)
 		cmocka_unit_test(examples_of_refused_keys_are_errors_with_the_reason),
 		cmocka_unit_test(unknown_keys_come_with_a_hint),
 		cmocka_unit_test(what_begins_with_x_is_for_others),
+		cmocka_unit_test(sections_of_other_kinds_are_refused),
+		cmocka_unit_test(keys_in_the_wrong_section_are_told_where_they_belong),
+		cmocka_unit_test(keys_of_a_kind_that_is_not_run_are_not_refused_one_by_one),
+		cmocka_unit_test(unknown_keys_may_be_warnings),
+		cmocka_unit_test(unknown_keys_of_systemd_are_errors_all_the_same),
 		cmocka_unit_test(a_switch_that_is_off_asks_for_nothing),
 		cmocka_unit_test(only_host_and_none_are_networks_yet),
+		cmocka_unit_test(a_misspelt_restriction_refuses_the_unit),
+		cmocka_unit_test(a_member_of_a_pod_needs_no_network_of_its_own),
+		cmocka_unit_test(a_word_that_looks_like_a_comment_is_named),
+		cmocka_unit_test(only_the_line_that_counts_is_refused),
+		cmocka_unit_test(values_that_are_wrong_for_sure_are_refused),
 		cmocka_unit_test(ports_are_noted_with_the_hosts_network_only),
 		cmocka_unit_test(values_decide_for_some_keys),
 		cmocka_unit_test(full_image_names_are_not_warned_of),

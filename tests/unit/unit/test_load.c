@@ -1,76 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Directories of units: search order, links, masks, drop-ins, units that know each other. */
-#include "unit_fixture.h"
+#include "load_fixture.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "util/file.h"
-#include "util/loop.h"
-#include "util/path.h"
-
-static char root[] = "/tmp/cleat-load-XXXXXX";
-
-static const char *at(const char *rel)
-{
-	static char paths[4][512];
-	static unsigned next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", root, rel);
-	return path;
-}
-
-static void put(const char *rel, const char *text)
-{
-	struct err err;
-	char folder[512];
-
-	snprintf(folder, sizeof(folder), "%s", at(rel));
-	*strrchr(folder, '/') = '\0';
-	if (path_mkdirs(folder, 0755, &err) < 0 ||
-	    file_write_atomic(AT_FDCWD, at(rel), text, strlen(text), 0644, false, &err) < 0)
-		fail_msg("%s", err.msg);
-}
-
-static int make_root(void **state)
-{
-	(void)state;
-	return mkdir(root, 0755);
-}
-
-static int remove_root(void **state)
-{
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, root + strlen("/tmp/"), &err);
-
-	(void)state;
-	if (rc < 0)
-		print_error("%s\n", err.msg);
-	close(tmp);
-	return rc;
-}
-
-static struct unit_set load_dir(const char *rel)
-{
-	struct unit_set set = { 0 };
-	struct err err;
-
-	if (unit_set_load(&set, at(rel), &test_facts, &err) < 0)
-		fail_msg("%s", err.msg);
-	return set;
-}
-
-static const struct unit *find(const struct unit_set *set, const char *name)
-{
-	for (size_t i = 0; i < set->count; i++)
-		if (str_eq(set->units[i].name, name))
-			return &set->units[i];
-	fail_msg("no unit %s", name);
-	return NULL;
-}
+#include "unit/load_paths.h"
 
 static void units_are_found_below_and_sorted_by_name(void **state)
 {
@@ -81,7 +13,7 @@ static void units_are_found_below_and_sorted_by_name(void **state)
 	put("sub/deep/a.container", FINE "EnvironmentFile=a.env\n");
 	put("sub/notes.txt", "no unit\n");
 	put("sub/.container", "no unit\n");
-	set = load_dir("/");
+	set = load_dir("");
 	assert_quiet(&set);
 	assert_int_equal(set.count, 2);
 	assert_string_equal(set.units[0].name, "a.container");
@@ -216,117 +148,6 @@ static void files_that_cannot_be_read_are_listed_as_invalid(void **state)
 	unit_set_fini(&set);
 }
 
-static void drop_ins_are_merged_by_file_name_most_specific_first(void **state)
-{
-	struct unit_set set;
-	char words[1024];
-
-	(void)state;
-	put("my-web.container", FINE "HostName=unit\nTmpfs=/unit\n");
-	put("my-web.container.d/10-a.conf", "[Container]\nHostName=ten\nTmpfs=/ten\n");
-	put("my-.container.d/10-a.conf", "[Container]\nHostName=hidden\n");
-	put("my-.container.d/20-b.conf",
-	    "[Container]\nTmpfs=/twenty\n[Install]\nWantedBy=default.target\n");
-	put("container.d/05-c.conf", "[Container]\nTmpfs=/five\n");
-	put("container.d/readme.txt", "not read\n");
-	set = load_dir("");
-	assert_quiet(&set);
-	assert_int_equal(set.count, 1);
-	join_words(&set.units[0].spec_args, words, sizeof(words));
-	assert_non_null(strstr(words, " --hostname ten "));
-	assert_non_null(
-		strstr(words, " --tmpfs /unit --tmpfs /five --tmpfs /ten --tmpfs /twenty "));
-	assert_true(set.units[0].service.boot);
-	unit_set_fini(&set);
-}
-
-static void drop_ins_of_instances(void **state)
-{
-	struct unit_set set;
-	char words[1024];
-
-	(void)state;
-	put("t-u@i.container", FINE);
-	put("t-u@i.container.d/1.conf", "[Container]\nTmpfs=/1\n");
-	put("t-u@.container.d/2.conf", "[Container]\nTmpfs=/2\n");
-	put("t-@.container.d/3.conf", "[Container]\nTmpfs=/3\n");
-	put("t-.container.d/4.conf", "[Container]\nTmpfs=/4\n");
-	put("container.d/5.conf", "[Container]\nTmpfs=/5\n");
-	put("t-u.container.d/6.conf", "[Container]\nTmpfs=/6\n");
-	set = load_dir("");
-	assert_quiet(&set);
-	join_words(&set.units[0].spec_args, words, sizeof(words));
-	assert_non_null(strstr(
-		words,
-		" --name systemd-t-u_i --tmpfs /1 --tmpfs /2 --tmpfs /3 --tmpfs /4 --tmpfs /5 --network "));
-	unit_set_fini(&set);
-}
-
-static void drop_ins_of_the_upper_folder_come_first(void **state)
-{
-	struct unit_set set;
-	char words[1024];
-
-	(void)state;
-	put("a/w.container", FINE);
-	put("a/w.container.d/x.conf", "[Container]\nHostName=lower\n");
-	put("w.container.d/x.conf", "[Container]\nHostName=upper\n");
-	set = load_dir("");
-	assert_quiet(&set);
-	assert_non_null(strstr(join_words(&set.units[0].spec_args, words, sizeof(words)),
-			       " --hostname upper "));
-	unit_set_fini(&set);
-	put("container.d", "a file where a folder should be\n");
-	set = load_dir("");
-	assert_diag(&set, DIAG_ERROR, 1, 1, "", "Not a directory");
-	unit_set_fini(&set);
-}
-
-static void a_broken_drop_in_is_left_out_by_podman_and_refused_by_us(void **state)
-{
-	struct unit_set set;
-
-	(void)state;
-	put("w.container", FINE "Tmpfs=/unit\n");
-	put("w.container.d/a.conf", "[Container]\nTmpfs=/a\nnonsense\n");
-	set = load_dir("");
-	assert_false(set.units[0].is_valid);
-	assert_non_null(strstr(set.units[0].error_text, "w.container.d/a.conf:3:1"));
-	assert_non_null(strstr(set.units[0].service_text, "--tmpfs /unit"));
-	assert_null(strstr(set.units[0].service_text, "/a "));
-	unit_set_fini(&set);
-}
-
-static void errors_in_drop_ins_are_said_at_their_own_line(void **state)
-{
-	struct unit_set set;
-
-	(void)state;
-	put("w.container", FINE);
-	put("w.container.d/a.conf", "# c\n[Container]\nNope=1\n");
-	set = load_dir("");
-	assert_diag(&set, DIAG_ERROR, 3, 6, "Container.Nope", "unknown key");
-	assert_string_equal(only_diag(&set, DIAG_ERROR)->file, at("w.container.d/a.conf"));
-	unit_set_fini(&set);
-}
-
-static void too_many_drop_ins_are_refused(void **state)
-{
-	struct unit_set set;
-
-	(void)state;
-	put("w.container", FINE);
-	for (int i = 0; i <= UNIT_MAX_DROP_INS; i++) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "w.container.d/%03d.conf", i);
-		put(name, "[Unit]\n");
-	}
-	set = load_dir("");
-	assert_diag(&set, DIAG_ERROR, 1, 1, "", "more than 64 drop-ins");
-	unit_set_fini(&set);
-}
-
 static void a_unit_with_an_error_disturbs_no_other(void **state)
 {
 	struct unit_set set;
@@ -338,7 +159,6 @@ static void a_unit_with_an_error_disturbs_no_other(void **state)
 	assert_false(find(&set, "a.container")->is_valid);
 	assert_true(find(&set, "b.container")->is_valid);
 	assert_true(find(&set, "b.container")->service_text[0] != '\0');
-	assert_true(find(&set, "b.container")->is_left_out);
 	assert_string_equal(find(&set, "a.container")->container_name, "systemd-a");
 	unit_set_fini(&set);
 }
@@ -382,23 +202,32 @@ static void units_depend_on_each_other_by_service(void **state)
 
 static void other_kinds_are_listed_and_refused(void **state)
 {
-	static const char *const names[] = { "a.volume", "a.network", "a.pod",	   "a.image",
-					     "a.build",	 "a.kube",    "a.artifact" };
+	static const char *const units[][3] = {
+		{ "v.volume", "# c\n[Volume]\n", "v-volume.service" },
+		{ "n.network", "# c\n[Network]\n", "n-network.service" },
+		{ "p.pod", "# c\n[Pod]\n", "p-pod.service" },
+		{ "i.image", "# c\n[Image]\nImage=localhost/i\n", "i-image.service" },
+		{ "b.build", "# c\n[Build]\nImageTag=localhost/b\nSetWorkingDirectory=unit\n",
+		  "b-build.service" },
+		{ "k.kube", "# c\n[Kube]\nYaml=k.yaml\n", "k.service" },
+		{ "a.artifact", "# c\n[Artifact]\nArtifact=localhost/a\n", "a-artifact.service" },
+	};
 	struct unit_set set;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		put(names[i], "# c\n[Volume]\n");
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		put(units[i][0], units[i][1]);
 	set = load_dir("");
 	assert_int_equal(set.count, 7);
 	for (size_t i = 0; i < set.count; i++) {
-		assert_false(set.units[i].is_valid);
-		assert_non_null(strstr(set.units[i].error_text, "units are not supported yet"));
+		const struct unit *unit = find(&set, units[i][0]);
+
+		assert_false(unit->is_valid);
+		assert_non_null(strstr(unit->error_text, ":2:1: "));
+		assert_non_null(strstr(unit->error_text, "units are not supported yet"));
+		assert_string_equal(unit->service_name, units[i][2]);
+		assert_true(unit->service_text[0] != '\0');
 	}
-	assert_non_null(
-		strstr(find(&set, "a.volume")->error_text, "a.volume:2:1: Volume: .volume units"));
-	assert_string_equal(find(&set, "a.volume")->service_name, "a-volume.service");
-	assert_string_equal(find(&set, "a.kube")->service_name, "a.service");
 	unit_set_fini(&set);
 }
 
@@ -436,24 +265,6 @@ static void references_are_translated_for_podman_and_refused_by_us(void **state)
 	assert_non_null(strstr(find(&set, "web2.container")->service_text, " localhost/built\n"));
 	assert_non_null(strstr(find(&set, "web2.container")->error_text,
 			       "references to other units are not supported yet"));
-	unit_set_fini(&set);
-}
-
-static void templates_are_refused_and_instances_are_units(void **state)
-{
-	struct unit_set set;
-
-	(void)state;
-	put("t@.container", FINE "HostName=%i\n");
-	assert_int_equal(symlink("t@.container", at("t@one.container")), 0);
-	set = load_dir("");
-	assert_false(find(&set, "t@.container")->is_valid);
-	assert_non_null(
-		strstr(find(&set, "t@.container")->error_text, "templates are not supported yet"));
-	assert_string_equal(find(&set, "t@.container")->symlink_text, "");
-	assert_true(find(&set, "t@one.container")->is_valid);
-	assert_string_equal(find(&set, "t@one.container")->container_name, "systemd-t_one");
-	assert_string_equal(find(&set, "t@one.container")->service_name, "t@one.service");
 	unit_set_fini(&set);
 }
 
@@ -535,7 +346,269 @@ static void facts_of_this_machine_are_the_appliances(void **state)
 	arena_fini(&arena);
 }
 
-#define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
+/* Where a unit lies is where its folder really is; people are shown the path that they wrote. */
+static void a_linked_folder_is_named_as_written_and_known_by_its_real_path(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("real/sub/w.container", FINE "EnvironmentFile=w.env\n");
+	put_link("units/link", "../real");
+	set = load_dir("units");
+	assert_string_equal(set.units[0].path, at("units/link/sub/w.container"));
+	assert_string_equal(set.units[0].folder, at("real/sub"));
+	assert_words(&set, "w.container", at("real/sub/w.env"));
+	unit_set_fini(&set);
+}
+
+static void a_folder_is_searched_once(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("units/b/w.container", FINE "[nonsense\n");
+	put_link("units/a", "b");
+	put_link("units/c", "b");
+	set = load_dir("units");
+	assert_int_equal(set.count, 1);
+	assert_int_equal(set.diags.error_count, 1);
+	assert_string_equal(set.units[0].path, at("units/a/w.container"));
+	unit_set_fini(&set);
+}
+
+/* By the name that the folder really has, as podman does it. */
+static void folders_of_drop_ins_are_not_searched_for_units(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("units/x.d/a.container", FINE);
+	put("units/sub/x.d/b.container", FINE);
+	put("plain/c.container", FINE);
+	put_link("units/l.d", "../plain");
+	put_link("units/link", "x.d");
+	set = load_dir("units");
+	assert_int_equal(set.count, 1);
+	assert_string_equal(set.units[0].name, "c.container");
+	unit_set_fini(&set);
+	set = load_dir("units/x.d");
+	assert_int_equal(set.count, 1); /* asked for by name */
+	unit_set_fini(&set);
+	set = load_as_generator("units/x.d");
+	assert_int_equal(set.count, 0); /* podman's generator does not even then */
+	unit_set_fini(&set);
+}
+
+static void one_folder_alone_is_read_with_its_drop_ins(void **state)
+{
+	struct unit_set set = { 0 };
+	struct err err;
+
+	(void)state;
+	put("w.container", FINE);
+	put("w.container.d/1.conf", "[Container]\nTmpfs=/one\n");
+	put("sub/v.container", FINE);
+	assert_int_equal(unit_set_load_folder(&set, at(""), &test_facts, &err), 0);
+	assert_int_equal(set.count, 1);
+	assert_words(&set, "w.container", " --tmpfs /one ");
+	unit_set_fini(&set);
+	assert_int_equal(unit_set_load_folder(&set, at("none"), &test_facts, &err), -1);
+	unit_set_fini(&set);
+}
+
+static void links_that_go_in_a_circle_are_complained_of(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("w.container", FINE);
+	put_link("sub/w.container", "w.container");
+	put_link("circle", "circle");
+	set = load_dir("");
+	assert_int_equal(set.count, 1);
+	assert_true(set.units[0].is_valid);
+	assert_int_equal(set.diags.error_count, 2);
+	assert_non_null(said(&set, DIAG_ERROR, "symbolic links"));
+	unit_set_fini(&set);
+}
+
+static void folders_that_nest_too_deep_are_complained_of(void **state)
+{
+	struct unit_set set;
+	char rel[256] = "";
+
+	(void)state;
+	for (int i = 0; i < UNIT_MAX_DEPTH + 1; i++)
+		strncat(rel, "d/", sizeof(rel) - strlen(rel) - 1);
+	strncat(rel, "w.container", sizeof(rel) - strlen(rel) - 1);
+	put(rel, FINE);
+	set = load_dir("");
+	assert_int_equal(set.count, 0);
+	assert_diag(&set, DIAG_ERROR, 1, 1, "", "nest deeper than 16");
+	unit_set_fini(&set);
+}
+
+static void too_many_folders_are_complained_of(void **state)
+{
+	struct unit_set set;
+	char rel[64];
+
+	(void)state;
+	for (int i = 0; i < UNIT_MAX_FOLDERS; i++) {
+		snprintf(rel, sizeof(rel), "%04d", i);
+		assert_int_equal(mkdir(at(rel), 0755), 0);
+	}
+	set = load_dir("");
+	assert_diag(&set, DIAG_ERROR, 1, 1, "", "more than 1024 folders");
+	unit_set_fini(&set);
+}
+
+static void too_many_files_are_complained_of(void **state)
+{
+	struct unit_set set;
+	char rel[64];
+
+	(void)state;
+	for (int i = 0; i < UNIT_MAX_FILES + 1; i++) {
+		snprintf(rel, sizeof(rel), "%04d.image", i);
+		put(rel, "[Image]\nImage=localhost/a\n");
+	}
+	set = load_dir("");
+	assert_int_equal(set.count, UNIT_MAX_FILES);
+	assert_non_null(said(&set, DIAG_ERROR, "more than 1024 unit files"));
+	assert_string_equal(said(&set, DIAG_ERROR, "more than 1024 unit files")->file,
+			    at("1024.image"));
+	unit_set_fini(&set);
+}
+
+static void too_many_entries_of_a_folder_are_complained_of(void **state)
+{
+	struct unit_set set;
+	char rel[64];
+
+	(void)state;
+	for (int i = 0; i < UNIT_MAX_FOLDER_ENTRIES + 1; i++) {
+		snprintf(rel, sizeof(rel), "%05d", i);
+		close(open(at(rel), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	}
+	set = load_dir("");
+	assert_diag(&set, DIAG_ERROR, 1, 1, "", "more than 16384 entries");
+	unit_set_fini(&set);
+}
+
+/* podman knows no masks: an empty file is a unit that lacks everything. It hides the others all the same. */
+static void masks_are_units_to_the_generator(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("a/w.container", FINE);
+	put_link("w.container", "/dev/null");
+	put("v.volume", "");
+	set = load_as_generator("");
+	assert_int_equal(set.count, 2);
+	assert_non_null(said(&set, DIAG_ERROR, "no Image"));
+	assert_string_equal(find(&set, "w.container")->service_text, "");
+	assert_non_null(strstr(find(&set, "v.volume")->service_text, " systemd-v\n"));
+	unit_set_fini(&set);
+}
+
+static void a_broken_file_costs_the_generator_its_folder_and_hides_nothing(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("a.container", "[Container\n");
+	put("b.container", FINE);
+	put("c.container", FINE "Network=b.container\n");
+	put("sub/a.container", FINE "HostName=lower\n");
+	put("sub/b.container", FINE "HostName=lower\n");
+	put("sub/d.container", FINE "Volume=b.container:/x\n");
+	set = load_as_generator("");
+	assert_int_equal(set.count, 2);
+	assert_non_null(strstr(find(&set, "a.container")->service_text, " --hostname lower "));
+	assert_int_equal(find(&set, "a.container")->spec_args.count, 0);
+	assert_string_equal(said(&set, DIAG_ERROR, "left out, as podman does it")->file,
+			    at("b.container"));
+	unit_set_fini(&set);
+	set = load_dir("");
+	assert_int_equal(set.count, 4);
+	assert_false(find(&set, "a.container")->is_valid);
+	assert_string_equal(find(&set, "a.container")->path, at("a.container"));
+	assert_true(find(&set, "b.container")->is_valid);
+	unit_set_fini(&set);
+}
+
+static void a_dangling_link_costs_the_generator_its_folder(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("a.container", FINE);
+	put_link("b.container", "nowhere");
+	set = load_as_generator("");
+	assert_int_equal(set.count, 0);
+	unit_set_fini(&set);
+	set = load_dir("");
+	assert_true(find(&set, "a.container")->is_valid);
+	unit_set_fini(&set);
+}
+
+static struct unit_set search(enum unit_dir_rule rule, const char *users)
+{
+	struct unit_set set = { 0 };
+	struct unit_dir items[] = {
+		{ .path = at("missing"), .rule = UNIT_DIR_ALL, .users = "" },
+		{ .path = at("file"), .rule = UNIT_DIR_ALL, .users = "" },
+		{ .path = at("etc"), .rule = rule, .users = users },
+	};
+	const struct unit_dirs dirs = { .items = items, .count = 3, .problem = "" };
+
+	unit_set_load_search(&set, &dirs, &test_facts);
+	assert_int_equal(set.diags.error_count, 0);
+	return set;
+}
+
+static void users_folders_are_passed_over_by_rule(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("file", "");
+	put("etc/a.container", FINE);
+	put("etc/users/b.container", FINE);
+	put("etc/users/1000/c.container", FINE);
+	put("etc/users/1000/sub/d.container", FINE);
+	put("etc/users/group1/e.container", FINE);
+	set = search(UNIT_DIR_ALL, "");
+	assert_int_equal(set.count, 5);
+	unit_set_fini(&set);
+	set = search(UNIT_DIR_NOT_USERS, at("etc/users"));
+	assert_int_equal(set.count, 1);
+	assert_string_equal(set.units[0].name, "a.container");
+	unit_set_fini(&set);
+	set = search(UNIT_DIR_NOT_NUMBERS, at("etc/users"));
+	assert_int_equal(set.count, 3);
+	assert_null(find_or_null(&set, "c.container"));
+	assert_null(find_or_null(&set, "d.container"));
+	unit_set_fini(&set);
+}
+
+/* The users folder may be a link: the rule is about where that leads. */
+static void a_linked_users_folder_is_passed_over(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("file", "");
+	put("etc/a.container", FINE);
+	put("elsewhere/b.container", FINE);
+	put_link("etc/users", "../elsewhere");
+	put_link("etc/other", "../elsewhere");
+	set = search(UNIT_DIR_NOT_USERS, at("etc/users"));
+	assert_int_equal(set.count, 1);
+	unit_set_fini(&set);
+}
 
 int main(void)
 {
@@ -548,25 +621,32 @@ int main(void)
 		IN_ROOT(empty_files_and_dev_null_mask),
 		IN_ROOT(a_dangling_link_is_an_error_and_hides_nothing),
 		IN_ROOT(files_that_cannot_be_read_are_listed_as_invalid),
-		IN_ROOT(drop_ins_are_merged_by_file_name_most_specific_first),
-		IN_ROOT(drop_ins_of_instances),
-		IN_ROOT(drop_ins_of_the_upper_folder_come_first),
-		IN_ROOT(a_broken_drop_in_is_left_out_by_podman_and_refused_by_us),
-		IN_ROOT(errors_in_drop_ins_are_said_at_their_own_line),
-		IN_ROOT(too_many_drop_ins_are_refused),
 		IN_ROOT(a_unit_with_an_error_disturbs_no_other),
 		IN_ROOT(units_depend_on_each_other_by_service),
 		IN_ROOT(other_kinds_are_listed_and_refused),
 		IN_ROOT(references_are_translated_for_podman_and_refused_by_us),
-		IN_ROOT(templates_are_refused_and_instances_are_units),
 		IN_ROOT(two_units_with_one_name_are_refused),
 		IN_ROOT(single_files_are_read_by_path),
 		IN_ROOT(names_that_are_too_long_are_refused),
+		IN_ROOT(a_linked_folder_is_named_as_written_and_known_by_its_real_path),
+		IN_ROOT(a_folder_is_searched_once),
+		IN_ROOT(folders_of_drop_ins_are_not_searched_for_units),
+		IN_ROOT(one_folder_alone_is_read_with_its_drop_ins),
+		IN_ROOT(links_that_go_in_a_circle_are_complained_of),
+		IN_ROOT(folders_that_nest_too_deep_are_complained_of),
+		IN_ROOT(too_many_folders_are_complained_of),
+		IN_ROOT(too_many_files_are_complained_of),
+		IN_ROOT(too_many_entries_of_a_folder_are_complained_of),
+		IN_ROOT(masks_are_units_to_the_generator),
+		IN_ROOT(a_broken_file_costs_the_generator_its_folder_and_hides_nothing),
+		IN_ROOT(a_dangling_link_costs_the_generator_its_folder),
+		IN_ROOT(users_folders_are_passed_over_by_rule),
+		IN_ROOT(a_linked_users_folder_is_passed_over),
 		cmocka_unit_test(text_needs_a_kind),
 		cmocka_unit_test(facts_of_this_machine_are_the_appliances),
 	};
 
-	if (!mkdtemp(root) || rmdir(root) < 0)
+	if (!name_root())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,7 +157,11 @@ static void restart_words_that_systemd_ignores_are_named(void **state)
 	(void)state;
 	assert_restart("unless-stopped", SERVICE_RESTART_ALWAYS,
 		       "'unless-stopped' is read as always");
-	assert_restart("Always", SERVICE_RESTART_NO, "write Restart=always");
+	assert_restart("Always", SERVICE_RESTART_NO,
+		       "so the unit is not restarted: write Restart=always");
+	assert_complaint("[Service]\nRestart=on-failure\nRestart=Always\n", DIAG_WARNING, 6, 9,
+			 "Service.Restart",
+			 "so Restart=on-failure from before it counts: write Restart=always");
 	assert_restart("always # yes", SERVICE_RESTART_NO, "comments stand on lines of their own");
 	assert_restart("sometimes", SERVICE_RESTART_NO, "systemd ignores 'sometimes'");
 }
@@ -184,6 +188,12 @@ static void start_limits_are_found_under_all_names(void **state)
 	assert_int_equal(s->start_limit_interval_usec, 63 * USEC_SEC);
 	assert_diag(&set, DIAG_WARNING, 5, 23, "Service.StartLimitIntervalSec",
 		    "[Unit], where it belongs");
+	unit_set_fini(&set);
+	s = load_service(&set,
+			 "[Unit]\nStartLimitIntervalSec=64\n[Service]\nStartLimitIntervalSec=65\n");
+	assert_int_equal(s->start_limit_interval_usec, 64 * USEC_SEC);
+	assert_diag(&set, DIAG_WARNING, 7, 23, "Service.StartLimitIntervalSec",
+		    "it is said in [Unit]");
 	unit_set_fini(&set);
 	s = load_service(&set, "[Unit]\nStartLimitBurst=0\n");
 	assert_int_equal(s->start_limit_interval_usec, 0);
@@ -224,7 +234,7 @@ static void boot_targets_start_at_boot_and_others_do_not(void **state)
 	assert_true(load_service(&set, "[Install]\nRequiredBy=default.target\n")->boot);
 	unit_set_fini(&set);
 	assert_false(load_service(&set, "[Install]\nWantedBy=my.target\n")->boot);
-	assert_diag(&set, DIAG_WARNING, 5, 10, "Install.WantedBy", "never started here");
+	assert_diag(&set, DIAG_NOTE, 5, 10, "Install.WantedBy", "one of the group my.target");
 	unit_set_fini(&set);
 }
 
@@ -252,8 +262,8 @@ static void names_without_a_unit_are_noted_or_refused(void **state)
 	assert_complaint("[Unit]\nBindsTo=a.service\n", DIAG_ERROR, 5, 9, "Unit.BindsTo",
 			 "it is required");
 	assert_complaint("[Unit]\nAfter=db\n", DIAG_WARNING, 5, 7, "Unit.After", "no suffix");
-	assert_complaint("[Unit]\nAfter=%d.service\n", DIAG_ERROR, 5, 7, "Unit.After",
-			 "%d is no specifier");
+	assert_complaint("[Unit]\nAfter=%c.service\n", DIAG_ERROR, 5, 7, "Unit.After",
+			 "%c is no specifier");
 }
 
 static void environment_is_read_for_variables(void **state)
@@ -273,7 +283,7 @@ static void environment_is_read_for_variables(void **state)
 			 "Service.Environment", "no NAME=VALUE");
 	assert_complaint("[Service]\nEnvironment=A\n", DIAG_WARNING, 5, 13, "Service.Environment",
 			 "no NAME=VALUE");
-	assert_complaint("[Service]\nEnvironment=A=%d\n", DIAG_ERROR, 5, 13, "Service.Environment",
+	assert_complaint("[Service]\nEnvironment=A=%c\n", DIAG_ERROR, 5, 13, "Service.Environment",
 			 "no specifier");
 }
 
@@ -320,10 +330,76 @@ static void environment_files_that_cannot_be_read_are_said(void **state)
 			 "Service.EnvironmentFile", "/no/such/file");
 	assert_complaint("[Service]\nEnvironmentFile=a.env\n", DIAG_WARNING, 5, 17,
 			 "Service.EnvironmentFile", "no absolute path");
-	assert_complaint("[Service]\nEnvironmentFile=/a/*.env\n", DIAG_ERROR, 5, 17,
-			 "Service.EnvironmentFile", "patterns");
+	assert_complaint("[Service]\nEnvironmentFile=/proc/self/no-such-*.env\n", DIAG_ERROR, 5, 17,
+			 "Service.EnvironmentFile", "no file of such a name");
+	assert_complaint("[Service]\nEnvironmentFile=/no/such/folder/*.env\n", DIAG_ERROR, 5, 17,
+			 "Service.EnvironmentFile", "/no/such/folder/");
+	assert_complaint("[Service]\nEnvironmentFile=/*/a.env\n", DIAG_ERROR, 5, 17,
+			 "Service.EnvironmentFile", "not for folders");
+	assert_complaint("[Service]\nEnvironmentFile=-/p[a/*.env\n", DIAG_ERROR, 5, 17,
+			 "Service.EnvironmentFile", "not for folders");
 	assert_complaint("[Service]\nEnvironmentFile=-/\n", DIAG_ERROR, 5, 17,
 			 "Service.EnvironmentFile", "regular file");
+}
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	fclose(file);
+}
+
+static void patterns_of_environment_files_are_read_in_the_order_of_names(void **state)
+{
+	static const char *const names[] = { "2.env", "1.env", "10.env", "b.conf", ".hidden.env" };
+	char folder[] = "/tmp/cleat-env-XXXXXX", text[256], path[128];
+	struct unit_set set;
+	const struct service *s;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	for (size_t i = 0; i < 5; i++) {
+		snprintf(text, sizeof(text), "N=%zu\n", i);
+		write_file(folder, names[i], text);
+	}
+	snprintf(text, sizeof(text),
+		 "[Service]\nEnvironmentFile=%s/*.env\nEnvironmentFile=-%s/?.none\n", folder,
+		 folder);
+	s = load_service(&set, text);
+	assert_quiet(&set);
+	assert_int_equal(s->environment.count, 3);
+	assert_string_equal(s->environment.items[0].text, "N=1"); /* 1.env */
+	assert_string_equal(s->environment.items[1].text, "N=2"); /* 10.env */
+	assert_string_equal(s->environment.items[2].text, "N=0"); /* 2.env */
+	unit_set_fini(&set);
+	write_file(folder, "3.env", "broken\n");
+	load_service(&set, text);
+	assert_diag(&set, DIAG_ERROR, 5, 17, "Service.EnvironmentFile",
+		    "3.env: line 1: not NAME=VALUE");
+	unit_set_fini(&set);
+	for (int i = 0; i <= ENV_FILE_MAX_MATCHES; i++) {
+		snprintf(path, sizeof(path), "m%d.env", i);
+		write_file(folder, path, "A=1\n");
+	}
+	load_service(&set, text);
+	assert_diag(&set, DIAG_ERROR, 5, 17, "Service.EnvironmentFile", "more than 64 files");
+	unit_set_fini(&set);
+	for (int i = 0; i <= ENV_FILE_MAX_MATCHES; i++) {
+		snprintf(path, sizeof(path), "%s/m%d.env", folder, i);
+		assert_int_equal(unlink(path), 0);
+	}
+	for (size_t i = 0; i < 5; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	snprintf(path, sizeof(path), "%s/3.env", folder);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
 }
 
 /* Parses text; expected holds the words with | between. */
@@ -397,6 +473,7 @@ int main(void)
 		cmocka_unit_test(environment_is_read_for_variables),
 		cmocka_unit_test(environment_files_are_read),
 		cmocka_unit_test(environment_files_that_cannot_be_read_are_said),
+		cmocka_unit_test(patterns_of_environment_files_are_read_in_the_order_of_names),
 		cmocka_unit_test(environment_files_have_a_shells_quotes),
 		cmocka_unit_test(environment_files_that_are_wrong_name_the_line),
 	};

@@ -119,12 +119,13 @@ static void an_unknown_escape_drops_the_line_for_podman_and_is_refused_by_us(voi
 	(void)state;
 	assert_podman_words("PodmanArgs=--a\nPodmanArgs=--c \\q\nPodmanArgs=--b\n", " --a --b ");
 	assert_complaint("PodmanArgs=--c \\q\n", DIAG_ERROR, 4, 16, "Container.PodmanArgs",
-			 "unknown escape");
+			 "unsupported escape char");
 	assert_podman_words("Exec=a \\q\n", " localhost/web:1 ");
-	assert_complaint("Exec=a \\q\n", DIAG_ERROR, 4, 8, "Container.Exec", "unknown escape");
+	assert_complaint("Exec=a \\q\n", DIAG_ERROR, 4, 8, "Container.Exec",
+			 "unsupported escape char");
 	assert_podman_words("Environment=A=1 B=\\q\nEnvironment=C=2\n", " --env C=2 ");
 	assert_complaint("Environment=B=\\q\n", DIAG_ERROR, 4, 15, "Container.Environment",
-			 "unknown escape");
+			 "unsupported escape char");
 }
 
 static void only_the_last_command_counts(void **state)

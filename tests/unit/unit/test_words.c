@@ -88,7 +88,7 @@ static void unknown_escapes_are_problems_with_their_place(void **state)
 		char text[64];
 
 		snprintf(text, sizeof(text), "ab %s c", bad[i]);
-		assert_problem(WORDS_ESCAPES, text, 3, "unknown escape sequence");
+		assert_problem(WORDS_ESCAPES, text, 3, "unsupported escape char");
 	}
 }
 
@@ -117,6 +117,28 @@ static void offsets_are_those_of_the_source(void **state)
 	assert_int_equal(words.items[0].offset, 1);
 	assert_int_equal(words.items[1].offset, 6);
 	assert_int_equal(words.items[2].offset, 12);
+	arena_fini(&arena);
+}
+
+static void semicolons_part_commands_when_they_stand_alone(void **state)
+{
+	struct arena arena = { 0 };
+	struct words words = words_split(&arena, "a ; b; ;c ';' \\; ;", WORDS_COMMAND);
+
+	(void)state;
+	assert_null(words.problem);
+	assert_int_equal(words.count, 7);
+	for (size_t i = 0; i < words.count; i++)
+		assert_int_equal(words.items[i].is_separator, i == 1 || i == 6);
+	assert_string_equal(words.items[3].text, ";c");
+	assert_string_equal(words.items[4].text, ";");
+	assert_string_equal(words.items[5].text, ";");
+	assert_int_equal(words.items[6].offset, 17);
+	words = words_split(&arena, "a 'b \\x41", WORDS_COMMAND);
+	assert_string_equal(words.problem, "the quote is not closed");
+	assert_int_equal(words.problem_offset, 2);
+	assert_string_equal(words_split(&arena, "'\\x41 b'", WORDS_COMMAND).items[0].text, "A b");
+	assert_false(words_split(&arena, "a ; b", WORDS_ESCAPES).items[1].is_separator);
 	arena_fini(&arena);
 }
 
@@ -173,6 +195,7 @@ int main(void)
 		cmocka_unit_test(unknown_escapes_are_problems_with_their_place),
 		cmocka_unit_test(backslashes_are_letters_in_plain_words),
 		cmocka_unit_test(variables_lose_quotes_and_single_backslashes),
+		cmocka_unit_test(semicolons_part_commands_when_they_stand_alone),
 		cmocka_unit_test(offsets_are_those_of_the_source),
 		cmocka_unit_test(words_are_written_as_podman_writes_them),
 		cmocka_unit_test(what_is_written_is_read_back),

@@ -7,6 +7,7 @@
 #include "util/str.h"
 
 static const struct unit_facts test_facts = {
+	.wants_service_text = true,
 	.home = "/data/home",
 	.user = "root",
 	.group = "root",

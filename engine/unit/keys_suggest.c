@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What may have been meant by a key that nobody knows: a slip of the pen, a key of another section or kind, a word of docker or
+ * of a compose file. Must never name a key that is not in the table.
+ */
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+
+#include "unit/kinds_internal.h"
+#include "util/str.h"
+
+#define MAX_NAME 64   /* longer ones resemble nothing */
+#define MAX_SIMPLE 40 /* of a row's */
+#define MAX_ROWS 2048
+#define FAR 3
+
+/* Words that people write, in small letters and without "_" and "-". */
+static const struct wish {
+	const char *section, *name, *hint;
+} wishes[] = {
+	{ "Build", "args", "write BuildArg=" },
+	{ "Build", "containerfile", "write File=" },
+	{ "Build", "context", "write SetWorkingDirectory=" },
+	{ "Build", "dockerfile", "write File=" },
+	{ "Build", "image", "write ImageTag=" },
+	{ "Build", "tag", "write ImageTag=" },
+	{ "Build", "tags", "write ImageTag=" },
+	{ "Container", "addcap", "write AddCapability=" },
+	{ "Container", "args", "write Exec=" },
+	{ "Container", "arguments", "write Exec=" },
+	{ "Container", "bind", "write Volume=" },
+	{ "Container", "binds", "write Volume=" },
+	{ "Container", "build", "write Image=NAME.build, with a .build unit" },
+	{ "Container", "capabilities", "write AddCapability= or DropCapability=" },
+	{ "Container", "capadd", "write AddCapability=" },
+	{ "Container", "capdrop", "write DropCapability=" },
+	{ "Container", "cmd", "write Exec=" },
+	{ "Container", "command", "write Exec=" },
+	{ "Container", "configs", "write Volume=FILE:/PATH:ro" },
+	{ "Container", "cpu", "write PodmanArgs=--cpus=.." },
+	{ "Container", "cpulimit", "write PodmanArgs=--cpus=.." },
+	{ "Container", "cpus", "write PodmanArgs=--cpus=.." },
+	{ "Container", "cpuset", "write AllowedCPUs= in [Service]" },
+	{ "Container", "cpusetcpus", "write AllowedCPUs= in [Service]" },
+	{ "Container", "cpushares",
+	  "write PodmanArgs=--cpu-shares=.., or CPUWeight= in [Service]" },
+	{ "Container", "dependson", "write Requires= and After= in [Unit]" },
+	{ "Container", "deploy", "write Memory=, PodmanArgs=--cpus=.. and Restart= in [Service]" },
+	{ "Container", "detach", "leave it out: containers run in the background" },
+	{ "Container", "device", "write AddDevice=" },
+	{ "Container", "devices", "write AddDevice=" },
+	{ "Container", "dropcap", "write DropCapability=" },
+	{ "Container", "env", "write Environment=" },
+	{ "Container", "environments", "write Environment=" },
+	{ "Container", "envfile", "write EnvironmentFile=" },
+	{ "Container", "envs", "write Environment=" },
+	{ "Container", "expose", "write ExposeHostPort=" },
+	{ "Container", "exposedports", "write ExposeHostPort=" },
+	{ "Container", "extrahosts", "write AddHost=" },
+	{ "Container", "gpus", "write AddDevice=" },
+	{ "Container", "health", "write HealthCmd=" },
+	{ "Container", "healthcheck", "write HealthCmd=" },
+	{ "Container", "hosts", "write AddHost=" },
+	{ "Container", "init", "write RunInit=" },
+	{ "Container", "interactive", "write PodmanArgs=--interactive" },
+	{ "Container", "ipc", "write PodmanArgs=--ipc=.." },
+	{ "Container", "links",
+	  "write Network=NAME.network: its containers know each other by name" },
+	{ "Container", "logging", "write LogDriver= and LogOpt=" },
+	{ "Container", "memlimit", "write Memory=" },
+	{ "Container", "memorylimit", "write Memory=" },
+	{ "Container", "memoryreservation", "write PodmanArgs=--memory-reservation=.." },
+	{ "Container", "memoryswap",
+	  "write PodmanArgs=--memory-swap=.., or MemorySwapMax= in [Service]" },
+	{ "Container", "memreservation", "write PodmanArgs=--memory-reservation=.." },
+	{ "Container", "memswaplimit", "write PodmanArgs=--memory-swap=.." },
+	{ "Container", "name", "write ContainerName=" },
+	{ "Container", "net", "write Network=" },
+	{ "Container", "networkmode", "write Network=" },
+	{ "Container", "networks", "write Network=" },
+	{ "Container", "pid", "write PodmanArgs=--pid=.." },
+	{ "Container", "port", "write PublishPort=" },
+	{ "Container", "ports", "write PublishPort=" },
+	{ "Container", "privileged",
+	  "name what it needs with AddCapability= and AddDevice=; podman's form is PodmanArgs=--privileged" },
+	{ "Container", "publish", "write PublishPort=" },
+	{ "Container", "publishedports", "write PublishPort=" },
+	{ "Container", "pullpolicy", "write Pull=" },
+	{ "Container", "replace", "leave it out: containers are made anew at each start" },
+	{ "Container", "restartpolicy", "write Restart= in [Service]" },
+	{ "Container", "rm", "leave it out: containers are made anew at each start" },
+	{ "Container", "securityopt", "write NoNewPrivileges=, SeccompProfile=, Mask= or Unmask=" },
+	{ "Container", "stdinopen", "write PodmanArgs=--interactive" },
+	{ "Container", "stopgraceperiod", "write StopTimeout=" },
+	{ "Container", "tty", "write PodmanArgs=--tty" },
+	{ "Container", "tz", "write Timezone=" },
+	{ "Container", "usernsmode", "write UserNS=" },
+	{ "Container", "volumesfrom", "write the same Volume= lines in both units" },
+	{ "Container", "workdir", "write WorkingDir=" },
+	{ "Container", "workingdirectory", "write WorkingDir=" },
+	{ "Kube", "file", "write Yaml=" },
+	{ "Kube", "manifest", "write Yaml=" },
+	{ "Network", "enableipv6", "write IPv6=" },
+	{ "Network", "name", "write NetworkName=" },
+	{ "Pod", "name", "write PodName=" },
+	{ "Pod", "port", "write PublishPort=" },
+	{ "Pod", "ports", "write PublishPort=" },
+	{ "Pod", "publish", "write PublishPort=" },
+	{ "Service", "cpus", "write CPUQuota=, 100% for each CPU" },
+	{ "Service", "memory", "write MemoryMax=" },
+	{ "Service", "restartpolicy", "write Restart=" },
+	{ "Unit", "dependson", "write Requires= and After=" },
+	{ "Unit", "depends", "write Requires= and After=" },
+	{ "Volume", "name", "write VolumeName=" },
+};
+
+/* "Mem_Limit" as "memlimit"; "" when it is too long to resemble anything. */
+static void simplify(const char *name, char out[MAX_NAME])
+{
+	size_t len = 0;
+
+	for (; *name; name++) {
+		if (*name == '_' || *name == '-')
+			continue;
+		if (len == MAX_NAME - 1) {
+			len = 0;
+			break;
+		}
+		out[len++] = (char)tolower((unsigned char)*name);
+	}
+	out[len] = '\0';
+}
+
+static uint32_t letters_of(const char *simple)
+{
+	uint32_t letters = 0;
+
+	for (; *simple; simple++)
+		letters |= 1u << (*simple & 31);
+	return letters;
+}
+
+/* The names of all rows as simplify() has them, in the order of key_at(): hostile files hold thousands of unknown keys. */
+static struct simple_name {
+	char text[MAX_SIMPLE];
+	uint32_t length, letters;
+} simple_names[MAX_ROWS];
+
+static void fill_simple_names(void)
+{
+	if (simple_names[0].length)
+		return;
+	for (size_t i = 0; i < key_count(); i++) {
+		char simple[MAX_NAME];
+
+		assert(i < MAX_ROWS);
+		simplify(key_at(i)->name, simple);
+		assert(strlen(simple) < MAX_SIMPLE);
+		memcpy(simple_names[i].text, simple, strlen(simple) + 1);
+		simple_names[i].length = (uint32_t)strlen(simple);
+		simple_names[i].letters = letters_of(simple);
+	}
+}
+
+/* Of the section's first row; the rows of sections follow each other in the order of key_section_at(). */
+static const struct simple_name *simple_names_of(const char *section)
+{
+	size_t first = 0, count;
+
+	fill_simple_names();
+	for (size_t i = 0; key_section_at(i) && !str_eq(key_section_at(i), section); i++) {
+		key_section(key_section_at(i), &count);
+		first += count;
+	}
+	return &simple_names[first];
+}
+
+static bool is_for_all_kinds(const char *section)
+{
+	return str_eq(section, "Unit") || str_eq(section, "Service") ||
+	       str_eq(section, "Install") || str_eq(section, "Quadlet");
+}
+
+/* What is looked for, and where it stood. */
+struct riddle {
+	const char *own;     /* [Container] in a .container unit; NULL: not known */
+	const char *section; /* where the key stands; "" anywhere */
+	const char *name;
+	char simple[MAX_NAME];
+	uint32_t length, letters; /* of simple */
+};
+
+/* May this section stand in the same file? */
+static bool is_beside(const struct riddle *r, const char *section)
+{
+	return is_for_all_kinds(section) || (r->own && str_eq(section, r->own));
+}
+
+static const struct key *find_same(const struct riddle *r, const char *section)
+{
+	size_t count;
+	const struct key *rows = key_section(section, &count);
+	const struct simple_name *names = simple_names_of(section);
+
+	for (size_t i = 0; i < count; i++)
+		if (names[i].letters == r->letters && str_eq(names[i].text, r->simple))
+			return &rows[i];
+	return NULL;
+}
+
+/* Lengths and letters alone tell most names apart: one change of a name takes one letter away and brings one at most. */
+static unsigned measure(const struct riddle *r, const struct simple_name *name, unsigned most)
+{
+	uint32_t a = name->length, b = r->length;
+
+	if ((a > b ? a - b : b - a) > most ||
+	    (unsigned)__builtin_popcount(name->letters ^ r->letters) > 2 * most)
+		return FAR;
+	return str_distance(name->text, r->simple, most);
+}
+
+/* Short names are near to everything. */
+static unsigned most_of(const struct riddle *r)
+{
+	return r->length <= 4 ? 1 : FAR - 1;
+}
+
+static const struct key *find_near(const struct riddle *r, const char *section, unsigned *distance)
+{
+	size_t count;
+	const struct key *rows = key_section(section, &count), *best = NULL;
+	const struct simple_name *names = simple_names_of(section);
+	unsigned most = most_of(r);
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned d = measure(r, &names[i], most);
+
+		if (d > most || d >= *distance)
+			continue;
+		best = &rows[i];
+		*distance = d;
+	}
+	return best;
+}
+
+static bool suggest_wish(const struct riddle *r, struct buf *out)
+{
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+		if (str_eq(wishes[i].section, r->section) && str_eq(wishes[i].name, r->simple)) {
+			buf_printf(out, ": %s", wishes[i].hint);
+			return true;
+		}
+	return false;
+}
+
+static bool suggest_slip(const struct riddle *r, struct buf *out)
+{
+	const struct key *key = find_same(r, r->section);
+
+	if (key)
+		buf_printf(out, ": did you mean %s=?", key->name);
+	return key != NULL;
+}
+
+static bool suggest_near(const struct riddle *r, struct buf *out)
+{
+	unsigned distance = FAR;
+	const struct key *key = find_near(r, r->section, &distance);
+
+	if (key)
+		buf_printf(out, ": did you mean %s=?", key->name);
+	return key != NULL;
+}
+
+static bool suggest_beside(const struct riddle *r, struct buf *out)
+{
+	for (size_t i = 0; key_section_at(i); i++) {
+		const char *section = key_section_at(i);
+		const struct key *key = is_beside(r, section) && !str_eq(section, r->section) ?
+						find_same(r, section) :
+						NULL;
+
+		if (!key)
+			continue;
+		if (str_eq(key->name, r->name))
+			buf_printf(out, ": it belongs in [%s]", section);
+		else
+			buf_printf(out, ": did you mean %s= in [%s]?", key->name, section);
+		return true;
+	}
+	return false;
+}
+
+static const char *suffix_of(const char *section)
+{
+	for (size_t i = 0; kind_at(i); i++)
+		if (str_eq(kind_at(i)->section, section))
+			return kind_at(i)->suffix;
+	return "";
+}
+
+/* Sections of other kinds: all of them, because nothing tells which kind was meant. */
+static bool suggest_elsewhere(const struct riddle *r, struct buf *out)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; key_section_at(i); i++) {
+		const char *section = key_section_at(i);
+
+		if (is_beside(r, section) || str_eq(section, r->section) ||
+		    !key_find(section, r->name))
+			continue;
+		buf_puts(out, found++ ? ", or" : ": it belongs in");
+		buf_printf(out, " [%s] of a %s unit", section, suffix_of(section));
+	}
+	return found > 0;
+}
+
+static bool suggest_near_beside(const struct riddle *r, bool is_anywhere, struct buf *out)
+{
+	const struct key *best = NULL;
+	unsigned distance = FAR;
+
+	for (size_t i = 0; key_section_at(i); i++) {
+		const char *section = key_section_at(i);
+		const struct key *key = is_anywhere || is_beside(r, section) ?
+						find_near(r, section, &distance) :
+						NULL;
+
+		best = key ? key : best;
+	}
+	if (best)
+		buf_printf(out, ": did you mean %s= in [%s]?", best->name, best->section);
+	return best != NULL;
+}
+
+void key_suggest_in(const char *own, const char *section, const char *name, struct buf *out)
+{
+	struct riddle r = { .own = own, .section = section, .name = name };
+
+	simplify(name, r.simple);
+	if (!r.simple[0])
+		return;
+	r.length = (uint32_t)strlen(r.simple);
+	r.letters = letters_of(r.simple);
+	if (!section[0]) {
+		suggest_near_beside(&r, true, out);
+		return;
+	}
+	if (!suggest_slip(&r, out) && !suggest_wish(&r, out) && !suggest_beside(&r, out) &&
+	    !suggest_near(&r, out) && !suggest_elsewhere(&r, out))
+		suggest_near_beside(&r, false, out);
+}
+
+void key_suggest(const char *section, const char *name, struct buf *out)
+{
+	key_suggest_in(is_for_all_kinds(section) ? NULL : section, section, name, out);
+}
+
+void key_suggest_section(const char *section, struct buf *out)
+{
+	char simple[MAX_NAME];
+
+	simplify(section, simple);
+	for (size_t i = 0; simple[0] && key_section_at(i); i++) {
+		char other[MAX_NAME];
+		unsigned distance;
+
+		simplify(key_section_at(i), other);
+		distance = str_distance(simple, other, FAR - 1);
+		/* Short names are near to each other by chance: "foo" is no "pod". */
+		if (distance < FAR && 3 * distance <= strlen(simple)) {
+			buf_printf(out, ": did you mean [%s]?", key_section_at(i));
+			return;
+		}
+	}
+}
