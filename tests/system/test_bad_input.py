@@ -52,7 +52,11 @@ def readyz_names(a, name):
     ("[Container]\nImage=%s\nNetwork=none\nTmpfs=relative\n" % BOX, ["broken.container:4"]),
     ("[Container]\nNetwork=none\n[Install]\nWantedBy=default.target\n", ["broken.container", "Image"]),
     ("Image=early\n", ["broken.container:1"]),
-], ids=["syntax", "misspelt", "wrong-section", "not-a-number", "relative-tmpfs", "no-image", "no-section"])
+    ("[Container]\nImage=%s\nNetwork=none\nGlobalArgs=--runtime=runsc\n" % BOX, ["broken.container:4", "another runtime"]),
+    ("[Unit]\nAfter=broken-b.service\n[Container]\nImage=%s\nNetwork=none\nServiceName=broken-b\nPod=no.pod\n" % BOX,
+     ["broken.container:7", "no.pod"]),
+], ids=["syntax", "misspelt", "wrong-section", "not-a-number", "relative-tmpfs", "no-image", "no-section", "global-options",
+        "missing-pod"])
 def test_unit_errors_name_file_and_line(bad, text, words):
     a = bad({"broken": text + "[Install]\nWantedBy=default.target\n"})
     entry = next(u for u in a.status()["units"] if u["unit"] == "broken.container")

@@ -39,6 +39,13 @@ def test_exit_code_is_kept_and_no_restart_without_policy(boot, box):
     assert "3" in entry["detail"]
 
 
+def test_a_unit_without_install_says_that_it_is_only_loaded(boot, box):
+    a = boot_box(boot, box, {"manual": script(IDLE, install=False)})
+    entry = a.wait_unit("systemd-manual", state="down")
+    assert entry["detail"] == "loaded (not started at boot)"
+    assert not entry["boot"]
+
+
 def test_on_failure_restarts_until_the_start_limit(boot, box):
     a = boot_box(boot, box, {"crash": script("exit 1", service="Restart=on-failure\nRestartSec=10ms")})
     entry = a.wait_unit("systemd-crash", state="failed")

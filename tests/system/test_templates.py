@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Templates are patterns that never run and never count as failed; their instances run. Units of a .quadlets file are units."""
+import os
+
+import pytest
+
+from appliance import BUILD, IDLE, unit
+from ociimage import busybox_of, write_box
+
+BOX = "localhost/box:latest"
+LOOP = 'Exec=/bin/sh -c "%s"\n' % IDLE
+TEMPLATE = unit(BOX, 'Environment=INSTANCE=%i\n' + LOOP)
+
+
+@pytest.fixture
+def make(boot):
+    def start(units):
+        appliance = boot({}, images=(), start=False)
+        write_box(os.path.join(appliance.config, "images", "box.tar"), busybox_of(BUILD))
+        for name, text in units.items():
+            appliance.add_unit(name, text)
+        return appliance.start()
+
+    return start
+
+
+def test_instances_run_and_templates_are_not_listed(make):
+    a = make({
+        "job@.container": TEMPLATE + "DefaultInstance=main\n",
+        "idle@.container": TEMPLATE,
+        "web.container": unit(BOX, LOOP, unit_lines="Wants=job@extra.service\nAfter=job@extra.service"),
+    })
+    for name in ("systemd-job_main", "systemd-job_extra", "systemd-web"):
+        a.wait_unit(name, state="up")
+    # The template's [Install] enables its default instance; the other one is there because web wants it.
+    assert sorted(entry["unit"] for entry in a.status()["units"]) == ["job@extra.container", "job@main.container", "web.container"]
+    assert a.http("/readyz")[0] == 200
+    assert "@.container" not in a.cleat("ps", "-a")
+    with open("/proc/%d/environ" % a.pid_of("systemd-job_extra"), "rb") as f:
+        assert b"INSTANCE=extra" in f.read().split(b"\0")
+
+
+def test_an_error_in_a_template_makes_its_instances_invalid(make):
+    a = make({
+        "job@.container": TEMPLATE.replace("[Service]", "Nope=1\n[Service]"),
+        "web.container": unit(BOX, LOOP, unit_lines="Wants=job@a.service"),
+    })
+    a.wait_unit("systemd-web", state="up")
+    entry, = (entry for entry in a.status()["units"] if entry["unit"] == "job@a.container")
+    assert entry["state"] == "invalid"
+    assert "job@.container:" in a.http("/readyz?verbose")[1] or "job@.container:" in str(entry)
+
+
+def test_units_of_one_file_run(make):
+    a = make({"app.quadlets": "# FileName=one\n%s---\n# FileName=two\n%s" % (unit(BOX, LOOP), unit(BOX, LOOP, unit_lines="After=one.service"))})
+    a.wait_unit("systemd-one", state="up")
+    a.wait_unit("systemd-two", state="up")
+    assert a.http("/readyz")[0] == 200
