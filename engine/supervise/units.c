@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "supervise/internal.h"
+#include "unit/graph.h"
 #include "util/str.h"
 
 static void convert(struct engine *e, struct engine_entry *entry)
@@ -65,9 +66,49 @@ static int find_service(const struct engine *e, const char *service)
 	return -1;
 }
 
-static size_t link_deps(struct engine *e, const struct unit *unit, struct core_dep *out)
+static bool waits_for(const struct unit *unit, const char *group)
 {
-	size_t count = 0;
+	for (size_t i = 0; i < unit->service.dep_count; i++)
+		if (unit->service.deps[i].kind == SERVICE_DEP_AFTER &&
+		    str_eq(unit->service.deps[i].target, group))
+			return true;
+	return false;
+}
+
+static bool is_member(const struct unit *unit, const char *group)
+{
+	for (size_t i = 0; i < unit->service.group_count; i++)
+		if (unit->service.groups[i].kind != SERVICE_DEP_PART_OF &&
+		    str_eq(unit->service.groups[i].name, group))
+			return true;
+	return false;
+}
+
+/* A group is its members ("WantedBy=app.target"); who waits for the group waits for none that waits for it, too. As
+ * unit/graph.h has it. */
+static bool link_group(struct engine *e, const struct unit *unit, const struct service_dep *dep,
+		       struct core_policy *policy, struct core_dep **deps)
+{
+	bool is_order = dep->kind == SERVICE_DEP_AFTER || dep->kind == SERVICE_DEP_BEFORE;
+	bool is_group = false;
+
+	for (unsigned i = 0; i < e->count; i++) {
+		const struct unit *other = &e->units.units[i];
+
+		if (!is_member(other, dep->target))
+			continue;
+		is_group = true;
+		if (other != unit && policy->dep_count < UNIT_MAX_DEPS &&
+		    !(is_order && waits_for(other, dep->target)))
+			*arena_push(&e->arena, *deps, policy->dep_count) =
+				(struct core_dep){ dep->kind, i };
+	}
+	return is_group;
+}
+
+static void link_deps(struct engine *e, const struct unit *unit, struct core_policy *policy)
+{
+	struct core_dep *deps = NULL;
 
 	for (size_t i = 0; i < unit->service.dep_count; i++) {
 		const struct service_dep *dep = &unit->service.deps[i];
@@ -80,13 +121,14 @@ static size_t link_deps(struct engine *e, const struct unit *unit, struct core_d
 		if (target >= 0 && &e->units.units[target] == unit)
 			continue; /* said when it was read (unit/graph.h) */
 		if (target >= 0)
-			out[count++] = (struct core_dep){ dep->kind, (unsigned)target };
-		else
+			*arena_push(&e->arena, deps, policy->dep_count) =
+				(struct core_dep){ dep->kind, (unsigned)target };
+		else if (!link_group(e, unit, dep, policy, &deps))
 			diag_add(&e->units.diags, DIAG_NOTE, dep->origin->file, dep->origin->line,
 				 dep->origin->column, dep->origin->key,
 				 "%s is no unit of this appliance: ignored", dep->target);
 	}
-	return count;
+	policy->deps = deps;
 }
 
 static void policy_of_health(const struct spec_health *health, struct core_health_policy *out)
@@ -132,16 +174,13 @@ static void add_to_core(struct engine *e, unsigned index)
 	const struct engine_entry *entry = &e->entries[index];
 	const struct unit *unit = entry->unit;
 	struct core_policy policy = { .name = entry->name, .is_invalid = !entry->spec };
-	struct core_dep *deps =
-		arena_alloc(&e->arena, (unit->service.dep_count + 1) * sizeof(*deps));
 
 	policy_of_service(&unit->service, &policy);
 	if (entry->spec) {
 		policy.stop_timeout_usec = entry->spec->stop_timeout_usec;
 		policy.ready_when_healthy = entry->spec->notify == SPEC_NOTIFY_HEALTHY;
 		policy_of_health(&entry->spec->health, &policy.health);
-		policy.dep_count = link_deps(e, unit, deps);
-		policy.deps = deps;
+		link_deps(e, unit, &policy);
 	}
 	core_add(e->core, &policy);
 }

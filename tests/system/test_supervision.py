@@ -46,6 +46,15 @@ def test_a_unit_without_install_says_that_it_is_only_loaded(boot, box):
     assert not entry["boot"]
 
 
+def test_a_group_starts_its_members_and_waits_for_them(boot, box):
+    slow = script("sleep 1; touch /tmp/ok; " + IDLE, install=False,
+                  container="Tmpfs=/tmp\nHealthCmd=test -e /tmp/ok\nHealthInterval=200ms\nNotify=healthy\n")
+    a = boot_box(boot, box, {"slow": slow + "[Install]\nWantedBy=app.target\n",
+                             "late": script(IDLE, unit_lines="Wants=app.target\nAfter=app.target\n")})
+    a.wait_unit("systemd-late", state="up")
+    assert a.unit("systemd-slow")["health"] == "healthy"
+
+
 def test_on_failure_restarts_until_the_start_limit(boot, box):
     a = boot_box(boot, box, {"crash": script("exit 1", service="Restart=on-failure\nRestartSec=10ms")})
     entry = a.wait_unit("systemd-crash", state="failed")
