@@ -290,7 +290,7 @@ static void finish(struct options *o, struct mount_parse *m, size_t errors_befor
 					     "private";
 	mount->origin = o->word->origin;
 	if (mount->kind == SPEC_MOUNT_BIND)
-		mount->make_source = str_starts(mount->source, CLEAT_DATA_DIR "/");
+		mount->make_source = mount->source && str_starts(mount->source, CLEAT_DATA_DIR "/");
 	*arena_push(o->arena, o->spec->mounts, o->spec->mount_count) = *mount;
 }
 

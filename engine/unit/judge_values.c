@@ -85,7 +85,7 @@ static void judge_reload_signal(struct reading *r)
 
 	if (!is_known(r, "ReloadSignal", &value))
 		return;
-	for (size_t i = 0; value.text[i] && i < sizeof(name) - 1; i++)
+	for (size_t i = 0; i < sizeof(name) - 1 && value.text[i]; i++)
 		name[i] = (char)toupper((unsigned char)value.text[i]);
 	if (strlen(value.text) >= sizeof(name) || !signal_parse(name, &number))
 		reading_refuse(r, value.origin, "'%s' is no signal", value.text);

@@ -33,7 +33,7 @@ int buf_add(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
 static inline int buf_putc(struct buf *b, char c)
 {
-	if (b->failed || b->len >= b->max || b->cap < 2 || b->len > b->cap - 2)
+	if (!b->data || b->failed || b->len >= b->max || b->cap < 2 || b->len > b->cap - 2)
 		return buf_add(b, &c, 1);
 	b->data[b->len++] = c;
 	b->data[b->len] = '\0';
