@@ -12,7 +12,8 @@ import pytest
 from appliance import CLEAT, ROOT
 
 GOLDEN = pathlib.Path(ROOT, "tests", "golden")
-CORPUS = pathlib.Path(ROOT).parent / "shared" / "corpus"
+# Resolved: the generator follows links to the folders that it searches, and so do we.
+CORPUS = (pathlib.Path(ROOT).parent / "shared" / "corpus").resolve()
 PODMAN = ("/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet")
 # Sentences of podman's that people look for; the rest of its wording is not ours.
 PHRASES = ["unsupported escape char"]
