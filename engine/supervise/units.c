@@ -58,75 +58,54 @@ static void refuse_twins(struct engine *e)
 	}
 }
 
-static int find_service(const struct engine *e, const char *service)
+static void add_dep(struct engine *e, struct core_policy *policy, struct core_dep **deps,
+		    enum service_dep_kind kind, unsigned target)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (str_eq(e->units.units[i].service_name, service))
-			return (int)i;
-	return -1;
+	if (target < e->count && policy->dep_count < UNIT_MAX_DEPS)
+		*arena_push(&e->arena, *deps, policy->dep_count) =
+			(struct core_dep){ kind, target };
 }
 
-static bool waits_for(const struct unit *unit, const char *group)
-{
-	for (size_t i = 0; i < unit->service.dep_count; i++)
-		if (unit->service.deps[i].kind == SERVICE_DEP_AFTER &&
-		    str_eq(unit->service.deps[i].target, group))
-			return true;
-	return false;
-}
-
-static bool is_member(const struct unit *unit, const char *group)
-{
-	for (size_t i = 0; i < unit->service.group_count; i++)
-		if (unit->service.groups[i].kind != SERVICE_DEP_PART_OF &&
-		    str_eq(unit->service.groups[i].name, group))
-			return true;
-	return false;
-}
-
-/* A group is its members ("WantedBy=app.target"); who waits for the group waits for none that waits for it, too. As
- * unit/graph.h has it. */
-static bool link_group(struct engine *e, const struct unit *unit, const struct service_dep *dep,
+/* The core knows no groups: who waits for one waits for its members, who starts one starts them. */
+static void link_group(struct engine *e, const struct unit_graph *graph,
+		       const struct unit_graph_edge *edge, unsigned self,
 		       struct core_policy *policy, struct core_dep **deps)
 {
-	bool is_order = dep->kind == SERVICE_DEP_AFTER || dep->kind == SERVICE_DEP_BEFORE;
-	bool is_group = false;
+	const struct unit_graph_node *group = &graph->nodes[edge->to];
 
-	for (unsigned i = 0; i < e->count; i++) {
-		const struct unit *other = &e->units.units[i];
+	for (unsigned i = 0; i < group->out_count; i++) {
+		const struct unit_graph_edge *member = &graph->edges[group->out_begin + i];
+		bool is_order = member->kind == SERVICE_DEP_AFTER;
 
-		if (!is_member(other, dep->target))
+		/* PartOf= a group: nobody stops one. */
+		if (member->to == self || edge->kind == SERVICE_DEP_PART_OF ||
+		    is_order != (edge->kind == SERVICE_DEP_AFTER))
 			continue;
-		is_group = true;
-		if (other != unit && policy->dep_count < UNIT_MAX_DEPS &&
-		    !(is_order && waits_for(other, dep->target)))
-			*arena_push(&e->arena, *deps, policy->dep_count) =
-				(struct core_dep){ dep->kind, i };
+		/* A member that a group only wants may fail without the group. */
+		if (is_order || edge->kind == SERVICE_DEP_WANTS ||
+		    member->kind == SERVICE_DEP_REQUIRES)
+			add_dep(e, policy, deps, edge->kind, member->to);
+		else if (member->kind == SERVICE_DEP_WANTS || member->kind == SERVICE_DEP_UPHOLDS)
+			add_dep(e, policy, deps, SERVICE_DEP_WANTS, member->to);
 	}
-	return is_group;
 }
 
-static void link_deps(struct engine *e, const struct unit *unit, struct core_policy *policy)
+/* What the graph says, so that the engine does what "cleat explain" tells. */
+static void link_deps(struct engine *e, const struct unit_graph *graph, unsigned index,
+		      struct core_policy *policy)
 {
+	const struct unit_graph_node *node = &graph->nodes[index];
 	struct core_dep *deps = NULL;
 
-	for (size_t i = 0; i < unit->service.dep_count; i++) {
-		const struct service_dep *dep = &unit->service.deps[i];
-		int target;
+	for (unsigned i = 0; i < node->out_count; i++) {
+		const struct unit_graph_edge *edge = &graph->edges[node->out_begin + i];
 
-		if (!service_dep_is_acted_on(dep->kind))
+		if (!service_dep_is_acted_on(edge->kind))
 			continue; /* its key's row says so to people */
-		target = find_service(e, dep->target);
-
-		if (target >= 0 && &e->units.units[target] == unit)
-			continue; /* said when it was read (unit/graph.h) */
-		if (target >= 0)
-			*arena_push(&e->arena, deps, policy->dep_count) =
-				(struct core_dep){ dep->kind, (unsigned)target };
-		else if (!link_group(e, unit, dep, policy, &deps))
-			diag_add(&e->units.diags, DIAG_NOTE, dep->origin->file, dep->origin->line,
-				 dep->origin->column, dep->origin->key,
-				 "%s is no unit of this appliance: ignored", dep->target);
+		if (edge->to < graph->unit_count)
+			add_dep(e, policy, &deps, edge->kind, edge->to);
+		else if (graph->nodes[edge->to].kind == UNIT_NODE_GROUP)
+			link_group(e, graph, edge, index, policy, &deps);
 	}
 	policy->deps = deps;
 }
@@ -169,7 +148,7 @@ static void policy_of_service(const struct service *s, struct core_policy *out)
 	out->restart_force = s->restart_force;
 }
 
-static void add_to_core(struct engine *e, unsigned index)
+static void add_to_core(struct engine *e, const struct unit_graph *graph, unsigned index)
 {
 	const struct engine_entry *entry = &e->entries[index];
 	const struct unit *unit = entry->unit;
@@ -180,7 +159,7 @@ static void add_to_core(struct engine *e, unsigned index)
 		policy.stop_timeout_usec = entry->spec->stop_timeout_usec;
 		policy.ready_when_healthy = entry->spec->notify == SPEC_NOTIFY_HEALTHY;
 		policy_of_health(&entry->spec->health, &policy.health);
-		link_deps(e, unit, &policy);
+		link_deps(e, graph, index, &policy);
 	}
 	core_add(e->core, &policy);
 }
@@ -247,17 +226,33 @@ static void leave_out_templates(struct unit_set *set)
 	set->count = kept;
 }
 
+static int make_core(struct engine *e, struct err *err)
+{
+	struct unit_graph graph = { 0 };
+
+	if (unit_graph_make(&graph, &e->units, err) < 0)
+		return -1;
+	e->core = core_new(engine_trace, e);
+	for (unsigned i = 0; i < e->count; i++)
+		add_to_core(e, &graph, i);
+	unit_graph_fini(&graph);
+	/* The set has refused the units that wait for each other in circles. Should it have missed one, the core refuses its units
+	 * and links the others: a circle never keeps the appliance down. */
+	while (core_link(e->core, err) < 0)
+		if (err->code != ERR_INPUT)
+			return -1;
+		else
+			publish_note(e, 2, "%s", err->msg);
+	return 0;
+}
+
 int units_load(struct engine *e, struct err *err)
 {
 	if (unit_set_load(&e->units, CLEAT_UNIT_DIR, &e->unit_facts, err) < 0)
 		publish_note(e, 2, "%s", err->msg);
 	leave_out_templates(&e->units);
 	make_entries(e);
-	e->core = core_new(engine_trace, e);
-	for (unsigned i = 0; i < e->count; i++)
-		add_to_core(e, i);
-	/* The set has refused the units that wait for each other in circles: the others can be linked. */
-	if (core_link(e->core, err) < 0)
+	if (make_core(e, err) < 0)
 		return -1;
 	report(e);
 	if (e->published)

@@ -55,6 +55,14 @@ def test_a_group_starts_its_members_and_waits_for_them(boot, box):
     assert a.unit("systemd-slow")["health"] == "healthy"
 
 
+def test_members_that_come_before_their_group_wait_for_nobody(boot, box):
+    """Before=app.target of each member orders the group, not the members among each other."""
+    member = script(IDLE, unit_lines="Before=app.target\n") + "WantedBy=app.target\n"
+    a = boot_box(boot, box, {"one": member, "two": member})
+    a.wait_unit("systemd-one", state="up")
+    a.wait_unit("systemd-two", state="up")
+
+
 def test_on_failure_restarts_until_the_start_limit(boot, box):
     a = boot_box(boot, box, {"crash": script("exit 1", service="Restart=on-failure\nRestartSec=10ms")})
     entry = a.wait_unit("systemd-crash", state="failed")
