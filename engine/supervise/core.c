@@ -60,7 +60,6 @@ void core_free(struct core *core)
 	free(core->queue);
 	free(core->dirty);
 	free(core->walk);
-	free(core->cycle);
 	free(core->actions);
 	free(core);
 }
@@ -102,7 +101,6 @@ static void reserve(struct core *core)
 	core->queue = grow(core, core->queue, capacity, sizeof(*core->queue));
 	core->dirty = grow(core, core->dirty, capacity, sizeof(*core->dirty));
 	core->walk = grow(core, core->walk, capacity, sizeof(*core->walk));
-	core->cycle = grow(core, core->cycle, capacity, sizeof(*core->cycle));
 	core->capacity = capacity;
 }
 

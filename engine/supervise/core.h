@@ -182,8 +182,6 @@ unsigned core_add(struct core *core, const struct core_policy *policy);
  * suffers, and the caller asks again, for there may be another cycle. core_step() does the same
  * for a caller who did not ask again. ERR_BUG: a dependency on a unit that does not exist. */
 int core_link(struct core *core, struct err *err) MUST_CHECK;
-/* The units of the cycle that the last core_link() refused, borrowed until the next call. */
-size_t core_cycle(const struct core *core, const unsigned **units);
 /* One step. now never goes back (an earlier one counts as the last). Actions are appended to the
  * core's list, valid until the next call; returns their number. */
 size_t core_step(struct core *core, const struct core_event *event, usec_t now,

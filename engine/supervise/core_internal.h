@@ -107,9 +107,7 @@ struct core {
 	size_t queue_head, queue_length;
 	unsigned *dirty; /* owned, count: touched in this step */
 	size_t dirty_count;
-	unsigned *walk;	 /* owned, count: result of core_walk() */
-	unsigned *cycle; /* owned, count: members of the cycle that core_link() found */
-	size_t cycle_count;
+	unsigned *walk;		     /* owned, count: result of core_walk() */
 	struct core_action *actions; /* owned */
 	size_t action_count, action_capacity;
 };

@@ -103,16 +103,13 @@ static int refuse_cycle(struct core *core, const struct path *path, unsigned bac
 
 	while (path->units[begin] != back_to)
 		begin++;
-	for (size_t i = begin; i < path->length; i++) {
-		core->cycle[core->cycle_count++] = path->units[i];
-		if (length < sizeof(text))
-			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s -> ",
-						   core->units[path->units[i]].policy.name);
-	}
+	for (size_t i = begin; i < path->length && length < sizeof(text); i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s -> ",
+					   core->units[path->units[i]].policy.name);
 	err_set(err, ERR_INPUT, "After=/Before= go in a circle: %s%s", text,
 		core->units[back_to].policy.name);
-	for (size_t i = 0; i < core->cycle_count; i++) {
-		struct core_unit *unit = &core->units[core->cycle[i]];
+	for (size_t i = begin; i < path->length; i++) {
+		struct core_unit *unit = &core->units[path->units[i]];
 
 		unit->policy.is_invalid = true;
 		unit->policy.dep_count = 0;
@@ -161,7 +158,6 @@ int core_link(struct core *core, struct err *err)
 	if (!units || !next || !color)
 		core_bug(core, NULL, "out of memory");
 	core->is_linked = false;
-	core->cycle_count = 0;
 	if (count_edges(core, &total, err) < 0)
 		return -1;
 	build_edges(core, total);
@@ -170,12 +166,6 @@ int core_link(struct core *core, struct err *err)
 			return -1;
 	core->is_linked = true;
 	return 0;
-}
-
-size_t core_cycle(const struct core *core, const unsigned **units)
-{
-	*units = core->cycle;
-	return core->cycle_count;
 }
 
 static bool is_required(const struct core_unit *unit, unsigned target)

@@ -586,11 +586,3 @@ void unit_graph_fini(struct unit_graph *graph)
 	arena_fini(&graph->arena);
 	*graph = (struct unit_graph){ 0 };
 }
-
-unsigned unit_graph_find(const struct unit_graph *graph, const char *name)
-{
-	for (unsigned i = 0; i < graph->node_count; i++)
-		if (str_eq(graph->nodes[i].name, name))
-			return i;
-	return UNIT_GRAPH_NONE;
-}

@@ -82,13 +82,6 @@ int unit_graph_make(struct unit_graph *graph, const struct unit_set *set,
 		    struct err *err) MUST_CHECK;
 void unit_graph_fini(struct unit_graph *graph);
 
-/* By service name or a group's; UNIT_GRAPH_NONE. */
-unsigned unit_graph_find(const struct unit_graph *graph, const char *name);
-
-/* Indices of units in an order of starting in which everyone comes after what it waits for; of several the first by file
- * name. In a knot, where there is no such order, by file name. out: room for unit_count. */
-void unit_graph_order(const struct unit_graph *graph, unsigned *out);
-
 /* Does the edge make one wait for another when both run? AFTER, and neither is a template. A group waits for its members,
  * and who waits for the group waits for them. */
 bool unit_graph_is_waiting(const struct unit_graph *graph, const struct unit_graph_edge *edge);

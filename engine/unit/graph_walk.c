@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asking the dependency graph: an order of starting, who starts and stops with whom, reasons and circles as text, and refusing the units
+ * Asking the dependency graph: who starts and stops with whom, reasons and circles as text, and refusing the units
  * of circles. Must never follow edges by recursion, because the depth is the input's.
  */
 #include "unit/graph.h"
@@ -8,111 +8,6 @@
 #include <stdio.h>
 
 #include "util/str.h"
-
-/* A binary heap of indices, the least on top: names come in the order of indices. */
-struct heap {
-	unsigned *items, count;
-};
-
-static void heap_push(struct heap *heap, unsigned item)
-{
-	unsigned at = heap->count++;
-
-	for (; at && heap->items[(at - 1) / 2] > item; at = (at - 1) / 2)
-		heap->items[at] = heap->items[(at - 1) / 2];
-	heap->items[at] = item;
-}
-
-static unsigned heap_pop(struct heap *heap)
-{
-	unsigned top = heap->items[0], last = heap->items[--heap->count], at = 0, child;
-
-	while ((child = 2 * at + 1) < heap->count) {
-		if (child + 1 < heap->count && heap->items[child + 1] < heap->items[child])
-			child++;
-		if (last <= heap->items[child])
-			break;
-		heap->items[at] = heap->items[child];
-		at = child;
-	}
-	heap->items[at] = last;
-	return top;
-}
-
-/* Inside a knot nobody can be first. */
-static bool is_ordering(const struct unit_graph *graph, const struct unit_graph_edge *edge)
-{
-	return unit_graph_is_waiting(graph, edge) &&
-	       graph->nodes[edge->from].knot != graph->nodes[edge->to].knot;
-}
-
-/* By knot, of which most have one unit. */
-struct ordering {
-	const struct unit_graph *graph;
-	unsigned *waits; /* by knot: edges to others that have not come yet */
-	unsigned *next;	 /* by node: the next of its knot */
-	struct heap ready;
-};
-
-static void release(struct ordering *o, unsigned node);
-
-/* A group takes no turn of its own. None waits for another, so this goes no deeper. */
-static void make_ready(struct ordering *o, unsigned knot)
-{
-	if (knot < o->graph->unit_count)
-		heap_push(&o->ready, knot);
-	else
-		release(o, knot);
-}
-
-static void release(struct ordering *o, unsigned node)
-{
-	const struct unit_graph *graph = o->graph;
-	const struct unit_graph_node *n = &graph->nodes[node];
-
-	for (unsigned i = 0; i < n->in_count; i++) {
-		const struct unit_graph_edge *edge = &graph->edges[graph->in[n->in_begin + i]];
-		unsigned knot = graph->nodes[edge->from].knot;
-
-		if (is_ordering(graph, edge) && !--o->waits[knot])
-			make_ready(o, knot);
-	}
-}
-
-void unit_graph_order(const struct unit_graph *graph, unsigned *out)
-{
-	auto_arena scratch = { 0 };
-	size_t bytes = (graph->node_count + 1) * sizeof(unsigned);
-	unsigned *last = arena_alloc(&scratch, bytes), count = 0;
-	struct ordering o = { .graph = graph,
-			      .waits = arena_alloc(&scratch, bytes),
-			      .next = arena_alloc(&scratch, bytes),
-			      .ready = { .items = arena_alloc(&scratch, bytes) } };
-
-	for (unsigned i = 0; i < graph->node_count; i++) {
-		unsigned knot = graph->nodes[i].knot; /* never greater than i */
-
-		o.next[i] = UNIT_GRAPH_NONE;
-		if (knot != i)
-			o.next[last[knot]] = i;
-		last[knot] = i;
-	}
-	for (unsigned i = 0; i < graph->edge_count; i++)
-		if (is_ordering(graph, &graph->edges[i]))
-			o.waits[graph->nodes[graph->edges[i].from].knot]++;
-	for (unsigned i = 0; i < graph->node_count; i++)
-		if (graph->nodes[i].knot == i && !o.waits[i])
-			make_ready(&o, i);
-	while (o.ready.count) {
-		unsigned knot = heap_pop(&o.ready);
-
-		for (unsigned i = knot; i != UNIT_GRAPH_NONE; i = o.next[i])
-			if (i < graph->unit_count)
-				out[count++] = i;
-		for (unsigned i = knot; i != UNIT_GRAPH_NONE; i = o.next[i])
-			release(&o, i);
-	}
-}
 
 static bool passes_start(enum service_dep_kind kind)
 {
