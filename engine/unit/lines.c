@@ -16,8 +16,8 @@ bool unit_line_has(const struct unit_line *line, const struct origin *origin)
 	       (origin->key == line->origin->key || str_eq(origin->key, line->origin->key));
 }
 
-/* systemd passes over a value that it does not understand, and what came before stands; so does service.c, and says it in
- * these words, or refuses the unit. */
+/* systemd passes over a value that it does not understand, and what came before stands; so does service.c, or it refuses the
+ * unit. */
 static bool is_passed_over(const struct reading *r, const struct syntax_group *group,
 			   const struct syntax_entry *entry)
 {
@@ -26,14 +26,16 @@ static bool is_passed_over(const struct reading *r, const struct syntax_group *g
 	if (!entry->row || !key_last_counts(entry->row->kind) ||
 	    (!str_eq(group->name, "Unit") && !str_eq(group->name, "Service")))
 		return false;
+	for (size_t i = 0; i < r->ignored_count; i++)
+		if (r->ignored[i]->line == entry->origin->line &&
+		    str_eq(r->ignored[i]->key, entry->origin->key) &&
+		    str_eq(r->ignored[i]->file, entry->origin->file))
+			return true;
 	for (size_t i = 0; i < diags->count; i++) {
 		const struct diag *d = &diags->items[i];
 
-		if (d->line == entry->origin->line && str_eq(d->key, entry->origin->key) &&
-		    str_eq(d->file, entry->origin->file) &&
-		    (d->severity == DIAG_ERROR ||
-		     (d->severity == DIAG_WARNING && (strstr(d->text, "ignored, as systemd does") ||
-						      str_starts(d->text, "systemd ignores ")))))
+		if (d->severity == DIAG_ERROR && d->line == entry->origin->line &&
+		    str_eq(d->key, entry->origin->key) && str_eq(d->file, entry->origin->file))
 			return true;
 	}
 	return false;

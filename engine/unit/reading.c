@@ -148,6 +148,18 @@ void reading_warn(struct reading *r, const struct origin *origin, const char *fm
 	va_end(ap);
 }
 
+void reading_ignore(struct reading *r, const struct origin *origin, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (r->is_podman)
+		return;
+	*arena_push(r->arena, r->ignored, r->ignored_count) = origin;
+	va_start(ap, fmt);
+	say(r, DIAG_WARNING, origin, fmt, ap);
+	va_end(ap);
+}
+
 void reading_note(struct reading *r, const struct origin *origin, const char *text)
 {
 	if (r->is_podman)

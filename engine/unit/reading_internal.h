@@ -50,6 +50,8 @@ struct reading {
 	bool has_failed;		/* podman would not write a service */
 	bool has_unknown_key; /* the same for keys that were made warnings; nobody else is told */
 	size_t said_from;     /* index of the set's diagnostics at the start of this pass */
+	const struct origin **ignored; /* places of reading_ignore() */
+	size_t ignored_count;
 	struct syntax_file *
 		service; /* the service text under construction, podman's pass; NULL: nobody wants it */
 };
@@ -65,6 +67,9 @@ __attribute__((format(printf, 3, 4))) void
 reading_refuse(struct reading *r, const struct origin *origin, const char *fmt, ...);
 __attribute__((format(printf, 3, 4))) void
 reading_warn(struct reading *r, const struct origin *origin, const char *fmt, ...);
+/* The same, of a line whose value systemd passes over, and so do we: what came before it stands. */
+__attribute__((format(printf, 3, 4))) void
+reading_ignore(struct reading *r, const struct origin *origin, const char *fmt, ...);
 /* A key that is accepted and not acted on: goes to unit->notes and to the diagnostics. */
 void reading_note(struct reading *r, const struct origin *origin, const char *text);
 /* Whether a complaint would only be counted: nothing that is dear has to be found out for its text. */

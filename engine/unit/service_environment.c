@@ -95,8 +95,8 @@ static void read_line(struct reading *r, const struct arg *line)
 	if (!path)
 		return;
 	if (path[0] != '/')
-		reading_warn(r, line->origin, "'%s' is no absolute path: ignored, as systemd does",
-			     path);
+		reading_ignore(r, line->origin,
+			       "'%s' is no absolute path: ignored, as systemd does", path);
 	else if (path[strcspn(path, "*?[")])
 		read_pattern(r, path, line->origin, may_be_missing);
 	else

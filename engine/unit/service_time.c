@@ -86,8 +86,8 @@ void service_read_start_limit(struct reading *r, const struct service_rule *rule
 	const struct syntax_group *unit = syntax_group(r->file, "Unit");
 
 	if (syntax_last(unit, "StartLimitIntervalSec") || syntax_last(unit, "StartLimitInterval")) {
-		reading_warn(r, entry->origin,
-			     "ignored, as systemd does: it is said in [Unit], where it belongs");
+		reading_ignore(r, entry->origin,
+			       "ignored, as systemd does: it is said in [Unit], where it belongs");
 		return;
 	}
 	reading_warn(r, entry->origin,
@@ -120,13 +120,13 @@ static void warn_of_restart(struct reading *r, const struct service_rule *rule,
 	const struct service *service = &r->unit->service;
 
 	if (service->restart == SERVICE_RESTART_NO)
-		reading_warn(r, entry->origin,
-			     "systemd ignores '%s', so the unit is not restarted%s", entry->value,
-			     what_to_do);
+		reading_ignore(r, entry->origin,
+			       "systemd ignores '%s', so the unit is not restarted%s", entry->value,
+			       what_to_do);
 	else
-		reading_warn(r, entry->origin,
-			     "systemd ignores '%s', so Restart=%s from before it counts%s",
-			     entry->value, rule->words[service->restart], what_to_do);
+		reading_ignore(r, entry->origin,
+			       "systemd ignores '%s', so Restart=%s from before it counts%s",
+			       entry->value, rule->words[service->restart], what_to_do);
 }
 
 void service_read_restart(struct reading *r, const struct service_rule *rule,

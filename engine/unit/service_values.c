@@ -31,7 +31,7 @@ void service_reject(struct reading *r, const struct service_rule *rule, const st
 			"%s%s: systemd would ignore the line, and what it guards against would be lost",
 			text, hint);
 	else
-		reading_warn(r, origin, "%s%s: ignored, as systemd does", text, hint);
+		reading_ignore(r, origin, "%s%s: ignored, as systemd does", text, hint);
 }
 
 const char *service_expand(struct reading *r, const struct syntax_entry *entry)

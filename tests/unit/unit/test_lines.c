@@ -156,6 +156,11 @@ static void what_is_read_as_it_was_meant_counts(void **state)
 	assert_fate(5, UNIT_LINE_OVERRIDDEN, 6);
 	assert_fate(6, UNIT_LINE_STANDS, 0);
 	unit_set_fini(&set);
+	/* it is said that systemd ignores the quotes, and read all the same */
+	keep("[Service]\nType=notify\nType=\"oneshot\"\n");
+	assert_fate(5, UNIT_LINE_OVERRIDDEN, 6);
+	assert_fate(6, UNIT_LINE_STANDS, 0);
+	unit_set_fini(&set);
 }
 
 static void unknown_keys_stand_by_themselves(void **state)
