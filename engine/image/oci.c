@@ -7,32 +7,17 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <yyjson.h>
 
+#include "image/document.h"
 #include "image/flat.h"
 #include "util/str.h"
-
-static void free_doc(yyjson_doc **doc)
-{
-	yyjson_doc_free(*doc);
-}
-#define auto_doc __attribute__((cleanup(free_doc))) yyjson_doc
 
 static yyjson_val *read_object(const char *json, size_t len, size_t max, yyjson_doc **doc,
 			       const char *what, struct err *err)
 {
-	yyjson_read_err why;
-
-	if (len > max) {
-		err_set(err, ERR_LIMIT, "%s is larger than %zu bytes", what, max);
+	*doc = document_read(json, len, max, what, err);
+	if (!*doc)
 		return NULL;
-	}
-	/* without INSITU the input is not changed */
-	*doc = yyjson_read_opts((char *)(uintptr_t)json, len, YYJSON_READ_NOFLAG, NULL, &why);
-	if (!*doc) {
-		err_set(err, ERR_INPUT, "%s: byte %zu: %s", what, why.pos, why.msg);
-		return NULL;
-	}
 	if (!yyjson_is_obj(yyjson_doc_get_root(*doc))) {
 		err_set(err, ERR_INPUT, "%s is not a JSON object", what);
 		return NULL;
@@ -193,7 +178,7 @@ static int check_schema(yyjson_val *root, enum oci_kind kind, const char *what, 
 
 int oci_layout_check(const char *json, size_t len, struct err *err)
 {
-	auto_doc *doc = NULL;
+	auto_document *doc = NULL;
 	yyjson_val *root = read_object(json, len, OCI_LAYOUT_MAX_BYTES, &doc, "oci-layout", err);
 	const char *version;
 
@@ -207,14 +192,75 @@ int oci_layout_check(const char *json, size_t len, struct err *err)
 	return 0;
 }
 
+/* One document that is both would be an image to one reader and another image to the next (CVE-2021-41190). */
+static int check_not_both(yyjson_val *root, const char *what, struct err *err)
+{
+	if (yyjson_obj_get(root, "manifests") &&
+	    (yyjson_obj_get(root, "layers") || yyjson_obj_get(root, "config") ||
+	     yyjson_obj_get(root, "fsLayers")))
+		return err_set(err, ERR_INPUT, "%s is an index and a manifest at the same time",
+			       what);
+	return 0;
+}
+
+int oci_document_kind(const char *json, size_t len, enum oci_kind *out, struct err *err)
+{
+	auto_document *doc = NULL;
+	yyjson_val *root = read_object(json, len, OCI_MANIFEST_MAX_BYTES, &doc, "manifest", err),
+		   *version, *type;
+
+	*out = OCI_OTHER;
+	if (!root || check_not_both(root, "manifest", err) < 0)
+		return -1;
+	version = yyjson_obj_get(root, "schemaVersion");
+	if (yyjson_is_uint(version) && yyjson_get_uint(version) == 1)
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"manifest is of Docker's schema 1, which is not supported: push the image again with a "
+			"present tool, or convert it with skopeo copy --format oci");
+	type = yyjson_obj_get(root, "mediaType");
+	if (yyjson_is_str(type) && yyjson_get_len(type)) {
+		*out = kind_of(yyjson_get_str(type));
+		if (*out == OCI_INDEX || *out == OCI_MANIFEST)
+			return 0;
+		return err_set(err, ERR_UNSUPPORTED, "manifest: media type %.120s is not supported",
+			       yyjson_get_str(type));
+	}
+	*out = yyjson_obj_get(root, "manifests") ? OCI_INDEX : OCI_MANIFEST;
+	return 0;
+}
+
+const struct oci_descriptor *oci_index_choose(const struct oci_list *list)
+{
+	const struct oci_descriptor *best = NULL, *plain = NULL;
+	unsigned best_rank = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct oci_descriptor *d = &list->items[i];
+		unsigned rank = d->has_platform ? oci_platform_rank(&d->platform) : 0;
+
+		if (d->kind != OCI_MANIFEST)
+			continue;
+		if (rank > best_rank) {
+			best = d;
+			best_rank = rank;
+		}
+		/* its config says for what it is */
+		if (!d->has_platform && !plain)
+			plain = d;
+	}
+	return best ? best : plain;
+}
+
 int oci_index_parse(const char *json, size_t len, struct arena *arena, struct oci_list *out,
 		    struct err *err)
 {
-	auto_doc *doc = NULL;
+	auto_document *doc = NULL;
 	yyjson_val *root = read_object(json, len, OCI_INDEX_MAX_BYTES, &doc, "index", err);
 
 	*out = (struct oci_list){ 0 };
-	if (!root || check_schema(root, OCI_INDEX, "index", arena, err) < 0)
+	if (!root || check_not_both(root, "index", err) < 0 ||
+	    check_schema(root, OCI_INDEX, "index", arena, err) < 0)
 		return -1;
 	if (parse_descriptors(yyjson_obj_get(root, "manifests"), "manifests", OCI_MAX_DESCRIPTORS,
 			      arena, out, err) < 0)
@@ -251,11 +297,12 @@ static int check_layer(const struct oci_descriptor *layer, struct err *err)
 int oci_manifest_parse(const char *json, size_t len, struct arena *arena, struct oci_manifest *out,
 		       struct err *err)
 {
-	auto_doc *doc = NULL;
+	auto_document *doc = NULL;
 	yyjson_val *root = read_object(json, len, OCI_MANIFEST_MAX_BYTES, &doc, "manifest", err);
 
 	*out = (struct oci_manifest){ 0 };
-	if (!root || check_schema(root, OCI_MANIFEST, "manifest", arena, err) < 0)
+	if (!root || check_not_both(root, "manifest", err) < 0 ||
+	    check_schema(root, OCI_MANIFEST, "manifest", arena, err) < 0)
 		return -1;
 	if (parse_descriptor(yyjson_obj_get(root, "config"), arena, &out->config, err) < 0)
 		return err_wrap(err, "manifest: config");
@@ -362,13 +409,14 @@ static int parse_rootfs(yyjson_val *rootfs, struct arena *arena, struct oci_conf
 int oci_config_parse(const char *json, size_t len, struct arena *arena, struct oci_config *out,
 		     struct err *err)
 {
-	auto_doc *doc = NULL;
+	auto_document *doc = NULL;
 	yyjson_val *root = read_object(json, len, OCI_CONFIG_MAX_BYTES, &doc, "config", err);
 
 	*out = (struct oci_config){ 0 };
 	if (!root)
 		return -1;
 	if (parse_platform(root, arena, &out->platform, err) < 0 ||
+	    get_member(root, "created", arena, &out->created, err) < 0 ||
 	    parse_process(yyjson_obj_get(root, "config"), arena, out, err) < 0)
 		return err_wrap(err, "config");
 	return parse_rootfs(yyjson_obj_get(root, "rootfs"), arena, out, err);
@@ -420,6 +468,11 @@ void oci_facts_write(const char *digest, const struct oci_config *config, struct
 		if (!again)
 			flat_put(out, "layer", config->diff_ids.items[i]);
 	}
+	/* for lists of images */
+	flat_put(out, "created", config->created);
+	flat_put(out, "os", config->platform.os);
+	flat_put(out, "architecture", config->platform.architecture);
+	flat_put(out, "variant", config->platform.variant);
 }
 
 #if defined(__x86_64__)

@@ -64,12 +64,20 @@ struct oci_strings {
 
 struct oci_config {
 	struct oci_platform platform;
+	const char *created; /* RFC 3339, or what stands there; "" */
 	const char *user, *workdir, *stop_signal;
 	struct oci_strings env, entrypoint, command, volumes;
 	struct oci_strings diff_ids;
 };
 
 /* Text of the file oci-layout: only version 1.x is known. */
+/*
+ * What a registry served under a name: OCI_INDEX or OCI_MANIFEST, by its own media type, else by what it holds. Schema 1 and everything
+ * else: ERR_UNSUPPORTED. At most OCI_MANIFEST_MAX_BYTES.
+ */
+int oci_document_kind(const char *json, size_t len, enum oci_kind *out, struct err *err) MUST_CHECK;
+/* Of an index's manifests the one that fits this machine best, else the first that names no platform; NULL: none. */
+const struct oci_descriptor *oci_index_choose(const struct oci_list *list);
 int oci_layout_check(const char *json, size_t len, struct err *err) MUST_CHECK;
 int oci_index_parse(const char *json, size_t len, struct arena *arena, struct oci_list *out,
 		    struct err *err) MUST_CHECK;

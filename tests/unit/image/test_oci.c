@@ -318,7 +318,9 @@ static void facts_list_a_repeated_layer_once_where_it_was_last(void **state)
 {
 	const char *ids[] = { D1, D2, D1, D3 };
 	const char *env[] = { "A=b\nc" };
-	struct oci_config config = { .user = "u",
+	struct oci_config config = { .platform = { "linux", "amd64", "v1" },
+				     .created = "2026-01-02T03:04:05Z",
+				     .user = "u",
 				     .workdir = "",
 				     .stop_signal = "",
 				     .env = { env, 1 },
@@ -329,7 +331,9 @@ static void facts_list_a_repeated_layer_once_where_it_was_last(void **state)
 	oci_facts_write(D3, &config, &facts);
 	assert_string_equal(facts.data,
 			    "digest " D3 "\nuser u\nworkdir \nstop-signal \nenv A=b%0Ac\n"
-			    "layer " D2 "\nlayer " D1 "\nlayer " D3 "\n");
+			    "layer " D2 "\nlayer " D1 "\nlayer " D3 "\n"
+			    "created 2026-01-02T03:04:05Z\nos linux\narchitecture amd64\n"
+			    "variant v1\n");
 }
 
 static void only_layout_version_1_is_known(void **state)
