@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cleat fetch: the only process that parses an archive's tar headers and JSON. It runs as nobody, without file
- * system, network or privilege, and hands up flat records; a layer's compressed bytes go into a pipe.
+ * system, network or privilege, and hands up flat records; a layer's compressed bytes go into a pipe. The other half, which asks
+ * registries, is in fetch_registry.c and has the network instead of the archive.
  * What it says is checked again where it can be: manifests by digest (coordinator), layers by diff id (unpack).
  */
 #include <errno.h>
@@ -10,10 +11,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/fetch_internal.h"
+#include "image/inspect.h"
 #include "image/oci.h"
 #include "image/oci_archive.h"
+#include "image/oci_layout.h"
+#include "image/spool.h"
 #include "image/worker.h"
 #include "image/worker_internal.h"
 #include "util/cleanup.h"
@@ -23,19 +29,34 @@
 
 #define FETCH_MEMORY_MAX_BYTES (256u * 1024 * 1024)
 
+static bool is_folder(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A layout that is a directory is all that its worker can open by name. */
 static int confine(pid_t parent, struct err *err)
 {
 	static const int extra[] = { SCMP_SYS(prctl), SCMP_SYS(getppid), -1 };
+	static const int extra_layout[] = { SCMP_SYS(prctl), SCMP_SYS(getppid), SCMP_SYS(openat2),
+					    -1 };
+	static const char *const root[] = { "/", NULL };
+	bool is_layout = is_folder(WORKER_FD_IN);
 	int syscalls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_FETCH,
 		.gid = IDS_WORKER_FETCH,
+		.read_paths = is_layout ? root : NULL,
 		.syscalls = syscalls,
 		.memory_max_bytes = FETCH_MEMORY_MAX_BYTES,
 		.max_fds = 16,
 	};
 
-	proc_base_syscalls(syscalls, PROC_MAX_SYSCALLS, extra);
+	proc_base_syscalls(syscalls, PROC_MAX_SYSCALLS, is_layout ? extra_layout : extra);
+	if (is_layout && oci_layout_enter(WORKER_FD_IN, err) < 0)
+		return -1;
 	if (proc_confine(&c, err) < 0)
 		return -1;
 	return worker_die_with(parent, err);
@@ -140,28 +161,21 @@ static int scan(const struct oci_archive *archive, struct buf *out, struct err *
 	return buf_check(out, "list of images", err);
 }
 
-static int describe(const struct oci_archive *archive, const char *digest, uint64_t size,
-		    struct buf *out, struct err *err)
+int fetch_describe(const char *digest, const char *manifest_json, size_t manifest_length,
+		   const char *config_json, size_t config_length, struct buf *out, struct err *err)
 {
-	auto_buf manifest_json = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
-	auto_buf config_json = BUF_INIT(OCI_CONFIG_MAX_BYTES);
 	auto_arena arena = { 0 };
 	struct oci_manifest manifest;
 	struct oci_config config;
 
-	if (oci_archive_read_blob(archive, digest, size, OCI_MANIFEST_MAX_BYTES, &manifest_json,
-				  err) < 0 ||
-	    oci_manifest_parse(buf_str(&manifest_json), manifest_json.len, &arena, &manifest, err) <
-		    0)
+	if (oci_manifest_parse(manifest_json, manifest_length, &arena, &manifest, err) < 0)
 		return err_wrap(err, "manifest %s", digest);
-	if (oci_archive_read_blob(archive, manifest.config.digest, manifest.config.size,
-				  OCI_CONFIG_MAX_BYTES, &config_json, err) < 0 ||
-	    oci_config_parse(buf_str(&config_json), config_json.len, &arena, &config, err) < 0)
+	if (oci_config_parse(config_json, config_length, &arena, &config, err) < 0)
 		return err_wrap(err, "config %s", manifest.config.digest);
 	if (oci_image_check(&manifest, &config, err) < 0)
 		return -1;
-	flat_putn(out, "manifest", buf_str(&manifest_json), manifest_json.len);
-	flat_putn(out, "config", buf_str(&config_json), config_json.len);
+	flat_putn(out, "manifest", manifest_json, manifest_length);
+	flat_putn(out, "config", config_json, config_length);
 	for (size_t i = 0; i < manifest.layers.count; i++) {
 		flat_put(out, "blob", manifest.layers.items[i].digest);
 		flat_put_u64(out, "blob-size", manifest.layers.items[i].size);
@@ -169,6 +183,26 @@ static int describe(const struct oci_archive *archive, const char *digest, uint6
 	}
 	oci_facts_write(digest, &config, out);
 	return buf_check(out, "image record", err);
+}
+
+static int describe(const struct oci_archive *archive, const char *digest, uint64_t size,
+		    struct buf *out, struct err *err)
+{
+	auto_buf manifest_json = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
+	auto_buf config_json = BUF_INIT(OCI_CONFIG_MAX_BYTES);
+	auto_arena arena = { 0 };
+	struct oci_manifest manifest;
+
+	if (oci_archive_read_blob(archive, digest, size, OCI_MANIFEST_MAX_BYTES, &manifest_json,
+				  err) < 0 ||
+	    oci_manifest_parse(buf_str(&manifest_json), manifest_json.len, &arena, &manifest, err) <
+		    0)
+		return err_wrap(err, "manifest %s", digest);
+	if (oci_archive_read_blob(archive, manifest.config.digest, manifest.config.size,
+				  OCI_CONFIG_MAX_BYTES, &config_json, err) < 0)
+		return err_wrap(err, "config %s", manifest.config.digest);
+	return fetch_describe(digest, buf_str(&manifest_json), manifest_json.len,
+			      buf_str(&config_json), config_json.len, out, err);
 }
 
 struct stream {
@@ -196,19 +230,35 @@ static int send_block(const void *data, size_t len, void *arg, struct err *err)
 	return file_write_all(WORKER_FD_RECORDS, text, (size_t)n, err);
 }
 
+static int inspect(struct buf *out, struct err *err)
+{
+	auto_buf manifest = BUF_INIT(OCI_MANIFEST_MAX_BYTES);
+	auto_buf config = BUF_INIT(OCI_CONFIG_MAX_BYTES);
+
+	if (file_read_fd(WORKER_FD_IN, OCI_CONFIG_MAX_BYTES, &config, err) < 0 ||
+	    file_read_fd(WORKER_FD_DATA, OCI_MANIFEST_MAX_BYTES, &manifest, err) < 0)
+		return -1;
+	return inspect_read(&manifest, &config, out, err);
+}
+
 static int run(int argc, char **argv, struct buf *out, struct err *err)
 {
 	struct stream stream = { 0 };
 	struct oci_archive archive;
 	uint64_t size = 0;
 
+	if (argc == 2 && str_eq(argv[1], "inspect"))
+		return inspect(out, err);
+	if (argc == 3 && str_eq(argv[1], "spool") && str_to_u64(argv[2], INT64_MAX, &size))
+		return spool_copy(WORKER_FD_IN, WORKER_FD_DATA, size, err);
 	if (oci_archive_open(WORKER_FD_IN, &archive, err) < 0)
 		return -1;
 	if (argc == 2 && str_eq(argv[1], "scan"))
 		return scan(&archive, out, err);
 	if (argc != 4 || !digest_is_valid(argv[2]) || !str_to_u64(argv[3], INT64_MAX, &size))
 		return err_set(err, ERR_BUG,
-			       "usage: cleat fetch scan | image DIGEST SIZE | layer DIGEST SIZE");
+			       "usage: cleat fetch scan | image DIGEST SIZE | layer DIGEST SIZE | "
+			       "spool MAX-BYTES | inspect");
 	if (str_eq(argv[1], "image"))
 		return describe(&archive, argv[2], size, out, err);
 	return oci_archive_stream_blob(&archive, argv[2], size, send_block, &stream, err);
@@ -222,6 +272,10 @@ int cmd_fetch(int argc, char **argv)
 	int rc;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && str_eq(argv[1], "registry")) {
+		rc = fetch_registry(argc, argv, parent, &err);
+		return worker_finish(NULL, rc, &err);
+	}
 	rc = confine(parent, &err);
 	if (rc == 0)
 		rc = run(argc, argv, &out, &err);

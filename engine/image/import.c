@@ -15,6 +15,7 @@
 #include "image/import_internal.h"
 #include "image/layer.h"
 #include "util/cleanup.h"
+#include "util/file.h"
 #include "util/json.h"
 #include "util/loop.h"
 #include "util/places.h"
@@ -23,10 +24,28 @@
 #define LOCK_WAIT_SECONDS 120
 
 static const char *const kind_names[] = {
-	[IMPORT_PROGRESS] = "progress",	    [IMPORT_IMAGE] = "image",
-	[IMPORT_MISSING] = "missing",	    [IMPORT_ERROR] = "error",
-	[IMPORT_ARCHIVE_ERROR] = "archive", [IMPORT_DONE] = "done",
+	[IMPORT_PROGRESS] = "progress",
+	[IMPORT_IMAGE] = "image",
+	[IMPORT_MISSING] = "missing",
+	[IMPORT_ERROR] = "error",
+	[IMPORT_ARCHIVE_ERROR] = "archive",
+	[IMPORT_DONE] = "done",
+	[IMPORT_RETRY] = "retry",
+	[IMPORT_LAYER] = "layer",
+	[IMPORT_NOTE] = "note",
 };
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_stop(int number)
+{
+	stop_signal = number;
+}
+
+int import_is_stopped(struct err *err)
+{
+	return stop_signal ? err_set(err, ERR_BUSY, "interrupted") : 0;
+}
 
 struct import_record import_record_new(enum import_kind kind, const char *ref, const char *digest,
 				       const char *text)
@@ -76,8 +95,15 @@ void import_emit(struct import *imp, const struct import_record *record)
 {
 	int flags = MSG_NOSIGNAL | (record->kind == IMPORT_PROGRESS ? MSG_DONTWAIT : 0);
 
-	if (record->kind == IMPORT_MISSING || record->kind == IMPORT_ERROR)
+	if (record->kind == IMPORT_MISSING || record->kind == IMPORT_ERROR ||
+	    record->kind == IMPORT_RETRY)
 		imp->failed = true;
+	if (record->kind == IMPORT_IMAGE)
+		store_image_used(imp->store, record->digest);
+	if (imp->on_record) {
+		imp->on_record(record, imp->on_record_arg);
+		return;
+	}
 	if (imp->record_fd >= 0) {
 		/* An engine that died is replaced by one that asks anew: the work goes on for it. */
 		while (send(imp->record_fd, record, sizeof(*record), flags) < 0 && errno == EINTR)
@@ -105,12 +131,12 @@ static void put_count(struct buf *out, uint64_t count, const char *what)
 		buf_printf(out, "; left out: %llu %s", (unsigned long long)count, what);
 }
 
-static void tell_image(struct import *imp, const char *ref, const char *digest,
-		       const struct import_archive *archive, const struct import_counts *counts)
+static void tell_image(struct import *imp, const char *ref, const char *digest, const char *from,
+		       const struct import_counts *counts)
 {
 	auto_buf text = BUF_INIT(4096);
 
-	buf_printf(&text, "from %s", archive->path);
+	buf_printf(&text, "from %s", from);
 	put_count(&text, counts->devices, "device nodes (the container's /dev covers them)");
 	put_count(&text, counts->sockets, "sockets");
 	put_count(&text, counts->xattrs, "extended attributes");
@@ -118,8 +144,7 @@ static void tell_image(struct import *imp, const char *ref, const char *digest,
 	tell(imp, IMPORT_IMAGE, ref, digest, buf_str(&text));
 }
 
-/* Is the image complete, layers and all? */
-static bool is_complete(struct import *imp, const char *digest)
+bool import_is_complete(struct import *imp, const char *digest)
 {
 	struct image_ref by_digest = { .path = "x" };
 	struct store_image image;
@@ -130,16 +155,51 @@ static bool is_complete(struct import *imp, const char *digest)
 	return store_find(imp->store, &by_digest, &arena, &image, NULL, &ignored) == 0;
 }
 
-static int take_store(struct import *imp, struct err *err)
+bool import_find(struct import *imp, const struct image_ref *ref, struct store_ref *out)
+{
+	struct store_image image;
+	auto_arena arena = { 0 };
+	char name[REF_MAX];
+	struct err ignored;
+
+	if (store_find(imp->store, ref, &arena, &image, NULL, &ignored) < 0)
+		return false;
+	ref_format(ref, name);
+	if (store_ref_read(imp->store, name, out, &ignored) < 0 ||
+	    !str_eq(out->digest, image.digest)) {
+		*out = (struct store_ref){ 0 };
+		str_copy(out->digest, sizeof(out->digest), image.digest);
+	}
+	return true;
+}
+
+int import_take_store(struct import *imp, struct err *err)
 {
 	bool was_locked = imp->store->lock_fd >= 0;
 
 	if (imp->store->read_only)
-		return err_set(err, ERR_SYS, "image store %s cannot be written (read-only)",
+		return err_set(err, ERR_LIMIT, "image store %s cannot be written (read-only)",
 			       imp->store->path);
 	if (store_lock(imp->store, imp->wait_usec, err) < 0)
 		return -1;
 	return was_locked ? 0 : store_sweep(imp->store, err);
+}
+
+int import_write_name(struct import *imp, const char *name, const struct store_ref *now,
+		      struct err *err)
+{
+	struct store_ref before;
+	struct err ignored;
+
+	if (store_ref_read(imp->store, name, &before, &ignored) == 0 &&
+	    str_eq(before.digest, now->digest) && str_eq(before.index, now->index) &&
+	    str_eq(before.source, now->source))
+		return 0;
+	if (imp->store->read_only && str_eq(before.digest, now->digest))
+		return 0;
+	if (import_take_store(imp, err) < 0)
+		return -1;
+	return store_ref_write(imp->store, name, now, err);
 }
 
 /* A name is written down with its archive; a digest speaks for itself unless it is an index's. */
@@ -147,22 +207,15 @@ static int write_ref(struct import *imp, const struct image_ref *ref, const char
 		     const struct import_archive *archive, const struct import_entry *entry,
 		     struct err *err)
 {
-	struct store_ref before, now = { 0 };
-	struct err ignored;
+	struct store_ref now = { 0 };
 
 	if (ref->digest[0] && str_eq(ref->digest, entry->digest))
 		return 0;
 	str_copy(now.digest, sizeof(now.digest), entry->digest);
+	str_copy(now.index, sizeof(now.index), entry->index);
 	if (store_source_of(archive->path, now.source, sizeof(now.source), err) < 0)
 		return -1;
-	if (store_ref_read(imp->store, name, &before, &ignored) == 0 &&
-	    str_eq(before.digest, now.digest) && str_eq(before.source, now.source))
-		return 0;
-	if (imp->store->read_only && str_eq(before.digest, now.digest))
-		return 0;
-	if (take_store(imp, err) < 0)
-		return -1;
-	return store_ref_write(imp->store, name, &now, err);
+	return import_write_name(imp, name, &now, err);
 }
 
 static int have_entry(struct import *imp, const struct image_ref *ref, const char *name,
@@ -174,26 +227,30 @@ static int have_entry(struct import *imp, const struct image_ref *ref, const cha
 	if (entry->problem)
 		return err_set(err, ERR_UNSUPPORTED, "%s: image %s: %s", archive->path,
 			       entry->digest, entry->problem);
-	if (!is_complete(imp, entry->digest)) {
-		if (take_store(imp, err) < 0)
+	if (!import_is_complete(imp, entry->digest)) {
+		if (import_take_store(imp, err) < 0)
 			return -1;
 		/* whoever had the lock may have done it */
-		if (!is_complete(imp, entry->digest) &&
-		    import_image(imp, archive, entry, name, &counts, err) < 0)
+		if (!import_is_complete(imp, entry->digest) &&
+		    import_image(imp, archive, entry, name, &counts, err) < 0 &&
+		    (!imp->try_again || import_image(imp, archive, entry, name, &counts, err) < 0))
 			return -1;
 	}
 	if (write_ref(imp, ref, name, archive, entry, err) < 0)
 		return -1;
-	tell_image(imp, name, entry->digest, archive, &counts);
+	tell_image(imp, name, entry->digest, archive->path, &counts);
 	return 0;
 }
 
-static void tell_missing(struct import *imp, const struct image_ref *ref, const char *name)
+static void tell_missing(struct import *imp, const struct image_ref *ref, const char *name,
+			 enum pull_policy policy)
 {
 	auto_buf text = BUF_INIT(16 * 1024);
 
 	buf_printf(&text, "not in the image store, and no archive in %s has it; ", imp->image_dir);
-	if (ref->domain[0] && !str_eq(ref->domain, "localhost"))
+	if (imp->has_request && policy == PULL_NEVER && !pull_is_local_name(ref))
+		buf_puts(&text, "Pull=never keeps it from being pulled; ");
+	if (ref->domain[0] && !pull_is_local_name(ref))
 		buf_printf(&text, "make one: skopeo copy docker://%s oci-archive:FILE:%s", name,
 			   name);
 	else
@@ -203,46 +260,132 @@ static void tell_missing(struct import *imp, const struct image_ref *ref, const 
 }
 
 /* No archive has it, or the one that has it is broken (why): what an earlier import left is still good. */
-static void use_store(struct import *imp, const struct image_ref *ref, const char *name,
+static void use_store(struct import *imp, const char *name, const struct store_ref *found,
 		      const struct err *why)
+{
+	/* nothing is to be looked for again until the folder of archives changes */
+	if (!why && found->source[0] && found->source[0] != '/') {
+		struct store_ref now = *found;
+		struct err err;
+
+		if (store_source_of_registry(NULL, imp->image_dir, now.source, sizeof(now.source),
+					     &err) < 0 ||
+		    import_write_name(imp, name, &now, &err) < 0)
+			fprintf(stderr, "cleat import: %s\n", err.msg);
+	}
+	if (why)
+		tell(imp, IMPORT_ARCHIVE_ERROR, name, "", why->msg);
+	tell(imp, IMPORT_IMAGE, name, found->digest,
+	     why ? "from the store: its archive is unusable" : "from the store: no archive has it");
+}
+
+/* Nobody may be asked for it. */
+static void tell_none(struct import *imp, const struct pull_want *want, const struct image_ref *ref,
+		      const char *name, const struct err *why)
 {
 	struct store_image image;
 	auto_arena arena = { 0 };
 	struct err err;
 
-	if (store_find(imp->store, ref, &arena, &image, NULL, &err) == 0) {
-		if (why)
-			tell(imp, IMPORT_ARCHIVE_ERROR, name, "", why->msg);
-		tell(imp, IMPORT_IMAGE, name, image.digest,
-		     why ? "from the store: its archive is unusable" :
-			   "from the store: no archive has it");
-	} else if (why) {
-		tell(imp, IMPORT_ERROR, name, "", why->msg);
-	} else if (err.code == ERR_NOT_FOUND) {
-		tell_missing(imp, ref, name);
-	} else {
-		err_wrap(&err, "damaged and in no archive of %s: put one there", imp->image_dir);
-		tell(imp, IMPORT_ERROR, name, "", err.msg);
+	if (why) {
+		/* somebody else has the store, or the archive is just being written */
+		tell(imp, why->code == ERR_BUSY ? IMPORT_RETRY : IMPORT_ERROR, name, "", why->msg);
+		return;
 	}
+	if (store_find(imp->store, ref, &arena, &image, NULL, &err) < 0 &&
+	    err.code == ERR_NOT_FOUND) {
+		tell_missing(imp, ref, name, want->policy);
+		return;
+	}
+	err_wrap(&err, "damaged and in no archive of %s: put one there", imp->image_dir);
+	tell(imp, IMPORT_ERROR, name, "", err.msg);
 }
 
-static void import_reference(struct import *imp, const char *text)
+/* What archives and store say. True: that is all; false: a registry has to be asked. */
+static bool settle_here(struct import *imp, const struct pull_want *want)
 {
 	const struct import_archive *archive;
 	const struct import_entry *entry;
+	struct store_ref found = { 0 };
 	struct image_ref ref;
 	char name[REF_MAX];
-	struct err err;
+	struct err err, *why = NULL;
+	bool in_store;
 
-	if (ref_parse(text, &ref, &err) < 0) {
-		tell(imp, IMPORT_ERROR, text, "", err.msg);
-		return;
+	if (ref_parse(want->ref, &ref, &err) < 0) {
+		tell(imp, IMPORT_ERROR, want->ref, "", err.msg);
+		return true;
 	}
 	ref_format(&ref, name);
-	if (!import_match(imp, &ref, &archive, &entry))
-		use_store(imp, &ref, name, NULL);
-	else if (have_entry(imp, &ref, name, archive, entry, &err) < 0)
-		use_store(imp, &ref, name, &err);
+	if (import_match(imp, &ref, &archive, &entry)) {
+		if (have_entry(imp, &ref, name, archive, entry, &err) == 0)
+			return true;
+		why = &err;
+	}
+	in_store = import_find(imp, &ref, &found);
+	switch (pull_decide(want->policy, &ref, in_store)) {
+	case PULL_STEP_STORE:
+		use_store(imp, name, &found, why);
+		return true;
+	case PULL_STEP_NONE:
+		tell_none(imp, want, &ref, name, why);
+		return true;
+	case PULL_STEP_ASK:
+	case PULL_STEP_COMPARE:
+		break;
+	}
+	if (why)
+		tell(imp, IMPORT_ARCHIVE_ERROR, name, "", why->msg);
+	return false;
+}
+
+static void tell_failed_pull(struct import *imp, const struct pull_want *want, const char *name,
+			     const struct store_ref *known, const struct err *err)
+{
+	auto_buf text = BUF_INIT(1024);
+
+	buf_puts(&text, err->msg);
+	if (pull_falls_back(want->policy, known != NULL)) {
+		buf_clear(&text);
+		buf_printf(&text, "from the store; whether there is a newer one is not known: %s",
+			   err->msg);
+		tell(imp, IMPORT_IMAGE, name, known->digest, buf_str(&text));
+		return;
+	}
+	if (known)
+		buf_puts(&text,
+			 "; the one in the store is not used with Pull=always (Pull=newer would)");
+	tell(imp, pull_is_worth_retry(err->code) ? IMPORT_RETRY : IMPORT_ERROR, name, "",
+	     buf_str(&text));
+}
+
+static void ask_registry(struct import *imp, const struct pull_want *want)
+{
+	struct import_outcome outcome = { 0 };
+	struct store_ref known;
+	struct image_ref ref;
+	char name[REF_MAX];
+	bool in_store;
+	struct err err;
+
+	if (ref_parse(want->ref, &ref, &err) < 0)
+		return; /* said already */
+	ref_format(&ref, name);
+	in_store = import_find(imp, &ref, &known);
+	tell(imp, IMPORT_PROGRESS, name, "", "asking the registry");
+	if (import_is_stopped(&err) < 0 ||
+	    import_from_registry(imp, want, in_store ? &known : NULL, &outcome, &err) < 0) {
+		tell_failed_pull(imp, want, name, in_store ? &known : NULL, &err);
+		return;
+	}
+	if (outcome.is_unchanged)
+		tell(imp, IMPORT_IMAGE, name, outcome.digest,
+		     "from the store: the registry has no other");
+	else if (outcome.is_here)
+		tell(imp, IMPORT_IMAGE, name, outcome.digest,
+		     "from the store, under its full name");
+	else
+		tell_image(imp, name, outcome.digest, outcome.from, &outcome.counts);
 }
 
 static void sweep_leftovers(struct import *imp)
@@ -258,7 +401,20 @@ static void sweep_leftovers(struct import *imp)
 		fprintf(stderr, "cleat import: %s\n", err.msg);
 }
 
-static int run(struct import *imp, const char *store_path, char **refs, int count)
+/* A registry may take long to say that it is not there: what is here goes first. */
+static void take_all(struct import *imp)
+{
+	const struct pull_request *request = &imp->request;
+	bool *left = arena_alloc(&imp->arena, request->want_count * sizeof(*left));
+
+	for (size_t i = 0; i < request->want_count; i++)
+		left[i] = !settle_here(imp, &request->wants[i]);
+	for (size_t i = 0; i < request->want_count; i++)
+		if (left[i])
+			ask_registry(imp, &request->wants[i]);
+}
+
+static int run(struct import *imp, const char *store_path)
 {
 	struct err err;
 
@@ -267,12 +423,10 @@ static int run(struct import *imp, const char *store_path, char **refs, int coun
 		sweep_leftovers(imp);
 		if (import_list_archives(imp, &err) < 0)
 			tell(imp, IMPORT_ARCHIVE_ERROR, "", "", err.msg);
-	}
-	for (int i = 0; i < count; i++) {
-		if (imp->store)
-			import_reference(imp, refs[i]);
-		else
-			tell(imp, IMPORT_ERROR, refs[i], "", err.msg);
+		take_all(imp);
+	} else {
+		for (size_t i = 0; i < imp->request.want_count; i++)
+			tell(imp, IMPORT_ERROR, imp->request.wants[i].ref, "", err.msg);
 	}
 	tell(imp, IMPORT_DONE, "", "", "");
 	store_close(imp->store);
@@ -294,14 +448,41 @@ static int usage(void)
 	return 2;
 }
 
+/* Read once, from the file that import_start() made. */
+static int read_request(struct import *imp, int fd, struct err *err)
+{
+	auto_buf text = BUF_INIT(PULL_REQUEST_MAX_BYTES);
+	int rc = file_read_fd(fd, PULL_REQUEST_MAX_BYTES, &text, err);
+
+	close(fd);
+	if (rc < 0)
+		return -1;
+	buf_puts(&text, "");
+	imp->has_request = true;
+	return pull_request_read(text.data, text.len, &imp->arena, &imp->request, err);
+}
+
+/* Typed by hand: archives and store only. */
+static void request_of_words(struct import *imp, char **refs, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct pull_want *want =
+			arena_push(&imp->arena, imp->request.wants, imp->request.want_count);
+
+		*want = (struct pull_want)PULL_WANT_INIT(refs[i]);
+		want->policy = PULL_NEVER;
+	}
+}
+
 static int parse_options(int argc, char **argv, struct import *imp, const char **store_path,
-			 const char **image_dir)
+			 const char **image_dir, int *request_fd)
 {
 	static const struct option options[] = {
 		{ "store", required_argument, NULL, 's' },
 		{ "images", required_argument, NULL, 'i' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "record-fd", required_argument, NULL, 'r' },
+		{ "request-fd", required_argument, NULL, 'q' },
 		{ "max-bytes", required_argument, NULL, 'm' },
 		{ "wait", required_argument, NULL, 'w' },
 		{ 0 },
@@ -319,6 +500,8 @@ static int parse_options(int argc, char **argv, struct import *imp, const char *
 			imp->json = true;
 		else if (option == 'r' && str_to_u64(optarg, 1024, &value))
 			imp->record_fd = (int)value;
+		else if (option == 'q' && str_to_u64(optarg, 1024, &value))
+			*request_fd = (int)value;
 		else if (option == 'm' && str_to_bytes(optarg, &value) && value > 0)
 			imp->max_bytes = value;
 		else if (option == 'w' && str_to_u64(optarg, 86400, &value))
@@ -326,7 +509,7 @@ static int parse_options(int argc, char **argv, struct import *imp, const char *
 		else
 			return -1;
 	}
-	return optind < argc ? 0 : -1;
+	return (optind < argc) != (*request_fd >= 0) ? 0 : -1;
 }
 
 int cmd_import(int argc, char **argv)
@@ -337,15 +520,27 @@ int cmd_import(int argc, char **argv)
 		.max_entries = LAYER_DEFAULT_MAX_ENTRIES,
 		.wait_usec = LOCK_WAIT_SECONDS * USEC_SEC,
 	};
-	char folder[PATH_MAX];
+	struct sigaction stop = { .sa_handler = on_stop };
+	static char folder[PATH_MAX];
+	int request_fd = -1;
+	struct err err;
 
-	if (parse_options(argc, argv, &imp, &store_path, &image_dir) < 0)
+	if (parse_options(argc, argv, &imp, &store_path, &image_dir, &request_fd) < 0)
 		return usage();
 	if (geteuid() != 0) {
 		fputs("cleat import: only root can write an image store\n", stderr);
 		return 2;
 	}
+	if (request_fd < 0) {
+		request_of_words(&imp, argv + optind, argc - optind);
+	} else if (read_request(&imp, request_fd, &err) < 0) {
+		fprintf(stderr, "cleat import: %s\n", err.msg);
+		return 2;
+	}
 	signal(SIGPIPE, SIG_IGN);
+	/* no SA_RESTART: whoever waits has to look */
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGINT, &stop, NULL);
 	imp.image_dir = realpath(image_dir, folder) ? folder : image_dir;
-	return run(&imp, store_path, argv + optind, argc - optind);
+	return run(&imp, store_path);
 }

@@ -96,7 +96,7 @@ static int recall(struct import *imp, struct import_archive *archive, struct err
 	}
 }
 
-static int scan(struct import *imp, struct import_archive *archive, int fd, struct err *err)
+int import_scan_archive(struct import *imp, struct import_archive *archive, int fd, struct err *err)
 {
 	static const char *const args[] = { "scan", NULL };
 	auto_buf body = BUF_INIT(FLAT_ARCHIVE_MAX_BYTES / 2);
@@ -113,7 +113,7 @@ static int scan(struct import *imp, struct import_archive *archive, int fd, stru
 		rc = worker_run(&worker, add_line, &lines, err);
 	worker_fini(&worker);
 	/* only a help for the next time: without it the archive is scanned again */
-	if (rc == 0 && !imp->store->read_only &&
+	if (rc == 0 && archive->file && !imp->store->read_only &&
 	    store_archive_write(imp->store, archive->file, archive->key, &body, &ignored) < 0)
 		fprintf(stderr, "cleat import: %s\n", ignored.msg);
 	return rc;
@@ -165,7 +165,7 @@ static int learn(struct import *imp, struct import_archive *archive, struct err 
 	set_key(archive, &st);
 	if (recall(imp, archive, err) == 0)
 		return 0;
-	return scan(imp, archive, fd, err);
+	return import_scan_archive(imp, archive, fd, err);
 }
 
 /* "oci:" layouts are folders: people who used the wrong transport hear it; other folders are theirs. */
@@ -188,7 +188,8 @@ static void add_archive(struct import *imp, const char *file)
 	archive->path = arena_printf(&imp->arena, "%s/%s", imp->image_dir, file);
 	if (is_layout_folder(archive->path))
 		err_set(&err, ERR_UNSUPPORTED,
-			"is a folder: make an archive of it: skopeo copy oci:FOLDER oci-archive:FILE");
+			"is a folder: load it (cleat load -i FOLDER), or make an archive of it: "
+			"skopeo copy oci:FOLDER oci-archive:FILE");
 	else if (learn(imp, archive, &err) == 0)
 		return;
 	archive->problem = arena_strdup(&imp->arena, err.msg);

@@ -12,15 +12,27 @@
 #include "util/cleanup.h"
 #include "util/str.h"
 
-struct description {
-	struct buf manifest, config, facts;
-	struct import_layer layers[STORE_MAX_LAYERS];
-	size_t layer_count;
-	bool layer_open; /* a blob came, its diff id not yet */
-};
+struct import_description *import_description_new(struct import *imp)
+{
+	struct import_description *d = arena_new(&imp->arena, struct import_description);
 
-static const char *const fact_keys[] = { "digest",     "user",	  "workdir", "stop-signal", "env",
-					 "entrypoint", "command", "volume",  "layer" };
+	d->manifest.max = OCI_MANIFEST_MAX_BYTES;
+	d->config.max = OCI_CONFIG_MAX_BYTES;
+	d->facts.max = FLAT_FACTS_MAX_BYTES - 64;
+	return d;
+}
+
+void import_description_fini(struct import_description *d)
+{
+	buf_fini(&d->manifest);
+	buf_fini(&d->config);
+	buf_fini(&d->facts);
+}
+
+static const char *const fact_keys[] = { "digest", "user",	 "workdir", "stop-signal",
+					 "env",	   "entrypoint", "command", "volume",
+					 "layer",  "created",	 "os",	    "architecture",
+					 "variant" };
 
 static bool is_fact(const char *key)
 {
@@ -30,7 +42,8 @@ static bool is_fact(const char *key)
 	return false;
 }
 
-static int add_layer_line(struct description *d, const struct flat_line *line, struct err *err)
+static int add_layer_line(struct import_description *d, const struct flat_line *line,
+			  struct err *err)
 {
 	struct import_layer *layer;
 
@@ -56,7 +69,7 @@ static int add_layer_line(struct description *d, const struct flat_line *line, s
 }
 
 /* A layer that the facts name has to be one that we see to. */
-static bool has_layer(const struct description *d, const char *diff_id)
+static bool has_layer(const struct import_description *d, const char *diff_id)
 {
 	for (size_t i = 0; i < d->layer_count; i++)
 		if (str_eq(d->layers[i].diff_id, diff_id))
@@ -64,10 +77,9 @@ static bool has_layer(const struct description *d, const char *diff_id)
 	return false;
 }
 
-static int on_line(const struct flat_line *line, void *arg, struct err *err)
+int import_description_line(const struct flat_line *line, struct import_description *d,
+			    struct err *err)
 {
-	struct description *d = arg;
-
 	if (str_eq(line->key, "manifest") && !d->manifest.len)
 		buf_add(&d->manifest, line->value, line->len);
 	else if (str_eq(line->key, "config") && !d->config.len)
@@ -81,7 +93,12 @@ static int on_line(const struct flat_line *line, void *arg, struct err *err)
 	return 0;
 }
 
-static int check_description(const struct description *d, const struct import_entry *entry,
+static int on_line(const struct flat_line *line, void *arg, struct err *err)
+{
+	return import_description_line(line, arg, err);
+}
+
+int import_description_check(const struct import_description *d, const char *expected,
 			     struct err *err)
 {
 	char digest[DIGEST_STR_LEN + 1];
@@ -90,14 +107,14 @@ static int check_description(const struct description *d, const struct import_en
 	    buf_check(&d->config, "config", err) < 0 || buf_check(&d->facts, "facts", err) < 0)
 		return -1;
 	digest_of(buf_str(&d->manifest), d->manifest.len, digest);
-	if (!str_eq(digest, entry->digest) || d->layer_count == 0 || d->layer_open)
+	if (!str_eq(digest, expected) || d->layer_count == 0 || d->layer_open)
 		return err_set(err, ERR_INTEGRITY, "fetch: its record does not fit manifest %s",
-			       entry->digest);
+			       expected);
 	return 0;
 }
 
 static int fetch_description(int archive_fd, const struct import_entry *entry,
-			     struct description *d, struct err *err)
+			     struct import_description *d, struct err *err)
 {
 	char size[24];
 	const char *args[] = { "image", entry->digest, size, NULL };
@@ -110,36 +127,41 @@ static int fetch_description(int archive_fd, const struct import_entry *entry,
 	if (rc == 0)
 		rc = worker_run(&worker, on_line, d, err);
 	worker_fini(&worker);
-	return rc == 0 ? check_description(d, entry, err) : -1;
+	return rc == 0 ? import_description_check(d, entry->digest, err) : -1;
 }
 
 static int import_described(struct import *imp, int archive_fd, const struct import_entry *entry,
-			    const char *ref, struct description *d, struct import_counts *counts,
-			    struct err *err)
+			    const char *ref, struct import_description *d,
+			    struct import_counts *counts, struct err *err)
 {
+	const struct import_source source = { .archive_fd = archive_fd };
+
 	if (fetch_description(archive_fd, entry, d, err) < 0 ||
-	    import_layers(imp, archive_fd, d->layers, d->layer_count, ref, counts, err) < 0)
+	    import_layers(imp, &source, d->layers, d->layer_count, ref, counts, err) < 0)
 		return -1;
 	return store_image_commit(imp->store, entry->digest, &d->manifest, &d->config, &d->facts,
 				  err);
+}
+
+int import_image_fd(struct import *imp, int archive_fd, const struct import_entry *entry,
+		    const char *ref, struct import_counts *counts, struct err *err)
+{
+	struct import_description *d = import_description_new(imp);
+	int rc = import_described(imp, archive_fd, entry, ref, d, counts, err);
+
+	import_description_fini(d);
+	return rc;
 }
 
 int import_image(struct import *imp, const struct import_archive *archive,
 		 const struct import_entry *entry, const char *ref, struct import_counts *counts,
 		 struct err *err)
 {
-	struct description *d = arena_new(&imp->arena, struct description);
 	int fd = -1, rc;
 
-	d->manifest.max = OCI_MANIFEST_MAX_BYTES;
-	d->config.max = OCI_CONFIG_MAX_BYTES;
-	d->facts.max = FLAT_FACTS_MAX_BYTES - 64;
 	rc = import_open_archive(archive, &fd, err);
 	if (rc == 0)
-		rc = import_described(imp, fd, entry, ref, d, counts, err);
+		rc = import_image_fd(imp, fd, entry, ref, counts, err);
 	close_fd(&fd);
-	buf_fini(&d->manifest);
-	buf_fini(&d->config);
-	buf_fini(&d->facts);
 	return rc < 0 ? err_wrap(err, "%s", archive->path) : 0;
 }

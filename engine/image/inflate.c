@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decompression of layers, straight on zlib and zstd: the plain stream has to be hashed between decompression and the
- * tar reader, which libarchive's own filters do not allow. Must never give out more than max_bytes.
+ * Decompression of layers, straight on ISA-L's igzip and zstd: the plain stream has to be hashed between decompression and
+ * the tar reader, which libarchive's own filters do not allow. Must never give out more than max_bytes.
  */
 #include "image/inflate.h"
 
 #include <errno.h>
+#include <isa-l/igzip_lib.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #define IN_BYTES (128 * 1024)
 #define OUT_BYTES (256 * 1024)
-#define GZIP_WINDOW (15 + 16)  /* zlib: gzip wrapper only */
-#define ZSTD_WINDOW_LOG_MAX 27 /* what every zstd decoder takes by default: 128 MiB */
+#define GZIP_RESERVED_FLAGS 0xe0 /* RFC 1952: must be zero */
+#define ZSTD_WINDOW_LOG_MAX 27	 /* what every zstd decoder takes by default: 128 MiB */
 
 enum method { METHOD_UNKNOWN, METHOD_PLAIN, METHOD_GZIP, METHOD_ZSTD };
 
@@ -30,7 +30,9 @@ struct inflate {
 	struct err why;
 	uint64_t max_bytes, total_bytes;
 	struct sha256 sum;
-	z_stream zlib;
+	bool in_header; /* of a gzip member */
+	struct isal_gzip_header header;
+	struct inflate_state gzip;
 	ZSTD_DStream *zstd;
 	size_t in_at, in_len;
 	unsigned char in[IN_BYTES];
@@ -55,8 +57,6 @@ void inflate_close(struct inflate *in)
 {
 	if (!in)
 		return;
-	if (in->method == METHOD_GZIP)
-		inflateEnd(&in->zlib);
 	ZSTD_freeDStream(in->zstd);
 	free(in);
 }
@@ -82,6 +82,11 @@ static int refill(struct inflate *in, size_t want, struct err *err)
 	return 0;
 }
 
+static bool is_gzip(const unsigned char *p)
+{
+	return p[0] == 0x1f && p[1] == 0x8b;
+}
+
 static int detect(struct inflate *in, struct err *err)
 {
 	const unsigned char *p = in->in;
@@ -89,9 +94,10 @@ static int detect(struct inflate *in, struct err *err)
 	if (refill(in, 4, err) < 0)
 		return -1;
 	in->method = METHOD_PLAIN;
-	if (in->in_len >= 2 && p[0] == 0x1f && p[1] == 0x8b) {
-		if (inflateInit2(&in->zlib, GZIP_WINDOW) != Z_OK)
-			return err_errno(err, ENOMEM, "gzip");
+	if (in->in_len >= 2 && is_gzip(p)) {
+		isal_inflate_init(&in->gzip);
+		/* isal_inflate would lose its place in a header that comes in pieces */
+		in->gzip.crc_flag = ISAL_GZIP_NO_HDR_VER;
 		in->method = METHOD_GZIP;
 	} else if (in->in_len >= 4 && p[1] == 0xb5 && p[2] == 0x2f && p[3] == 0xfd &&
 		   p[0] == 0x28) {
@@ -114,27 +120,62 @@ static int step_plain(struct inflate *in, size_t *made)
 	return 0;
 }
 
+static int begin_member(struct inflate *in, struct err *err)
+{
+	/* igzip asks for ten bytes before it looks at the first two: garbage behind the end would be a cut stream */
+	if (in->in_len - in->in_at >= 2 && !is_gzip(in->in + in->in_at))
+		return err_set(err, ERR_INTEGRITY, "gzip: incorrect header check");
+	isal_inflate_reset(&in->gzip);
+	in->header = (struct isal_gzip_header){ 0 };
+	in->in_header = true;
+	in->frame_open = true;
+	return 0;
+}
+
+static const char *gzip_error(int rc)
+{
+	switch (rc) {
+	case ISAL_INVALID_BLOCK:
+		return "invalid block";
+	case ISAL_INVALID_SYMBOL:
+		return "invalid code";
+	case ISAL_INVALID_LOOKBACK:
+		return "invalid distance too far back";
+	case ISAL_INVALID_WRAPPER:
+		return "incorrect header check";
+	case ISAL_UNSUPPORTED_METHOD:
+		return "unknown compression method";
+	case ISAL_INCORRECT_CHECKSUM:
+		return "incorrect check sum or length";
+	default:
+		return "damaged data";
+	}
+}
+
 static int step_gzip(struct inflate *in, size_t *made, struct err *err)
 {
-	z_stream *z = &in->zlib;
+	struct inflate_state *z = &in->gzip;
+	uint32_t given = (uint32_t)(in->in_len - in->in_at);
 	int rc;
 
-	if (!in->frame_open && inflateReset(z) != Z_OK)
-		return err_set(err, ERR_BUG, "gzip: reset");
-	in->frame_open = true;
+	if (!in->frame_open && begin_member(in, err) < 0)
+		return -1;
 	z->next_in = in->in + in->in_at;
-	z->avail_in = (uInt)(in->in_len - in->in_at);
+	z->avail_in = given;
 	z->next_out = in->out;
 	z->avail_out = OUT_BYTES;
-	rc = inflate(z, Z_NO_FLUSH);
+	rc = in->in_header ? isal_read_gzip_header(z, &in->header) : isal_inflate(z);
+	/* with an error the counts may be wrong, below zero even */
+	if (rc < 0 || z->avail_in > given || z->avail_out > OUT_BYTES)
+		return err_set(err, ERR_INTEGRITY, "gzip: %s", gzip_error(rc));
 	in->in_at = in->in_len - z->avail_in;
 	*made = OUT_BYTES - z->avail_out;
-	if (rc == Z_STREAM_END)
-		in->frame_open = false;
-	else if (rc == Z_MEM_ERROR)
-		return err_errno(err, ENOMEM, "gzip");
-	else if (rc != Z_OK && rc != Z_BUF_ERROR)
-		return err_set(err, ERR_INTEGRITY, "gzip: %s", z->msg ? z->msg : "damaged data");
+	if (!in->in_header)
+		in->frame_open = z->block_state != ISAL_BLOCK_FINISH;
+	else if (rc == ISAL_DECOMP_OK && (in->header.flags & GZIP_RESERVED_FLAGS))
+		return err_set(err, ERR_INTEGRITY, "gzip: unknown header flags set");
+	else
+		in->in_header = rc != ISAL_DECOMP_OK;
 	return 0;
 }
 
@@ -162,7 +203,7 @@ static int produce(struct inflate *in, size_t *made, struct err *err)
 		size_t before;
 		int rc;
 
-		if (refill(in, 1, err) < 0)
+		if (refill(in, in->frame_open ? 1 : 2, err) < 0)
 			return -1;
 		before = in->in_len - in->in_at;
 		/* a decoder may still hold output when its input is used up */
@@ -178,8 +219,10 @@ static int produce(struct inflate *in, size_t *made, struct err *err)
 			rc = step_zstd(in, made, err);
 		if (rc < 0)
 			return -1;
-		if (*made == 0 && before == 0)
-			return err_set(err, ERR_INTEGRITY, "compressed data end too early");
+		if (*made > 0 || !in->frame_open || in->in_len - in->in_at != before)
+			continue;
+		return err_set(err, ERR_INTEGRITY,
+			       before ? "damaged data" : "compressed data end too early");
 	}
 	return 0;
 }

@@ -26,6 +26,7 @@
 struct layer_options {
 	uint64_t max_entries; /* files and folders made, implied parents too */
 	bool set_owner;	      /* false: owners and file capabilities are not set (no privilege) */
+	bool is_plain;	      /* no layer but a tree: .wh. names are names like others */
 };
 
 struct layer_counts {

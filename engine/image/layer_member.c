@@ -205,21 +205,32 @@ static int copy_data(struct layer *layer, struct archive *archive, int64_t size,
 	return 0;
 }
 
+/* Nearly every name is free: to ask first would be a system call more for each file. */
+static int create_file(struct layer *layer, const struct layer_place *place, struct err *err)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(place->parent_fd, place->last, flags, 0600);
+	enum before before;
+
+	if (fd < 0 && errno == EEXIST) {
+		if (make_room(layer, place, false, &before, err) < 0)
+			return -1;
+		fd = openat(place->parent_fd, place->last, flags, 0600);
+	}
+	return fd < 0 ? err_sys(err, "create") : fd;
+}
+
 static int add_file(struct layer *layer, struct archive *archive, struct archive_entry *entry,
 		    const struct layer_place *place, struct err *err)
 {
 	int64_t size = archive_entry_size(entry);
-	enum before before;
 
 	if (size < 0)
 		return err_set(err, ERR_INPUT, "negative size");
-	if (make_room(layer, place, false, &before, err) < 0)
-		return -1;
-	auto_fd int fd = openat(place->parent_fd, place->last,
-				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	auto_fd int fd = create_file(layer, place, err);
 
 	if (fd < 0)
-		return err_sys(err, "create");
+		return -1;
 	if (copy_data(layer, archive, size, fd, err) < 0)
 		return -1;
 	return set_metadata(layer, entry, fd, true, err);
@@ -373,7 +384,10 @@ static int add_by_type(struct layer *layer, struct archive *archive, struct arch
 static bool leave_out(struct layer *layer, struct archive_entry *entry, const char *name)
 {
 	/* also what lies below such a folder */
-	if (str_starts(name, WHITEOUT_META) || strstr(name, "/" WHITEOUT_META)) {
+	bool is_meta = !layer->options->is_plain &&
+		       (str_starts(name, WHITEOUT_META) || strstr(name, "/" WHITEOUT_META));
+
+	if (is_meta) {
 		const char *slash = strrchr(name, '/');
 
 		if (str_eq(slash ? slash + 1 : name, WHITEOUT_OPAQUE))
@@ -422,13 +436,13 @@ int layer_add_member(struct layer *layer, struct archive *archive, struct archiv
 	if (rc == 0 && *name == '\0' &&
 	    (archive_entry_filetype(entry) != AE_IFDIR || archive_entry_hardlink(entry)))
 		rc = err_set(err, ERR_INPUT, "the root of a layer can only be a folder");
-	if (rc == 0 && is_below_whiteout(name))
+	if (rc == 0 && !layer->options->is_plain && is_below_whiteout(name))
 		rc = err_set(err, ERR_INPUT, "a whiteout is used as a folder");
 	if (rc == 0)
 		rc = layer_count_entry(layer, err);
 	if (rc == 0)
 		rc = layer_find_place(layer, name, &place, err);
-	if (rc == 0 && str_starts(place.last, WHITEOUT_PREFIX))
+	if (rc == 0 && !layer->options->is_plain && str_starts(place.last, WHITEOUT_PREFIX))
 		rc = add_whiteout(layer, &place, err);
 	else if (rc == 0)
 		rc = add_by_type(layer, archive, entry, name, &place, err);

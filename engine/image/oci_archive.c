@@ -13,19 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/docker_archive.h"
 #include "image/oci.h"
+#include "image/oci_archive_internal.h"
+#include "image/oci_layout.h"
 #include "util/digest.h"
 #include "util/str.h"
 
 #define READ_BLOCK_BYTES (128 * 1024)
 #define TAR_BLOCK_BYTES 512
-
-static void free_reader(struct archive **a)
-{
-	if (*a)
-		archive_read_free(*a);
-}
-#define auto_reader __attribute__((cleanup(free_reader))) struct archive
 
 static int refuse_compressed(int fd, struct err *err)
 {
@@ -50,8 +46,8 @@ static int refuse_compressed(int fd, struct err *err)
 			return err_set(
 				err, ERR_UNSUPPORTED,
 				"is %s-compressed: an OCI archive is a plain tar (its layers are "
-				"compressed already): run %s on it, or write it with skopeo copy ... "
-				"oci-archive:FILE",
+				"compressed already): run %s on it, or cleat load -i it, or write it "
+				"with skopeo copy ... oci-archive:FILE",
 				formats[i].name, formats[i].command);
 	return 0;
 }
@@ -62,6 +58,10 @@ int oci_archive_open(int fd, struct oci_archive *out, struct err *err)
 
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, "fstat");
+	if (S_ISDIR(st.st_mode)) {
+		*out = (struct oci_archive){ .fd = fd, .is_layout = true };
+		return 0;
+	}
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_INPUT, "is not a regular file");
 	if (st.st_size == 0)
@@ -78,7 +78,7 @@ static int torn(struct archive *a, struct err *err)
 		       why ? why : "unexpected end");
 }
 
-static struct archive *start(const struct oci_archive *archive, struct err *err)
+struct archive *tar_start(const struct oci_archive *archive, struct err *err)
 {
 	struct archive *a;
 
@@ -114,19 +114,13 @@ static int check_extent(const struct oci_archive *archive, struct archive *a, co
 	return 0;
 }
 
-struct member {
-	const char *name; /* without "./"; NULL: the archive's end */
-	uint64_t size;
-	bool is_file;
-};
-
-static int next_member(const struct oci_archive *archive, struct archive *a, unsigned *seen,
-		       struct member *out, struct err *err)
+int tar_next(const struct oci_archive *archive, struct archive *a, unsigned *seen,
+	     struct tar_member *out, struct err *err)
 {
 	struct archive_entry *entry;
 	int rc = archive_read_next_header(a, &entry);
 
-	*out = (struct member){ 0 };
+	*out = (struct tar_member){ 0 };
 	if (rc == ARCHIVE_EOF)
 		return 0;
 	if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
@@ -138,6 +132,11 @@ static int next_member(const struct oci_archive *archive, struct archive *a, uns
 		out->name = "";
 	while (str_starts(out->name, "./"))
 		out->name += 2;
+	if (archive_entry_hardlink(entry))
+		out->link = archive_entry_hardlink(entry);
+	else if (archive_entry_filetype(entry) == AE_IFLNK)
+		out->link = archive_entry_symlink(entry);
+	out->is_symlink = out->link && !archive_entry_hardlink(entry);
 	out->is_file = archive_entry_filetype(entry) == AE_IFREG &&
 		       !archive_entry_hardlink(entry) && archive_entry_sparse_count(entry) == 0;
 	if (archive_entry_size(entry) < 0)
@@ -147,8 +146,8 @@ static int next_member(const struct oci_archive *archive, struct archive *a, uns
 }
 
 /* Data of the current member through the sink; exactly size bytes without holes. */
-static int read_data(struct archive *a, uint64_t size, oci_archive_sink *sink, void *arg,
-		     struct err *err)
+int tar_read_data(struct archive *a, uint64_t size, oci_archive_sink *sink, void *arg,
+		  struct err *err)
 {
 	uint64_t done = 0;
 
@@ -174,15 +173,15 @@ static int read_data(struct archive *a, uint64_t size, oci_archive_sink *sink, v
 	return 0;
 }
 
-static int sink_buf(const void *data, size_t len, void *arg, struct err *err)
+int tar_sink_buf(const void *data, size_t len, void *arg, struct err *err)
 {
 	struct buf *out = arg;
 
 	return buf_add(out, data, len) < 0 ? buf_check(out, "document", err) : 0;
 }
 
-static int read_small(struct archive *a, const struct member *member, size_t max, struct buf *out,
-		      struct err *err)
+int tar_read_small(struct archive *a, const struct tar_member *member, size_t max, struct buf *out,
+		   struct err *err)
 {
 	if (!member->is_file)
 		return err_set(err, ERR_INPUT, "%s is not a regular file", member->name);
@@ -193,16 +192,11 @@ static int read_small(struct archive *a, const struct member *member, size_t max
 			       (unsigned long long)member->size, max);
 	buf_clear(out);
 	out->max = max;
-	return read_data(a, member->size, sink_buf, out, err);
+	return tar_read_data(a, member->size, tar_sink_buf, out, err);
 }
 
-static int explain_missing_index(bool has_docker_manifest, bool has_layout, unsigned seen,
-				 struct err *err)
+static int explain_missing_index(bool has_layout, unsigned seen, struct err *err)
 {
-	if (has_docker_manifest)
-		return err_set(err, ERR_UNSUPPORTED,
-			       "is a docker-archive: convert it: skopeo copy docker-archive:OLD "
-			       "oci-archive:NEW:NAME:TAG");
 	if (has_layout)
 		return err_set(err, ERR_INTEGRITY, "torn: it has no index.json: copy it again");
 	if (seen == 0)
@@ -215,36 +209,44 @@ static int explain_missing_index(bool has_docker_manifest, bool has_layout, unsi
 		"oci-archive:FILE");
 }
 
-int oci_archive_read_index(const struct oci_archive *archive, struct buf *out, struct err *err)
+static int read_tar_index(const struct oci_archive *archive, struct buf *out, struct err *err)
 {
-	auto_reader *a = start(archive, err);
+	auto_reader *a = tar_start(archive, err);
 	auto_buf layout = BUF_INIT(OCI_LAYOUT_MAX_BYTES);
 	bool has_docker_manifest = false;
-	struct member member;
+	struct tar_member member;
 	unsigned seen = 0;
 
 	if (!a)
 		return -1;
-	buf_clear(out);
 	for (;;) {
-		if (next_member(archive, a, &seen, &member, err) < 0)
+		if (tar_next(archive, a, &seen, &member, err) < 0)
 			return -1;
 		if (!member.name)
 			break;
 		if (str_eq(member.name, "manifest.json"))
 			has_docker_manifest = true;
 		if (str_eq(member.name, "index.json") &&
-		    read_small(a, &member, OCI_INDEX_MAX_BYTES, out, err) < 0)
+		    tar_read_small(a, &member, OCI_INDEX_MAX_BYTES, out, err) < 0)
 			return -1;
 		if (str_eq(member.name, "oci-layout") &&
-		    read_small(a, &member, OCI_LAYOUT_MAX_BYTES, &layout, err) < 0)
+		    tar_read_small(a, &member, OCI_LAYOUT_MAX_BYTES, &layout, err) < 0)
 			return -1;
 	}
 	if (out->len == 0)
-		return explain_missing_index(has_docker_manifest, layout.len > 0, seen, err);
+		return has_docker_manifest && layout.len == 0 ?
+			       docker_archive_read_index(archive, out, err) :
+			       explain_missing_index(layout.len > 0, seen, err);
 	if (layout.len == 0)
 		return err_set(err, ERR_INTEGRITY, "torn: it has no oci-layout: copy it again");
 	return oci_layout_check(buf_str(&layout), layout.len, err);
+}
+
+int oci_archive_read_index(const struct oci_archive *archive, struct buf *out, struct err *err)
+{
+	buf_clear(out);
+	return archive->is_layout ? oci_layout_read_index(archive->fd, out, err) :
+				    read_tar_index(archive, out, err);
 }
 
 struct hashing {
@@ -261,8 +263,8 @@ static int sink_hashed(const void *data, size_t len, void *arg, struct err *err)
 	return h->sink(data, len, h->arg, err);
 }
 
-static int stream_member(struct archive *a, const struct member *member, const char *digest,
-			 uint64_t size_bytes, oci_archive_sink *sink, void *arg, struct err *err)
+int tar_stream_member(struct archive *a, const struct tar_member *member, const char *digest,
+		      uint64_t size_bytes, oci_archive_sink *sink, void *arg, struct err *err)
 {
 	struct hashing h = { .sink = sink, .arg = arg };
 	char found[DIGEST_STR_LEN + 1];
@@ -275,7 +277,7 @@ static int stream_member(struct archive *a, const struct member *member, const c
 			"blob %s has %llu bytes instead of %llu: damaged: copy the archive again",
 			digest, (unsigned long long)member->size, (unsigned long long)size_bytes);
 	sha256_init(&h.sum);
-	if (read_data(a, member->size, sink_hashed, &h, err) < 0)
+	if (tar_read_data(a, member->size, sink_hashed, &h, err) < 0)
 		return err_wrap(err, "blob %s", digest);
 	digest_final(&h.sum, found);
 	if (!str_eq(found, digest))
@@ -286,26 +288,40 @@ static int stream_member(struct archive *a, const struct member *member, const c
 	return 0;
 }
 
-int oci_archive_stream_blob(const struct oci_archive *archive, const char *digest,
-			    uint64_t size_bytes, oci_archive_sink *sink, void *arg, struct err *err)
+static int stream_tar_blob(const struct oci_archive *archive, const char *digest,
+			   uint64_t size_bytes, oci_archive_sink *sink, void *arg, struct err *err)
 {
-	auto_reader *a = start(archive, err);
+	auto_reader *a = tar_start(archive, err);
+	bool has_index = false, has_docker_manifest = false;
 	char name[DIGEST_STR_LEN + 16];
-	struct member member;
+	struct tar_member member;
 	unsigned seen = 0;
 
 	if (!a)
 		return -1;
 	snprintf(name, sizeof(name), "blobs/sha256/%.64s", digest + 7);
 	for (;;) {
-		if (next_member(archive, a, &seen, &member, err) < 0)
+		if (tar_next(archive, a, &seen, &member, err) < 0)
 			return -1;
 		if (!member.name)
-			return err_set(err, ERR_NOT_FOUND,
-				       "blob %s is missing: torn: copy the archive again", digest);
+			break;
 		if (str_eq(member.name, name))
-			return stream_member(a, &member, digest, size_bytes, sink, arg, err);
+			return tar_stream_member(a, &member, digest, size_bytes, sink, arg, err);
+		has_index = has_index || str_eq(member.name, "index.json");
+		has_docker_manifest = has_docker_manifest || str_eq(member.name, "manifest.json");
 	}
+	if (has_docker_manifest && !has_index)
+		return docker_archive_stream_blob(archive, digest, size_bytes, sink, arg, err);
+	return err_set(err, ERR_NOT_FOUND, "blob %s is missing: torn: copy the archive again",
+		       digest);
+}
+
+int oci_archive_stream_blob(const struct oci_archive *archive, const char *digest,
+			    uint64_t size_bytes, oci_archive_sink *sink, void *arg, struct err *err)
+{
+	if (archive->is_layout)
+		return oci_layout_stream_blob(archive->fd, digest, size_bytes, sink, arg, err);
+	return stream_tar_blob(archive, digest, size_bytes, sink, arg, err);
 }
 
 int oci_archive_read_blob(const struct oci_archive *archive, const char *digest,
@@ -317,5 +333,5 @@ int oci_archive_read_blob(const struct oci_archive *archive, const char *digest,
 			       (unsigned long long)size_bytes, max);
 	buf_clear(out);
 	out->max = max;
-	return oci_archive_stream_blob(archive, digest, size_bytes, sink_buf, out, err);
+	return oci_archive_stream_blob(archive, digest, size_bytes, tar_sink_buf, out, err);
 }

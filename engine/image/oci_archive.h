@@ -4,6 +4,8 @@
  * An OCI archive: a plain tar with oci-layout, index.json and blobs/sha256/HEX in any order ("./" before the names is
  * fine). Read through a seekable descriptor; every look-up walks the headers and skips the data. Nothing that a header
  * says is believed beyond the end of the file, and no blob is handed on without its digest having been checked.
+ * Two other forms look the same from here: a layout that is a directory ("oci:", oci_layout.c), and Docker's older archive
+ * ("docker save", docker_archive.c), for which index and manifests are written as they would have been.
  * ERR_INTEGRITY: torn or damaged; ERR_UNSUPPORTED: another format, with what to do. Only for the confined worker.
  */
 #include <stdbool.h>
@@ -15,7 +17,8 @@
 #define OCI_ARCHIVE_MAX_ENTRIES 100000
 
 struct oci_archive {
-	int fd;		     /* borrowed, regular file */
+	int fd;		     /* borrowed, regular file or directory */
+	bool is_layout;	     /* a directory */
 	uint64_t size_bytes; /* of the file */
 };
 

@@ -258,6 +258,8 @@ int store_ref_read(const struct store *store, const char *name, struct store_ref
 			is_this = str_eq(line.value, name);
 		else if (str_eq(line.key, "digest"))
 			str_copy(out->digest, sizeof(out->digest), line.value);
+		else if (str_eq(line.key, "index") && digest_is_valid(line.value))
+			str_copy(out->index, sizeof(out->index), line.value);
 		else if (str_eq(line.key, "source"))
 			str_copy(out->source, sizeof(out->source), line.value);
 	}
@@ -423,6 +425,53 @@ int store_source_of(const char *path, char *out, size_t size, struct err *err)
 	return 0;
 }
 
+#define REGISTRY_SOURCE "registry "
+
+/* FROM is a host and a path, without blanks; a folder that is not there has no time. */
+int store_source_of_registry(const char *from, const char *image_dir, char *out, size_t size,
+			     struct err *err)
+{
+	struct stat dir = { 0 };
+	char host[512];
+	int n;
+
+	if (!from) {
+		const char *begin =
+			str_starts(out, REGISTRY_SOURCE) ? out + strlen(REGISTRY_SOURCE) : out;
+
+		n = snprintf(host, sizeof(host), "%.*s", (int)strcspn(begin, " "), begin);
+		if (n < 0 || (size_t)n >= sizeof(host))
+			return err_set(err, ERR_INTEGRITY, "torn source of an image");
+	} else if (!str_copy(host, sizeof(host), from) || strchr(host, ' ')) {
+		return err_set(err, ERR_LIMIT, "%.200s: no registry's name", from);
+	}
+	if (stat(image_dir, &dir) < 0 && errno != ENOENT)
+		return err_sys(err, "%s: stat", image_dir);
+	n = snprintf(out, size, REGISTRY_SOURCE "%s %s %lld.%09ld", host, image_dir,
+		     (long long)dir.st_mtim.tv_sec, dir.st_mtim.tv_nsec);
+	if (n < 0 || (size_t)n >= size)
+		return err_set(err, ERR_LIMIT, "%.200s: path is too long", image_dir);
+	return 0;
+}
+
+static bool registry_is_current(const char *source)
+{
+	struct stat dir = { 0 };
+	char folder[PATH_MAX], now[48];
+	const char *path = source + strlen(REGISTRY_SOURCE);
+	const char *time = strrchr(path, ' ');
+
+	path += strcspn(path, " ");
+	if (!time || time <= path || (size_t)(time - path) > sizeof(folder))
+		return false;
+	snprintf(folder, sizeof(folder), "%.*s", (int)(time - path - 1), path + 1);
+	if (stat(folder, &dir) < 0 && errno != ENOENT)
+		return false;
+	snprintf(now, sizeof(now), "%lld.%09ld", (long long)dir.st_mtim.tv_sec,
+		 dir.st_mtim.tv_nsec);
+	return str_eq(now, time + 1);
+}
+
 bool store_source_is_current(const char *source)
 {
 	char path[PATH_MAX], now[PATH_MAX + 128];
@@ -431,6 +480,8 @@ bool store_source_is_current(const char *source)
 
 	if (*source == '\0')
 		return true;
+	if (str_starts(source, REGISTRY_SOURCE))
+		return registry_is_current(source);
 	/* a path may hold blanks; the three numbers after it do not */
 	if (!str_copy(now, sizeof(now), source))
 		return false;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "image/store.h"
+#include "image/store_admin.h"
 #include "util/buf.h"
 #include "util/digest.h"
 #include "util/err.h"
@@ -37,7 +38,6 @@ int store_lock(struct store *store, uint64_t wait_usec, struct err *err) MUST_CH
 /* Removes everything below tmp/ and the temporary files of records; only with the lock held. */
 int store_sweep(struct store *store, struct err *err) MUST_CHECK;
 bool store_has_work_left(const struct store *store);
-uint64_t store_free_bytes(const struct store *store);
 
 /* 0: complete. ERR_NOT_FOUND: not there; ERR_INTEGRITY: there without a good completion record. */
 int store_check_layer(const struct store *store, const char *diff_id, struct err *err) MUST_CHECK;
@@ -46,6 +46,11 @@ int store_check_image(const struct store *store, const char *digest, struct err 
 struct store_work {
 	char name[96]; /* "tmp/..." */
 };
+/* A name below tmp/ that nobody else has; only with the lock held. */
+void store_work_name(struct store_work *work, const char *kind, const char *digest);
+/* fsync of a folder of the store, or syncfs of its file system. */
+int store_sync_folder(const struct store *store, const char *path, bool whole_file_system,
+		      struct err *err) MUST_CHECK;
 /* Makes tmp/NAME/root, owned by container root, and opens it. */
 int store_layer_begin(struct store *store, const char *diff_id, struct store_work *work,
 		      int *root_fd, struct err *err) MUST_CHECK;
@@ -60,6 +65,7 @@ int store_image_commit(struct store *store, const char *digest, const struct buf
 
 struct store_ref {
 	char digest[DIGEST_STR_LEN + 1];
+	char index[DIGEST_STR_LEN + 1]; /* of the index that it was chosen from; "" */
 	char source[PATH_MAX + 128];
 };
 int store_ref_read(const struct store *store, const char *name, struct store_ref *out,
@@ -68,6 +74,11 @@ int store_ref_write(struct store *store, const char *name, const struct store_re
 		    struct err *err) MUST_CHECK;
 /* The text of store_ref.source: path, size and mtime of an archive and the mtime of its folder. */
 int store_source_of(const char *path, char *out, size_t size, struct err *err) MUST_CHECK;
+
+/* The same of an image that came from a registry: "registry FROM FOLDER MTIME", current until something is put into the folder of
+ * archives, which would win. from NULL: out holds an earlier source, whose FROM is kept. */
+int store_source_of_registry(const char *from, const char *image_dir, char *out, size_t size,
+			     struct err *err) MUST_CHECK;
 
 /* What an archive holds: body as the scan gave it, key is size and mtime. ERR_NOT_FOUND when unknown or changed. */
 int store_archive_read(const struct store *store, const char *file, const char *key,

@@ -115,7 +115,7 @@ uint64_t store_free_bytes(const struct store *store)
 }
 
 /* The lock makes pid and counter enough: nobody else names things here, and what a dead one left is swept. */
-static void name_work(struct store_work *work, const char *kind, const char *digest)
+void store_work_name(struct store_work *work, const char *kind, const char *digest)
 {
 	static unsigned counter;
 
@@ -147,7 +147,7 @@ int store_layer_begin(struct store *store, const char *diff_id, struct store_wor
 {
 	char root[sizeof(work->name) + 8];
 
-	name_work(work, "layer", diff_id);
+	store_work_name(work, "layer", diff_id);
 	snprintf(root, sizeof(root), "%s/root", work->name);
 	if (make_folder(store, work->name, 0711, err) < 0 ||
 	    make_folder(store, root, 0755, err) < 0)
@@ -167,8 +167,8 @@ int store_discard(struct store *store, const struct store_work *work, struct err
 	return path_remove_tree(store->fd, work->name, err);
 }
 
-static int sync_folder(const struct store *store, const char *path, bool whole_file_system,
-		       struct err *err)
+int store_sync_folder(const struct store *store, const char *path, bool whole_file_system,
+		      struct err *err)
 {
 	auto_fd int fd = open_folder(store->fd, path, err);
 
@@ -187,7 +187,7 @@ static int move_into_place(struct store *store, const char *from, const char *ki
 	struct store_work old;
 
 	store_object_path(kind, digest, path);
-	name_work(&old, "torn", digest);
+	store_work_name(&old, "torn", digest);
 	if (renameat(store->fd, path, store->fd, old.name) == 0) {
 		if (store_discard(store, &old, err) < 0)
 			return -1;
@@ -197,7 +197,7 @@ static int move_into_place(struct store *store, const char *from, const char *ki
 	if (renameat(store->fd, from, store->fd, path) < 0)
 		return err_sys(err, "%s: rename", path);
 	snprintf(folder, sizeof(folder), "%s/sha256", kind);
-	return sync_folder(store, folder, false, err);
+	return store_sync_folder(store, folder, false, err);
 }
 
 static int write_completion(struct store *store, const char *kind, const char *digest,
@@ -221,7 +221,7 @@ int store_layer_commit(struct store *store, const struct store_work *work, const
 		       uint64_t bytes, uint64_t entries, struct err *err)
 {
 	/* one syncfs instead of an fsync for each of thousands of files */
-	if (sync_folder(store, work->name, true, err) < 0 ||
+	if (store_sync_folder(store, work->name, true, err) < 0 ||
 	    move_into_place(store, work->name, "layers", diff_id, err) < 0 ||
 	    write_completion(store, "layers", diff_id, bytes, entries, err) < 0)
 		return err_wrap(err, "image store %s", store->path);
@@ -257,7 +257,7 @@ int store_image_commit(struct store *store, const char *digest, const struct buf
 	struct store_work work;
 	struct err ignored;
 
-	name_work(&work, "image", digest);
+	store_work_name(&work, "image", digest);
 	if (fill_image(store, &work, manifest, config, facts, err) < 0 ||
 	    move_into_place(store, work.name, "images", digest, err) < 0 ||
 	    write_completion(store, "images", digest, manifest->len + config->len, 0, err) < 0) {
@@ -289,6 +289,8 @@ int store_ref_write(struct store *store, const char *name, const struct store_re
 
 	flat_put(&body, "name", name);
 	flat_put(&body, "digest", ref->digest);
+	if (ref->index[0])
+		flat_put(&body, "index", ref->index);
 	flat_put(&body, "source", ref->source);
 	return write_record(store, "refs", name, "ref", &body, err);
 }

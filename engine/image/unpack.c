@@ -17,6 +17,7 @@
 
 #include "image/inflate.h"
 #include "image/layer.h"
+#include "image/tree.h"
 #include "image/worker.h"
 #include "image/worker_internal.h"
 #include "util/cleanup.h"
@@ -35,7 +36,7 @@ struct unpack {
 
 static int parse(int argc, char **argv, struct unpack *out, struct err *err)
 {
-	if (argc != 4 || !digest_is_valid(argv[1]) ||
+	if (argc != 4 || !(digest_is_valid(argv[1]) || str_eq(argv[1], UNPACK_TREE)) ||
 	    !str_to_u64(argv[2], INT64_MAX, &out->max_bytes) ||
 	    !str_to_u64(argv[3], UINT32_MAX, &out->max_entries))
 		return err_set(err, ERR_BUG, "usage: cleat unpack DIFF-ID MAX-BYTES MAX-ENTRIES");
@@ -143,14 +144,17 @@ static void put_counts(const struct layer_counts *counts, uint64_t plain_bytes, 
 static int unpack_layer(const struct unpack *u, struct inflate *in, struct buf *out,
 			struct err *err)
 {
-	struct layer_options options = { .max_entries = u->max_entries, .set_owner = true };
+	bool is_tree = str_eq(u->diff_id, UNPACK_TREE);
+	struct layer_options options = { .max_entries = u->max_entries,
+					 .set_owner = true,
+					 .is_plain = is_tree };
 	char found[DIGEST_STR_LEN + 1];
 	struct layer_counts counts;
 
 	if (layer_unpack(WORKER_FD_DATA, in, &options, &counts, err) < 0)
 		return -1;
 	inflate_digest(in, found);
-	if (!str_eq(found, u->diff_id))
+	if (!is_tree && !str_eq(found, u->diff_id))
 		return err_set(
 			err, ERR_INTEGRITY,
 			"wrong digest: the unpacked layer is %s, its image promises %s: the image is damaged",

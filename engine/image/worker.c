@@ -87,7 +87,7 @@ static void set_error(struct worker *w, enum err_code code, const char *text)
 	str_copy_text(w->error, sizeof(w->error), text);
 }
 
-static enum err_code code_of(const char *name)
+enum err_code worker_code_of(const char *name)
 {
 	for (int code = ERR_SYS; code <= ERR_BUG; code++)
 		if (str_eq(err_code_name((enum err_code)code), name))
@@ -143,7 +143,7 @@ static int take_line(struct worker *w, char *text, worker_line_fn *fn, void *arg
 	if (str_eq(line.key, "ok"))
 		w->ok = true;
 	else if (str_eq(line.key, "code"))
-		w->code = code_of(line.value);
+		w->code = worker_code_of(line.value);
 	else if (str_eq(line.key, "error"))
 		set_error(w, w->code == ERR_NONE ? ERR_BUG : w->code, line.value);
 	else

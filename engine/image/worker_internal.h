@@ -59,5 +59,7 @@ int worker_start(struct worker *w, const char *const *args, const int *fds, unsi
 void worker_read(struct worker *w, worker_line_fn *fn, void *arg);
 /* worker_read() until the end; -1 with the worker's own error. */
 int worker_run(struct worker *w, worker_line_fn *fn, void *arg, struct err *err) MUST_CHECK;
+/* The code of that name, as a worker tells it; ERR_BUG when there is none. */
+enum err_code worker_code_of(const char *name);
 /* Kills it if it runs, waits, frees. */
 void worker_fini(struct worker *w);

@@ -188,7 +188,7 @@ class Answer:
         self.records = [json.loads(line) for line in self.out.splitlines()]
 
     def of(self, ref):
-        found = [r for r in self.records if r["ref"] == ref and r["kind"] in ("image", "missing", "error")]
+        found = [r for r in self.records if r["ref"] == ref and r["kind"] in ("image", "missing", "error", "retry")]
         assert len(found) == 1, self
         return found[0]
 
@@ -353,7 +353,7 @@ def test_progress_is_told(place):
     Image(tar_of(member("big", BIG_DATA))).write(place.archive())
     answer = place.good("localhost/app:1")
     steps = [r for r in answer.records if r["kind"] == "progress"]
-    assert len(steps) >= 3
+    assert steps
     assert [s["done_bytes"] for s in steps] == sorted(s["done_bytes"] for s in steps)
     assert steps[-1]["done_bytes"] == steps[-1]["total_bytes"] >= len(BIG_DATA)
 
@@ -536,7 +536,7 @@ def test_an_artifact_is_no_image(place):
 
 
 @pytest.mark.parametrize("name, data, parts", [
-    ("docker.tar", tar_of(member("manifest.json", b"[]"), member("repositories", b"{}")), ("docker-archive", "skopeo copy docker-archive:")),
+    ("docker.tar", tar_of(member("manifest.json", b"[]"), member("repositories", b"{}")), ("docker-archive", "manifest.json lists no image")),
     ("app.tar.gz", gzip.compress(b"x"), ("gzip-compressed", "gunzip")),
     ("app.tgz", b"\x28\xb5\x2f\xfd1234", ("zstd-compressed", "unzstd")),
     ("empty.tar", b"", ("is empty",)),
@@ -905,6 +905,7 @@ def test_a_held_lock_is_waited_for_no_longer_than_told(place):
         fcntl.lockf(lock, fcntl.LOCK_EX)
         answer = place.run("localhost/app:1", options=("--wait", "0"))
         assert answer.status == 1
+        assert answer.of("localhost/app:1")["kind"] == "retry"
         assert "another import is running" in answer.of("localhost/app:1")["text"]
         assert str(os.getpid()) in answer.of("localhost/app:1")["text"]
     place.good("localhost/app:1")
@@ -1027,9 +1028,9 @@ def test_archives_of_skopeo_are_imported(place, layout):
     assert os.path.exists(place.root(HELLO) + "/bin/hello")
 
 
-def test_a_docker_archive_is_refused_and_its_conversion_works(place, layout, tmp_path):
+def test_a_docker_archive_is_taken_and_so_is_its_conversion(place, layout, tmp_path):
     skopeo(layout, "docker-archive:%s:quay.io/x/app:1" % place.archive("old.tar"))
-    place.bad("quay.io/x/app:1", "old.tar is unusable", "skopeo copy docker-archive:", kind="missing")
+    place.good("quay.io/x/app:1")
     os.rename(place.archive("old.tar"), tmp_path / "old.tar")
     skopeo("docker-archive:%s" % (tmp_path / "old.tar"), "oci-archive:%s:quay.io/x/app:1" % place.archive("new.tar"))
     place.good("quay.io/x/app:1")

@@ -2,9 +2,13 @@
 /* Decompression: every format gives the same bytes and digest, damage and bombs are told apart and stop. */
 #include "image_test.h"
 
+#include <limits.h>
+
 #include "image/inflate.h"
 
 #define SIZE (700 * 1024)
+#define PIPE_BYTES (1024 * 1024) /* as many pages, one for each packet */
+#define MAX_PIECES 250
 
 static char *sample(void)
 {
@@ -19,9 +23,27 @@ static char *sample(void)
 	return data;
 }
 
-static void check_same(const void *packed, size_t len, const char *plain, size_t plain_len)
+/* A pipe whose read(2)s give piece bytes each, and the last tail bytes by themselves. */
+static int fd_in_pieces(const void *data, size_t len, size_t piece, size_t tail)
 {
-	int fd = fd_of(packed, len);
+	int ends[2];
+
+	assert_true(len / piece < MAX_PIECES && piece <= PIPE_BUF);
+	assert_int_equal(pipe2(ends, O_DIRECT | O_CLOEXEC), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES);
+	for (size_t at = 0, n; at < len; at += n) {
+		size_t left = at < len - tail ? len - tail - at : len - at;
+
+		n = left < piece ? left : piece;
+		assert_int_equal(write(ends[1], (const char *)data + at, n), n);
+	}
+	close(ends[1]);
+	return ends[0];
+}
+
+/* Takes the descriptor. */
+static void check_same_from(int fd, const char *plain, size_t plain_len)
+{
 	char found[DIGEST_STR_LEN + 1], wanted[DIGEST_STR_LEN + 1];
 	struct inflate *in;
 	struct err err;
@@ -48,6 +70,11 @@ static void check_same(const void *packed, size_t len, const char *plain, size_t
 	assert_string_equal(found, wanted);
 	inflate_close(in);
 	close(fd);
+}
+
+static void check_same(const void *packed, size_t len, const char *plain, size_t plain_len)
+{
+	check_same_from(fd_of(packed, len), plain, plain_len);
 }
 
 static void drain_error(const void *packed, size_t len, uint64_t max, struct err *err)
@@ -102,6 +129,101 @@ static void several_members_and_frames_are_one_stream(void **state)
 	free(plain);
 }
 
+static void gzip_with(const char *data, size_t len, int level, int strategy, int window,
+		      gz_headerp header, struct buf *out)
+{
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)len };
+	unsigned char packed[4096];
+	int rc;
+
+	assert_int_equal(deflateInit2(&z, level, Z_DEFLATED, window + 16, 8, strategy), Z_OK);
+	if (header)
+		assert_int_equal(deflateSetHeader(&z, header), Z_OK);
+	do {
+		z.next_out = packed;
+		z.avail_out = sizeof(packed);
+		rc = deflate(&z, Z_FINISH);
+		assert_int_equal(buf_add(out, packed, sizeof(packed) - z.avail_out), 0);
+	} while (rc == Z_OK || rc == Z_BUF_ERROR);
+	assert_int_equal(rc, Z_STREAM_END);
+	deflateEnd(&z);
+}
+
+/* Stored, fixed and dynamic blocks, runs, small windows. */
+static void every_kind_of_gzip_gives_the_same_bytes(void **state)
+{
+	static const struct {
+		int level, strategy, window;
+	} kinds[] = {
+		{ 0, Z_DEFAULT_STRATEGY, 15 },
+		{ 1, Z_DEFAULT_STRATEGY, 15 },
+		{ 9, Z_DEFAULT_STRATEGY, 15 },
+		{ 6, Z_DEFAULT_STRATEGY, 9 },
+		{ 6, Z_FIXED, 15 },
+		{ 6, Z_RLE, 15 },
+		{ 6, Z_HUFFMAN_ONLY, 12 },
+	};
+	static const size_t pieces[] = { 4096, 3137 };
+	auto_buf packed = BUF_INIT(4 * SIZE);
+	char *plain = sample();
+
+	(void)state;
+	memset(plain + SIZE / 4, 'x', SIZE / 4);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		buf_clear(&packed);
+		gzip_with(plain, SIZE, kinds[i].level, kinds[i].strategy, kinds[i].window, NULL,
+			  &packed);
+		check_same(packed.data, packed.len, plain, SIZE);
+		for (size_t j = 0; j < sizeof(pieces) / sizeof(pieces[0]); j++)
+			check_same_from(fd_in_pieces(packed.data, packed.len, pieces[j], 0), plain,
+					SIZE);
+	}
+	free(plain);
+}
+
+static void a_gzip_header_with_everything_may_come_in_any_pieces(void **state)
+{
+	static unsigned char extra[] = "AB\x04\x00text", name[] = "layer.tar",
+			     comment[] = "by hand";
+	static const char plain[] = "plain bytes, plain bytes, plain bytes";
+	gz_header header = { .time = 1,
+			     .extra = extra,
+			     .extra_len = sizeof(extra) - 1,
+			     .name = name,
+			     .comment = comment,
+			     .hcrc = 1 };
+	auto_buf packed = BUF_INIT(SIZE);
+	struct err err;
+
+	(void)state;
+	/* two members, so that both the first and a later header are split */
+	gzip_with(plain, 11, 6, Z_DEFAULT_STRATEGY, 15, &header, &packed);
+	gzip_with(plain + 11, sizeof(plain) - 11, 6, Z_DEFAULT_STRATEGY, 15, &header, &packed);
+	for (size_t piece = 1; piece <= packed.len; piece++)
+		check_same_from(fd_in_pieces(packed.data, packed.len, piece, 0), plain,
+				sizeof(plain));
+	packed.data[5] ^= 1; /* the time: only the header's check sum knows */
+	drain_error(packed.data, packed.len, SIZE, &err);
+	assert_says(&err, ERR_INTEGRITY, "gzip: incorrect check sum");
+}
+
+static void the_trailer_may_come_in_any_pieces(void **state)
+{
+	auto_buf packed = BUF_INIT(4 * SIZE);
+	char *plain = sample();
+
+	(void)state;
+	/* what fills the output exactly leaves the end for another call */
+	for (size_t len = 256 * 1024 - 1; len <= 256 * 1024 + 1; len++) {
+		buf_clear(&packed);
+		gzip_with(plain, len, 6, Z_DEFAULT_STRATEGY, 15, NULL, &packed);
+		for (size_t tail = 1; tail < 24; tail++)
+			check_same_from(fd_in_pieces(packed.data, packed.len, PIPE_BUF, tail),
+					plain, len);
+	}
+	free(plain);
+}
+
 static void a_cut_stream_is_an_error(void **state)
 {
 	auto_buf gzip = BUF_INIT(4 * SIZE);
@@ -148,6 +270,40 @@ static void damaged_bytes_are_an_error(void **state)
 	free(plain);
 }
 
+/* Without a trailer: the block itself is wrong. */
+static void wrong_gzip_says_what_is_wrong(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *says;
+	} wrong[] = {
+#define HEADER "\x1f\x8b\x08\x00\0\0\0\0\x00\x03"
+#define WRONG(bytes, says) { bytes, sizeof(bytes) - 1, says }
+		WRONG("\x1f\x8b\x07\x00\0\0\0\0\x00\x03", "unknown compression method"),
+		WRONG("\x1f\x8b\x08\x20\0\0\0\0\x00\x03" "\x03\0", "unknown header flags set"),
+		WRONG(HEADER "\x07", "invalid block"),
+		WRONG(HEADER "\x01\x01\x00\x00\x00", "invalid block"), /* length and its complement */
+		WRONG(HEADER "\x4b\x04\x42\x00", "too far back"), /* "a", then what lies before it */
+		WRONG(HEADER "\x03\x00" "\1\0\0\0" "\0\0\0\0", "incorrect check sum or length"),
+		WRONG(HEADER "\x03\x00" "\0\0\0\0" "\1\0\0\0", "incorrect check sum or length"),
+		WRONG(HEADER "\x03\x00" "\0\0\0\0" "\0\0\0\0" "xx", "incorrect header check"),
+		WRONG(HEADER "\x03\x00" "\0\0\0\0" "\0\0\0\0" "\0\0", "incorrect header check"),
+		WRONG(HEADER "\x03\x00" "\0\0\0\0" "\0\0\0\0" "x", "end too early"),
+#undef WRONG
+#undef HEADER
+	};
+	/* clang-format on */
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		drain_error(wrong[i].bytes, wrong[i].len, SIZE, &err);
+		assert_says(&err, ERR_INTEGRITY, wrong[i].says);
+	}
+}
+
 static void a_bomb_stops_at_the_limit(void **state)
 {
 	size_t big = 8 * 1024 * 1024;
@@ -185,8 +341,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_formats_give_the_same_bytes),
 		cmocka_unit_test(several_members_and_frames_are_one_stream),
+		cmocka_unit_test(every_kind_of_gzip_gives_the_same_bytes),
+		cmocka_unit_test(a_gzip_header_with_everything_may_come_in_any_pieces),
+		cmocka_unit_test(the_trailer_may_come_in_any_pieces),
 		cmocka_unit_test(a_cut_stream_is_an_error),
 		cmocka_unit_test(damaged_bytes_are_an_error),
+		cmocka_unit_test(wrong_gzip_says_what_is_wrong),
 		cmocka_unit_test(a_bomb_stops_at_the_limit),
 		cmocka_unit_test(a_read_error_is_told),
 	};

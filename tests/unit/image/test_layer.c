@@ -711,9 +711,37 @@ static void a_bomb_inside_a_layer_stops_with_its_own_reason(void **state)
 	free(big);
 }
 
+/* A volume is no layer: there is nothing below it that could be hidden. */
+static void in_a_plain_tree_whiteouts_are_files(void **state)
+{
+	struct fixture *f = *state;
+	const struct member members[] = {
+		{ .name = "dir/", .type = AE_IFDIR, .mode = 0755 },
+		{ .name = "dir/.wh.x", .type = AE_IFREG, .mode = 0644, .data = "a" },
+		{ .name = "dir/.wh..wh..opq", .type = AE_IFREG, .mode = 0644, .data = "b" },
+		{ .name = ".wh.d/file", .type = AE_IFREG, .mode = 0644, .data = "c" },
+		{ .name = NULL },
+	};
+	struct stat st;
+	char value[4];
+
+	f->options.is_plain = true;
+	assert_int_equal(unpack(f, members), 0);
+	assert_int_equal(fstatat(f->root, "dir/.wh.x", &st, 0), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(fstatat(f->root, "dir/.wh..wh..opq", &st, 0), 0);
+	assert_int_equal(fstatat(f->root, ".wh.d/file", &st, 0), 0);
+	assert_int_equal(faccessat(f->root, "dir/x", F_OK, 0), -1);
+	assert_int_equal(fgetxattr(f->root, "user.overlay.opaque", value, sizeof(value)), -1);
+	assert_int_equal(f->counts.whiteouts, 0);
+	assert_int_equal(f->counts.aufs_left_out, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(in_a_plain_tree_whiteouts_are_files, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(owners_modes_times_and_kinds_are_kept, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(absolute_and_dotted_names_are_relative_to_the_root,

@@ -102,14 +102,13 @@ static void other_formats_are_refused_with_what_to_do(void **state)
 				      &archive),
 			 0);
 	assert_int_equal(oci_archive_read_index(&archive, &out, &err), -1);
-	assert_says(&err, ERR_UNSUPPORTED,
-		    "docker-archive: convert it: skopeo copy docker-archive:");
+	assert_says(&err, ERR_INPUT, "docker-archive: manifest.json lists no image");
 	close(archive.fd);
 	assert_int_equal(open_bytes("just some text", 14, &archive), 0);
 	assert_int_equal(oci_archive_read_index(&archive, &out, &err), -1);
 	assert_says(&err, ERR_INTEGRITY, "not a tar archive");
 	close(archive.fd);
-	assert_int_equal(oci_archive_open(open("/tmp", O_RDONLY), &archive, &err), -1);
+	assert_int_equal(oci_archive_open(open("/dev/null", O_RDONLY), &archive, &err), -1);
 	assert_says(&err, ERR_INPUT, "not a regular file");
 }
 

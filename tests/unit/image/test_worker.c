@@ -198,7 +198,10 @@ static unsigned read_records(int fd, struct import_record *records, unsigned max
 static void import_start_gives_records_until_done(void **state)
 {
 	static struct import_record records[8];
-	const char *refs[] = { "localhost/app", "Not A Name" };
+	struct pull_want wants[] = { PULL_WANT_INIT("localhost/app"),
+				     PULL_WANT_INIT("Not A Name") };
+	const struct pull_request request = { .wants = wants, .want_count = 2 };
+	const struct pull_request nothing = { 0 };
 	struct scratch scratch;
 	char store[128], images[128];
 	struct proc proc;
@@ -209,7 +212,7 @@ static void import_start_gives_records_until_done(void **state)
 	scratch_open(&scratch);
 	snprintf(store, sizeof(store), "%s/store", scratch.path);
 	snprintf(images, sizeof(images), "%s/images", scratch.path);
-	if (import_start(store, images, refs, 2, -1, &proc, &fd, &err) < 0)
+	if (import_start(store, images, &request, -1, &proc, &fd, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_int_equal(read_records(fd, records, 8), 3);
@@ -221,7 +224,7 @@ static void import_start_gives_records_until_done(void **state)
 	assert_int_equal(records[2].kind, IMPORT_DONE);
 	close(fd);
 	close(proc.pidfd);
-	assert_int_equal(import_start(store, images, refs, 0, -1, &proc, &fd, &err), -1);
+	assert_int_equal(import_start(store, images, &nothing, -1, &proc, &fd, &err), -1);
 	assert_int_equal(err.code, ERR_BUG);
 	scratch_close(&scratch);
 }

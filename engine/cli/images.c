@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * "cleat images" and "cleat image inspect": what lies in the store, under podman's columns and names. Reads records; the images' own
+ * documents are read by a confined worker. Whatever an image says of itself is cleaned before a terminal sees it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/image.h"
+#include "image/inspect.h"
+#include "image/ref.h"
+#include "image/store_admin.h"
+#include "util/json.h"
+#include "util/loop.h"
+#include "util/places.h"
+#include "util/str.h"
+
+#define OUTPUT_MAX_BYTES (64 * 1024 * 1024)
+
+bool cli_split_name(const char *name, char *repository, char *tag)
+{
+	struct image_ref ref;
+	struct err ignored;
+
+	if (ref_parse(name, &ref, &ignored) < 0 || ref.digest[0])
+		return false;
+	snprintf(repository, REF_MAX, "%s%s%s", ref.domain, ref.domain[0] ? "/" : "", ref.path);
+	str_copy(tag, sizeof(ref.tag), ref.tag);
+	return true;
+}
+
+struct row {
+	const struct store_entry *image;
+	const char *name; /* NULL: the image has none */
+};
+
+struct listing {
+	const char *format, *store, *wanted; /* wanted NULL: all */
+	bool quiet, digests;
+	struct arena arena;
+	struct store_list list;
+	struct row *rows;
+	size_t count;
+};
+
+static bool created_usec(const struct store_entry *image, int64_t *usec)
+{
+	return image->created[0] && cli_parse_time(image->created, clock_real_usec(), usec);
+}
+
+/* Newest first, as podman; then by name. */
+static int compare_rows(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	int64_t left = 0, right = 0;
+
+	if (!created_usec(x->image, &left))
+		left = 0;
+	if (!created_usec(y->image, &right))
+		right = 0;
+	if (left != right)
+		return left > right ? -1 : 1;
+	if (x->image != y->image)
+		return strcmp(x->image->digest, y->image->digest);
+	return strcmp(x->name ? x->name : "", y->name ? y->name : "");
+}
+
+/* "app" is every tag of it, whatever registry; "app:1" is one. */
+static bool is_wanted(const char *wanted, const char *name)
+{
+	char repository[REF_MAX], tag[129], asked_repository[REF_MAX], asked_tag[129];
+	const char *slash = strrchr(wanted, '/');
+	bool has_tag = strchr(slash ? slash : wanted, ':') != NULL;
+	size_t len, asked;
+
+	if (!name || !cli_split_name(name, repository, tag) ||
+	    !cli_split_name(wanted, asked_repository, asked_tag))
+		return false;
+	if (has_tag && !str_eq(tag, asked_tag))
+		return false;
+	len = strlen(repository);
+	asked = strlen(asked_repository);
+	if (len < asked || !str_eq(repository + len - asked, asked_repository))
+		return false;
+	return len == asked || repository[len - asked - 1] == '/';
+}
+
+static void add_rows(struct listing *l, const struct store_entry *image)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < image->name_count; i++) {
+		char repository[REF_MAX], tag[129];
+
+		/* a name with a digest is shown as what it is: no tag */
+		if (!cli_split_name(image->names[i], repository, tag))
+			continue;
+		any = true;
+		if (l->wanted && !is_wanted(l->wanted, image->names[i]))
+			continue;
+		*arena_push(&l->arena, l->rows, l->count) = (struct row){ image, image->names[i] };
+	}
+	if (!any && !l->wanted)
+		*arena_push(&l->arena, l->rows, l->count) = (struct row){ image, NULL };
+}
+
+static void print_ids(const struct listing *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		bool again = false;
+
+		for (size_t k = 0; k < i && !again; k++)
+			again = l->rows[k].image == l->rows[i].image;
+		if (!again)
+			printf("%.*s\n", IMAGE_SHORT_ID, l->rows[i].image->id + 7);
+	}
+}
+
+static void print_row(struct cli_table *table, const struct listing *l, const struct row *row)
+{
+	char repository[REF_MAX] = "<none>", tag[129] = "<none>";
+	char id[IMAGE_SHORT_ID + 1], span[24], created[32] = "", size[24];
+	int64_t usec;
+
+	if (row->name && !cli_split_name(row->name, repository, tag))
+		return;
+	snprintf(id, sizeof(id), "%.*s", IMAGE_SHORT_ID, row->image->id + 7);
+	if (created_usec(row->image, &usec)) {
+		cli_span(clock_real_usec() - usec, span);
+		snprintf(created, sizeof(created), "%s ago", span);
+	}
+	cli_size(row->image->bytes, size);
+	cli_table_cell(table, CLI_PLAIN, repository);
+	cli_table_cell(table, CLI_PLAIN, tag);
+	if (l->digests)
+		cli_table_cell(table, CLI_PLAIN, row->image->digest);
+	cli_table_cell(table, CLI_PLAIN, id);
+	cli_table_cell(table, CLI_PLAIN, created);
+	cli_table_cell(table, row->image->problem ? CLI_RED : CLI_PLAIN,
+		       row->image->problem ? "damaged" : size);
+}
+
+static void print_table(const struct listing *l)
+{
+	static const char *const titles[] = { "REPOSITORY", "TAG",     "DIGEST",
+					      "IMAGE ID",   "CREATED", "SIZE" };
+	struct cli_table table = { .columns = l->digests ? 6 : 5 };
+
+	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
+		if (l->digests || i != 2)
+			cli_table_cell(&table, CLI_PLAIN, titles[i]);
+	for (size_t i = 0; i < l->count; i++)
+		print_row(&table, l, &l->rows[i]);
+	cli_table_print(&table, stdout, cli_wants_colours(stdout));
+}
+
+/* "REPOSITORY@sha256:..." for each repository that the image is known by. */
+static void json_digests(struct json *json, const struct store_entry *image)
+{
+	json_array(json, "RepoDigests");
+	for (size_t i = 0; i < image->name_count; i++) {
+		char repository[REF_MAX], tag[129], last[REF_MAX] = "", text[REF_MAX + 80];
+
+		if (!cli_split_name(image->names[i], repository, tag)) {
+			json_str(json, NULL, image->names[i]);
+			continue;
+		}
+		if (i > 0 && cli_split_name(image->names[i - 1], last, tag) &&
+		    str_eq(last, repository))
+			continue;
+		snprintf(text, sizeof(text), "%s@%s", repository, image->digest);
+		json_str(json, NULL, text);
+	}
+	json_array_end(json);
+}
+
+static void json_tags(struct json *json, const char *key, const struct store_entry *image)
+{
+	json_array(json, key);
+	for (size_t i = 0; i < image->name_count; i++) {
+		char repository[REF_MAX], tag[129];
+
+		if (cli_split_name(image->names[i], repository, tag))
+			json_str(json, NULL, image->names[i]);
+	}
+	json_array_end(json);
+}
+
+static void json_image(struct json *json, const struct store_entry *image)
+{
+	int64_t usec = 0;
+
+	if (!created_usec(image, &usec))
+		usec = 0;
+	json_object(json, NULL);
+	json_str(json, "Id", image->id + 7);
+	json_str(json, "Digest", image->digest);
+	json_tags(json, "RepoTags", image);
+	json_tags(json, "Names", image);
+	json_digests(json, image);
+	json_uint(json, "Size", image->bytes);
+	json_uint(json, "VirtualSize", image->bytes);
+	json_int(json, "Created", usec / 1000000);
+	json_str(json, "CreatedAt", image->created);
+	json_str(json, "Os", image->os);
+	json_str(json, "Arch", image->architecture);
+	json_str(json, "Problem", image->problem ? image->problem : "");
+	json_object_end(json);
+}
+
+/* JSON escapes what ASCII has of control bytes; a terminal knows more. */
+static void print_lines(struct buf *out)
+{
+	for (char *line = out->data, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		cli_clean(line);
+		puts(line);
+	}
+}
+
+static int print_json(const struct listing *l)
+{
+	auto_buf out = BUF_INIT(OUTPUT_MAX_BYTES);
+	struct json json = { .out = &out, .pretty = true, .first = true };
+	struct err err;
+
+	json_array(&json, NULL);
+	for (size_t i = 0; i < l->count; i++) {
+		bool again = false;
+
+		for (size_t k = 0; k < i && !again; k++)
+			again = l->rows[k].image == l->rows[i].image;
+		if (!again)
+			json_image(&json, l->rows[i].image);
+	}
+	json_array_end(&json);
+	if (buf_check(&out, "list of images", &err) < 0) {
+		fprintf(stderr, "cleat images: %s\n", err.msg);
+		return CLI_FAILED;
+	}
+	print_lines(&out);
+	return CLI_OK;
+}
+
+static int print(struct listing *l, const char *command)
+{
+	struct err err;
+	struct store *store = cli_store_open(command, l->store, false);
+	int rc, result = CLI_OK;
+
+	if (!store)
+		return CLI_FAILED;
+	rc = store_list_read(store, &l->arena, &l->list, &err);
+	store_close(store);
+	if (rc < 0) {
+		fprintf(stderr, "cleat %s: %s\n", command, err.msg);
+		return CLI_FAILED;
+	}
+	for (size_t i = 0; i < l->list.image_count; i++)
+		add_rows(l, &l->list.images[i]);
+	if (l->count)
+		qsort(l->rows, l->count, sizeof(*l->rows), compare_rows);
+	if (str_eq(l->format, "json"))
+		result = print_json(l);
+	else if (l->quiet)
+		print_ids(l);
+	else
+		print_table(l);
+	if (l->list.unsure)
+		fprintf(stderr, "cleat %s: not all could be read: %s\n", command, l->list.unsure);
+	return result;
+}
+
+int cmd_images(int argc, char **argv)
+{
+	struct listing l = { .format = "table", .store = CLEAT_STORE_DIR };
+	const struct cli_option options[] = { { "-q", "--quiet", &l.quiet, NULL },
+					      { NULL, "--digests", &l.digests, NULL },
+					      { NULL, "--format", NULL, &l.format },
+					      { NULL, "--store", NULL, &l.store } };
+	int words = cli_options(argc, argv, options, 4), result;
+	char repository[REF_MAX], tag[129];
+
+	if (words < 0)
+		return CLI_USAGE;
+	if (words > 1 || (!str_eq(l.format, "table") && !str_eq(l.format, "json"))) {
+		fprintf(stderr, "cleat %s: \"%s\" is not understood; see \"cleat help %s\"\n",
+			argv[0], words > 1 ? argv[2] : l.format, argv[0]);
+		return CLI_USAGE;
+	}
+	l.wanted = words == 1 ? argv[1] : NULL;
+	if (l.wanted && !cli_split_name(l.wanted, repository, tag)) {
+		fprintf(stderr, "cleat %s: \"%s\" is no image's name\n", argv[0], l.wanted);
+		return CLI_USAGE;
+	}
+	result = print(&l, argv[0]);
+	arena_fini(&l.arena);
+	return result;
+}
+
+/* A text of several lines, as deep as it stands: no string of JSON has a newline of its own. */
+static void put_text(struct json *json, const char *key, const struct image_texts *texts,
+		     const char *name)
+{
+	auto_buf out = BUF_INIT(OUTPUT_MAX_BYTES);
+
+	for (const char *at = image_text(texts, name); *at; at++) {
+		buf_putc(&out, *at);
+		if (*at == '\n')
+			buf_printf(&out, "%*s", (int)(2 * json->depth), "");
+	}
+	json_raw(json, key, buf_str(&out));
+}
+
+static void inspect_image(struct json *json, const struct store_entry *image,
+			  const struct image_texts *texts)
+{
+	static const char *const plain[] = { "Created",	     "Config",	"Version", "Author",
+					     "Architecture", "Variant", "Os" };
+	static const char *const last[] = { "Labels", "Annotations", "ManifestType", "User",
+					    "History" };
+
+	json_object(json, NULL);
+	json_str(json, "Id", image->id + 7);
+	json_str(json, "Digest", image->digest);
+	json_tags(json, "RepoTags", image);
+	json_digests(json, image);
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		put_text(json, plain[i], texts, plain[i]);
+	json_uint(json, "Size", image->bytes);
+	json_uint(json, "VirtualSize", image->bytes);
+	json_object(json, "RootFS");
+	put_text(json, "Type", texts, "RootFSType");
+	put_text(json, "Layers", texts, "RootFSLayers");
+	json_object_end(json);
+	for (size_t i = 0; i < sizeof(last) / sizeof(last[0]); i++)
+		put_text(json, last[i], texts, last[i]);
+	json_object_end(json);
+}
+
+static int inspect_word(const struct store *store, const struct store_list *list, const char *word,
+			struct json *json, struct err *err)
+{
+	const struct store_entry *image = store_list_find(list, word, NULL, err);
+	auto_arena arena = { 0 };
+	struct image_texts texts;
+
+	if (!image || image_inspect(store, image->digest, &arena, &texts, err) < 0)
+		return -1;
+	inspect_image(json, image, &texts);
+	return 0;
+}
+
+static int inspect_words(const char *command, const struct store *store, char **words, int count)
+{
+	auto_buf out = BUF_INIT(OUTPUT_MAX_BYTES);
+	struct json json = { .out = &out, .pretty = true, .first = true };
+	auto_arena arena = { 0 };
+	struct store_list list;
+	int result = CLI_OK;
+	struct err err;
+
+	if (store_list_read(store, &arena, &list, &err) < 0) {
+		fprintf(stderr, "cleat %s: %s\n", command, err.msg);
+		return CLI_FAILED;
+	}
+	json_array(&json, NULL);
+	for (int i = 0; i < count; i++)
+		if (inspect_word(store, &list, words[i], &json, &err) < 0) {
+			cli_clean(err.msg);
+			fprintf(stderr, "cleat %s: %s\n", command, err.msg);
+			result = CLI_FAILED;
+		}
+	json_array_end(&json);
+	if (buf_check(&out, "what the images say", &err) < 0) {
+		fprintf(stderr, "cleat %s: %s\n", command, err.msg);
+		return CLI_FAILED;
+	}
+	print_lines(&out);
+	return result;
+}
+
+int cmd_image_inspect(int argc, char **argv)
+{
+	const char *path = CLEAT_STORE_DIR;
+	const struct cli_option options[] = { { NULL, "--store", NULL, &path } };
+	int words = cli_options(argc, argv, options, 1), result;
+	struct store *store;
+
+	if (words < 0)
+		return CLI_USAGE;
+	if (words == 0) {
+		fprintf(stderr, "cleat %s: which image?\n", argv[0]);
+		return CLI_USAGE;
+	}
+	store = cli_store_open(argv[0], path, false);
+	if (!store)
+		return CLI_FAILED;
+	result = inspect_words(argv[0], store, argv + 1, words);
+	store_close(store);
+	return result;
+}
