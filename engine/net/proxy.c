@@ -18,23 +18,24 @@
 #include <unistd.h>
 
 #include "net/relay.h"
+#include "net/relay_udp.h"
 #include "util/cleanup.h"
 #include "util/ids.h"
 #include "util/proc.h"
 #include "util/str.h"
 
-#define MAX_PAIRS 64
-#define FDS_OTHER 128 /* listeners, standard streams, the loop's own */
-#define FDS_WANTED (RELAY_MAX * RELAY_FDS_A_PAIR + FDS_OTHER)
+#define MAX_PAIRS 1024
+#define FDS_OTHER 32 /* standard streams, the loop's own */
 
 struct forward {
 	struct net_address listen, connect;
+	bool udp;
 	int fd;
 };
 
 struct proxy {
 	struct forward forwards[MAX_PAIRS];
-	unsigned listen_count, connect_count;
+	unsigned listen_count, connect_count, udp_count;
 	const char *netns;
 };
 
@@ -45,7 +46,10 @@ static int parse(struct proxy *proxy, int argc, char **argv, struct err *err)
 			return err_set(err, ERR_INPUT, "%s: a value is missing", argv[i]);
 		if (str_eq(argv[i], "--netns")) {
 			proxy->netns = argv[i + 1];
-		} else if (str_eq(argv[i], "--listen") && proxy->listen_count < MAX_PAIRS) {
+		} else if ((str_eq(argv[i], "--listen") || str_eq(argv[i], "--listen-udp")) &&
+			   proxy->listen_count < MAX_PAIRS) {
+			proxy->forwards[proxy->listen_count].udp = argv[i][8] == '-';
+			proxy->udp_count += argv[i][8] == '-';
 			if (net_address_parse(argv[i + 1],
 					      &proxy->forwards[proxy->listen_count++].listen,
 					      err) < 0)
@@ -61,25 +65,27 @@ static int parse(struct proxy *proxy, int argc, char **argv, struct err *err)
 		}
 	}
 	if (!proxy->listen_count || proxy->listen_count != proxy->connect_count)
-		return err_set(err, ERR_INPUT, "--listen and --connect come in pairs");
+		return err_set(err, ERR_INPUT,
+			       "--listen or --listen-udp and --connect come in pairs");
 	return 0;
 }
 
 static int listen_on(struct forward *f, struct err *err)
 {
-	int on = 1;
+	int on = 1, kind = f->udp ? SOCK_DGRAM : SOCK_STREAM;
 
-	f->fd = socket(f->listen.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	f->fd = socket(f->listen.storage.ss_family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (f->fd < 0)
 		return err_sys(err, "%s: socket", f->listen.text);
-	setsockopt(f->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (!f->udp) /* of datagrams two would share the port, one hearing nothing */
+		setsockopt(f->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	/* [::]:80 beside 0.0.0.0:80 is two listeners, whatever net.ipv6.bindv6only says */
 	if (f->listen.storage.ss_family == AF_INET6)
 		setsockopt(f->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (bind(f->fd, (struct sockaddr *)&f->listen.storage, f->listen.length) < 0 ||
-	    listen(f->fd, RELAY_MAX) < 0)
+	    (!f->udp && listen(f->fd, RELAY_MAX) < 0))
 		return err_sys(err, "%s", f->listen.text);
-	return 0;
+	return f->udp ? relay_udp_prepare(f->fd, f->listen.storage.ss_family, err) : 0;
 }
 
 static int enter_netns(const char *path, struct err *err)
@@ -93,20 +99,31 @@ static int enter_netns(const char *path, struct err *err)
 	return 0;
 }
 
-/* As many as the hard limit allows. */
-static int raise_fds(unsigned *fds, struct err *err)
+struct limits {
+	unsigned fds, pairs, sessions;
+};
+
+/* As many as the hard limit allows: listeners first, then half of the rest of what is wanted for each kind. */
+static int raise_fds(const struct proxy *proxy, struct limits *out, struct err *err)
 {
+	rlim_t fixed = FDS_OTHER + proxy->listen_count;
+	rlim_t sessions = proxy->udp_count ? RELAY_UDP_MAX : 0;
+	rlim_t wanted = fixed + sessions + RELAY_MAX * RELAY_FDS_A_PAIR;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return err_sys(err, "getrlimit");
-	limit.rlim_cur = limit.rlim_max < FDS_WANTED ? limit.rlim_max : FDS_WANTED;
-	if (limit.rlim_cur < FDS_OTHER + RELAY_FDS_A_PAIR)
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (limit.rlim_cur < fixed + 2 * RELAY_FDS_A_PAIR)
 		return err_set(err, ERR_LIMIT, "only %llu descriptors are allowed (RLIMIT_NOFILE)",
 			       (unsigned long long)limit.rlim_cur);
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return err_sys(err, "setrlimit");
-	*fds = (unsigned)limit.rlim_cur;
+	if (sessions > (limit.rlim_cur - fixed) / 2)
+		sessions = (limit.rlim_cur - fixed) / 2;
+	out->fds = (unsigned)limit.rlim_cur;
+	out->sessions = (unsigned)sessions;
+	out->pairs = (unsigned)((limit.rlim_cur - fixed - sessions) / RELAY_FDS_A_PAIR);
 	return 0;
 }
 
@@ -116,6 +133,8 @@ static int confine(unsigned max_fds, struct err *err)
 				     SCMP_SYS(accept4),	   SCMP_SYS(splice),
 				     SCMP_SYS(pipe2),	   SCMP_SYS(shutdown),
 				     SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+				     SCMP_SYS(recvmsg),	   SCMP_SYS(sendmsg),
+				     SCMP_SYS(recvfrom),   SCMP_SYS(sendto),
 				     SCMP_SYS(epoll_ctl),  -1 };
 	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
@@ -163,25 +182,26 @@ static int listen_on_all(struct proxy *proxy, struct err *err)
 }
 
 /* Rights are gone when it returns; nothing has been accepted yet. */
-static int prepare(struct proxy *proxy, struct loop *loop, unsigned *max_pairs, struct err *err)
+static int prepare(struct proxy *proxy, struct loop *loop, struct limits *limits, struct err *err)
 {
-	unsigned fds = 0;
-
-	if (listen_on_all(proxy, err) < 0 || watch_signals(loop, err) < 0 ||
-	    raise_fds(&fds, err) < 0)
+	if (raise_fds(proxy, limits, err) < 0 || listen_on_all(proxy, err) < 0 ||
+	    watch_signals(loop, err) < 0)
 		return -1;
 	if (proxy->netns && enter_netns(proxy->netns, err) < 0)
 		return -1;
-	*max_pairs = (fds - FDS_OTHER) / RELAY_FDS_A_PAIR;
-	return confine(fds, err);
+	return confine(limits->fds, err);
 }
 
-static int serve(struct proxy *proxy, struct loop *loop, struct relay *relay, struct err *err)
+static int serve(struct proxy *proxy, struct loop *loop, struct relay *relay,
+		 struct relay_udp *relay_udp, struct err *err)
 {
-	for (unsigned i = 0; i < proxy->listen_count; i++)
-		if (relay_listen(relay, proxy->forwards[i].fd, &proxy->forwards[i].connect, err) <
-		    0)
+	for (unsigned i = 0; i < proxy->listen_count; i++) {
+		const struct forward *f = &proxy->forwards[i];
+
+		if (f->udp ? relay_udp_listen(relay_udp, f->fd, &f->connect, err) < 0 :
+			     relay_listen(relay, f->fd, &f->connect, err) < 0)
 			return -1;
+	}
 	if (puts("ready") < 0 || fflush(stdout) != 0)
 		return err_sys(err, "stdout");
 	return loop_run(loop, err);
@@ -191,13 +211,17 @@ static int run(struct proxy *proxy, struct err *err)
 {
 	struct loop *loop = loop_new(err);
 	struct relay *relay = NULL;
-	unsigned max_pairs;
+	struct relay_udp *relay_udp = NULL;
+	struct limits limits = { 0 };
 	int rc = -1;
 
-	if (loop && prepare(proxy, loop, &max_pairs, err) == 0)
-		relay = relay_new(loop, max_pairs, err);
+	if (loop && prepare(proxy, loop, &limits, err) == 0)
+		relay = relay_new(loop, limits.pairs, err);
 	if (relay)
-		rc = serve(proxy, loop, relay, err);
+		relay_udp = relay_udp_new(loop, limits.sessions, err);
+	if (relay_udp)
+		rc = serve(proxy, loop, relay, relay_udp, err);
+	relay_udp_free(relay_udp);
 	relay_free(relay);
 	loop_free(loop);
 	return rc;

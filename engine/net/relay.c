@@ -3,6 +3,9 @@
  * A pair of sockets, two directions, each with a pipe of 64 KiB as its buffer. A direction moves bytes as long as both its ends
  * let it, then says which end it waits for; interests of the two directions are joined per socket. Level-triggered, so nothing
  * is lost when a turn ends early, and a turn does end early: no pair keeps the others waiting. Must never look at a byte.
+ *
+ * What is small goes by one copy in and one out: for a request or an answer that costs less than two splices and the pages of a pipe. A
+ * source that fills the small buffer is spliced from until it has less to give.
  */
 #include "net/relay.h"
 
@@ -18,11 +21,14 @@
 
 #define CHUNK 65536
 #define ROUNDS_A_TURN 16 /* 1 MiB a direction, then it is somebody else's turn */
+/* Fits into the smallest pipe: beyond fs.pipe-user-pages-soft a user's new pipes have two pages. */
+#define SMALL 8192
 #define ACCEPT_PAUSE_USEC (100 * USEC_MSEC)
 
 struct direction {
 	int pipe[2];
 	size_t held;  /* bytes in the pipe */
+	bool is_bulk; /* the source had more than fits into the small buffer */
 	bool is_eof;  /* the source has no more */
 	bool is_done; /* and the sink was told */
 };
@@ -56,6 +62,7 @@ struct relay {
 	struct listener *listeners;
 	struct pair *pairs;
 	unsigned count, max;
+	char small[SMALL]; /* empty between two calls */
 };
 
 static void pair_free(struct pair *p)
@@ -90,8 +97,27 @@ static ssize_t move_some(int from, int to, size_t limit, bool *is_eof)
 	return n;
 }
 
-/* Moves what can be moved now; false on a broken connection. */
-static bool direction_move(struct direction *d, int from, int to)
+/* With an empty pipe, which takes what the sink does not. False on a broken connection. */
+static bool copy_small(struct direction *d, int from, int to, char *small)
+{
+	ssize_t in = recv(from, small, SMALL, 0), out;
+
+	if (in < 0)
+		return errno == EAGAIN || errno == EINTR;
+	d->is_eof = in == 0;
+	d->is_bulk = in == SMALL;
+	if (!in)
+		return true;
+	out = send(to, small, (size_t)in, MSG_NOSIGNAL);
+	if (out < 0 && errno != EAGAIN && errno != EINTR)
+		return false;
+	if (out < 0)
+		out = 0;
+	d->held = (size_t)(in - out);
+	return !d->held || write(d->pipe[1], small + out, d->held) == (ssize_t)d->held;
+}
+
+static bool splice_bulk(struct direction *d, int from, int to)
 {
 	for (int round = 0; round < ROUNDS_A_TURN; round++) {
 		ssize_t in = 0, out = 0;
@@ -101,6 +127,8 @@ static bool direction_move(struct direction *d, int from, int to)
 			in = move_some(from, d->pipe[1], CHUNK - d->held, &d->is_eof);
 		if (in < 0)
 			return false;
+		if (!d->held)
+			d->is_bulk = in >= SMALL;
 		d->held += (size_t)in;
 		if (d->held)
 			out = move_some(d->pipe[0], to, d->held, &ignored);
@@ -110,6 +138,16 @@ static bool direction_move(struct direction *d, int from, int to)
 		if (!in && !out)
 			break;
 	}
+	return true;
+}
+
+/* Moves what can be moved now; false on a broken connection. */
+static bool direction_move(struct direction *d, int from, int to, char *small)
+{
+	if (!d->held && !d->is_bulk && !d->is_eof && !copy_small(d, from, to, small))
+		return false;
+	if ((d->held || d->is_bulk) && !splice_bulk(d, from, to))
+		return false;
 	if (d->is_eof && !d->held && !d->is_done) {
 		shutdown(to, SHUT_WR);
 		d->is_done = true;
@@ -155,10 +193,19 @@ static void pair_wait(struct pair *p)
 	}
 }
 
-static void pair_move(struct pair *p)
+/* Only what the event is about: asking the other direction's source for nothing is a system call, too. */
+static bool is_concerned(int direction, int end, uint32_t events)
+{
+	if (events & EPOLLHUP)
+		return true;
+	return (events & (direction == end ? EPOLLIN : EPOLLOUT)) != 0;
+}
+
+static void pair_move(struct pair *p, int end, uint32_t events)
 {
 	for (int i = 0; i < 2; i++) {
-		if (!direction_move(&p->dir[i], p->end[i].fd, p->end[1 - i].fd)) {
+		if (is_concerned(i, end, events) &&
+		    !direction_move(&p->dir[i], p->end[i].fd, p->end[1 - i].fd, p->relay->small)) {
 			pair_free(p);
 			return;
 		}
@@ -193,7 +240,7 @@ static void on_end(struct loop *loop, uint32_t events, usec_t now, void *arg)
 		loop_remove(loop, p->timer);
 		p->timer = NULL;
 	}
-	pair_move(p);
+	pair_move(p, end == &p->end[1], events);
 }
 
 static void on_timeout(struct loop *loop, usec_t now, void *arg)

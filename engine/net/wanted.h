@@ -19,9 +19,9 @@ struct net_bridge {
 	char name[NET_LINK_NAME]; /* "cleat0"; user networks "cleat-HEX" */
 	struct in_addr address;	  /* the gateway, which the appliance holds */
 	uint8_t prefix;		  /* of address and of the subnet: 16 */
-	bool internal;		  /* nothing is forwarded in or out, no masquerade, no default route */
-	bool isolate;		  /* nothing is forwarded to or from other bridges; podman's and our default: true */
-	uint32_t mtu;		  /* 0: the kernel's */
+	bool internal; /* nothing is forwarded in or out, no masquerade, no default route */
+	bool isolate; /* nothing is forwarded to or from other bridges; podman's and our default: true */
+	uint32_t mtu; /* 0: the kernel's */
 };
 
 /* A container's end: the veth "link" on "bridge". The peer is made inside the container's network namespace by the runtime
@@ -37,7 +37,8 @@ struct net_endpoint {
 /* host_address:host_first.. -> address:first.., count ports. */
 struct net_port {
 	bool udp;
-	struct in_addr host_address; /* INADDR_ANY: every address of the appliance, 127.0.0.1 included */
+	struct in_addr
+		host_address; /* INADDR_ANY: every address of the appliance, 127.0.0.1 included */
 	uint16_t host_first, first, count;
 	struct in_addr address;
 	char bridge[NET_LINK_NAME];

@@ -6,6 +6,11 @@
  * notifications and repairs what somebody else took away (nft flush ruleset). End of file on its socket: it ends and leaves everything
  * as it is (the engine crashed, the containers go on); "clear" removes all of ours.
  *
+ * It begins with a CHANGED report, so that the engine knows of a default route. What it is not told of it takes for unwanted: the first request
+ * of an engine that found running containers has to name their ends; an end that nobody wants is deleted ten seconds later, should its
+ * container's namespace not have taken it along before. A request that cannot be carried out (a subnet in use) is tried again whenever the
+ * kernel's state changes; APPLIED comes again then, for the same generation.
+ *
  * Descriptor 3 of the process: SOCK_SEQPACKET pair. Engine -> worker: one message, struct net_request with the arrays of
  * struct net_wanted behind it in their order, or, when that is larger than NET_MESSAGE_MAX, in a memfd passed along
  * (SCM_RIGHTS). Worker -> engine: struct net_report.
@@ -29,24 +34,26 @@ struct net_request {
 enum net_report_kind {
 	NET_REPORT_APPLIED = 1, /* generation holds; or not: text says why */
 	NET_REPORT_REPAIRED,	/* somebody changed what is ours; it is as wanted again */
-	NET_REPORT_CHANGED,	/* the appliance's own addresses, routes or resolv.conf's links changed */
+	NET_REPORT_CHANGED, /* the appliance's own addresses, routes or resolv.conf's links changed */
 };
 struct net_report {
 	uint16_t version, length; /* of this struct */
 	uint32_t kind;
 	uint32_t generation;
-	uint32_t ok;	    /* APPLIED: bridges and addresses stand */
-	uint32_t nat;	    /* ports and masquerade stand in nftables; 0: not to be had here, text says why */
+	uint32_t ok; /* APPLIED: bridges and addresses stand */
+	uint32_t nat; /* ports and masquerade stand in nftables; 0: not to be had here, text says why */
 	uint32_t spoof_guard; /* the bridge filter stands (spoofed frames are dropped) */
 	uint32_t has_default_route;
 	char text[480];
+	uint64_t failed_bridges; /* APPLIED, not ok: bit n: bridge n of the request does not stand; the others do */
 };
 
 /* Starts the worker (from /proc/self/exe) with the engine's end in *fd_out (non-blocking, owned by the caller). */
 struct proc;
 int net_worker_start(int cgroup_fd, struct proc *proc_out, int *fd_out, struct err *err) MUST_CHECK;
 /* ERR_BUSY: the socket is full; try when it is writable. Never blocks. */
-int net_worker_apply(int fd, uint32_t generation, const struct net_wanted *wanted, struct err *err) MUST_CHECK;
+int net_worker_apply(int fd, uint32_t generation, const struct net_wanted *wanted,
+		     struct err *err) MUST_CHECK;
 int net_worker_clear(int fd, uint32_t generation, struct err *err) MUST_CHECK;
 
 /* The process ("cleat net --socket 3"). */

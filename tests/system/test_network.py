@@ -1,0 +1,532 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks of a whole appliance: default bridge, published ports from outside and inside, names, restarts, an engine that is killed."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from appliance import CLEAT, IDLE, leftovers, unit, wait_for
+from isolation import EXAMPLE
+from lxc import LXC_CONFIG
+
+PYTHON = "/usr/bin/python3"
+HOST, OUTSIDE = "192.0.2.1", "192.0.2.2"
+
+# Answers each connection or datagram on a port with the client's address, until it is killed.
+SERVER = """
+import socket, sys
+kind = socket.SOCK_DGRAM if sys.argv[2] == "udp" else socket.SOCK_STREAM
+s = socket.socket(socket.AF_INET, kind)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("0.0.0.0", int(sys.argv[1])))
+if kind == socket.SOCK_STREAM:
+    s.listen(64)
+print("ready", flush=True)
+while True:
+    if kind == socket.SOCK_DGRAM:
+        data, peer = s.recvfrom(2048)
+        s.sendto(peer[0].encode(), peer)
+    else:
+        c, peer = s.accept()
+        c.sendall(peer[0].encode())
+        c.close()
+"""
+
+CLIENT = """
+import socket, sys
+host, port, kind, limit = sys.argv[1], int(sys.argv[2]), sys.argv[3], float(sys.argv[4])
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+if kind == "udp":
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.settimeout(limit)
+    s.connect((host, port))
+    s.send(b"x")
+    print(s.recv(2048).decode())
+else:
+    s = socket.create_connection((host, port), limit)
+    print(s.recv(2048).decode())
+"""
+
+
+def ip(*args, netns=None):
+    command = ["ip"] + (["-n", netns] if netns else []) + list(args)
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+class World:
+    """Two network namespaces joined by a wire: the appliance's, and a machine outside that has its route to it."""
+
+    def __init__(self):
+        self.host, self.outside = "cleat-n%d-h" % os.getpid(), "cleat-n%d-o" % os.getpid()
+        self.servers = []
+        for name in (self.host, self.outside):
+            ip("netns", "add", name)
+            ip("link", "set", "lo", "up", netns=name)
+        ip("link", "add", "eth0", "netns", self.host, "type", "veth", "peer", "name", "eth0", "netns", self.outside)
+        for name, four, six in ((self.host, HOST, "fd00:5::1"), (self.outside, OUTSIDE, "fd00:5::2")):
+            ip("address", "add", four + "/24", "dev", "eth0", netns=name)
+            ip("address", "add", six + "/64", "dev", "eth0", "nodad", netns=name)
+            ip("link", "set", "eth0", "up", netns=name)
+        ip("route", "add", "default", "via", OUTSIDE, netns=self.host)
+
+    @property
+    def netns(self):
+        return "/run/netns/" + self.host
+
+    def state(self):
+        """Links, routes and rules of the appliance's side."""
+        rules = subprocess.run(["ip", "netns", "exec", self.host, "nft", "list", "ruleset"], check=True, stdout=subprocess.PIPE,
+                               text=True).stdout
+        return [line.split(":")[1].split("@")[0] for line in ip("-o", "link", netns=self.host).splitlines()], \
+            ip("route", netns=self.host), rules
+
+    def sysctl(self, name, value=None):
+        """Of the appliance's side, below net/ipv4."""
+        path = "/proc/sys/net/ipv4/" + name
+        command = ["cat", path] if value is None else ["sh", "-c", "echo %s >%s" % (value, path)]
+        return subprocess.run(["ip", "netns", "exec", self.host] + command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def serve(self, where, port, kind="tcp"):
+        """where: a namespace's name or a pid."""
+        enter = ["nsenter", "-t", str(where), "-n"] if isinstance(where, int) else ["ip", "netns", "exec", where]
+        process = subprocess.Popen(enter + [PYTHON, "-S", "-c", SERVER, str(port), kind], stdout=subprocess.PIPE, text=True)
+        self.servers.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    def ask(self, where, host, port, kind="tcp", limit=10):
+        """What the server says, None when there is no answer."""
+        enter = ["nsenter", "-t", str(where), "-n"] if isinstance(where, int) else ["ip", "netns", "exec", where]
+        done = subprocess.run(enter + [PYTHON, "-S", "-c", CLIENT, host, str(port), kind, str(limit)], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True, timeout=30)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def close(self):
+        for process in self.servers:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        for name in (self.host, self.outside):
+            subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+@pytest.fixture
+def world():
+    made = World()
+    yield made
+    made.close()
+
+
+def box(container="", network="", **keywords):
+    return unit("localhost/box:latest", 'Exec=/bin/sh -c "%s"\n' % IDLE + container, network=network, **keywords)
+
+
+def boot_in(boot, world, box_image, units, **keywords):
+    a = boot(units, images=(), start=False, netns=world.netns, **keywords)
+    a.add_image("box", box_image)
+    return a.start()
+
+
+def address_of(a, name):
+    settings = json.loads(a.cleat("inspect", name))
+    settings = settings[0] if isinstance(settings, list) else settings
+    return settings["NetworkSettings"]["IPAddress"]
+
+
+def read_inside(a, name, path):
+    with open("/proc/%d/root%s" % (a.pid_of(name), path)) as f:
+        return f.read()
+
+
+def test_a_published_port_is_reached_from_everywhere_and_everything_goes_at_the_end(boot, world, box_image):
+    before = world.state()
+    a = boot_in(boot, world, box_image, {
+        "web": box("PublishPort=8000:80\nPublishPort=5300:53/udp\nPublishPort=9000-9002:70-72\nPublishPort=81\nHostName=www\n"),
+        "other": box()})
+    for name in ("systemd-web", "systemd-other"):
+        a.wait_unit(name, state="up")
+    web, other = a.pid_of("systemd-web"), a.pid_of("systemd-other")
+    address = a.unit("systemd-web")["addresses"][0]
+    assert address.startswith("10.88.0.")
+    world.serve(web, 80)
+    world.serve(web, 53, "udp")
+    world.serve(web, 71)
+    world.serve(web, 81)
+    # from another machine, with its own address
+    assert world.ask(world.outside, HOST, 8000) == OUTSIDE
+    assert world.ask(world.outside, HOST, 5300, "udp") == OUTSIDE
+    assert world.ask(world.outside, HOST, 9001) == OUTSIDE
+    assert world.ask(world.outside, HOST, 80) is None
+    # the port that was chosen
+    chosen = [word for word in a.unit("systemd-web")["ports"] if word.endswith("->81/tcp")]
+    assert world.ask(world.outside, HOST, int(chosen[0].split("-")[0])) == OUTSIDE
+    # from the appliance and from a neighbour
+    assert world.ask(world.host, "127.0.0.1", 8000)
+    assert world.ask(world.host, HOST, 8000)
+    assert world.ask(other, address, 80) == a.unit("systemd-other")["addresses"][0]
+    assert world.ask(other, HOST, 8000)
+    # outwards by masquerade
+    world.serve(world.outside, 7777)
+    assert world.ask(web, OUTSIDE, 7777) == HOST
+    # by the appliance's IPv6 address
+    assert world.ask(world.outside, "fd00:5::1", 8000)
+    assert world.ask(world.outside, "fd00:5::1", 5300, "udp")
+    # names
+    hosts = read_inside(a, "systemd-web", "/etc/hosts")
+    assert "%s\twww systemd-web\n" % address in hosts
+    assert "%s\tsystemd-other\n" % a.unit("systemd-other")["addresses"][0] in hosts
+    assert "10.88.0.1\thost.containers.internal" in hosts
+    assert read_inside(a, "systemd-web", "/etc/hostname") == "www\n"
+    assert a.stop() == 0
+    assert world.state() == before
+    assert leftovers(a) == []
+
+
+def engine_dies(a):
+    old = a.engine_pid()
+    os.kill(old, signal.SIGKILL)
+    wait_for("another engine", lambda: a.ping() and a.engine_pid() != old)
+
+
+def test_the_network_outlives_its_engine(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"web": box("PublishPort=8000:80\n"), "late": box(install=False)})
+    a.wait_unit("systemd-web", state="up")
+    web = a.pid_of("systemd-web")
+    address = a.unit("systemd-web")["addresses"]
+    world.serve(web, 80)
+    done = threading.Event()
+    failures = []
+
+    def traffic():
+        while not done.is_set():
+            if world.ask(world.outside, HOST, 8000) != OUTSIDE:
+                failures.append("no answer")
+
+    thread = threading.Thread(target=traffic)
+    thread.start()
+    try:
+        engine_dies(a)
+        assert a.wait_unit("systemd-web", state="up")["addresses"] == address
+        a.cleat("start", "late")
+        a.wait_unit("systemd-late", state="up")
+        a.cleat("reload")
+        wait_for("answers", a.ping)
+        assert a.wait_unit("systemd-web", state="up")["addresses"] == address
+    finally:
+        done.set()
+        thread.join()
+    assert failures == []
+    assert a.pid_of("systemd-web") == web
+    assert a.unit("systemd-late")["addresses"] != address
+    # the IPv6 proxy of the first engine serves on, once
+    assert world.ask(world.outside, "fd00:5::1", 8000)
+    assert len(a.processes("cleat")) == len(set(a.processes("cleat")))
+    assert a.stop() == 0
+    assert leftovers(a) == []
+
+
+def test_a_worker_that_dies_is_replaced(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"web": box("PublishPort=8000:80\n"), "late": box(install=False)})
+    a.wait_unit("systemd-web", state="up")
+    world.serve(a.pid_of("systemd-web"), 80)
+
+    def worker():
+        for pid in a.processes("cleat"):
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                if f.read().split(b"\0")[1:2] == [b"net"]:
+                    return pid
+        return None
+
+    first = worker()
+    os.kill(first, signal.SIGKILL)
+    wait_for("another worker", lambda: worker() not in (None, first))
+    assert world.ask(world.outside, HOST, 8000) == OUTSIDE
+    a.cleat("start", "late")
+    a.wait_unit("systemd-late", state="up")
+    assert world.ask(world.outside, HOST, 8000) == OUTSIDE
+    assert a.stop() == 0
+    assert leftovers(a) == []
+
+
+def test_networks_of_units_keep_apart_and_internal_ones_are_closed(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {
+        "front.network": "[Network]\nSubnet=10.70.0.0/24\nGateway=10.70.0.254\nIPRange=10.70.0.16/28\nOptions=mtu=1400\n",
+        "back.network": "[Network]\nNetworkName=vault\nInternal=true\n",
+        "web": box(network="front.network:ip=10.70.0.5,alias=www,mac=02:00:00:00:00:05\nNetwork=back.network"),
+        "db": box("NetworkAlias=store\nContainerName=db\nAddHost=printer:192.0.2.9\nDNS=192.0.2.53\nDNSSearch=example.org\n",
+                  network="back.network"),
+        "stranger": box()})
+    for name in ("systemd-web", "db", "systemd-stranger"):
+        a.wait_unit(name, state="up")
+    web, db, stranger = (a.pid_of(name) for name in ("systemd-web", "db", "systemd-stranger"))
+    front, back = a.unit("systemd-web")["addresses"]
+    inner = a.unit("db")["addresses"][0]
+    assert front == "10.70.0.5" and back.startswith("10.89.0.")
+    links = subprocess.run(["nsenter", "-t", str(web), "-n", "ip", "-o", "address"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert "eth0    inet 10.70.0.5/24" in links and "eth1    inet %s/24" % back in links
+    link = subprocess.run(["nsenter", "-t", str(web), "-n", "ip", "link", "show", "eth0"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert "mtu 1400" in link and "02:00:00:00:00:05" in link
+    # by name and alias in the shared network, with the address of it
+    assert "%s\tdb store\n" % inner in read_inside(a, "systemd-web", "/etc/hosts")
+    hosts = read_inside(a, "db", "/etc/hosts")
+    assert hosts.startswith("192.0.2.9\tprinter\n")
+    assert "%s\tsystemd-web\n" % back in hosts
+    assert "10.70.0.5" not in hosts and "stranger" not in hosts and "host.containers.internal" not in hosts
+    assert read_inside(a, "db", "/etc/resolv.conf") == "nameserver 192.0.2.53\nsearch example.org\n"
+    for pid in (web, db, stranger):
+        world.serve(pid, 80)
+    world.serve(world.outside, 7777)
+    assert world.ask(web, inner, 80) == back
+    assert world.ask(db, back, 80) == inner
+    assert world.ask(web, OUTSIDE, 7777) == HOST
+    for who, host, port in ((db, OUTSIDE, 7777), (stranger, inner, 80), (stranger, front, 80)):
+        assert world.ask(who, host, port, limit=1) is None
+    assert a.stop() == 0
+
+
+def test_names_follow_who_comes_and_goes_in_place(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"web": box(), "db": box("ContainerName=db\n"), "x": box(install=False)})
+    a.wait_unit("systemd-web", state="up")
+    first = a.wait_unit("db", state="up")["addresses"][0]
+    path = "/proc/%d/root/etc/hosts" % a.pid_of("systemd-web")
+    inode = os.stat(path).st_ino
+    a.cleat("stop", "db")
+    wait_for("db is forgotten", lambda: "db" not in read_inside(a, "systemd-web", "/etc/hosts"))
+    a.cleat("start", "x")
+    assert a.wait_unit("systemd-x", state="up")["addresses"][0] != first
+    a.cleat("start", "db")
+    # addresses are sticky
+    assert a.wait_unit("db", state="up")["addresses"][0] == first
+    wait_for("db is known", lambda: "%s\tdb\n" % first in read_inside(a, "systemd-web", "/etc/hosts"))
+    # another address of the same name: the unit asks for one
+    a.add_unit("db", box("ContainerName=db\nIP=10.88.7.7\n"))
+    a.cleat("reload")
+    wait_for("answers", a.ping)
+    a.cleat("restart", "db")
+    assert a.wait_unit("db", state="up", addresses=["10.88.7.7"])
+    wait_for("db has moved", lambda: "10.88.7.7\tdb\n" in read_inside(a, "systemd-web", "/etc/hosts"))
+    assert first + "\t" not in read_inside(a, "systemd-web", "/etc/hosts")
+    assert os.stat(path).st_ino == inode
+
+
+def test_resolv_conf_follows_the_appliances(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"web": box(), "host": box(network="host")})
+    a.wait_unit("systemd-web", state="up")
+    a.wait_unit("systemd-host", state="up")
+    a.inside("sh", "-c", "printf 'nameserver 127.0.0.53\\nnameserver 192.0.2.7\\nsearch lan\\n' > /etc/resolv.conf.new; "
+             "mv /etc/resolv.conf.new /etc/resolv.conf")
+    wait_for("the bridge's container knows", lambda: read_inside(a, "systemd-web", "/etc/resolv.conf") ==
+             "nameserver 192.0.2.7\nsearch lan\n")
+    wait_for("the host's container knows", lambda: read_inside(a, "systemd-host", "/etc/resolv.conf") ==
+             "nameserver 127.0.0.53\nnameserver 192.0.2.7\nsearch lan\n")
+
+
+def test_conflicts_name_both_and_the_loser_comes_up_later(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {
+        "a": box("PublishPort=8000:80\n"),
+        "b": box("PublishPort=192.0.2.1:8000:81\n", service="Restart=always\nRestartSec=200ms\nStartLimitBurst=0\n", install=False)})
+    a.wait_unit("systemd-a", state="up")
+    a.cleat("start", "b", check=False)
+    entry = a.wait_unit("systemd-b", state="backoff")
+    assert "port 8000/tcp (b.container:" in entry["detail"] and "is published by systemd-a" in entry["detail"]
+    a.cleat("stop", "a")
+    a.wait_unit("systemd-b", state="up")
+    world.serve(a.pid_of("systemd-b"), 81)
+    assert world.ask(world.outside, HOST, 8000) == OUTSIDE
+
+
+def test_a_port_that_a_program_of_the_appliance_has_is_not_taken_away(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {
+        "a": box("PublishPort=25328:80\n"),
+        "b": box("PublishPort=25329:80\n", install=False), "c": box("PublishPort=80\n", install=False)})
+    entry = a.wait_unit("systemd-a", state=("failed", "backoff"))
+    assert "port 25328/tcp is in use on the appliance" in entry["detail"]
+    world.serve(world.host, 25329, "tcp")
+    a.cleat("start", "b", check=False)
+    assert "port 25329/tcp is in use" in a.wait_unit("systemd-b", state=("failed", "backoff"))["detail"]
+    world.serve(world.host, 60999)
+    a.cleat("start", "c")
+    assert a.wait_unit("systemd-c", state="up")["ports"] == ["60998->80/tcp"]
+
+
+def test_check_says_what_units_say_together(tmp_path):
+    (tmp_path / "one.network").write_text("[Network]\nSubnet=10.1.0.0/16\n")
+    (tmp_path / "two.network").write_text("[Network]\nSubnet=10.1.2.0/24\nGateway=10.1.3.1\n")
+    (tmp_path / "three.network").write_text("[Network]\nSubnet=10.1.9.0/24\n")
+    (tmp_path / "a.container").write_text(box("PublishPort=8000-8002:80-82\n", network="one.network"))
+    (tmp_path / "b.container").write_text(box("PublishPort=8001:80\n", network="nowhere"))
+    done = subprocess.run([CLEAT, "check", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 1
+    assert "two.network:3:9: error: Network.Gateway: 10.1.3.1 is outside of its Subnet=" in done.stdout
+    assert "three.network:2:8: error: Network.Subnet: subnet 10.1.9.0/24 overlaps 10.1.0.0/16 of one.network" in done.stdout
+    assert 'there is no network "nowhere"' in done.stdout
+    assert re.search(r"b\.container:\d+:13: error: .*port 8001/tcp is published by a\.container:\d+ and b\.container:\d+\n", done.stdout), done.stdout
+
+
+def test_a_hundred_containers_start_without_an_address_twice(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"u%d" % i: box("PublishPort=80\n") for i in range(100)})
+    for i in range(100):
+        a.wait_unit("systemd-u%d" % i, state="up", seconds=60)
+    units = a.status()["units"]
+    assert len({u["addresses"][0] for u in units}) == 100
+    assert len({u["ports"][0] for u in units}) == 100
+    assert a.stop() == 0
+    assert leftovers(a) == []
+
+
+@pytest.fixture
+def without_netfilter(tmp_path):
+    """Words that make a command and its descendants believe in a kernel without netfilter."""
+    program = str(tmp_path / "without_netfilter")
+    subprocess.run(["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program,
+                    os.path.join(os.path.dirname(os.path.abspath(__file__)), "without_netfilter.c")], check=True)
+    return [program]
+
+
+LOST = "published ports go through a proxy: the client's address is lost, the program sees the gateway's"
+LOST_HERE = "network: published ports go through a proxy, client addresses are lost"
+
+
+def proxies(a):
+    """Outer pid -> words of each proxy of ports."""
+    found = {}
+    for pid in a.processes("cleat"):
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            words = f.read().decode().split("\0")[:-1]
+        if words[1:2] == ["proxy"]:
+            found[pid] = words[2:]
+    return found
+
+
+def test_without_netfilter_a_proxy_has_the_ports_and_it_is_said(boot, world, box_image, without_netfilter):
+    before = world.state()
+    a = boot_in(boot, world, box_image, {
+        "web": box("PublishPort=8000:80\nPublishPort=5300:53/udp\nPublishPort=9000-9002:70-72\n"
+                   "PublishPort=192.0.2.1:8001:80\nPublishPort=127.0.0.1:8002:80\nPublishPort=81\n"),
+        "other": box()}, wrap=without_netfilter)
+    for name in ("systemd-web", "systemd-other"):
+        a.wait_unit(name, state="up")
+    web, other = a.pid_of("systemd-web"), a.pid_of("systemd-other")
+    entry = a.unit("systemd-web")
+    address = entry["addresses"][0]
+    world.serve(web, 80)
+    world.serve(web, 53, "udp")
+    world.serve(web, 71)
+    world.serve(web, 81)
+    chosen = int([word for word in entry["ports"] if word.endswith("->81/tcp")][0].split("-")[0])
+    # from another machine and from the appliance, always in the name of the gateway
+    for where in (world.outside, world.host):
+        for port, kind in ((8000, "tcp"), (8001, "tcp"), (9001, "tcp"), (chosen, "tcp"), (5300, "udp")):
+            wait_for("port %d" % port, lambda: world.ask(where, HOST, port, kind, 1) == "10.88.0.1")
+        assert world.ask(where, HOST, 8002) is None
+        assert world.ask(where, "fd00:5::1", 8000) == "10.88.0.1"
+        assert world.ask(where, "fd00:5::1", 5300, "udp") == "10.88.0.1"
+    for port in (8000, 8002):
+        assert world.ask(world.host, "127.0.0.1", port) == "10.88.0.1"
+    assert world.ask(world.host, "127.0.0.1", 5300, "udp") == "10.88.0.1"
+    # neighbours need no translation
+    assert world.ask(other, address, 80) == a.unit("systemd-other")["addresses"][0]
+    assert world.ask(other, HOST, 8000) == "10.88.0.1"
+    # it is said: of the unit, of the appliance
+    assert LOST in a.unit("systemd-web")["notes"]
+    assert LOST not in str(a.unit("systemd-other").get("notes"))
+    assert any(LOST_HERE in note["text"] for note in a.status()["notes"])
+    lines = {line.split()[0]: line for line in a.cleat("ps").splitlines()}
+    assert "client addresses are lost" in lines["systemd-web"] and "lost" not in lines["systemd-other"]
+    assert LOST in a.cleat("status", "web") and LOST_HERE in a.cleat("status")
+    # the engine's end changes nothing, and its successor takes over what there is
+    first = proxies(a)
+    assert len(first) == 1
+    engine_dies(a)
+    assert a.wait_unit("systemd-web", state="up")["notes"] == entry["notes"]
+    wait_for("the new engine knows about the kernel", lambda: any(LOST_HERE in note["text"] for note in a.status()["notes"]))
+    assert proxies(a) == first
+    assert world.ask(world.outside, HOST, 8000) == "10.88.0.1"
+    # one that dies is replaced
+    os.kill(list(first)[0], signal.SIGKILL)
+    wait_for("another proxy", lambda: len(proxies(a)) == 1 and proxies(a).keys() != first.keys())
+    wait_for("the port", lambda: world.ask(world.outside, HOST, 8000) == "10.88.0.1")
+    assert list(proxies(a).values()) == list(first.values())
+    # it goes with its container, and comes with the next
+    a.cleat("stop", "web")
+    wait_for("no proxy", lambda: proxies(a) == {})
+    assert world.ask(world.outside, HOST, 8000) is None
+    a.cleat("start", "web")
+    a.wait_unit("systemd-web", state="up")
+    world.serve(a.pid_of("systemd-web"), 80)
+    wait_for("the port", lambda: world.ask(world.outside, HOST, 8000) == "10.88.0.1")
+    assert a.stop() == 0
+    assert world.state() == before
+    assert leftovers(a) == []
+    # the same appliance where there is netfilter
+    a.wrap = []
+    a.start()
+    notes = a.wait_unit("systemd-web", state="up")["notes"]
+    assert LOST not in notes and not any(LOST_HERE in note["text"] for note in a.status()["notes"])
+    web = a.pid_of("systemd-web")
+    world.serve(web, 80)
+    world.serve(world.outside, 7777)
+    assert world.ask(world.outside, HOST, 8000) == OUTSIDE
+    assert world.ask(web, OUTSIDE, 7777) == HOST
+    assert "lost" not in a.cleat("ps")
+    assert a.stop() == 0
+    assert world.state() == before
+
+
+@pytest.mark.parametrize("forwards", [False, True], ids=["", "forwarding"])
+def test_without_netfilter_nothing_leaves_a_network(boot, world, box_image, without_netfilter, forwards):
+    """No rules keep networks apart there: nothing is forwarded for them, whatever the appliance does for others."""
+    if forwards:
+        world.sysctl("ip_forward", "1")
+    before = world.state()
+    a = boot_in(boot, world, box_image, {
+        "back.network": "[Network]\nInternal=true\n", "side.network": "[Network]\n",
+        "web": box(), "side": box(network="side.network"), "db": box(network="back.network")}, wrap=without_netfilter)
+    ends = {name: a.wait_unit("systemd-" + name, state="up")["addresses"][0] for name in ("web", "side", "db")}
+    pids = {name: a.pid_of("systemd-" + name) for name in ends}
+    for pid in pids.values():
+        world.serve(pid, 80)
+    world.serve(world.outside, 80)
+    # as a machine beside the appliance may, and as a container that is let do more
+    for address in ends.values():
+        ip("route", "add", address, "via", HOST, netns=world.outside)
+    for who, pid in pids.items():
+        assert world.ask(world.host, ends[who], 80)
+        for other in [ends[name] for name in ends if name != who] + [OUTSIDE]:
+            assert world.ask(pid, other, 80, limit=0.3) is None, (who, other)
+        assert world.ask(world.outside, ends[who], 80, limit=0.3) is None
+    # nor is the appliance's loopback to be had through the gateway
+    for bridge in [line.split(":")[1].strip() for line in ip("-o", "link", "show", "type", "bridge", netns=world.host).splitlines()]:
+        assert world.sysctl("conf/%s/route_localnet" % bridge) == world.sysctl("conf/%s/forwarding" % bridge) == "0"
+    assert world.sysctl("ip_forward") == str(int(forwards))
+    assert "containers reach nothing outside" in str(a.status()["notes"])
+    assert a.stop() == 0
+    assert world.state() == before
+
+
+@pytest.mark.skipif(not os.path.isdir(LXC_CONFIG) or not shutil.which("lxc-start"), reason="lxc is not installed")
+@pytest.mark.parametrize("unprivileged", [True, False], ids=["unprivileged", "privileged"])
+def test_the_default_bridge_in_lxc(boot_lxc, unprivileged):
+    """The example without its Network=host: healthy, reached through its published port, with a neighbour that knows it by name."""
+    c = boot_lxc(start=False, unprivileged=unprivileged)
+    shutil.copytree(EXAMPLE, c.config, dirs_exist_ok=True)
+    path = os.path.join(c.config, "units", "moe-orchestrator.container")
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(text.replace("Network=host\n", ""))
+    c.start()
+    seen = c.wait_unit("moe-orchestrator", health="healthy")
+    assert seen["addresses"] == ["10.88.0.2"]
+    assert seen["ports"] == ["8000->8000/tcp"]
+    code, body = c.http_from_network("/", port=8000)
+    assert code == 200 and "uid 1001" in body
+    assert c.shell("wget -qO- http://127.0.0.1:8000/health")
+    assert "cleat0" in c.shell("ip -o link")
+    hosts = c.shell("cat /proc/%d/root/etc/hosts" % seen["pid"])
+    assert "10.88.0.2\t" in hosts and " moe-orchestrator\n" in hosts
