@@ -76,8 +76,8 @@ endif
 .PHONY: sysroot host-libs
 sysroot: $(sysroot_libs)
 host-libs: $(host_libs)
-# What compiling waits for: busybox is a program of the root file system only.
-compile_libs = $(filter-out %/busybox.key,$(sysroot_libs))
+# What compiling waits for: busybox and the certificates are for the root file system only.
+compile_libs = $(filter-out %/busybox.key %/ca-certificates.key,$(sysroot_libs))
 
 # --- what is compiled, and how ---------------------------------------------------------------------------------------------
 
@@ -101,7 +101,9 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
 san_cflags := $(common_flags) $(warnings) -isystem $(host)/include -O1 -g -fno-omit-frame-pointer $(sanitize)
 san_ldflags := $(sanitize) -L$(host)/lib
 
-third_party := -larchive -lz -lzstd -lseccomp -lcap -lmbedtls -lmbedx509 -lmbedcrypto -linih -lyyjson
+third_party := -larchive -lisal -lzstd -lseccomp -lcap -lcurl -lmbedtls -lmbedx509 -lmbedcrypto -linih -lyyjson
+# Tests write gzip with it and compare ours with it.
+test_libs := -lz
 
 $(call remember,$(out)/flags,$(cc) $(cflags) unit: $(cflags_unit) spec: $(cflags_spec) util: $(cflags_util))
 $(call remember,$(out)/ldflags,$(ldflags) $(third_party))
@@ -205,7 +207,7 @@ define link_test
 @mkdir -p $(@D)
 $(if $(V),,@echo "  TEST     $<")
 $(Q)$(san_cc) $(san_cflags) -I. -Itests/unit -MMD -MP -MT $@ -MF $@.d.$$$$ -o $@.$$$$ $(filter %.c,$^) \
-	-Wl,--start-group $(filter %.a,$^) $(san_ldflags) $(third_party) -Wl,--end-group -lcmocka && \
+	-Wl,--start-group $(filter %.a,$^) $(san_ldflags) $(third_party) -Wl,--end-group $(test_libs) -lcmocka && \
 	mv $@.d.$$$$ $@.d && mv $@.$$$$ $@ || { rm -f $@.$$$$ $@.d.$$$$; exit 1; }
 endef
 
@@ -229,8 +231,8 @@ sim: $(sim_tests)
 # --- root file system, artefacts, and running it here ----------------------------------------------------------------------
 
 rootfs_stamp := $(out)/.rootfs
-$(rootfs_stamp): $(binaries) $(sysroot)/.built/busybox.key rootfs/manifest $(shell find rootfs/skel -type f 2>/dev/null) \
-		scripts/make-rootfs $(out)/flags
+$(rootfs_stamp): $(binaries) $(addprefix $(sysroot)/.built/,busybox.key ca-certificates.key) rootfs/manifest \
+		$(shell find rootfs/skel -type f 2>/dev/null) scripts/make-rootfs $(out)/flags
 	$(Q)scripts/make-rootfs
 	@touch $@
 
@@ -290,7 +292,7 @@ $(fuzz)/fuzz_%: tests/fuzz/fuzz_%.c $(fuzz_libs) $(fuzz)/flags | $(host_libs)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  FUZZ     $<")
 	$(Q)$(CLANG) $(fuzz_cflags) -I. -Itests/unit -fsanitize=fuzzer -MMD -MP -MT $@ -MF $@.d.$$$$ -o $@.$$$$ $< \
-		-Wl,--start-group $(fuzz_libs) -L$(host)/lib $(third_party) -Wl,--end-group && \
+		-Wl,--start-group $(fuzz_libs) -L$(host)/lib $(third_party) -Wl,--end-group $(test_libs) && \
 		mv $@.d.$$$$ $@.d && mv $@.$$$$ $@ || { rm -f $@.$$$$ $@.d.$$$$; exit 1; }
 
 -include $(wildcard $(fuzz)/*.d $(fuzz)/obj/*/*.d)
