@@ -48,12 +48,13 @@ static int make_target(int root, const char *target, bool directory, struct err 
 	return file < 0 ? -1 : take_fd(&file);
 }
 
-static int open_target(const struct child *c, const struct plan_mount *mount, struct err *err)
+static int open_target(const struct child *c, struct plan_mount *mount, struct err *err)
 {
 	int fd = path_open_in_root(c->root, mount->target, O_PATH, 0, err);
 
 	if (fd >= 0 || err->code != ERR_NOT_FOUND)
 		return fd;
+	mount->is_missing = true;
 	fd = make_target(c->root, mount->target, mount->is_directory, err);
 	if (fd < 0)
 		err_wrap(err, "the mount point is missing and cannot be made");
@@ -173,9 +174,10 @@ static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 	} else if (check_not_proc(target, err) < 0) {
 		return -1;
 	}
-	if (mount->copy_up)
+	if (mount->kind == PLAN_MOUNT_TMPFS &&
+	    (mount->copy_up || mount->own_missing || mount->change_owner))
 		return mount_filled(c, mount, target, err);
-	if (mount->kind != PLAN_MOUNT_BIND)
+	if (mount->kind != PLAN_MOUNT_BIND && mount->kind != PLAN_MOUNT_SECRET)
 		return mount_new(mount, target, mount->attributes, err);
 	if (kernel_move_mount(mount->tree, target) < 0)
 		return err_sys(err, "%s: move_mount", mount->source);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "runtime/kernel.h"
+#include "runtime/owners.h"
 #include "util/cleanup.h"
 #include "util/path.h"
 #include "util/str.h"
@@ -323,5 +324,42 @@ int sources_make(struct plan_mount *mount, const char *data_dir, uint32_t uid, u
 
 	if (source < 0 || copy_mount(mount, source, err) < 0)
 		return err_wrap(err, "source %s", mount->source);
+	return 0;
+}
+
+int sources_change_owner(const struct plan_mount *mount, const char *data_dir, uint32_t uid,
+			 uint32_t gid, struct err *err)
+{
+	auto_fd int source = open_source(mount, data_dir, err);
+
+	if (source < 0 || owners_change(source, uid, gid, err) < 0)
+		return err_wrap(err, "source %s: option U", mount->source);
+	return 0;
+}
+
+static int map_tree(int tree, int user_namespace, struct err *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP,
+				   .userns_fd = (uint64_t)(unsigned)user_namespace };
+
+	if (kernel_mount_setattr(tree, 0, &attr) == 0)
+		return 0;
+	if (errno == EPERM)
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"the file system belongs to the host of this machine, who alone may map its ids: leave out idmap");
+	if (errno == EINVAL)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "this file system or kernel cannot map ids: leave out idmap");
+	return err_sys(err, "mount_setattr");
+}
+
+int sources_map_ids(const struct plan_mount *mount, int user_namespace, struct err *err)
+{
+	if (mount->tree >= 0 && map_tree(mount->tree, user_namespace, err) < 0)
+		return err_wrap(err, "source %s: option idmap", mount->source);
+	if (mount->volume && mount->staging >= 0 &&
+	    map_tree(mount->staging, user_namespace, err) < 0)
+		return err_wrap(err, "source %s: option idmap", mount->source);
 	return 0;
 }

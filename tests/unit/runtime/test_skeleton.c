@@ -3,6 +3,10 @@
  * directories. */
 #include "runtime_test.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
+
 #include "runtime/child.h"
 
 static struct plan plan;
@@ -153,7 +157,7 @@ static void a_file_on_the_way_is_an_error(void **state)
 
 static int copy(const char *data, struct err *err)
 {
-	struct plan_mount mount = { .target = "/target", .data = data };
+	struct plan_mount mount = { .target = "/target", .data = data, .copy_up = true };
 	int from = open(in_scratch("image"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc;
 
@@ -196,15 +200,101 @@ static void options_win_over_the_image(void **state)
 	assert_mode("target", S_IFDIR | 0700);
 }
 
-static void what_cannot_be_copied_is_an_error(void **state)
+static void a_device_cannot_be_copied(void **state)
 {
 	struct err err;
 
 	(void)state;
 	make_directory("target", 0700);
-	assert_int_equal(mkfifo(in_scratch("image/app/pipe"), 0600), 0);
+	/* Of all devices, only 0/0 may be made without the privilege for it. */
+	assert_int_equal(mknod(in_scratch("image/app/null"), S_IFCHR | 0600, 0), 0);
 	assert_int_equal(copy("", &err), -1);
-	assert_string_equal(err.msg, "tmpcopyup: app: pipe: neither file, directory nor link");
+	assert_string_equal(err.msg, "tmpcopyup: app: null: a device cannot be copied");
+}
+
+static void pipes_are_copied_and_sockets_left_out(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct err err;
+
+	(void)state;
+	make_directory("target", 0700);
+	assert_int_equal(mkfifo(in_scratch("image/app/pipe"), 0640), 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", in_scratch("image/app/socket"));
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+	assert_int_equal(copy("", &err), 0);
+	assert_mode("target/app/pipe", S_IFIFO | 0640);
+	assert_int_equal(access(in_scratch("target/app/socket"), F_OK), -1);
+}
+
+static void attributes_of_users_are_copied(void **state)
+{
+	char value[16];
+	struct err err;
+
+	(void)state;
+	make_directory("target", 0700);
+	write_text("image/app/data", "hello");
+	assert_int_equal(setxattr(in_scratch("image/app/data"), "user.origin", "here", 4, 0), 0);
+	assert_int_equal(setxattr(in_scratch("image/app/data"), "user.overlay.opaque", "y", 1, 0),
+			 0);
+	assert_int_equal(copy("", &err), 0);
+	assert_int_equal(getxattr(in_scratch("target/app/data"), "user.origin", value, 16), 4);
+	assert_memory_equal(value, "here", 4);
+	assert_int_equal(getxattr(in_scratch("target/app/data"), "user.overlay.opaque", value, 16),
+			 -1);
+}
+
+static void start_hears_of_a_long_copy(void **state)
+{
+	struct sync_message message;
+	char big[256];
+	struct err err;
+	int ends[2], fd;
+
+	(void)state;
+	make_directory("target", 0700);
+	snprintf(big, sizeof(big), "%s", in_scratch("image/app/big"));
+	fd = open(big, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, 20 << 20), 0);
+	close(fd);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	child.sync = ends[0];
+	assert_int_equal(copy("", &err), 0);
+	close(ends[0]);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(sync_receive(ends[1], &message, NULL, &err), 0);
+		assert_int_equal(message.type, SYNC_BUSY);
+	}
+	assert_int_equal(sync_receive(ends[1], &message, NULL, &err), 0);
+	assert_int_equal(message.type, SYNC_END);
+	close(ends[1]);
+}
+
+static void a_mount_point_that_was_made_is_the_users(void **state)
+{
+	struct plan_mount mount = {
+		.target = "/target", .data = "mode=1777", .own_missing = true, .is_missing = true
+	};
+	struct stat st;
+	struct err err;
+	int from = open(in_scratch("image"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	make_directory("target", 0700);
+	child.root = open(scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	child.id.uid = 1001;
+	child.id.gid = 1002;
+	assert_int_equal(copyup_fill(&child, &mount, from, &err), 0);
+	assert_int_equal(stat(in_scratch("target"), &st), 0);
+	assert_int_equal(st.st_uid, 1001);
+	assert_int_equal(st.st_gid, 1002);
+	close(from);
+	close(child.root);
 }
 
 static void depth_is_bounded(void **state)
@@ -244,8 +334,16 @@ int main(void)
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(options_win_over_the_image, image_setup,
 						scratch_teardown),
-		cmocka_unit_test_setup_teardown(what_cannot_be_copied_is_an_error, image_setup,
+		cmocka_unit_test_setup_teardown(a_device_cannot_be_copied, image_setup,
 						scratch_teardown),
+		cmocka_unit_test_setup_teardown(pipes_are_copied_and_sockets_left_out, image_setup,
+						scratch_teardown),
+		cmocka_unit_test_setup_teardown(attributes_of_users_are_copied, image_setup,
+						scratch_teardown),
+		cmocka_unit_test_setup_teardown(start_hears_of_a_long_copy, image_setup,
+						scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_mount_point_that_was_made_is_the_users,
+						image_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(depth_is_bounded, image_setup, scratch_teardown),
 	};
 

@@ -2,6 +2,8 @@
 /* Volumes, mounts, tmpfs, devices. */
 #include "spec_test.h"
 
+#include "spec/volume.h"
+
 static const struct spec_mount *only_mount(const struct fixture *f)
 {
 	assert_int_equal(f->spec.mount_count, 1);
@@ -67,24 +69,30 @@ static void bind_options(void **state)
 static void bind_refusals(void **state)
 {
 	(void)state;
-	expect_refused("-vname:/x", "named volume \"name\": named volumes are not supported");
-	expect_refused("-v/x", "anonymous volumes are not supported");
+	expect_refused("-vname", "is no SOURCE:/TARGET[:OPTIONS]");
+	expect_refused("-vname:x", "volume target \"x\" is no absolute path");
+	expect_refused("-v-name:/x", "volume source \"-name\" is no absolute path");
 	expect_refused("-v./x:/x", "volume source \"./x\" is no absolute path");
 	expect_refused("-vdir/x:/x", "volume source \"dir/x\" is no absolute path");
 	expect_refused("-v~/x:/x", "is no absolute path");
 	expect_refused("-v:/x", "is no absolute path");
 	expect_refused("-v/x:y", "volume target \"y\" is no absolute path");
-	expect_refused("-v/x:/y:ro:rw", "/SOURCE:/TARGET[:OPTIONS]");
+	expect_refused("-v/x:/y:ro:rw", "no SOURCE:/TARGET[:OPTIONS]");
 	expect_refused("-v/x:/y:strange", "\"strange\" is no option of a bind mount");
 	expect_refused("-v/x:/y:size=1m", "no option of a bind mount");
 	expect_refused("-v/x:/y:ro,rw", "contradicts or repeats");
 	expect_refused("-v/x:/y:private,slave", "contradicts or repeats");
 	expect_refused("-v/x:/y:z,Z", "contradicts or repeats");
 	expect_refused("-v/x:/y:ro=1", "takes no value");
-	expect_refused("-v/x:/y:U", "is made with the right owner");
-	expect_refused("-v/x:/y:idmap=uids=0-1-10", "idmapped mounts");
+	expect_refused("-v/x:/y:U,U", "contradicts or repeats");
+	expect_refused("-v/x:/y:idmap=uids=0-1-10", "ranges of ids");
+	expect_refused("-v/x:/y:idmap,idmap", "contradicts or repeats");
 	expect_refused("-v/x:/y:O", "overlay volumes");
-	expect_refused("-v/x:/y:copy", "copying");
+	expect_refused("-v/x:/y:copy", "use a named volume");
+	expect_refused("-vname:/y:O", "overlay volumes");
+	expect_refused("-vname:/y:size=1m", "no option of a volume mount");
+	expect_refused("-vname:/y:rbind", "no option of a volume mount");
+	expect_refused("-vname:/y:copy,nocopy", "contradicts or repeats");
 	expect_refused("-v/x:/y:unbindable", "unbindable");
 	expect_refused("-v/x:/y:rshared", "do not propagate out of a container");
 	expect_refused("--mount=type=bind,src=/x,dst=/y,bind-propagation=shared",
@@ -151,7 +159,10 @@ static void tmpfs_options(void **state)
 	expect_refused("--tmpfs=/tmp:mode=999", "no octal mode");
 	expect_refused("--tmpfs=/tmp:Z", "no option of a tmpfs mount");
 	expect_refused("--tmpfs=/tmp:rbind", "no option of a tmpfs mount");
-	expect_refused("--tmpfs=/tmp:uid=5", "mount option uid");
+	expect_refused("--tmpfs=/tmp:uid=65000", "an id of the container");
+	expect_refused("--tmpfs=/tmp:gid=staff", "an id of the container");
+	expect_refused("--tmpfs=/tmp:uid=5,uid=5", "contradicts or repeats");
+	expect_refused("--tmpfs=/tmp:idmap", "no option of a tmpfs mount");
 	expect_refused("--tmpfs=/tmp:noswap", "outside of user namespaces");
 	expect_refused("--tmpfs=/tmp:huge=always", "no option of a tmpfs mount");
 }
@@ -195,8 +206,19 @@ static void mounts_by_field(void **state)
 static void mount_refusals(void **state)
 {
 	(void)state;
-	expect_refused("--mount=src=/x,dst=/y", "mounts of type volume are not supported");
-	expect_refused("--mount=type=image,src=x,dst=/y", "mounts of type image");
+	expect_refused("--mount=src=/x,dst=/y", "a path needs type=bind");
+	expect_refused("--mount=type=image,src=x,dst=/y", "mounts of type image are refused");
+	expect_refused("--mount=type=glob,src=/x*,dst=/y", "changes between starts");
+	expect_refused("--mount=type=devpts,dst=/y", "a /dev/pts of its own");
+	expect_refused("--mount=type=ramfs,dst=/y", "has no bound");
+	expect_refused("--mount=type=nfs,src=/x,dst=/y", "only bind, volume and tmpfs are known");
+	expect_refused("--mount=type=volume,src=x,src=y,dst=/y", "given twice");
+	expect_refused("--mount=type=volume,src=x,dst=/y,subpath=a/../../b", "climbs out");
+	expect_refused("--mount=type=volume,src=x,dst=/y,subpath=a,subpath=b", "given twice");
+	expect_refused("--mount=type=volume,dst=/y,subpath=a", "needs the name of a volume");
+	expect_refused("--mount=type=volume,src=x,dst=/y,volume-opt=o=ro",
+		       "write them into a .volume");
+	expect_refused("--mount=type=bind,src=/x,dst=/y,subpath=a", "no option of a bind mount");
 	expect_refused("--mount=type=bind,src=/x", "no target=");
 	expect_refused("--mount=type=bind,dst=/x", "no source=");
 	expect_refused("--mount=type=bind,src=/x,dst=/y,dst=/z", "given twice");
@@ -207,8 +229,116 @@ static void mount_refusals(void **state)
 	expect_refused("--mount=type=bind,src=/x,dst=/y,tmpfs-size=1m",
 		       "no option of a bind mount");
 	expect_refused("--mount=type=bind,src=/x,dst=/y,ro=maybe", "neither true nor false");
-	expect_refused("--mount=type=bind,src=/x,dst=/y,bind-propagation=up", "no option");
-	expect_refused("--mount=type=bind,src=/x,dst=/y,chown=true", "right owner");
+	expect_refused("--mount=type=bind,src=/x,dst=/y,bind-propagation=up",
+		       "private, rprivate, slave or rslave");
+	expect_refused("--mount=type=bind,src=/x,dst=/y,bind-propagation=ro",
+		       "private, rprivate, slave or rslave");
+	expect_refused("--mount=type=bind,src=/x,dst=/y,chown=perhaps", "neither true nor false");
+}
+
+static void volumes_by_name(void **state)
+{
+	char long_name[160] = "-v";
+	const struct spec_mount *m;
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "-v", "systemd-data:/var//lib/x/:ro,nocopy,noexec,U,idmap,z,rslave");
+	assert_good(&f);
+	m = only_mount(&f);
+	assert_int_equal(m->kind, SPEC_MOUNT_VOLUME);
+	assert_string_equal(m->volume, "systemd-data");
+	assert_null(m->source);
+	assert_string_equal(m->target, "/var/lib/x");
+	assert_string_equal(m->propagation, "rslave");
+	assert_true(m->read_only && m->no_copy && m->no_exec && m->change_owner && m->idmap);
+	assert_false(m->make_source);
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(
+		&f,
+		"--mount=source=d,target=/x,subpath=/a//b/.,ro,U=true,volume-nocopy=false,copy=true");
+	assert_good(&f);
+	m = only_mount(&f);
+	assert_int_equal(m->kind, SPEC_MOUNT_VOLUME);
+	assert_string_equal(m->volume, "d");
+	assert_string_equal(m->subpath, "a/b");
+	assert_true(m->read_only && m->change_owner);
+	assert_false(m->no_copy);
+	assert_string_equal(m->propagation, "rprivate");
+	teardown(&f);
+	memset(long_name + 2, 'n', VOLUME_NAME_MAX_BYTES + 1);
+	memcpy(long_name + 3 + VOLUME_NAME_MAX_BYTES, ":/x", 4);
+	expect_refused(long_name, "longer than 128 bytes");
+}
+
+static void a_volume_without_a_name_is_noted(void **state)
+{
+	const struct spec_mount *m;
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "-v/cache");
+	assert_good(&f);
+	m = only_mount(&f);
+	assert_int_equal(m->kind, SPEC_MOUNT_VOLUME);
+	assert_null(m->volume);
+	assert_string_equal(m->target, "/cache");
+	assert_note(&f, "noted: volume /cache has no name");
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--mount=type=volume,dst=/cache,nocopy");
+	assert_good(&f);
+	m = only_mount(&f);
+	assert_null(m->volume);
+	assert_true(m->no_copy);
+	teardown(&f);
+}
+
+static void owners_are_changed_below_data_only(void **state)
+{
+	static const char *const refused[] = { "/",	  "/data",  "/data/home", "/data/store/x",
+					       "/usr",	  "/etc/x", "/config/x",  "/data/volumes",
+					       "/dev/dri" };
+	char option[64];
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		snprintf(option, sizeof(option), "-v%s:/x:U", refused[i]);
+		expect_refused(option, "is the appliance's own, its owner stays");
+	}
+	setup(&f);
+	PARSE_OPTIONS(&f, "-v/data/x:/x:U", "-v/mnt/media:/m:U", "-v/etcetera:/e:U");
+	assert_good(&f);
+	for (size_t i = 0; i < f.spec.mount_count; i++)
+		assert_true(f.spec.mounts[i].change_owner);
+	teardown(&f);
+}
+
+static void a_tmpfs_has_an_owner(void **state)
+{
+	const struct spec_mount *m;
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "--tmpfs=/x:uid=1001,gid=2002");
+	assert_good(&f);
+	m = only_mount(&f);
+	assert_int_equal(m->uid, 1001);
+	assert_int_equal(m->gid, 2002);
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--mount=type=tmpfs,dst=/x,chown,notmpcopyup=true");
+	assert_good(&f);
+	m = only_mount(&f);
+	assert_int_equal(m->uid, UINT32_MAX);
+	assert_true(m->change_owner);
+	assert_false(m->copy_up);
+	teardown(&f);
 }
 
 static void devices_are_read_and_written(void **state)
@@ -255,6 +385,10 @@ int main(void)
 		cmocka_unit_test(tmpfs_options),
 		cmocka_unit_test(mounts_by_field),
 		cmocka_unit_test(mount_refusals),
+		cmocka_unit_test(volumes_by_name),
+		cmocka_unit_test(a_volume_without_a_name_is_noted),
+		cmocka_unit_test(owners_are_changed_below_data_only),
+		cmocka_unit_test(a_tmpfs_has_an_owner),
 		cmocka_unit_test(devices_are_read_and_written),
 		cmocka_unit_test(image_volumes),
 	};
