@@ -55,7 +55,7 @@ static unsigned find_ids(struct api_call *call, unsigned *index)
 	return hits;
 }
 
-static bool find(struct api_call *call, unsigned *index)
+bool api_find(struct api_call *call, unsigned *index)
 {
 	unsigned hits;
 	struct err err;
@@ -106,7 +106,7 @@ void api_inspect(struct api_call *call)
 {
 	unsigned index;
 
-	if (!find(call, &index))
+	if (!api_find(call, &index))
 		return;
 	call->answer->status = 200;
 	api_render_inspect(call->engine, index, &call->answer->body);
@@ -120,7 +120,7 @@ void api_status(struct api_call *call)
 
 void api_logs(struct api_call *call)
 {
-	if (!find(call, &call->answer->index))
+	if (!api_find(call, &call->answer->index))
 		return;
 	call->answer->log_args = call->order->log_args;
 	call->answer->is_stream = true;
@@ -133,12 +133,18 @@ void api_reload(struct api_call *call)
 	buf_puts(&call->answer->body, "{}\n");
 }
 
+void api_images_changed(struct api_call *call)
+{
+	engine_images_changed(call->engine);
+	call->answer->status = 204;
+}
+
 void api_kill(struct api_call *call)
 {
 	struct err err;
 	unsigned index;
 
-	if (!find(call, &index))
+	if (!api_find(call, &index))
 		return;
 	if (engine_signal(call->engine, index, call->order->signal, &err) < 0)
 		api_fail(call->answer, err.code == ERR_INPUT ? 409 : 500, "%s", err.msg);
@@ -159,7 +165,7 @@ static void ask(struct api_call *call, enum engine_verb verb)
 	struct err err;
 	unsigned index;
 
-	if (!find(call, &index))
+	if (!api_find(call, &index))
 		return;
 	engine_unit(call->engine, index, &unit);
 	if ((verb == ENGINE_START && unit.view.state == CORE_UP &&

@@ -222,6 +222,31 @@ static void client_stream(struct client *c)
 	client_close(c);
 }
 
+/* The connection becomes the shim's. What the client has sent already would be lost on the way. */
+static void client_exec(struct client *c)
+{
+	const struct buf *order = c->answer.exec;
+	int rc, status = 500;
+	struct err err = { 0 };
+
+	if (c->in.len) {
+		status = 400;
+		rc = err_set(&err, ERR_INPUT, "input came before the answer to the request");
+	} else {
+		rc = engine_exec(c->api->engine, c->answer.index, order->data, order->len, c->fd,
+				 &err);
+		if (err.code == ERR_BUSY)
+			status = 409;
+	}
+	if (rc == 0) {
+		client_close(c);
+		return;
+	}
+	c->keep_alive = false;
+	api_fail(&c->answer, status, "%s", err.msg);
+	client_answer(c);
+}
+
 static void client_act(struct client *c, const struct http_request *request)
 {
 	struct engine *engine = c->api->engine;
@@ -233,6 +258,8 @@ static void client_act(struct client *c, const struct http_request *request)
 	api_route(engine, request, &c->answer);
 	if (c->answer.is_stream)
 		client_stream(c);
+	else if (c->answer.is_exec)
+		client_exec(c);
 	else if (!c->answer.is_pending || api_settled(engine, &c->answer))
 		client_answer(c);
 	else if (c->answer.stop_usec != USEC_NEVER)
@@ -247,7 +274,8 @@ static void client_take(struct client *c)
 {
 	size_t length = c->in.len < HTTP_MAX_HEAD ? c->in.len : HTTP_MAX_HEAD;
 	struct http_request request;
-	static char head[HTTP_MAX_HEAD]; /* too large for a frame; one thread */
+	static char head[HTTP_MAX_HEAD],
+		body[HTTP_MAX_BODY]; /* too large for a frame; one thread */
 	int status = 0;
 	struct err err;
 
@@ -266,6 +294,8 @@ static void client_take(struct client *c)
 	c->need = request.head_length + request.content_length;
 	if (c->in.len < c->need)
 		return;
+	memcpy(body, c->in.data + request.head_length, request.content_length);
+	request.body = body;
 	buf_consume(&c->in, c->need);
 	c->need = 0;
 	client_act(c, &request);

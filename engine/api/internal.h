@@ -35,6 +35,9 @@ struct api_answer {
 	bool is_stream;
 	struct api_log_args log_args;
 	bool reload; /* after the answer has gone out */
+	/* the connection goes to the container's shim, with this order */
+	bool is_exec;
+	const struct buf *exec; /* borrowed until the next request */
 };
 
 struct api_route;
@@ -45,11 +48,13 @@ struct api_order {
 	bool all;
 	int signal;
 	usec_t stop_usec;
+	uint16_t rows, columns;
 	struct api_log_args log_args;
 };
 
 struct api_call {
 	struct engine *engine;
+	const struct http_request *request;
 	const struct api_order *order;
 	struct api_answer *answer;
 };
@@ -73,7 +78,19 @@ void api_route(struct engine *engine, const struct http_request *request,
 	       struct api_answer *answer);
 void api_fail(struct api_answer *answer, int status, const char *fmt, ...) ERR_PRINTF(3, 4);
 
+/* exec.c. The readers are pure: a body into an order for the shim (struct shim_exec without id), and what a start adds to
+ * it. message is the caller's in any case (buf_fini). */
+int api_exec_read(const char *body, size_t length, struct buf *message, struct err *err) MUST_CHECK;
+int api_exec_read_start(const char *body, size_t length, struct buf *message,
+			struct err *err) MUST_CHECK;
+void api_exec_create(struct api_call *call);
+void api_exec_start(struct api_call *call);
+void api_exec_resize(struct api_call *call);
+void api_exec_inspect(struct api_call *call);
+
 /* act.c: what is done; asks the engine, never waits. */
+/* The unit that the order names; false: the answer says why there is none. */
+bool api_find(struct api_call *call, unsigned *index);
 void api_ping(struct api_call *call);
 void api_version(struct api_call *call);
 void api_info(struct api_call *call);
@@ -87,6 +104,7 @@ void api_restart(struct api_call *call);
 void api_reset(struct api_call *call);
 void api_kill(struct api_call *call);
 void api_reload(struct api_call *call);
+void api_images_changed(struct api_call *call);
 /* Has a held-back answer come to a result? Fills status and body then and is no longer pending. */
 bool api_settled(struct engine *engine, struct api_answer *answer);
 /* Does a change of this unit concern the held-back answer? */
@@ -102,3 +120,9 @@ void api_render_info(struct engine *engine, struct buf *out);
 void api_render_status(struct engine *engine, struct buf *out);
 /* Docker's words for a span of time: "About a minute", "3 hours". */
 void api_span(int64_t seconds, char out[40]);
+
+/* render_network.c: Docker's Ports, NetworkSettings and NetworkMode. */
+struct json;
+void api_render_ports(struct json *json, const struct engine_unit *unit);
+void api_render_network(struct json *json, const struct engine_unit *unit);
+const char *api_network_mode(const struct container_spec *spec);

@@ -115,23 +115,6 @@ static void json_labels(struct json *json, const struct engine_unit *unit)
 	json_object_end(json);
 }
 
-/* Exposed, not published: with the networks there are (host, none) no port is forwarded by us. */
-static void json_ports(struct json *json, const struct engine_unit *unit)
-{
-	json_array(json, "Ports");
-	for (size_t i = 0; unit->spec && i < unit->spec->port_count; i++) {
-		const struct spec_port *port = &unit->spec->ports[i];
-
-		for (unsigned k = 0; k < port->count; k++) {
-			json_object(json, NULL);
-			json_uint(json, "PrivatePort", port->container_port + k);
-			json_str(json, "Type", port->udp ? "udp" : "tcp");
-			json_object_end(json);
-		}
-	}
-	json_array_end(json);
-}
-
 static void command_text(const struct container_spec *spec, struct buf *out)
 {
 	for (size_t i = 0; spec && i < spec->command.count; i++)
@@ -145,32 +128,18 @@ static void render_mounts(struct json *json, const struct container_spec *spec)
 		const struct spec_mount *m = &spec->mounts[i];
 
 		json_object(json, NULL);
-		json_str(json, "Type", m->kind == SPEC_MOUNT_BIND ? "bind" : "tmpfs");
+		json_str(json, "Type",
+			 m->kind == SPEC_MOUNT_BIND  ? "bind" :
+			 m->kind == SPEC_MOUNT_TMPFS ? "tmpfs" :
+						       "volume");
+		if (m->volume)
+			json_str(json, "Name", m->volume);
 		json_str(json, "Source", m->source ? m->source : "");
 		json_str(json, "Destination", m->target);
 		json_bool(json, "RW", !m->read_only);
 		json_object_end(json);
 	}
 	json_array_end(json);
-}
-
-static void render_network(struct json *json, const struct container_spec *spec)
-{
-	json_object(json, "NetworkSettings");
-	json_object(json, "Networks");
-	json_object_end(json);
-	json_object(json, "Ports");
-	for (size_t i = 0; spec && i < spec->port_count; i++) {
-		for (unsigned k = 0; k < spec->ports[i].count; k++) {
-			char port[24];
-
-			snprintf(port, sizeof(port), "%u/%s", spec->ports[i].container_port + k,
-				 spec->ports[i].udp ? "udp" : "tcp");
-			json_null(json, port);
-		}
-	}
-	json_object_end(json);
-	json_object_end(json);
 }
 
 static void render_entry(struct json *json, const struct engine_unit *unit)
@@ -193,18 +162,14 @@ static void render_entry(struct json *json, const struct engine_unit *unit)
 	json_str(json, "Command", buf_str(&command));
 	json_int(json, "Created",
 		 (p->started_real_usec ? p->started_real_usec : p->since_real_usec) / 1000000);
-	json_ports(json, unit);
+	api_render_ports(json, unit);
 	json_labels(json, unit);
 	json_str(json, "State", docker_state(p));
 	json_str(json, "Status", status);
 	json_object(json, "HostConfig");
-	json_str(json, "NetworkMode",
-		 unit->spec && unit->spec->network == SPEC_NETWORK_NONE ? "none" : "host");
+	json_str(json, "NetworkMode", api_network_mode(unit->spec));
 	json_object_end(json);
-	json_object(json, "NetworkSettings");
-	json_object(json, "Networks");
-	json_object_end(json);
-	json_object_end(json);
+	api_render_network(json, unit);
 	render_mounts(json, unit->spec);
 	json_object_end(json);
 }
@@ -327,7 +292,7 @@ static void render_host_config(struct json *json, const struct engine_unit *unit
 	json_uint(json, "MaximumRetryCount", 0);
 	json_object_end(json);
 	if (spec) {
-		json_str(json, "NetworkMode", spec->network == SPEC_NETWORK_NONE ? "none" : "host");
+		json_str(json, "NetworkMode", api_network_mode(spec));
 		json_bool(json, "ReadonlyRootfs", spec->read_only);
 		json_bool(json, "Privileged", spec->privileged);
 		json_strings(json, "CapAdd", &spec->cap_add);
@@ -360,7 +325,7 @@ void api_render_inspect(struct engine *engine, unsigned index, struct buf *out)
 	render_config(&json, &unit);
 	render_host_config(&json, &unit);
 	render_mounts(&json, unit.spec);
-	render_network(&json, unit.spec);
+	api_render_network(&json, &unit);
 	json_object(&json, "Cleat");
 	json_str(&json, "Unit", unit.published->unit);
 	json_str(&json, "Source", unit.published->source);

@@ -218,6 +218,31 @@ static bool read_logs(const struct http_request *request, struct api_order *orde
 	       read_time(request, "until", order, answer);
 }
 
+/* 0: not given, which leaves the terminal as it is. */
+static bool read_length(const struct http_request *request, const char *name, uint16_t *out,
+			struct api_answer *answer)
+{
+	char value[16];
+	uint64_t number = 0;
+
+	if (!read_text(request, name, value, sizeof(value), answer))
+		return false;
+	if (value[0] && !str_to_u64(value, UINT16_MAX, &number)) {
+		api_fail(answer, 400, "%s=%s: a number up to %d is expected", name, value,
+			 UINT16_MAX);
+		return false;
+	}
+	*out = (uint16_t)number;
+	return true;
+}
+
+static bool read_size(const struct http_request *request, struct api_order *order,
+		      struct api_answer *answer)
+{
+	return read_length(request, "h", &order->rows, answer) &&
+	       read_length(request, "w", &order->columns, answer);
+}
+
 static const struct api_route routes[] = {
 	{ "GET", "/_ping", "", NULL, api_ping },
 	{ "HEAD", "/_ping", "", NULL, api_ping },
@@ -231,9 +256,14 @@ static const struct api_route routes[] = {
 	{ "POST", "/containers/{}/stop", "t", read_stop, api_stop },
 	{ "POST", "/containers/{}/restart", "t", read_stop, api_restart },
 	{ "POST", "/containers/{}/kill", "signal", read_kill, api_kill },
+	{ "POST", "/containers/{}/exec", "", NULL, api_exec_create },
+	{ "POST", "/exec/{}/start", "", NULL, api_exec_start },
+	{ "POST", "/exec/{}/resize", "h w", read_size, api_exec_resize },
+	{ "GET", "/exec/{}/json", "", NULL, api_exec_inspect },
 	{ "GET", "/cleat/v1/status", "", NULL, api_status },
 	{ "POST", "/cleat/v1/units/{}/reset-failed", "", NULL, api_reset },
 	{ "POST", "/cleat/v1/reload", "", NULL, api_reload },
+	{ "POST", "/cleat/v1/images/changed", "", NULL, api_images_changed },
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
@@ -343,7 +373,9 @@ bool api_read(const struct http_request *request, struct api_order *order,
 void api_route(struct engine *engine, const struct http_request *request, struct api_answer *answer)
 {
 	struct api_order order;
-	struct api_call call = { .engine = engine, .order = &order, .answer = answer };
+	struct api_call call = {
+		.engine = engine, .request = request, .order = &order, .answer = answer
+	};
 
 	if (api_read(request, &order, answer))
 		order.route->run(&call);

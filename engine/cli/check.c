@@ -13,11 +13,14 @@
 #include "cli/commands.h"
 #include "cli/findings.h"
 #include "cli/lint.h"
+#include "spec/networks.h"
 #include "spec/spec.h"
+#include "spec/volume.h"
 #include "unit/unit.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/places.h"
+#include "util/secret.h"
 #include "util/str.h"
 
 #define CHECK_ERRORS 1
@@ -25,12 +28,14 @@
 #define CHECK_MAX_PATHS 1024
 
 static const char usage[] =
-	"usage: cleat check [--json] [--lint] [--unknown-keys=refuse|warn] [DIR|FILE]...\n"
+	"usage: cleat check [--json] [--lint] [--unknown-keys=refuse|warn] [--config DIR] [DIR|FILE]...\n"
 	"       cleat check --lint-rules\n"
 	"\n"
 	"Prints every problem of the unit files as file:line:column. Without DIR or FILE: " CLEAT_UNIT_DIR
 	"\n"
 	"A FILE may name units that lie beside it; only its own problems are printed.\n"
+	"  --config DIR         a copy of " CLEAT_CONFIG_DIR
+	": its units are checked if none are named, its secrets are looked for\n"
 	"  --json               for programs\n"
 	"  --lint               advice on security and robustness, too; it never changes the exit status\n"
 	"  --lint-rules         the rules of advice, as markdown\n"
@@ -47,12 +52,14 @@ struct beside {
 
 struct check {
 	bool is_json, wants_advice;
+	const char *config; /* --config; NULL */
 	const char *dirs[CHECK_MAX_PATHS];
 	struct beside files[CHECK_MAX_PATHS];
 	size_t dir_count, file_count;
 	struct unit_facts facts;
 	struct arena arena;
-	struct arena work; /* of one unit's option table, emptied after it */
+	struct arena work;     /* of one unit's option table, emptied after it */
+	struct diags together; /* what the units of the set at hand say of networks together */
 	struct findings findings;
 };
 
@@ -92,18 +99,71 @@ static int add_path(struct check *c, const char *path)
 	return 0;
 }
 
+/* Where a unit's secrets lie can be known of the appliance's own units, and of a copy of its configuration; but not what the
+ * appliance that gets the copy has been given by "cleat secret create". */
+static bool find_secret_places(const struct check *c, const struct unit *unit, struct arena *arena,
+			       struct secret_places *out)
+{
+	if (c->config) {
+		*out = (struct secret_places){ arena_printf(arena, "%s/secrets", c->config), "" };
+		return true;
+	}
+	*out = secret_places;
+	return str_starts(unit->path, CLEAT_UNIT_DIR "/");
+}
+
+static void check_secrets(struct check *c, const struct unit *unit,
+			  const struct container_spec *spec, struct diags *diags)
+{
+	struct secret_places places;
+
+	if (!find_secret_places(c, unit, &c->work, &places))
+		return;
+	for (size_t i = 0; i < spec->secret_count; i++) {
+		const struct spec_secret *s = &spec->secrets[i];
+		const struct origin *o = s->origin;
+		struct secret_file file;
+		struct err err;
+
+		if (secret_open(&places, s->name, &file, &err) == 0) {
+			close_fd(&file.fd);
+		} else if (err.code == ERR_NOT_FOUND && c->config) {
+			diag_add(diags, DIAG_WARNING, o->file, o->line, o->column, o->key,
+				 "secret %s is not in %s: \"cleat secret create\" has to make it",
+				 s->name, places.config_dir);
+		} else {
+			/* ERR_SYS: whoever may not look there cannot say */
+			diag_add(diags, err.code == ERR_SYS ? DIAG_WARNING : DIAG_ERROR, o->file,
+				 o->line, o->column, o->key, "%s", err.msg);
+		}
+	}
+}
+
 /* The option table's opinion, at the lines that the words came from. Of a unit that is refused already, what has no line is
  * not said; nor is what may be among the complaints of the set that were not kept. Returns whether it agrees. */
 static bool check_spec(struct check *c, const struct unit_set *set, const struct unit *unit)
 {
 	struct diags diags = { 0 };
 	struct container_spec spec;
+	struct volume_spec volume;
+	struct net_network network;
 	bool is_fine;
 
 	is_fine = spec_check_global_args(&unit->global_args, &diags) == 0;
 	if (unit->kind == UNIT_CONTAINER)
 		is_fine &= unit->image_index < unit->spec_args.count &&
 			   spec_from_args(&spec, &c->work, &unit->spec_args, &diags) == 0;
+	else if (unit->kind == UNIT_IMAGE)
+		is_fine &= spec_image_from_args(&spec, &c->work, &unit->spec_args, &diags) == 0;
+	else if (unit->kind == UNIT_NETWORK)
+		is_fine &= spec_network_from_args(&network, &c->work, &unit->spec_args, unit->name,
+						  &diags) == 0;
+	if (unit->kind == UNIT_VOLUME)
+		is_fine &= volume_from_args(&volume, &c->work, &unit->spec_args, &diags) == 0;
+	if (unit->kind == UNIT_CONTAINER && is_fine) {
+		check_secrets(c, unit, &spec, &diags);
+		is_fine = !diags.error_count;
+	}
 	for (size_t i = 0; i < diags.count; i++) {
 		struct diag d = diags.items[i];
 		bool may_be_said = set->diags.severity_count[d.severity] > DIAG_MAX &&
@@ -132,9 +192,19 @@ static void advise(struct findings *f, const struct unit *unit)
 	diags_fini(&diags);
 }
 
+/* Of this unit alone or with others. */
+static bool is_well_together(const struct check *c, const struct unit *unit)
+{
+	for (size_t i = 0; i < c->together.count; i++)
+		if (c->together.items[i].severity == DIAG_ERROR &&
+		    str_eq(c->together.items[i].file, unit->path))
+			return false;
+	return true;
+}
+
 static void check_unit(struct check *c, const struct unit_set *set, const struct unit *unit)
 {
-	bool is_fine = unit->is_valid;
+	bool is_fine = unit->is_valid && is_well_together(c, unit);
 
 	/* A template's words still hold the instance's place. */
 	if (!unit->is_template)
@@ -146,11 +216,19 @@ static void check_unit(struct check *c, const struct unit_set *set, const struct
 
 static void check_set(struct check *c, const struct unit_set *set)
 {
+	struct diags outer = c->together;
+
+	c->together = (struct diags){ 0 };
 	for (size_t i = 0; i < set->diags.count; i++)
 		findings_add(&c->findings, &set->diags.items[i]);
 	findings_add_unseen(&c->findings, &set->diags);
+	check_networks(set, &c->together);
+	for (size_t i = 0; i < c->together.count; i++)
+		findings_add_opinion(&c->findings, &c->together.items[i]);
 	for (size_t i = 0; i < set->count; i++)
 		check_unit(c, set, &set->units[i]);
+	diags_fini(&c->together);
+	c->together = outer;
 }
 
 static int check_dir(struct check *c, const char *dir)
@@ -218,6 +296,9 @@ static bool check_file_in(struct check *c, const struct unit_set *set, const str
 		has_reason |= d->severity == DIAG_ERROR;
 		findings_add(&c->findings, d);
 	}
+	for (size_t i = 0; i < c->together.count; i++)
+		if (is_about(&c->together.items[i], b))
+			findings_add_opinion(&c->findings, &c->together.items[i]);
 	for (size_t i = 0; i < set->count; i++) {
 		const struct unit *unit = &set->units[i];
 
@@ -265,6 +346,8 @@ static int check_folder(struct check *c, const char *folder)
 
 	if (rc < 0)
 		fprintf(stderr, "cleat check: %s\n", err.msg);
+	if (rc == 0)
+		check_networks(&set, &c->together);
 	for (size_t i = 0; rc == 0 && i < c->file_count; i++) {
 		struct beside *b = &c->files[i];
 
@@ -276,6 +359,7 @@ static int check_folder(struct check *c, const char *folder)
 		if (!check_file_in(c, &set, b))
 			check_alone(c, b->file);
 	}
+	diags_fini(&c->together);
 	if (set.diags.dropped && is_about_named(c, &set, folder))
 		findings_add_unseen(&c->findings, &set.diags);
 	else
@@ -333,6 +417,7 @@ static int run(struct check *c, int argc, char **argv)
 		{ NULL, "--json", &c->is_json, NULL },
 		{ NULL, "--lint", &c->wants_advice, NULL },
 		{ NULL, "--lint-rules", &wants_rules, NULL },
+		{ NULL, "--config", NULL, &c->config },
 		{ NULL, "--unknown-keys", NULL, &unknown_keys },
 		{ "-h", "--help", &wants_help, NULL },
 	};
@@ -354,7 +439,8 @@ static int run(struct check *c, int argc, char **argv)
 	for (int i = 1; i <= names; i++)
 		if (add_path(c, argv[i]) < 0)
 			return CHECK_UNREADABLE;
-	if (!names && add_path(c, CLEAT_UNIT_DIR) < 0)
+	if (!names && add_path(c, c->config ? arena_printf(&c->arena, "%s/units", c->config) :
+					      CLEAT_UNIT_DIR) < 0)
 		return CHECK_UNREADABLE;
 	return check_all(c);
 }

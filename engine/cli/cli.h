@@ -35,12 +35,22 @@ int cli_request(const char *method, const char *path, struct cli_response *out,
 /* The same, but leaves the body on the descriptor, of which the first bytes may be in out->body already. Returns it. */
 int cli_open_stream(const char *method, const char *path, struct cli_response *out,
 		    struct err *err) MUST_CHECK;
+/* The same two with header lines (each with CRLF) and a body. Connection is "close" unless the headers have one. */
+struct cli_ask {
+	const char *method, *path, *headers, *body;
+	size_t body_length;
+};
+int cli_ask(const struct cli_ask *ask, struct cli_response *out, struct err *err) MUST_CHECK;
+int cli_ask_stream(const struct cli_ask *ask, struct cli_response *out, struct err *err) MUST_CHECK;
 /* The head of an answer at the front of body, taken off it. 1: done, 0: more bytes are needed, -1: it is none. */
 int cli_parse_head(struct cli_response *response, struct err *err) MUST_CHECK;
 /* The "message" of an error answer, or its status. */
 void cli_message(const struct cli_response *response, char *out, size_t size);
 /* Asks /_ping; waits a few seconds at most. Any answer counts: "too many clients" is said by an engine, too. */
 bool cli_engine_answers(void);
+/* After images came into the store at that path: units that had none look again. Does nothing for another store than the appliance's,
+ * or without an engine; says on stderr when the engine could not be told. */
+void cli_images_changed(const char *store_path);
 /* Percent-encodes one path segment or query value. */
 void cli_encode(const char *text, struct buf *out);
 

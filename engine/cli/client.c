@@ -19,6 +19,7 @@
 
 #define RESPONSE_MAX (16u * 1024 * 1024)
 #define HEAD_MAX 16384u
+#define REQUEST_MAX (128u * 1024)
 #define PING_SEC 5
 
 static const char *socket_path = CLEAT_SOCKET;
@@ -79,15 +80,16 @@ void cli_encode(const char *text, struct buf *out)
 }
 
 /* A server that turns us away has answered and closed before it read anything: the answer is there although sending fails. */
-static int send_request(int fd, const char *method, const char *path, struct err *err)
+static int send_request(int fd, const struct cli_ask *ask, struct err *err)
 {
-	auto_buf request = BUF_INIT(8192);
+	auto_buf request = BUF_INIT(REQUEST_MAX);
 	size_t sent = 0;
 
-	buf_printf(
-		&request,
-		"%s %s HTTP/1.1\r\nHost: cleat\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-		method, path);
+	buf_printf(&request, "%s %s HTTP/1.1\r\nHost: cleat\r\n%sContent-Length: %zu\r\n\r\n",
+		   ask->method, ask->path, ask->headers ? ask->headers : "Connection: close\r\n",
+		   ask->body_length);
+	if (ask->body_length)
+		buf_add(&request, ask->body, ask->body_length);
 	if (buf_check(&request, "the request", err) < 0)
 		return -1;
 	while (sent < request.len) {
@@ -173,15 +175,15 @@ static int went_away(struct err *err)
 		socket_path);
 }
 
-static int open_stream(unsigned limit_sec, const char *method, const char *path,
-		       struct cli_response *out, struct err *err)
+static int open_stream(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+		       struct err *err)
 {
 	auto_fd int fd = -1;
 	int rc;
 
 	*out = (struct cli_response){ .body = BUF_INIT(RESPONSE_MAX), .length = SIZE_MAX };
 	fd = connect_socket(limit_sec, err);
-	if (fd < 0 || send_request(fd, method, path, err) < 0)
+	if (fd < 0 || send_request(fd, ask, err) < 0)
 		return -1;
 	while ((rc = cli_parse_head(out, err)) == 0) {
 		rc = receive(fd, &out->body, err);
@@ -195,13 +197,18 @@ static int open_stream(unsigned limit_sec, const char *method, const char *path,
 
 int cli_open_stream(const char *method, const char *path, struct cli_response *out, struct err *err)
 {
-	return open_stream(0, method, path, out, err);
+	return cli_ask_stream(&(struct cli_ask){ .method = method, .path = path }, out, err);
 }
 
-static int request(unsigned limit_sec, const char *method, const char *path,
-		   struct cli_response *out, struct err *err)
+int cli_ask_stream(const struct cli_ask *ask, struct cli_response *out, struct err *err)
 {
-	auto_fd int fd = open_stream(limit_sec, method, path, out, err);
+	return open_stream(0, ask, out, err);
+}
+
+static int request(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+		   struct err *err)
+{
+	auto_fd int fd = open_stream(limit_sec, ask, out, err);
 	int rc = 1;
 
 	if (fd < 0)
@@ -215,17 +222,35 @@ static int request(unsigned limit_sec, const char *method, const char *path,
 
 int cli_request(const char *method, const char *path, struct cli_response *out, struct err *err)
 {
-	return request(0, method, path, out, err);
+	return cli_ask(&(struct cli_ask){ .method = method, .path = path }, out, err);
+}
+
+int cli_ask(const struct cli_ask *ask, struct cli_response *out, struct err *err)
+{
+	return request(0, ask, out, err);
 }
 
 bool cli_engine_answers(void)
 {
 	struct cli_response response;
 	struct err err;
-	bool ok = request(PING_SEC, "GET", "/_ping", &response, &err) == 0;
+	bool ok = request(PING_SEC, &(struct cli_ask){ .method = "GET", .path = "/_ping" },
+			  &response, &err) == 0;
 
 	buf_fini(&response.body);
 	return ok;
+}
+
+void cli_images_changed(const char *store_path)
+{
+	struct cli_response response = { 0 };
+	struct err err;
+
+	if (!cli_is_inside() || !str_eq(store_path, CLEAT_STORE_DIR) || !cli_engine_answers())
+		return;
+	if (cli_request("POST", "/cleat/v1/images/changed", &response, &err) < 0)
+		fprintf(stderr, "cleat: units that wait for an image were not told: %s\n", err.msg);
+	buf_fini(&response.body);
 }
 
 void cli_message(const struct cli_response *response, char *out, size_t size)

@@ -4,6 +4,7 @@
  * anew, so that each starts with clean memory and gives up its rights before it reads anything.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 #include "image/worker.h"
 #include "log/log.h"
 #include "net/proxy.h"
+#include "net/worker.h"
 #include "status/status.h"
 #include "supervise/engine.h"
 #include "util/str.h"
@@ -27,6 +29,8 @@ static int cmd_engine(int argc, char **argv)
 
 static int cmd_help(int argc, char **argv);
 
+/* A name may be two words, "image ls": the first is then a group, which "cleat help image" lists, and argv[0] of the
+ * command is the whole name. A word is never a command and a group at the same time. */
 struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -46,11 +50,52 @@ static const struct command commands[] = {
 	{ "restart", cmd_restart, "NAME...", "stop and start again" },
 	{ "kill", cmd_kill, "[-s SIGNAL] NAME...",
 	  "send a signal (KILL) to a container's first process" },
+	{ "exec", cmd_exec,
+	  "[-i] [-t] [-d] [-u USER[:GROUP]] [-w DIR] [-e NAME=VALUE]... NAME COMMAND...",
+	  "run a program in a running container" },
 	{ "reset-failed", cmd_reset_failed, "NAME...",
 	  "forget failures, so that a unit may start again" },
 	{ "reload", cmd_reload, "", "read the unit files again; what runs is kept" },
 	{ "inspect", cmd_inspect, "NAME", "print everything about a container as JSON" },
-	{ "check", cmd_check, "[--json] [--lint] [DIR|FILE...]",
+	{ "secret create", cmd_secret_create, "[--replace] [--env] [-l NAME=VALUE]... NAME FILE|-",
+	  "keep a secret; prints its id" },
+	{ "secret ls", cmd_secret_ls, "[-n] [-q] [--format json]", "list secrets" },
+	{ "secret inspect", cmd_secret_inspect, "NAME...",
+	  "print what is known of secrets as JSON, their values excepted" },
+	{ "secret rm", cmd_secret_rm, "[-i] [-a|NAME...]", "remove secrets" },
+	{ "pull", cmd_pull,
+	  "[-q] [--policy always|missing|never|newer] [--authfile FILE] [--cert-dir DIR] [--creds USER:PASSWORD] [--tls-verify=BOOL] [--retry N] [--retry-delay TIME] [--config DIR] [--store DIR] [--images DIR] IMAGE...",
+	  "take images from archives and registries into the store; prints their ids" },
+	{ "images", cmd_images, "[-q] [--digests] [--format table|json] [--store DIR] [NAME]",
+	  "list the images in the store" },
+	{ "load", cmd_load, "[-q] [--store DIR] -i FILE|DIR|-",
+	  "take images from an OCI archive or layout, or from \"docker save\"" },
+	{ "rmi", cmd_rmi, "[-f] [--store DIR] [--dir DIR] NAME|ID...",
+	  "remove images that nobody uses" },
+	{ "image ls", cmd_images, "[-q] [--digests] [--format table|json] [--store DIR] [NAME]",
+	  "list the images in the store" },
+	{ "image inspect", cmd_image_inspect, "[--store DIR] NAME|ID...",
+	  "print everything about images as JSON" },
+	{ "image load", cmd_load, "[-q] [--store DIR] -i FILE|DIR|-",
+	  "take images from an OCI archive or layout, or from \"docker save\"" },
+	{ "image rm", cmd_rmi, "[-f] [--store DIR] [--dir DIR] NAME|ID...",
+	  "remove images that nobody uses" },
+	{ "image prune", cmd_image_prune, "[-a] [-f] [--store DIR] [--dir DIR]",
+	  "remove what has no name; with -a all that nobody needs" },
+	{ "volume ls", cmd_volume_ls, "[-n] [-q] [--format table|json]", "list volumes" },
+	{ "volume inspect", cmd_volume_inspect, "-a|NAME...",
+	  "print what is known of volumes as JSON" },
+	{ "volume create", cmd_volume_create,
+	  "[-l NAME=VALUE]... [-o OPTION]... [--uid ID] [--gid ID] [--ignore] [NAME]",
+	  "make a volume; prints its name" },
+	{ "volume rm", cmd_volume_rm, "[-f] -a|NAME...", "remove volumes and what is in them" },
+	{ "volume prune", cmd_volume_prune, "[-f]",
+	  "remove volumes that no unit names and no container has" },
+	{ "volume export", cmd_volume_export, "[-o FILE] NAME",
+	  "write what is in a volume to a tar archive" },
+	{ "volume import", cmd_volume_import, "[--replace] NAME [FILE|-]",
+	  "fill a volume from a tar archive, plain, gzip or zstd" },
+	{ "check", cmd_check, "[--json] [--lint] [--config DIR] [DIR|FILE...]",
 	  "name every problem of unit files with file and line" },
 	{ "quadlet", cmd_quadlet, "[--user] [-v] --dryrun [DIR|FILE...] | OUTDIR",
 	  "convert units to services as podman's generator does" },
@@ -67,71 +112,140 @@ static const struct command commands[] = {
 	{ "unpack", cmd_unpack, "", NULL },
 	{ "status-server", cmd_status_server, "", NULL },
 	{ "log-stream", cmd_log_stream, "", NULL },
-	{ "proxy", cmd_proxy, "(--listen ADDR:PORT --connect ADDR:PORT)... [--netns PATH]", NULL },
+	{ "net", cmd_net, "--socket FD", NULL },
+	{ "proxy", cmd_proxy, "(--listen[-udp] ADDR:PORT --connect ADDR:PORT)... [--netns PATH]",
+	  NULL },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 #define MAX_DISTANCE 2
 
-static const struct command *find_command(const char *name)
+/* Length of the group's word in a name, 0 for a name of one word. */
+static size_t group_length(const char *name)
+{
+	const char *blank = strchr(name, ' ');
+
+	return blank ? (size_t)(blank - name) : 0;
+}
+
+static bool is_in_group(const struct command *command, const char *group)
+{
+	size_t length = group_length(command->name);
+
+	return length && strlen(group) == length && strncmp(command->name, group, length) == 0;
+}
+
+static bool is_group(const char *word)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		if (str_eq(commands[i].name, name))
+		if (is_in_group(&commands[i], word))
+			return true;
+	return false;
+}
+
+/* The command that words (NULL-terminated) begin with; *taken_out: how many of them are its name. */
+static const struct command *find_command(char **words, int *taken_out)
+{
+	bool group = is_group(words[0]);
+
+	*taken_out = group ? 2 : 1;
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		const char *name = commands[i].name;
+
+		if (!group && str_eq(name, words[0]))
 			return &commands[i];
+		if (group && words[1] && is_in_group(&commands[i], words[0]) &&
+		    str_eq(name + group_length(name) + 1, words[1]))
+			return &commands[i];
+	}
 	return NULL;
 }
 
-static int unknown_command(const char *name)
+/* The nearest name to what was typed: inside a group to its second word, else to the first word of every name. */
+static const char *suggest(const char *group, const char *word)
 {
 	const char *best = NULL;
 	unsigned best_distance = MAX_DISTANCE + 1;
 
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		const char *name = commands[i].name;
+		char first[64];
 		unsigned distance;
 
-		if (!commands[i].help)
+		if (!commands[i].help || (group && !is_in_group(&commands[i], group)))
 			continue;
-		distance = str_distance(name, commands[i].name, MAX_DISTANCE);
+		str_copy(first, sizeof(first), name);
+		first[strcspn(first, " ")] = '\0';
+		distance = str_distance(word, group ? name + group_length(name) + 1 : first,
+					MAX_DISTANCE);
 		if (distance < best_distance) {
 			best_distance = distance;
-			best = commands[i].name;
+			best = name;
 		}
 	}
-	fprintf(stderr, "cleat: unknown command \"%s\"", name);
-	if (best)
+	return best;
+}
+
+static int unknown_command(char **words)
+{
+	const char *group = is_group(words[0]) ? words[0] : NULL;
+	const char *word = group ? words[1] : words[0];
+	const char *best = suggest(group, word);
+
+	fprintf(stderr, "cleat: unknown command \"%s%s%s\"", group ? group : "", group ? " " : "",
+		word);
+	if (best && !group && group_length(best))
+		fprintf(stderr, "; did you mean \"%.*s\"?", (int)group_length(best), best);
+	else if (best)
 		fprintf(stderr, "; did you mean \"%s\"?", best);
-	fprintf(stderr, "\n\"cleat help\" lists the commands\n");
+	fprintf(stderr, "\n\"cleat help%s%s\" lists the commands\n", group ? " " : "",
+		group ? group : "");
 	return CLI_USAGE;
 }
 
-static void print_usage(FILE *out)
+/* group NULL: all */
+static void print_list(FILE *out, const char *group)
 {
-	fprintf(out, "usage: cleat [--socket PATH] COMMAND ...\n\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		if (commands[i].help)
-			fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].help);
-	fprintf(out, "\n\"cleat help COMMAND\" prints a command's words\n");
+		if (commands[i].help && (!group || is_in_group(&commands[i], group)))
+			fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].help);
 }
 
-static int cmd_help(int argc, char **argv)
+static void print_usage(FILE *out, const char *group)
 {
-	const struct command *command;
+	fprintf(out, "usage: cleat [--socket PATH] %s%sCOMMAND ...\n\n", group ? group : "",
+		group ? " " : "");
+	print_list(out, group);
+	fprintf(out, "\n\"cleat help %s%sCOMMAND\" prints a command's words\n", group ? group : "",
+		group ? " " : "");
+}
 
-	if (argc < 2) {
-		print_usage(stdout);
-		return CLI_OK;
-	}
-	command = find_command(argv[1]);
-	if (!command)
-		return unknown_command(argv[1]);
+static int print_help(const struct command *command)
+{
 	printf("usage: cleat %s%s%s\n%s\n", command->name, *command->usage ? " " : "",
 	       command->usage, command->help ? command->help : "a process of the engine's own");
 	return CLI_OK;
 }
 
-static bool asks_for_help(int argc, char **argv)
+static int cmd_help(int argc, char **argv)
+{
+	const struct command *command;
+	int taken;
+
+	if (argc < 2 || (argc == 2 && is_group(argv[1]))) {
+		print_usage(stdout, argc < 2 ? NULL : argv[1]);
+		return CLI_OK;
+	}
+	command = find_command(argv + 1, &taken);
+	return command ? print_help(command) : unknown_command(argv + 1);
+}
+
+static bool asks_for_help(const struct command *command, int argc, char **argv)
 {
 	for (int i = 1; i < argc && !str_eq(argv[i], "--"); i++)
-		if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
+		/* behind the container's name stand the words of somebody else's program */
+		if (command->run == cmd_exec && argv[i][0] != '-')
+			return false;
+		else if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
 			return true;
 	return false;
 }
@@ -146,8 +260,8 @@ static int run(const struct command *command, int argc, char **argv)
 		      "cleat"); /* started as /proc/self/exe, it would be "exe" for ps and top */
 		return command->run(argc, argv);
 	}
-	result = asks_for_help(argc, argv) ? cmd_help(2, (char *[]){ argv[0], argv[0], NULL }) :
-					     command->run(argc, argv);
+	result = asks_for_help(command, argc, argv) ? print_help(command) :
+						      command->run(argc, argv);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return result;
 	fprintf(stderr, "cleat: standard output: %s\n", strerror(errno));
@@ -166,7 +280,7 @@ static int take_global(int argc, char **argv, int *result)
 		} else if (str_starts(argv[i], "--socket=")) {
 			cli_set_socket(argv[i] + strlen("--socket="));
 		} else if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h")) {
-			print_usage(stdout);
+			print_usage(stdout, NULL);
 			*result = CLI_OK;
 			return 0;
 		} else if (str_eq(argv[i], "--version")) {
@@ -183,17 +297,34 @@ static int take_global(int argc, char **argv, int *result)
 	}
 	if (i < argc)
 		return i;
-	print_usage(stderr);
+	print_usage(stderr, NULL);
 	return 0;
+}
+
+/* "cleat image", "cleat image --help": what is there to be had. */
+static int run_group(int argc, char **argv)
+{
+	bool asked = argc > 1 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h"));
+
+	if (argc > 1 && !asked)
+		return unknown_command(argv);
+	print_usage(asked ? stdout : stderr, argv[0]);
+	return asked ? CLI_OK : CLI_USAGE;
 }
 
 int cli_main(int argc, char **argv)
 {
 	const struct command *command;
-	int result, first = take_global(argc, argv, &result);
+	int result, taken, first = take_global(argc, argv, &result);
 
 	if (!first)
 		return result;
-	command = find_command(argv[first]);
-	return command ? run(command, argc - first, argv + first) : unknown_command(argv[first]);
+	command = find_command(argv + first, &taken);
+	if (!command && is_group(argv[first]))
+		return run_group(argc - first, argv + first);
+	if (!command)
+		return unknown_command(argv + first);
+	first += taken - 1;
+	argv[first] = (char *)(uintptr_t)command->name;
+	return run(command, argc - first, argv + first);
 }

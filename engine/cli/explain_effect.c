@@ -242,7 +242,7 @@ struct outcome {
 	struct explain_fields spec, config;
 };
 
-static void make_config(struct explain_fields *out, struct container_spec *spec, bool is_none,
+static void make_config(struct explain_fields *out, struct container_spec *spec,
 			struct arena *arena)
 {
 	/* An image that says nothing, and a machine with all controllers; the sizes of tmpfs follow its memory. */
@@ -274,9 +274,6 @@ static void make_config(struct explain_fields *out, struct container_spec *spec,
 	host.cgroup_mount = mount;
 	for (size_t i = 0; i < spec->env_file_count; i++)
 		*arena_push(arena, env_files.items, env_files.count) = "";
-	/* Without the line that names a network there would be nothing to compare with. */
-	if (spec->network == SPEC_NETWORK_DEFAULT)
-		spec->network = is_none ? SPEC_NETWORK_HOST : SPEC_NETWORK_NONE;
 	if (spec_to_oci(spec, &image, &host, "000000000000", &env_files, NULL, arena, &text,
 			&err) == 0)
 		*out = flatten_text(arena, &text);
@@ -298,7 +295,7 @@ static void make_outcome(struct outcome *out, const struct explain *e, const str
 	spec_to_json(&spec, &text);
 	out->spec = flatten_text(arena, &text);
 	if (is_whole || words != &e->unit->spec_args)
-		make_config(&out->config, &spec, e->spec.network == SPEC_NETWORK_NONE, arena);
+		make_config(&out->config, &spec, arena);
 }
 
 static int by_place(const void *left, const void *right)

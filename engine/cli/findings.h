@@ -40,5 +40,8 @@ void findings_add_unseen(struct findings *f, const struct diags *diags);
 void findings_add_hidden_error(struct findings *f);
 void findings_add_unit(struct findings *f, const struct unit *unit, bool is_fine);
 
+/* check_networks.c: what the units of a set say together about networks. */
+void check_networks(const struct unit_set *set, struct diags *out);
+
 /* To standard output, and without JSON the sum to standard error. -1: it could not be written. */
 int findings_write(struct findings *f, bool is_json, struct err *err) MUST_CHECK;

@@ -64,12 +64,14 @@ static enum cli_colour state_colour(const struct published_unit *u)
 	return CLI_PLAIN;
 }
 
-/* "running" beside "up" says nothing; why something is not up does, and what the failing probe said. */
+/* "running" beside "up" says nothing; why something is not up does, what the failing probe said, and what is less than was asked for. */
 static const char *detail_text(const struct published_unit *u)
 {
 	if (u->state != PUBLISHED_UP)
 		return u->detail;
-	return u->health == PUBLISHED_UNHEALTHY ? u->probe_output : "";
+	if (u->health == PUBLISHED_UNHEALTHY)
+		return u->probe_output;
+	return u->client_lost ? "client addresses are lost: ports go through a proxy" : "";
 }
 
 static bool is_shown(const struct published_unit *u, bool all)
@@ -125,7 +127,9 @@ static void json_unit(struct json *json, const struct published_unit *u)
 	json_str(json, "run_id", u->run_id);
 	json_str(json, "image", u->image);
 	json_str(json, "image_digest", u->image_digest);
+	json_str(json, "addresses", u->addresses);
 	json_str(json, "ports", u->ports);
+	json_bool(json, "client_address_lost", u->client_lost);
 	json_str(json, "detail", u->detail);
 	json_str(json, "probe_output", u->probe_output);
 	json_object_end(json);
@@ -211,6 +215,7 @@ static void print_unit(const struct published_unit *u)
 	snprintf(text, sizeof(text), "%u", u->restarts);
 	print_line("restarts", text);
 	print_line("probe", u->probe_output);
+	print_line("addresses", u->addresses);
 	print_line("ports", u->ports);
 	if (u->log_dropped_lines) {
 		snprintf(text, sizeof(text), "%" PRIu64 " log lines", u->log_dropped_lines);

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "image/store.h"
 #include "spec/spec.h"
+#include "spec/volume.h"
 #include "unit/unit.h"
 #include "util/cgroup.h"
 #include "util/cleanup.h"
@@ -243,12 +244,14 @@ static int read_env_files(const struct container_spec *spec, struct arena *arena
 	return 0;
 }
 
-static int make_oci(const struct request *r, const struct container_spec *spec, struct arena *arena,
-		    struct buf *out, struct err *err)
+static int make_oci(const struct request *r, const struct unit_set *set,
+		    const struct container_spec *spec, struct arena *arena, struct buf *out,
+		    struct err *err)
 {
 	struct store_image found = { 0 };
 	struct spec_remarks remarks = { 0 };
 	struct strv env_files = { 0 };
+	struct volume_spec *volumes = NULL;
 	struct host_facts host;
 	char mount[256];
 
@@ -266,6 +269,8 @@ static int make_oci(const struct request *r, const struct container_spec *spec, 
 					   .layers = words_of(found.layers) };
 
 	find_host(&host, mount, sizeof(mount));
+	volumes_of_units(set, arena, &volumes, &host.volume_count);
+	host.volumes = volumes;
 	if (read_env_files(spec, arena, &env_files, err) < 0)
 		return -1;
 	if (spec->seccomp && !str_eq(spec->seccomp, "unconfined") &&
@@ -297,7 +302,7 @@ static int show_unit(const struct request *r, const struct unit_set *set, const 
 			spec_to_json(&spec, &out);
 			buf_putc(&out, '\n');
 			status = print(&out, "spec");
-		} else if (make_oci(r, &spec, &arena, &out, &err) == 0) {
+		} else if (make_oci(r, set, &spec, &arena, &out, &err) == 0) {
 			status = print(&out, "config.json");
 		} else {
 			fprintf(stderr, "cleat spec: %s: %s\n", unit->name, err.msg);

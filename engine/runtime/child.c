@@ -10,12 +10,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,6 +21,8 @@
 #include <unistd.h>
 
 #include "runtime/kernel.h"
+#include "runtime/network.h"
+#include "runtime/secret.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/path.h"
@@ -121,22 +121,6 @@ static int step_hostname(struct child *c, struct err *err)
 	return 0;
 }
 
-static int step_loopback(struct child *c, struct err *err)
-{
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
-
-	if (!(c->plan->namespaces & CLONE_NEWNET))
-		return 0;
-
-	auto_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return err_sys(err, "socket");
-	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-		return err_sys(err, "lo: up");
-	return 0;
-}
-
 static int step_identity(struct child *c, struct err *err)
 {
 	const char *user = c->user ? c->user : c->plan->user_text;
@@ -155,31 +139,6 @@ static int step_stdio_owner(struct child *c, struct err *err)
 			continue;
 		if (fchown(fd, c->id.uid, c->id.gid) < 0)
 			return err_sys(err, "descriptor %d: chown", fd);
-	}
-	return 0;
-}
-
-/* Sources that do not exist yet are made outside, for a user that only the image's passwd knows. */
-static int step_volumes(struct child *c, struct err *err)
-{
-	struct plan *plan = c->plan;
-	struct sync_message message = { .type = SYNC_VOLUMES };
-	bool asked = false;
-
-	plan_id_outside(plan->uid_map, plan->uid_map_count, c->id.uid, &message.uid);
-	plan_id_outside(plan->gid_map, plan->gid_map_count, c->id.gid, &message.gid);
-	for (size_t i = 0; i < plan->mount_count; i++) {
-		struct plan_mount *mount = &plan->mounts[i];
-
-		if (mount->kind != PLAN_MOUNT_BIND || mount->tree >= 0)
-			continue;
-		if (!asked && sync_send(c->sync, &message, -1, err) < 0)
-			return -1;
-		asked = true;
-		if (sync_receive(c->sync, &message, &mount->tree, err) < 0)
-			return -1;
-		if (message.type != SYNC_VOLUME || mount->tree < 0)
-			return err_set(err, ERR_BUSY, "%s: was not made", mount->source);
 	}
 	return 0;
 }
@@ -255,11 +214,12 @@ static const struct step start_steps[] = {
 	{ "ids",		step_ids },
 	{ "cgroup namespace",	step_cgroup_namespace },
 	{ "hostname",		step_hostname },
-	{ "loopback",		step_loopback },
+	{ "network",		network_configure },	/* sysctls through the old /proc, before the unit's own */
 	{ "root",		root_build },
 	{ "user",		step_identity },	/* needs the image, and volumes need it */
 	{ "stdio",		step_stdio_owner },
-	{ "volumes",		step_volumes },
+	{ "volumes",		volumes_prepare },	/* the image before anything hides it */
+	{ "secrets",		secrets_place },	/* files of theirs are mounts */
 	{ "mounts",		mounts_attach_all },	/* proc while the old one is visible */
 	{ "devices",		devices_make },
 	{ "sysctl",		step_sysctl },
@@ -281,13 +241,16 @@ static const struct step exec_steps[] = {
 	{ "session",		step_session },
 	{ "join",		step_join },
 	{ "user",		step_identity },
+	{ "terminal",		exec_terminal },	/* belongs to the user */
 	{ "stdio",		step_stdio_owner },
+	{ "secrets",		secrets_place },	/* before their descriptors are closed */
 	{ "descriptors",	step_descriptors },
+	{ "environment",	exec_own_environment },
 	{ "workdir",		exec_workdir },
 	{ "environment",	exec_environment },
 	{ "rlimits",		privileges_rlimits },
 	{ "seccomp",		privileges_early_filter },
-	{ "capabilities",	privileges_ids_and_caps },
+	{ "capabilities",	exec_own_rights },
 	{ "seccomp",		privileges_late_filter },
 	{ "exec",		exec_program },
 };

@@ -13,7 +13,12 @@
 struct child {
 	struct plan *plan;
 	const char *user; /* overrides the plan's (exec); NULL */
-	int sync;	  /* to start.c, sync.h */
+	/* exec_join.c; exec only */
+	const char *cwd;	/* overrides the plan's; NULL */
+	const char *const *env; /* "NAME=VALUE"s that override the plan's, up to NULL; NULL */
+	bool wants_terminal;
+	uint16_t rows, columns; /* of the terminal; 0: as the kernel has it */
+	int sync;		/* to start.c, sync.h */
 	struct sync_report *report;
 	int stdio[3];
 	int target_pidfd; /* exec: process whose namespaces are joined; -1 */
@@ -41,6 +46,12 @@ bool skeleton_is_needed(const struct child *c, int view);
 int skeleton_copy_top(int view, int skeleton, struct err *err);
 int skeleton_fill(const struct child *c, int view, int skeleton, struct err *err);
 
+/* volume_fill.c: first use of named volumes, owners of what is made; asks start.c for what needs the appliance's rights. */
+int volumes_prepare(struct child *c, struct err *err);
+/* copyup.c: everything in the directory from into the directory to, both read-write descriptors; owners, modes, times,
+ * extended attributes. Tells start.c now and then that it is alive. ERR_LIMIT: nested too deeply. */
+int copyup_tree(const struct child *c, int from, int to, struct err *err);
+
 /* mounts.c, copyup.c, devices.c; from: the directory of the image that a tmpfs now hides */
 int copyup_fill(const struct child *c, const struct plan_mount *mount, int from, struct err *err);
 int mounts_attach_all(struct child *c, struct err *err);
@@ -54,6 +65,14 @@ int privileges_rlimits(struct child *c, struct err *err);
 int privileges_early_filter(struct child *c, struct err *err);
 int privileges_ids_and_caps(struct child *c, struct err *err);
 int privileges_late_filter(struct child *c, struct err *err);
+
+/* exec_join.c: of a process that joins */
+int exec_terminal(struct child *c, struct err *err);
+int exec_own_environment(struct child *c, struct err *err);
+int exec_own_rights(struct child *c, struct err *err);
+/* items has room for one more. */
+void exec_put_variable(struct strings *env, const char *text);
+bool exec_has_variable(const struct strings *env, const char *name);
 
 /* exec.c */
 int exec_environment(struct child *c, struct err *err);

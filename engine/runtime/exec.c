@@ -41,6 +41,11 @@ static const char *env_get(const struct strings *env, const char *name)
 	return NULL;
 }
 
+bool exec_has_variable(const struct strings *env, const char *name)
+{
+	return env_get(env, name) != NULL;
+}
+
 /* Known only now that the user is. */
 int exec_environment(struct child *c, struct err *err)
 {

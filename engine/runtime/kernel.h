@@ -104,6 +104,11 @@ static inline int kernel_fsconfig_string(int fs, const char *key, const char *va
 	return (int)syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0);
 }
 
+static inline int kernel_fsconfig_flag(int fs, const char *key)
+{
+	return (int)syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, key, NULL, 0);
+}
+
 static inline int kernel_fsconfig_create(int fs)
 {
 	return (int)syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);

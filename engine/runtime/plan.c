@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/secret.h"
 #include "util/cleanup.h"
 #include "util/path.h"
 #include "util/str.h"
@@ -287,6 +288,9 @@ static int check_whole(const struct plan *plan, struct err *err)
 			       "namespace");
 	if ((plan->hostname || plan->domainname) && !(plan->namespaces & CLONE_NEWUTS))
 		return err_set(err, ERR_INPUT, "hostname: needs a uts namespace");
+	if (plan->network_count && !(plan->namespaces & CLONE_NEWNET))
+		return err_set(err, ERR_INPUT,
+			       "annotations: org.cleat.network: needs a network namespace");
 	for (size_t i = 0; i < plan->mount_count; i++)
 		if (plan->mounts[i].kind == PLAN_MOUNT_CGROUP &&
 		    !(plan->namespaces & CLONE_NEWCGROUP))
@@ -363,12 +367,14 @@ static int read_plan(struct plan *plan, const char *path, struct err *err)
 		return -1;
 	if (plan_walk(plan, yyjson_doc_get_root(plan->doc), top_keys, err) < 0)
 		return -1;
+	if (plan_secrets_mounts(plan, err) < 0)
+		return -1;
 	return check_whole(plan, err);
 }
 
 int plan_read(struct plan *plan, const char *path, struct err *err)
 {
-	*plan = (struct plan){ .umask = -1 };
+	*plan = (struct plan){ .umask = -1, .secret_fs = -1 };
 	if (read_plan(plan, path, err) < 0)
 		return err_wrap(err, "%s", path);
 	return 0;

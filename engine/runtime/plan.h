@@ -6,12 +6,14 @@
  * it. Keys that we do not act on are refused by name unless plan*.c's tables say why leaving
  * them out is harmless.
  */
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <yyjson.h>
 
 #include "util/err.h"
+#include "util/secret.h"
 
 #define PLAN_CONFIG_MAX_BYTES (4u << 20)
 #define PLAN_MAX_WORDS 4096 /* args, env */
@@ -23,6 +25,9 @@
 #define PLAN_MAX_RLIMITS 16
 #define PLAN_MAX_GROUPS 256
 #define PLAN_MAX_ID_RANGES 32
+#define PLAN_MAX_NETWORKS 8
+#define PLAN_LINK_NAME 16 /* IFNAMSIZ */
+#define PLAN_MAX_SECRETS 64
 
 struct pool {
 	char *base; /* owned: mmap */
@@ -42,6 +47,7 @@ enum plan_mount_kind {
 	PLAN_MOUNT_DEVPTS,
 	PLAN_MOUNT_MQUEUE,
 	PLAN_MOUNT_CGROUP,
+	PLAN_MOUNT_SECRET, /* source: the secret's name; tree: secret.c */
 };
 
 struct plan_mount {
@@ -54,8 +60,16 @@ struct plan_mount {
 	bool recursive;	      /* rbind: attributes hold for everything below as well */
 	bool make;	      /* x-cleat-make: a missing source is made for the container's user */
 	bool copy_up;	      /* tmpcopyup: a tmpfs begins with what the image has there */
+	bool volume;	      /* x-cleat-volume: a named volume, runtime/volume.h */
+	bool copy_content;    /* x-cleat-copy: an empty volume is filled from the image */
+	bool change_owner;    /* x-cleat-chown: all of it is given to the container's user */
+	bool own_missing;     /* x-cleat-owner: the user's, if the image has no such directory */
+	bool idmap;	      /* idmap: ids on disk are those of the container */
+	bool is_missing;      /* the mount point had to be made: the image has none */
 	bool is_directory;    /* bind: what the source is */
 	int tree;	      /* bind: detached mount, opened by start; -1 until then */
+	int staging; /* volume: detached mount of the folder that its content is made in; -1: none is needed */
+	int staging_lock; /* the volume's lock, held meanwhile; -1 */
 };
 
 struct plan_device {
@@ -69,9 +83,30 @@ struct plan_id_range {
 	uint32_t inside, outside, count;
 };
 
+struct plan_secret {
+	const char *name, *target; /* target: path of the file, or name of the variable */
+	bool is_env;
+	uint32_t uid, gid; /* inside */
+	unsigned mode;
+	size_t mount;		 /* index of its mount */
+	struct secret_file file; /* fd -1 until secrets_open() */
+};
+
 struct plan_rlimit {
 	int resource;
 	uint64_t soft, hard; /* UINT64_MAX: unlimited */
+};
+
+/* org.cleat.network.N: an interface of the container and what it hangs on. */
+struct plan_network {
+	char bridge[PLAN_LINK_NAME],
+		link[PLAN_LINK_NAME]; /* the appliance's: bridge, end of the pair */
+	char name[PLAN_LINK_NAME];    /* inside */
+	uint8_t mac[6];
+	struct in_addr address, gateway;
+	uint8_t prefix; /* 1..30 */
+	bool has_gateway;
+	uint32_t mtu; /* 0: the kernel's */
 };
 
 struct plan_sysctl {
@@ -129,6 +164,11 @@ struct plan {
 	struct strings masked, read_only_paths;
 	struct plan_sysctl *sysctls;
 	size_t sysctl_count;
+	struct plan_network networks[PLAN_MAX_NETWORKS];
+	size_t network_count;
+	struct plan_secret *secrets;
+	size_t secret_count;
+	int secret_fs; /* detached mount that takes the files; -1 until secrets_open() */
 
 	uint64_t namespaces; /* CLONE_NEW* */
 	struct plan_id_range *uid_map, *gid_map;
@@ -178,3 +218,4 @@ int plan_process(struct plan *plan, yyjson_val *value, struct err *err);
 int plan_mounts(struct plan *plan, yyjson_val *value, struct err *err);
 int plan_linux(struct plan *plan, yyjson_val *value, struct err *err);
 int plan_annotations(struct plan *plan, yyjson_val *value, struct err *err);
+int plan_networks(struct plan *plan, yyjson_val *annotations, struct err *err);

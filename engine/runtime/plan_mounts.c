@@ -67,6 +67,11 @@ static const struct option options[] = {
 	{ "slave",	  FOR_BIND, 0, 0, MS_SLAVE },
 	{ "rslave",	  FOR_BIND, 0, 0, MS_SLAVE },
 	{ "x-cleat-make", FOR_BIND, 0, 0, 0 },
+	{ "x-cleat-volume", FOR_BIND, 0, 0, 0 },
+	{ "x-cleat-copy", FOR_BIND, 0, 0, 0 },
+	{ "x-cleat-chown", FOR_ALL, 0, 0, 0 },
+	{ "x-cleat-owner", FOR_TMPFS, 0, 0, 0 },
+	{ "idmap",	  FOR_BIND, 0, 0, 0 },
 	{ "tmpcopyup",	  FOR_TMPFS, 0, 0, 0 },
 	{ "notmpcopyup",  FOR_TMPFS, 0, 0, 0 },
 	{ NULL, FOR_ALL, 0, 0, 0 },
@@ -112,6 +117,29 @@ static bool option_fits(const struct option *option, enum plan_mount_kind kind)
 	return true;
 }
 
+static void set_switch(struct plan_mount *mount, const char *text)
+{
+	const struct {
+		const char *word;
+		bool *flag;
+		bool value;
+	} switches[] = {
+		{ "rbind", &mount->recursive, true },
+		{ "x-cleat-make", &mount->make, true },
+		{ "x-cleat-volume", &mount->volume, true },
+		{ "x-cleat-copy", &mount->copy_content, true },
+		{ "x-cleat-chown", &mount->change_owner, true },
+		{ "x-cleat-owner", &mount->own_missing, true },
+		{ "idmap", &mount->idmap, true },
+		{ "tmpcopyup", &mount->copy_up, true },
+		{ "notmpcopyup", &mount->copy_up, false },
+	};
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		if (str_eq(text, switches[i].word))
+			*switches[i].flag = switches[i].value;
+}
+
 static int add_option(struct plan *plan, struct plan_mount *mount, const struct type *type,
 		      const char *text, struct err *err)
 {
@@ -130,14 +158,7 @@ static int add_option(struct plan *plan, struct plan_mount *mount, const struct 
 	mount->attributes = (mount->attributes & ~option->clear) | option->set;
 	if (option->propagation)
 		mount->propagation = option->propagation;
-	if (str_eq(text, "rbind"))
-		mount->recursive = true;
-	else if (str_eq(text, "x-cleat-make"))
-		mount->make = true;
-	else if (str_eq(text, "tmpcopyup"))
-		mount->copy_up = true;
-	else if (str_eq(text, "notmpcopyup"))
-		mount->copy_up = false;
+	set_switch(mount, text);
 	return 0;
 }
 
@@ -214,7 +235,9 @@ static int read_mount(struct plan *plan, yyjson_val *item, struct plan_mount *mo
 {
 	const struct type *type;
 
-	*mount = (struct plan_mount){ .data = "", .propagation = MS_PRIVATE, .tree = -1 };
+	*mount = (struct plan_mount){
+		.data = "", .propagation = MS_PRIVATE, .tree = -1, .staging = -1, .staging_lock = -1
+	};
 	if (check_keys(item, err) < 0)
 		return -1;
 	if (plan_path(plan, yyjson_obj_get(item, "destination"), &mount->target, err) < 0)
@@ -229,6 +252,11 @@ static int read_mount(struct plan *plan, yyjson_val *item, struct plan_mount *mo
 	if (read_source(plan, item, mount, err) < 0 ||
 	    add_options(plan, mount, type, yyjson_obj_get(item, "options"), err) < 0)
 		return err_wrap(err, "%s", mount->target);
+	if (mount->change_owner && mount->kind != PLAN_MOUNT_BIND &&
+	    mount->kind != PLAN_MOUNT_TMPFS)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s: option \"x-cleat-chown\" is not known for type %s",
+			       mount->target, type->name);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "runtime/names.h"
 #include "runtime/plan.h"
+#include "runtime/secret.h"
 #include "util/str.h"
 
 static int read_terminal(struct plan *plan, yyjson_val *value, struct err *err)
@@ -330,7 +331,7 @@ int plan_annotations(struct plan *plan, yyjson_val *value, struct err *err)
 	static const struct plan_key keys[] = {
 		{ "org.cleat.layers", read_layers },	   { "org.cleat.root", read_root_kind },
 		{ "org.cleat.user", read_user_text },	   { "org.cleat.groups", read_groups_text },
-		{ "org.cleat.seccomp", read_seccomp_key },
+		{ "org.cleat.seccomp", read_seccomp_key }, { "org.cleat.secrets", plan_secrets },
 	};
 	static const size_t key_count = sizeof(keys) / sizeof(keys[0]);
 
@@ -342,5 +343,5 @@ int plan_annotations(struct plan *plan, yyjson_val *value, struct err *err)
 		if (item && keys[i].read(plan, item, err) < 0)
 			return err_wrap(err, "%s", keys[i].name);
 	}
-	return 0;
+	return plan_networks(plan, value, err);
 }

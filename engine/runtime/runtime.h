@@ -12,6 +12,7 @@
 
 #include "util/err.h"
 #include "util/proc.h"
+#include "util/secret.h"
 
 struct runtime_start {
 	const char *config_path;  /* config.json */
@@ -20,6 +21,7 @@ struct runtime_start {
 	const char *data_dir;	  /* below it missing sources may be made; NULL: CLEAT_DATA_DIR */
 	const char *cache_dir;	  /* compiled seccomp filters; NULL: CLEAT_CACHE_DIR */
 	int stdio[3];		  /* of the container's first process; borrowed */
+	const struct secret_places *secrets; /* where secrets lie; NULL: the appliance's */
 };
 
 struct runtime_container {
@@ -60,6 +62,16 @@ struct runtime_exec {
 	const char *user;	 /* NULL: as the container's process */
 	const char *cache_dir;	 /* compiled seccomp filters; NULL: CLEAT_CACHE_DIR */
 	int stdio[3];
+	const struct secret_places *secrets; /* NULL: the appliance's */
+	/* Beyond what config.json says; a user other than the container's gets what podman gives it: root
+	 * the bounding set, others the capabilities that were added. */
+	const char *cwd;	/* absolute; NULL: the container's */
+	const char *const *env; /* "NAME=VALUE"s that override, up to NULL; NULL */
+	/* Not NULL: a terminal is made in the container's devpts and becomes the program's standard streams
+	 * (stdio is for the time before). The master's descriptor, owned by the caller; -1: none was made.
+	 * May be set although the call fails. */
+	int *terminal;
+	uint16_t rows, columns; /* of the terminal; 0: the kernel's */
 };
 /* Returns after execve, like runtime_start(), and with the same errors. */
 int runtime_exec(const struct runtime_exec *exec, struct proc *out, struct err *err) MUST_CHECK;

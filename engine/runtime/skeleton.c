@@ -232,10 +232,12 @@ int skeleton_fill(const struct child *c, int view, int skeleton, struct err *err
 	if (skeleton_copy_top(view, skeleton, err) < 0)
 		return err_wrap(err, "mount points");
 	for (size_t i = 0; i < c->plan->mount_count; i++) {
-		const struct plan_mount *mount = &c->plan->mounts[i];
+		struct plan_mount *mount = &c->plan->mounts[i];
 
 		if (hidden_by_mount(c->plan, i))
 			continue;
+		if (mount->volume || mount->own_missing)
+			mount->is_missing = !exists(view, mount->target);
 		if (add_mount_point(view, skeleton, mount->target, mount->is_directory, err) < 0)
 			return err_wrap(err, "mount point %s", mount->target);
 	}

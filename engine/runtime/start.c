@@ -22,10 +22,13 @@
 #include "runtime/child.h"
 #include "runtime/kernel.h"
 #include "runtime/limits.h"
+#include "runtime/network.h"
 #include "runtime/plan.h"
 #include "runtime/seccomp.h"
+#include "runtime/secret.h"
 #include "runtime/sources.h"
 #include "runtime/sync.h"
+#include "runtime/volume.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/places.h"
@@ -39,6 +42,7 @@ struct birth {
 	struct plan *plan;
 	struct sync_report *report;
 	const char *data_dir;
+	int *terminal; /* where the master of an exec's terminal goes; NULL: none is asked for */
 	int sync;
 	struct proc proc;
 };
@@ -82,6 +86,34 @@ static int write_map(pid_t pid, const char *file, const struct plan_id_range *ma
 	return 0;
 }
 
+/* The child's own: what its root is, is root on disk. */
+static int open_user_namespace(const struct birth *b, struct err *err)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)b->proc.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, "%s", path) : fd;
+}
+
+/* only: one that was missing until now; NULL: all. */
+static int map_ids(const struct birth *b, const struct plan_mount *only, struct err *err)
+{
+	for (size_t i = 0; i < b->plan->mount_count; i++) {
+		const struct plan_mount *mount = &b->plan->mounts[i];
+
+		if (mount->kind != PLAN_MOUNT_BIND || !mount->idmap || (only && mount != only))
+			continue;
+
+		auto_fd int ns = open_user_namespace(b, err);
+
+		if (ns < 0 || sources_map_ids(mount, ns, err) < 0)
+			return err_wrap(err, "mounts: %s", mount->target);
+	}
+	return 0;
+}
+
 static int write_maps(struct birth *b, struct err *err)
 {
 	const struct sync_message mapped = { .type = SYNC_MAPPED };
@@ -90,10 +122,28 @@ static int write_maps(struct birth *b, struct err *err)
 	if (write_map(b->proc.pid, "uid_map", plan->uid_map, plan->uid_map_count, err) < 0 ||
 	    write_map(b->proc.pid, "gid_map", plan->gid_map, plan->gid_map_count, err) < 0)
 		return -1;
+	/* Before the child can mount them: a mount that was seen anywhere keeps its ids. */
+	if (map_ids(b, NULL, err) < 0)
+		return -1;
 	return sync_send(b->sync, &mapped, -1, err);
 }
 
-static int make_volumes(struct birth *b, const struct sync_message *wish, struct err *err)
+static int give_away(const struct birth *b, const struct sync_message *wish, struct err *err)
+{
+	for (size_t i = 0; i < b->plan->mount_count; i++) {
+		const struct plan_mount *mount = &b->plan->mounts[i];
+
+		if (mount->kind != PLAN_MOUNT_BIND || !mount->change_owner)
+			continue;
+		if (sources_change_owner(mount, b->data_dir,
+					 mount->idmap ? wish->inside_uid : wish->uid,
+					 mount->idmap ? wish->inside_gid : wish->gid, err) < 0)
+			return err_wrap(err, "volumes: %s", mount->target);
+	}
+	return 0;
+}
+
+static int make_missing(struct birth *b, const struct sync_message *wish, struct err *err)
 {
 	const struct sync_message answer = { .type = SYNC_VOLUME };
 
@@ -102,12 +152,25 @@ static int make_volumes(struct birth *b, const struct sync_message *wish, struct
 
 		if (mount->kind != PLAN_MOUNT_BIND || mount->tree >= 0)
 			continue;
-		if (sources_make(mount, b->data_dir, wish->uid, wish->gid, err) < 0)
+		if (sources_make(mount, b->data_dir, mount->idmap ? wish->inside_uid : wish->uid,
+				 mount->idmap ? wish->inside_gid : wish->gid, err) < 0)
 			return err_wrap(err, "volumes: %s", mount->target);
-		if (sync_send(b->sync, &answer, mount->tree, err) < 0)
+		if (map_ids(b, mount, err) < 0 || sync_send(b->sync, &answer, mount->tree, err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+static int make_volumes(struct birth *b, const struct sync_message *wish, struct err *err)
+{
+	const struct sync_message ready = { .type = SYNC_READY };
+
+	for (size_t i = 0; i < b->plan->mount_count; i++)
+		if (volume_settle(&b->plan->mounts[i], b->data_dir, err) < 0)
+			return err_wrap(err, "volumes: %s", b->plan->mounts[i].target);
+	if (make_missing(b, wish, err) < 0 || give_away(b, wish, err) < 0)
+		return -1;
+	return sync_send(b->sync, &ready, -1, err);
 }
 
 static int wait_readable(struct birth *b, struct err *err)
@@ -149,10 +212,13 @@ static int attend(struct birth *b, struct err *err)
 	struct sync_message message;
 
 	for (;;) {
-		if (wait_readable(b, err) < 0 || sync_receive(b->sync, &message, NULL, err) < 0)
+		if (wait_readable(b, err) < 0 ||
+		    sync_receive(b->sync, &message, b->terminal, err) < 0)
 			return -1;
 		if (message.type == SYNC_END)
 			return judge(b, err);
+		if (message.type == SYNC_BUSY || (message.type == SYNC_TERMINAL && b->terminal))
+			continue;
 		if (message.type != SYNC_VOLUMES)
 			return err_set(err, ERR_BUG, "message %d", (int)message.type);
 		if (make_volumes(b, &message, err) < 0)
@@ -234,7 +300,10 @@ static int run_birth(struct birth *b, struct child *child, uint64_t namespaces, 
 	if (rc == 0)
 		rc = give_birth(b, child, namespaces, cgroup_fd, err);
 	if (rc == 0) {
-		if (namespaces & CLONE_NEWUSER)
+		/* Before the maps, for which the child waits: it finds its interfaces there. */
+		if (namespaces & CLONE_NEWNET)
+			rc = network_connect(b->plan, b->proc.pid, err);
+		if (rc == 0 && (namespaces & CLONE_NEWUSER))
 			rc = write_maps(b, err);
 		/* What the child has to say about its end comes first. */
 		if (rc < 0 && b->report->state == SYNC_FAILED)
@@ -309,6 +378,16 @@ static int start_child(struct plan *plan, const struct runtime_start *start, con
 	return 0;
 }
 
+static int open_volumes(struct plan *plan, const char *data_dir, struct err *err)
+{
+	uint32_t uid, gid;
+
+	if (!plan_id_outside(plan->uid_map, plan->uid_map_count, 0, &uid) ||
+	    !plan_id_outside(plan->gid_map, plan->gid_map_count, 0, &gid))
+		return err_set(err, ERR_INPUT, "the id maps have no place for id 0");
+	return volume_open_all(plan, data_dir, uid, gid, err);
+}
+
 static int prepare_and_start(struct plan *plan, const struct runtime_start *start,
 			     struct runtime_container *out, struct err *err)
 {
@@ -331,10 +410,17 @@ static int prepare_and_start(struct plan *plan, const struct runtime_start *star
 	auto_fd int root = open_root_path(plan, start->config_path, err);
 	int rc = plan->layers.count || root >= 0 ? sources_open(plan, data, err) : -1;
 
+	if (rc == 0)
+		rc = open_volumes(plan, data, err);
+
+	if (rc == 0)
+		rc = secrets_open(plan, start->secrets, SECRETS_ALL, err);
 	out->cgroup_fd = cgroup;
 	if (rc == 0)
 		rc = start_child(plan, start, data, root, out, err);
+	volume_close_all(plan);
 	sources_close(plan);
+	secrets_close(plan);
 	if (rc == 0)
 		take_fd(&cgroup);
 	else
@@ -400,15 +486,24 @@ static int birth_in_pid_namespace(struct birth *b, struct child *child,
 static int exec_in(struct plan *plan, const struct runtime_exec *exec, struct proc *out,
 		   struct err *err)
 {
-	struct birth birth = { .plan = plan, .sync = -1, .proc = { .pidfd = -1 } };
+	struct birth birth = {
+		.plan = plan, .sync = -1, .proc = { .pidfd = -1 }, .terminal = exec->terminal
+	};
 	struct child child = { .plan = plan,
 			       .user = exec->user,
+			       .cwd = exec->cwd,
+			       .env = exec->env,
+			       .wants_terminal = exec->terminal != NULL,
+			       .rows = exec->rows,
+			       .columns = exec->columns,
 			       .root = -1,
 			       .staging = -1,
 			       .target_pidfd = exec->target_pidfd };
 
 	if (replace_args(plan, exec->argv, err) < 0 ||
 	    seccomp_prepare(plan, exec->cache_dir ? exec->cache_dir : CLEAT_CACHE_DIR, err) < 0)
+		return -1;
+	if (secrets_open(plan, exec->secrets, SECRETS_ENV, err) < 0)
 		return -1;
 	memcpy(child.stdio, exec->stdio, sizeof(child.stdio));
 	if (birth_in_pid_namespace(&birth, &child, exec, err) < 0)
@@ -423,8 +518,14 @@ int runtime_exec(const struct runtime_exec *exec, struct proc *out, struct err *
 	int rc = plan_read(&plan, exec->config_path, err);
 
 	*out = (struct proc){ .pidfd = -1 };
-	if (rc == 0)
+	if (exec->terminal)
+		*exec->terminal = -1;
+	if (rc == 0 && exec->cwd && exec->cwd[0] != '/')
+		rc = err_set(err, ERR_INPUT, "workdir: %s: not an absolute path", exec->cwd);
+	if (rc == 0) {
 		rc = exec_in(&plan, exec, out, err);
+		secrets_close(&plan);
+	}
 	plan_fini(&plan);
 	return rc;
 }

@@ -8,8 +8,11 @@
  *
  *   start                          child
  *   SYNC_MAPPED          ->                        id maps are written
- *                        <-        SYNC_VOLUMES    only if a source has to be made: for this user
- *   SYNC_VOLUME + mount  ->                        one for each, in the order of the plan
+ *                        <-        SYNC_BUSY       now and then while a volume is filled
+ *                        <-        SYNC_VOLUMES    only if a source has to be made, filled or given: to this user
+ *   SYNC_VOLUME + mount  ->                        one for each that was made, in the order of the plan
+ *   SYNC_READY           ->                        all volumes are as they have to be
+ *                        <-        SYNC_TERMINAL + master   only if an exec wants one
  *                        <-        end of file     now look at the report
  */
 #include <stdbool.h>
@@ -23,11 +26,15 @@ enum sync_type {
 	SYNC_MAPPED,
 	SYNC_VOLUMES,
 	SYNC_VOLUME,
+	SYNC_BUSY,
+	SYNC_READY,
+	SYNC_TERMINAL,
 };
 
 struct sync_message {
 	enum sync_type type;
 	uint32_t uid, gid; /* SYNC_VOLUMES: outside ids */
+	uint32_t inside_uid, inside_gid;
 };
 
 enum sync_state {

@@ -81,7 +81,8 @@ static void on_signal(struct shim *s, const struct shim_order *order)
 		syscall(SYS_pidfd_send_signal, s->container.init.pidfd, order->signal, NULL, 0);
 }
 
-static void obey(struct shim *s, const struct shim_order *order)
+/* client: of an exec's; borrowed, -1 */
+static void obey(struct shim *s, const struct shim_order *order, int client)
 {
 	switch ((enum shim_type)order->type) {
 	case SHIM_HELLO:
@@ -101,16 +102,44 @@ static void obey(struct shim *s, const struct shim_order *order)
 	case SHIM_PROBE_CANCEL:
 		shim_probe_stop(s, SHIM_PROBE_CANCELLED);
 		break;
+	case SHIM_EXEC:
+		shim_exec_start(s, order, client);
+		break;
+	case SHIM_EXEC_RESIZE:
+		shim_exec_resize(s, order);
+		break;
 	case SHIM_STATE:
 	case SHIM_PROBE_RESULT:
 		break;
 	}
 }
 
-void shim_control_receive(struct shim *s)
+/* passed: the descriptor that came with it, owned by the caller; -1. A second one is not even installed. */
+static ssize_t receive(struct shim *s, int *passed)
 {
 	/* One byte more than allowed tells a message that is too long. */
-	ssize_t n = recv(s->client_fd, s->message, SHIM_MESSAGE_MAX + 1, MSG_DONTWAIT);
+	struct iovec iov = { .iov_base = s->message, .iov_len = SHIM_MESSAGE_MAX + 1 };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.space,
+			    .msg_controllen = sizeof(control.space) };
+	ssize_t n = recvmsg(s->client_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len >= CMSG_LEN(sizeof(int)))
+		memcpy(passed, CMSG_DATA(c), sizeof(*passed));
+	return n;
+}
+
+void shim_control_receive(struct shim *s)
+{
+	auto_fd int passed = -1;
+	ssize_t n = receive(s, &passed);
 	struct shim_order order;
 	struct err err;
 	int rc;
@@ -126,7 +155,7 @@ void shim_control_receive(struct shim *s)
 		log_msg(LOG_WARN, "shim", "ctl: %s", err.msg);
 		shim_control_close(s);
 	} else if (rc > 0) {
-		obey(s, &order);
+		obey(s, &order, passed);
 	}
 	log_memory_release(s->message, SHIM_MESSAGE_MAX + 1);
 }

@@ -21,6 +21,13 @@ struct shim_order {
 	uint32_t kind;	       /* enum shim_probe_kind */
 	const char *text;      /* borrowed from the message; ends with a NUL */
 	size_t text_length;    /* the NUL counted */
+	/* EXEC, EXEC_RESIZE */
+	char id[SHIM_EXEC_ID_LEN + 1];
+	uint32_t flags;
+	uint16_t rows, columns;
+	const char *user,
+		*cwd; /* borrowed like text, which has the words and behind them the variables */
+	uint32_t word_count, variable_count; /* at least one word, which is not empty */
 };
 
 /* 1: an order; 0: a type that we do not know, to be ignored; -1: not a message of this protocol. A

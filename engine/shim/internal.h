@@ -85,6 +85,8 @@ struct shim_probe_run {
 	char output[SHIM_PROBE_OUTPUT_MAX];
 };
 
+struct shim_execs;
+
 struct shim {
 	struct shim_args args;
 	int run_dirfd, lock_fd, null_fd; /* owned */
@@ -99,6 +101,7 @@ struct shim {
 	struct runtime_container container; /* pidfd -1: none */
 	struct shim_output output;
 	struct shim_probe_run probe;
+	struct shim_execs *execs; /* owned mapping; NULL: there was none yet */
 	struct shim_status status;
 };
 
@@ -125,6 +128,22 @@ void shim_probe_net(const struct shim *shim, uint32_t kind, const char *url, uin
 		    struct shim_probe_answer *answer);
 void shim_probe_say(struct shim_probe_answer *answer, uint32_t verdict, const char *fmt, ...)
 	ERR_PRINTF(3, 4);
+
+/* exec.c: sessions; client is borrowed */
+void shim_exec_start(struct shim *shim, const struct shim_order *order, int client);
+void shim_exec_resize(struct shim *shim, const struct shim_order *order);
+/* Of a slot (0 to SHIM_EXEC_MAX_SESSIONS - 1), -1: free. */
+int shim_exec_pidfd(const struct shim *shim, unsigned slot);
+void shim_exec_ended(struct shim *shim, unsigned slot);
+#define SHIM_EXEC_NAME_MAX (5 + SHIM_EXEC_ID_LEN + 1)
+/* Of the record in the run directory. */
+const char *shim_exec_name(const char *id, char out[SHIM_EXEC_NAME_MAX]);
+
+/* exec_session.c: in the child */
+_Noreturn void shim_exec_session(const struct shim *shim, const struct shim_order *order,
+				 int client, int resize);
+/* An HTTP answer, as far as the client's empty socket takes it. */
+void shim_exec_refuse(int client, int status, int exit_code, const char *reason);
 
 /* control.c */
 void shim_control_accept(struct shim *shim);

@@ -13,6 +13,8 @@
  *                 client at a time is served, a newer one replaces the older
  *   status        struct shim_status, replaced atomically; written before the first message about
  *                 the same fact
+ *   exec-ID       struct shim_exec_record of an exec session, replaced atomically; written before
+ *                 its client sees the end. The newest SHIM_EXEC_MAX_RECORDS of ended ones are kept
  * by-name/NAME -> ../c/RUNID
  *
  * EOF on ctl with the lock free is the death event, for own and adopted shims alike: read status,
@@ -48,6 +50,8 @@ enum shim_type {
 	SHIM_KILL = 3,	 /* cgroup.kill: SIGKILL to every process of the container */
 	SHIM_PROBE = 4,	 /* struct shim_probe: run it; while one is running the result is BUSY */
 	SHIM_PROBE_CANCEL = 5,
+	SHIM_EXEC = 6,	      /* struct shim_exec, and with SCM_RIGHTS the client's connection */
+	SHIM_EXEC_RESIZE = 7, /* struct shim_exec_resize */
 	/* shim -> engine */
 	SHIM_STATE = 64,	/* struct shim_state */
 	SHIM_PROBE_RESULT = 65, /* struct shim_probe_result */
@@ -146,3 +150,75 @@ struct shim_probe_result {
 	/* first bytes of stdout and stderr, or the HTTP status line; not terminated */
 	char output[SHIM_PROBE_OUTPUT_MAX];
 };
+
+/*
+ * Exec sessions. The connection that comes with the order is the client's, at the point where an
+ * answer to its HTTP request is due: a child of the shim writes that answer and serves the
+ * connection until the program has ended, whatever becomes of the engine.
+ *
+ * Started: "101 UPGRADED"; 200 without SHIM_EXEC_UPGRADE; 200 and the end with SHIM_EXEC_DETACH.
+ * Not started: 400, 409, 500 or 503 and {"message": "...", "exitCode": 125 to 127}; but to Docker's
+ * clients, who upgrade without frames of ours, 101 and the reason as output.
+ *
+ * Then, with SHIM_EXEC_FRAMES, frames in both directions, of which the exit code is the last.
+ * Without, as Docker has it: input is raw bytes and ends with the connection's half; output is raw
+ * bytes with SHIM_EXEC_TTY, else frames of 1 (stdout) and 2 (stderr). A frame is a type, three
+ * zeros, a length (big endian), and that many bytes.
+ */
+#define SHIM_EXEC_ID_LEN 64 /* hex digits; the first twelve are the run id */
+#define SHIM_EXEC_MAX_SESSIONS 16
+#define SHIM_EXEC_MAX_RECORDS 32
+#define SHIM_EXEC_MAX_WORDS 1024u /* words and variables together */
+#define SHIM_EXEC_FRAME_HEAD 8
+#define SHIM_EXEC_FRAME_MAX 65536u
+
+enum shim_exec_frame {
+	SHIM_FRAME_STDIN = 0,
+	SHIM_FRAME_STDOUT = 1,
+	SHIM_FRAME_STDERR = 2,
+	SHIM_FRAME_EXIT = 3,   /* from the shim: exit code, 4 bytes */
+	SHIM_FRAME_RESIZE = 4, /* to the shim: rows and columns, 2 bytes each */
+	SHIM_FRAME_EOF = 5,    /* to the shim: end of input, 0 bytes */
+};
+
+enum shim_exec_flags {
+	SHIM_EXEC_TTY = 1,
+	SHIM_EXEC_STDIN = 2, /* else input is /dev/null */
+	SHIM_EXEC_DETACH = 4,
+	SHIM_EXEC_FRAMES = 8,
+	SHIM_EXEC_UPGRADE = 16,
+};
+
+struct shim_exec {
+	struct shim_header header;
+	char id[SHIM_EXEC_ID_LEN]; /* not terminated */
+	uint32_t flags;		   /* enum shim_exec_flags; unknown ones are refused */
+	uint16_t rows, columns;	   /* of the terminal; 0: unknown */
+	uint32_t word_count, variable_count;
+	uint32_t text_length;
+	/* user, working directory ("": the container's), words, variables ("NAME=VALUE"); each
+	 * NUL-terminated */
+	char text[];
+};
+
+struct shim_exec_resize {
+	struct shim_header header;
+	char id[SHIM_EXEC_ID_LEN];
+	uint16_t rows, columns;
+};
+
+enum shim_exec_state {
+	SHIM_EXEC_RUNNING = 1,
+	SHIM_EXEC_ENDED = 2,  /* exit_code */
+	SHIM_EXEC_FAILED = 3, /* never reached execve: exit_code 125 to 127 */
+};
+
+struct shim_exec_record {
+	uint32_t magic; /* SHIM_EXEC_MAGIC */
+	uint16_t version, length;
+	uint32_t state; /* enum shim_exec_state */
+	int32_t exit_code;
+	int32_t pid; /* of the program, as the shim sees it; 0: none */
+	uint32_t flags;
+};
+#define SHIM_EXEC_MAGIC 0x31454c43u /* "CLE1" */

@@ -44,7 +44,8 @@ enum poll_slot {
 	SLOT_WRITER,
 	SLOT_PROBE,
 	SLOT_PROBE_OUTPUT,
-	SLOT_COUNT
+	SLOT_EXEC, /* the first of SHIM_EXEC_MAX_SESSIONS */
+	SLOT_COUNT = SLOT_EXEC + SHIM_EXEC_MAX_SESSIONS
 };
 
 static uint64_t monotonic_usec(void)
@@ -292,7 +293,7 @@ static void finish(struct shim *s)
 static void fill_slots(const struct shim *s, struct pollfd slots[SLOT_COUNT])
 {
 	const struct shim_output *o = &s->output;
-	const int fds[SLOT_COUNT] = {
+	const int fds[SLOT_EXEC] = {
 		[SLOT_LISTEN] = s->listen_fd,
 		[SLOT_CLIENT] = s->client_fd,
 		[SLOT_INIT] = s->container.init.pidfd,
@@ -304,8 +305,11 @@ static void fill_slots(const struct shim *s, struct pollfd slots[SLOT_COUNT])
 		[SLOT_PROBE_OUTPUT] = s->probe.output_fd,
 	};
 
-	for (int i = 0; i < SLOT_COUNT; i++)
+	for (int i = 0; i < SLOT_EXEC; i++)
 		slots[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	for (unsigned i = 0; i < SHIM_EXEC_MAX_SESSIONS; i++)
+		slots[SLOT_EXEC + i] =
+			(struct pollfd){ .fd = shim_exec_pidfd(s, i), .events = POLLIN };
 }
 
 static uint64_t next_deadline(const struct shim *s)
@@ -379,6 +383,9 @@ static void handle_events(struct shim *s, const struct pollfd slots[SLOT_COUNT])
 		shim_probe_output(s);
 	if (slots[SLOT_PROBE].revents)
 		shim_probe_ended(s);
+	for (unsigned i = 0; i < SHIM_EXEC_MAX_SESSIONS; i++)
+		if (slots[SLOT_EXEC + i].revents)
+			shim_exec_ended(s, i);
 	/* Before the end of the container: an order of this turn was given while it ran. */
 	if (slots[SLOT_CLIENT].revents && s->client_fd == slots[SLOT_CLIENT].fd)
 		shim_control_receive(s);

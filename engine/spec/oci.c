@@ -145,9 +145,6 @@ static int check_facts(const struct oci *o, struct err *err)
 	if (!o->run_id || !str_is_hex(o->run_id, CLEAT_RUNID_LEN))
 		return err_set(err, ERR_BUG, "run id \"%.40s\" has not %d hex digits",
 			       o->run_id ? o->run_id : "", CLEAT_RUNID_LEN);
-	if (o->spec->network == SPEC_NETWORK_DEFAULT)
-		return err_set(err, ERR_UNSUPPORTED,
-			       "no network is chosen: write Network=host or Network=none");
 	if (!o->image->layers.count)
 		return err_set(err, ERR_INTEGRITY, "image %s has no layers",
 			       o->spec->image ? o->spec->image : "");
@@ -199,6 +196,9 @@ static void write_annotations(struct oci *o)
 	json_str(o->json, "org.cleat.user", o->user);
 	if (spec->group_add.count)
 		json_str(o->json, "org.cleat.groups", join(o->arena, &spec->group_add, ','));
+	if (spec->secret_count)
+		json_str(o->json, "org.cleat.secrets", oci_secrets_text(o));
+	oci_write_networks(o);
 	if (o->seccomp) {
 		digest_of(o->seccomp, strlen(o->seccomp), digest);
 		json_str(o->json, "org.cleat.seccomp", digest + strlen("sha256:"));

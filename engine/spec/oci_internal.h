@@ -40,10 +40,15 @@ uint64_t sizes_scratch(uint64_t limit_bytes); /* /tmp, a tmpfs without a size, a
 uint64_t sizes_run(uint64_t limit_bytes);     /* /run, /var/tmp */
 uint64_t sizes_shm(uint64_t limit_bytes);
 
+/* oci_secrets.c: the value of annotation org.cleat.secrets (README.md), in the arena. */
+const char *oci_secrets_text(struct oci *o);
+
 /* oci_process.c, oci_mounts.c, oci_linux.c */
 void oci_write_process(struct oci *o);
 int oci_write_mounts(struct oci *o, struct err *err) MUST_CHECK;
 void oci_write_linux(struct oci *o);
+/* oci_network.c: annotations org.cleat.network.N. */
+void oci_write_networks(struct oci *o);
 /* Is sysfs bound instead of mounted? Mounting needs a network namespace of the same owner. */
 bool oci_binds_sysfs(const struct container_spec *spec);
 /* Does an --unmask pattern take the path out of the lists? */

@@ -83,7 +83,7 @@ static void write_namespaces(struct oci *o)
 	json_array(o->json, "namespaces");
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		write_namespace(o, always[i]);
-	if (o->spec->network == SPEC_NETWORK_NONE)
+	if (o->spec->network != SPEC_NETWORK_HOST)
 		write_namespace(o, "network");
 	json_array_end(o->json);
 }

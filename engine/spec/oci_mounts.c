@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "spec/volume.h"
 #include "util/path.h"
+#include "util/places.h"
 #include "util/str.h"
 
 #define DEV_BYTES (512 * 1024) /* nodes and links; who wants room has /dev/shm */
@@ -148,7 +150,7 @@ static void add_files(struct oci *o, struct entries *list)
 		add_file(o, list, host->hosts ? host->hosts : "/etc/hosts", "/etc/hosts");
 	if (!o->spec->no_hostname)
 		add_file(o, list, host->hostname_file, "/etc/hostname");
-	if (o->spec->network == SPEC_NETWORK_HOST)
+	if (o->spec->network != SPEC_NETWORK_NONE && !o->spec->keeps_resolv_conf)
 		add_file(o, list, host->resolv_conf, "/etc/resolv.conf");
 	add_file(o, list, host->containerenv_file, "/run/.containerenv");
 }
@@ -229,8 +231,19 @@ static void add_image_volumes(struct oci *o, struct entries *list)
 			clean);
 		if (o->spec->read_only)
 			add_scratch(o, list, arena_strdup(o->arena, clean),
-				    "rw,rprivate,nodev,tmpcopyup", sizes_scratch(o->limit_bytes));
+				    "rw,rprivate,nodev,tmpcopyup,x-cleat-owner",
+				    sizes_scratch(o->limit_bytes));
 	}
+}
+
+static void add_flags(struct oci *o, struct entry *entry, bool no_suid, bool no_dev, bool no_exec)
+{
+	if (no_suid)
+		strv_push(o->arena, &entry->options, "nosuid");
+	if (no_dev)
+		strv_push(o->arena, &entry->options, "nodev");
+	if (no_exec)
+		strv_push(o->arena, &entry->options, "noexec");
 }
 
 static void add_user_tmpfs(struct oci *o, struct entries *list, const struct spec_mount *mount)
@@ -246,6 +259,10 @@ static void add_user_tmpfs(struct oci *o, struct entries *list, const struct spe
 		  number_option(o, "size",
 				mount->size_bytes ? mount->size_bytes :
 						    sizes_scratch(o->limit_bytes)));
+	if (mount->uid != UINT32_MAX)
+		strv_push(o->arena, &entry->options, number_option(o, "uid", mount->uid));
+	if (mount->gid != UINT32_MAX)
+		strv_push(o->arena, &entry->options, number_option(o, "gid", mount->gid));
 }
 
 static void add_user_bind(struct oci *o, struct entries *list, const struct spec_mount *mount)
@@ -259,6 +276,77 @@ static void add_user_bind(struct oci *o, struct entries *list, const struct spec
 		strv_push(o->arena, &entry->options, "x-cleat-make");
 }
 
+/* podman's anonymous volume, which Quadlet's --rm deletes at every stop: room in memory, starting with what the image has. */
+static void add_anonymous(struct oci *o, struct entries *list, const struct spec_mount *mount)
+{
+	add_scratch(o, list, mount->target,
+		    mount->no_copy ? "rprivate,x-cleat-owner" : "rprivate,tmpcopyup,x-cleat-owner",
+		    sizes_scratch(o->limit_bytes));
+	strv_push(o->arena, &list->items[list->count - 1].options, mount->read_only ? "ro" : "rw");
+}
+
+/* A tmpfs that a .volume unit describes. */
+static void add_volume_tmpfs(struct oci *o, struct entries *list, const struct spec_mount *mount,
+			     const struct volume_spec *volume)
+{
+	struct spec_mount tmpfs = *mount;
+
+	tmpfs.read_only |= volume->read_only;
+	tmpfs.copy_up = !volume->no_copy && !mount->no_copy;
+	tmpfs.mode = volume->mode;
+	tmpfs.size_bytes = volume->size_bytes;
+	tmpfs.uid = volume->uid;
+	tmpfs.gid = volume->gid;
+	add_user_tmpfs(o, list, &tmpfs);
+}
+
+/* Its content is the runtime's business: only inside the container's root is to be seen what the image has at that place. */
+static void add_volume_folder(struct oci *o, struct entries *list, const struct spec_mount *mount,
+			      const struct volume_spec *volume)
+{
+	static const char folder[] = CLEAT_VOLUME_DIR "/";
+	const char *source = arena_join(o->arena, folder, mount->volume, mount->subpath ? "/" : "",
+					mount->subpath ? mount->subpath : "");
+	struct entry *entry = add(o, list, mount->target, "bind", source, "rbind");
+
+	strv_push(o->arena, &entry->options, mount->propagation);
+	strv_push(o->arena, &entry->options, mount->read_only || volume->read_only ? "ro" : "rw");
+	if (mount->subpath)
+		return;
+	strv_push(o->arena, &entry->options, "x-cleat-volume");
+	if (!mount->no_copy && !volume->no_copy)
+		strv_push(o->arena, &entry->options, "x-cleat-copy");
+}
+
+static void add_user_volume(struct oci *o, struct entries *list, const struct spec_mount *mount)
+{
+	const struct volume_spec *volume =
+		mount->volume ?
+			volume_find(o->host->volumes, o->host->volume_count, mount->volume) :
+			NULL;
+	struct volume_spec plain;
+	struct spec_mount bind = *mount;
+
+	volume_spec_init(&plain, mount->volume);
+	volume = volume ? volume : &plain;
+	if (!mount->volume) {
+		add_anonymous(o, list, mount);
+	} else if (volume->kind == VOLUME_TMPFS) {
+		add_volume_tmpfs(o, list, mount, volume);
+	} else if (volume->kind == VOLUME_FOLDER) {
+		add_volume_folder(o, list, mount, volume);
+	} else {
+		bind.source = mount->subpath ?
+				      arena_join(o->arena, volume->device, "/", mount->subpath) :
+				      volume->device;
+		bind.read_only |= volume->read_only;
+		bind.make_source = !mount->subpath && str_starts(bind.source, CLEAT_DATA_DIR "/");
+		add_user_bind(o, list, &bind);
+	}
+	add_flags(o, &list->items[list->count - 1], volume->no_suid, volume->no_dev,
+		  volume->no_exec);
+}
+
 static void add_user_mounts(struct oci *o, struct entries *list)
 {
 	for (size_t i = 0; i < o->spec->mount_count; i++) {
@@ -267,15 +355,16 @@ static void add_user_mounts(struct oci *o, struct entries *list)
 
 		if (mount->kind == SPEC_MOUNT_TMPFS)
 			add_user_tmpfs(o, list, mount);
+		else if (mount->kind == SPEC_MOUNT_VOLUME)
+			add_user_volume(o, list, mount);
 		else
 			add_user_bind(o, list, mount);
 		entry = &list->items[list->count - 1];
-		if (mount->no_suid)
-			strv_push(o->arena, &entry->options, "nosuid");
-		if (mount->no_dev)
-			strv_push(o->arena, &entry->options, "nodev");
-		if (mount->no_exec)
-			strv_push(o->arena, &entry->options, "noexec");
+		add_flags(o, entry, mount->no_suid, mount->no_dev, mount->no_exec);
+		if (mount->change_owner)
+			strv_push(o->arena, &entry->options, "x-cleat-chown");
+		if (mount->idmap)
+			strv_push(o->arena, &entry->options, "idmap");
 	}
 }
 

@@ -393,10 +393,6 @@ void parse_pull(struct options *o, const char *value)
 	else
 		option_error(o, "\"%s\" is none of always, missing, never, newer",
 			     option_shown(o, value));
-	if (o->spec->pull == SPEC_PULL_ALWAYS || o->spec->pull == SPEC_PULL_NEWER)
-		option_note(
-			o,
-			"noted: images come from archives in this version; a changed archive is taken at the next start");
 }
 
 void parse_sdnotify(struct options *o, const char *value)

@@ -301,7 +301,7 @@ void parse_sysctl(struct options *o, const char *value)
 	if (!row) {
 		option_error(
 			o,
-			"%s belongs to no namespace of the container: allowed are kernel.shm* msg* sem, fs.mqueue.* and, with Network=none, net.*",
+			"%s belongs to no namespace of the container: allowed are kernel.shm* msg* sem, fs.mqueue.* and, but with Network=host, net.*",
 			option_shown(o, name));
 		return;
 	}

@@ -373,6 +373,14 @@ static void option_words(struct options *o, struct cursor *c)
 	}
 }
 
+size_t options_take(struct options *o, const struct arg_list *args, size_t from)
+{
+	struct cursor cursor = { .args = args, .next = from };
+
+	option_words(o, &cursor);
+	return cursor.next;
+}
+
 static void image_and_command(struct options *o, struct cursor *c)
 {
 	struct image_ref ref;
@@ -409,14 +417,7 @@ static void judge_network(struct options *o)
 {
 	struct container_spec *spec = o->spec;
 
-	if (spec->network == SPEC_NETWORK_DEFAULT && !o->network_word && !o->pod_word &&
-	    o->image_word) {
-		o->word = o->image_word;
-		o->row = NULL;
-		option_error(
-			o,
-			"no network is chosen: write Network=host or Network=none; bridge networks are not supported in this version");
-	}
+	network_finish(o);
 	if (o->net_sysctl_word && spec->network == SPEC_NETWORK_HOST) {
 		point_to(o, o->net_sysctl_word, "sysctl");
 		option_error(
@@ -480,7 +481,7 @@ static void judge_health(struct options *o)
 	}
 }
 
-static void set_defaults(struct container_spec *spec)
+void spec_defaults(struct container_spec *spec)
 {
 	*spec = (struct container_spec){
 		.read_only_tmpfs = true,
@@ -488,6 +489,7 @@ static void set_defaults(struct container_spec *spec)
 		.keep_gid = UINT32_MAX,
 		.umask = -1,
 		.stop_timeout_usec = 10 * 1000000,
+		.registry = { .retries = 3, .retry_delay_usec = 1000000 },
 		.health = { .interval_usec = 30 * 1000000,
 			    .timeout_usec = 30 * 1000000,
 			    .retries = 3 },
@@ -507,7 +509,7 @@ int spec_from_args(struct container_spec *spec, struct arena *arena, const struc
 	struct cursor cursor = { .args = args };
 	size_t errors_before = diags->error_count;
 
-	set_defaults(spec);
+	spec_defaults(spec);
 	if (args->count > OPTIONS_MAX_WORDS) {
 		option_error(&o, "%zu words; at most %u are allowed", args->count,
 			     (unsigned)OPTIONS_MAX_WORDS);
@@ -521,6 +523,7 @@ int spec_from_args(struct container_spec *spec, struct arena *arena, const struc
 	judge_capabilities(&o);
 	judge_limits(&o);
 	judge_health(&o);
+	secrets_judge(&o);
 	return diags->error_count == errors_before ? 0 : -1;
 }
 

@@ -42,13 +42,15 @@ struct option_table {
 };
 
 extern const struct option_table options_of_run, options_of_podman;
+extern const struct option_table options_of_image_pull;
 const struct option *option_find(const struct option_table *table, const char *name, size_t len);
 const struct option *option_find_letter(const struct option_table *table, char letter);
 
 /* One run over the words. Parsers report through option_error and go on. */
 struct options {
 	const struct option_table *table;
-	struct container_spec *spec; /* NULL: options of podman itself */
+	struct container_spec *spec; /* NULL: options of another command */
+	struct volume_spec *volume;  /* of "volume create"; NULL */
 	struct arena *arena;
 	struct diags *diags;
 	const struct option *row;
@@ -56,6 +58,9 @@ struct options {
 	/* Judged when all words are known. */
 	const struct arg *image_word, *network_word, *net_sysctl_word, *ports_word, *swap_word;
 	const struct arg *pod_word;
+	const struct arg *ip_word, *mac_word, *dns_word;
+	const char *ip, *mac; /* of --ip and --mac-address: of the only network */
+	struct strv aliases;  /* of --network-alias: of all networks */
 	const struct arg *cpus_word, *cpu_quota_word, *health_word, *capability_word;
 	bool health_command_seen, health_interval_off, no_healthcheck;
 };
@@ -76,6 +81,9 @@ bool option_to_bool(const char *value, bool *out);
 bool option_to_usec(const char *value, uint64_t *out_usec);
 /* An absolute path in its clean form, in the arena; NULL after an error. */
 const char *option_path(struct options *o, const char *what, const char *value);
+
+/* Takes option words from args->items[from] on; returns the index of the first that is none (args->count: no more). */
+size_t options_take(struct options *o, const struct arg_list *args, size_t from);
 
 /* Capabilities (capabilities.c). */
 #define CAPABILITY_ALL "ALL"
@@ -121,6 +129,19 @@ void parse_mount(struct options *o, const char *value);
 void parse_tmpfs(struct options *o, const char *value);
 void parse_device(struct options *o, const char *value);
 void parse_image_volume(struct options *o, const char *value);
+/* option_pull.c */
+void parse_auth_file(struct options *o, const char *value);
+void parse_cert_dir(struct options *o, const char *value);
+void parse_creds(struct options *o, const char *value);
+void parse_tls_verify(struct options *o, const char *value);
+void parse_retry(struct options *o, const char *value);
+void parse_retry_delay(struct options *o, const char *value);
+/* What a spec is before its first word. */
+void spec_defaults(struct container_spec *spec);
+/* option_secret.c */
+void parse_secret(struct options *o, const char *value);
+/* When all words are known: no two things at one place. */
+void secrets_judge(struct options *o);
 /* option_limit.c */
 void parse_memory(struct options *o, const char *value);
 void parse_memory_swap(struct options *o, const char *value);
@@ -147,6 +168,15 @@ void parse_seccomp_policy(struct options *o, const char *value);
 /* option_network.c */
 void parse_network(struct options *o, const char *value);
 void parse_publish(struct options *o, const char *value);
+void parse_ip(struct options *o, const char *value);
+void parse_mac_address(struct options *o, const char *value);
+void parse_network_alias(struct options *o, const char *value);
+void parse_add_host(struct options *o, const char *value);
+void parse_dns(struct options *o, const char *value);
+void parse_dns_search(struct options *o, const char *value);
+void parse_dns_option(struct options *o, const char *value);
+/* When all words are known: what they say together. */
+void network_finish(struct options *o);
 void parse_no_hosts(struct options *o, const char *value);
 void parse_no_hostname(struct options *o, const char *value);
 /* option_health.c */

@@ -15,6 +15,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
+struct net_end;
 struct strv {
 	const char **items;
 	size_t count;
@@ -22,6 +23,7 @@ struct strv {
 
 enum spec_tristate { SPEC_UNSET, SPEC_NO, SPEC_YES };
 
+/* DEFAULT: bridges, those of spec->joins (the default network when none was named). */
 enum spec_network { SPEC_NETWORK_DEFAULT, SPEC_NETWORK_HOST, SPEC_NETWORK_NONE };
 enum spec_userns { SPEC_USERNS_DEFAULT, SPEC_USERNS_KEEP_ID };
 
@@ -36,18 +38,35 @@ struct spec_env_file {
 };
 
 struct spec_mount {
-	enum spec_mount_kind { SPEC_MOUNT_BIND, SPEC_MOUNT_TMPFS } kind;
-	const char *source; /* bind: absolute path in the appliance */
-	const char *target; /* absolute, cleaned */
+	enum spec_mount_kind { SPEC_MOUNT_BIND, SPEC_MOUNT_TMPFS, SPEC_MOUNT_VOLUME } kind;
+	const char *source;  /* bind: absolute path in the appliance */
+	const char *volume;  /* volume: its name (spec/volume.h); NULL: anonymous */
+	const char *subpath; /* volume: a folder in it, relative and clean; NULL */
+	const char *target;  /* absolute, cleaned */
 	bool read_only, no_exec, no_suid, no_dev, no_copy;
 	/* bind below CLEAT_DATA_DIR: made when missing, owned by the container's user */
 	bool make_source;
 	bool recursive;		 /* rbind (podman's default) */
 	uint64_t size_bytes;	 /* tmpfs; 0: the default of DESIGN "Sizes" */
 	unsigned mode;		 /* tmpfs; 01777 unless given */
+	uint32_t uid, gid;	 /* tmpfs, inside; UINT32_MAX: the image's */
+	bool change_owner;	 /* "U": everything in it is given to the container's user */
+	bool idmap;		 /* ids on disk are the container's own, 0 too */
 	const char *propagation; /* "rprivate" unless given */
 	bool copy_up; /* tmpfs: starts with what the image has there (podman's default) */
 	const struct origin *origin;
+};
+
+#define SPEC_MAX_SECRETS 64
+
+/* A reference: the runtime finds the value under the name (util/secret.h). */
+struct spec_secret {
+	const char *name;
+	bool is_env;
+	const char *target;	     /* env: the variable; else the file's path, absolute */
+	uint32_t uid, gid;	     /* of the file, inside */
+	unsigned mode;		     /* of the file */
+	const struct origin *origin; /* never NULL */
 };
 
 struct spec_ulimit {
@@ -65,6 +84,20 @@ struct spec_port {
 	const char *host_ip;			   /* "" */
 	unsigned host_port, container_port, count; /* host_port 0: ephemeral */
 	bool udp;
+	const struct origin *origin;
+};
+
+/* Membership of a network; texts are checked. */
+struct spec_join {
+	const char *network;   /* its name: "podman", "systemd-app" */
+	const char *ip, *mac;  /* NULL: chosen */
+	const char *interface; /* NULL: eth0, eth1 ... */
+	struct strv aliases;
+	const struct origin *origin;
+};
+
+struct spec_add_host {
+	const char *name, *address; /* NULL: the appliance ("host-gateway") */
 	const struct origin *origin;
 };
 
@@ -88,6 +121,14 @@ struct spec_health {
 	} on_failure;
 };
 
+/* How a registry is asked; paths are absolute. */
+struct spec_registry {
+	const char *auth_file, *creds, *cert_dir; /* NULL: not given */
+	enum spec_tristate tls_verify;
+	unsigned retries; /* of one request; podman: 3 */
+	uint64_t retry_delay_usec;
+};
+
 struct container_spec {
 	const char *name, *hostname, *image;
 	struct strv command; /* words after the image; empty: the image's */
@@ -102,6 +143,8 @@ struct container_spec {
 	const char *workdir;
 	struct spec_mount *mounts;
 	size_t mount_count;
+	struct spec_secret *secrets;
+	size_t secret_count;
 	struct strv cap_add, cap_drop; /* "CAP_NET_ADMIN" upper case; "ALL" */
 	struct strv devices;
 	bool no_new_privileges, read_only, read_only_tmpfs /* default true */, init;
@@ -141,8 +184,15 @@ struct container_spec {
 	bool ulimit_host;	    /* no default limits: inherit the appliance's */
 	enum { SPEC_IMAGE_VOLUME_TMPFS, SPEC_IMAGE_VOLUME_IGNORE } image_volumes;
 	enum { SPEC_PULL_MISSING, SPEC_PULL_ALWAYS, SPEC_PULL_NEVER, SPEC_PULL_NEWER } pull;
+	struct spec_registry registry;
 	const char *auto_update; /* label value, noted */
 	enum { SPEC_NOTIFY_CONMON, SPEC_NOTIFY_CONTAINER, SPEC_NOTIFY_HEALTHY } notify;
+	struct spec_join *joins; /* of SPEC_NETWORK_DEFAULT: one at least */
+	size_t join_count;
+	struct spec_add_host *add_hosts;
+	size_t add_host_count;
+	struct strv dns, dns_search, dns_options;
+	bool keeps_resolv_conf; /* --dns=none: the image's own */
 };
 
 /* Facts of an image, as read from its config by an unprivileged worker. */
@@ -171,6 +221,14 @@ struct host_facts {
 	const char *hostname_file; /* path bound as /etc/hostname; NULL or "": none */
 	/* Path of an empty file bound as /run/.containerenv; NULL or "": none. */
 	const char *containerenv_file;
+	/* What is known of named volumes (spec/volume.h); one that is missing here is a plain folder. */
+	const struct volume_spec *volumes;
+	size_t volume_count;
+	/* With SPEC_NETWORK_DEFAULT: what becomes of spec->joins, in their order; NULL: nothing is known of it, nothing is
+	 * written. default_end: which has the default route, -1 none. */
+	const struct net_end *ends;
+	size_t end_count;
+	int default_end;
 	/* The profile that spec->seccomp names, read by the caller; at most SPEC_SECCOMP_MAX_BYTES. */
 	const char *seccomp_text;
 };
@@ -182,6 +240,11 @@ struct host_facts {
  * and not acted on is a DIAG_NOTE that begins with "noted: ". */
 int spec_from_args(struct container_spec *spec, struct arena *arena, const struct arg_list *args,
 		   struct diags *diags) MUST_CHECK;
+
+/* The words of an .image unit ("podman image pull"): spec->image, spec->pull (newer unless given) and spec->registry; the rest as
+ * without a word. */
+int spec_image_from_args(struct container_spec *spec, struct arena *arena,
+			 const struct arg_list *args, struct diags *diags) MUST_CHECK;
 
 /* GlobalArgs=: the options that stand between "podman" and its command, at most UNIT_MAX_WORDS of them. None changes a
  * container here: what would have to is refused, the rest is noted. -1 when there was an error. */

@@ -32,12 +32,17 @@ static void write_mounts(struct json *j, const struct container_spec *spec)
 	json_array(j, "mounts");
 	for (size_t i = 0; i < spec->mount_count; i++) {
 		const struct spec_mount *m = &spec->mounts[i];
-		bool bind = m->kind == SPEC_MOUNT_BIND;
+		bool bind = m->kind == SPEC_MOUNT_BIND, volume = m->kind == SPEC_MOUNT_VOLUME;
 
 		json_object(j, NULL);
-		json_str(j, "type", bind ? "bind" : "tmpfs");
+		json_str(j, "type", bind ? "bind" : volume ? "volume" : "tmpfs");
 		if (bind)
 			json_str(j, "source", m->source);
+		if (volume) {
+			json_str(j, "volume", m->volume);
+			json_str(j, "subpath", m->subpath);
+			json_bool(j, "no_copy", m->no_copy);
+		}
 		json_str(j, "target", m->target);
 		json_bool(j, "read_only", m->read_only);
 		json_bool(j, "no_exec", m->no_exec);
@@ -47,12 +52,16 @@ static void write_mounts(struct json *j, const struct container_spec *spec)
 		if (bind) {
 			json_bool(j, "recursive", m->recursive);
 			json_bool(j, "make_source", m->make_source);
-		} else {
+		} else if (!volume) {
 			snprintf(mode, sizeof(mode), "%04o", m->mode);
 			json_uint(j, "size_bytes", m->size_bytes);
 			json_str(j, "mode", mode);
 			json_bool(j, "copy_up", m->copy_up);
 		}
+		if (m->change_owner)
+			json_bool(j, "change_owner", true);
+		if (m->idmap)
+			json_bool(j, "idmap", true);
 		write_origin(j, m->origin);
 		json_object_end(j);
 	}
@@ -98,6 +107,30 @@ static void write_ports(struct json *j, const struct container_spec *spec)
 		json_uint(j, "container_port", p->container_port);
 		json_uint(j, "count", p->count);
 		json_str(j, "protocol", p->udp ? "udp" : "tcp");
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void write_secrets(struct json *j, const struct container_spec *spec)
+{
+	char mode[16];
+
+	json_array(j, "secrets");
+	for (size_t i = 0; i < spec->secret_count; i++) {
+		const struct spec_secret *s = &spec->secrets[i];
+
+		json_object(j, NULL);
+		json_str(j, "name", s->name);
+		json_str(j, "type", s->is_env ? "env" : "mount");
+		json_str(j, "target", s->target);
+		if (!s->is_env) {
+			snprintf(mode, sizeof(mode), "%04o", s->mode);
+			json_uint(j, "uid", s->uid);
+			json_uint(j, "gid", s->gid);
+			json_str(j, "mode", mode);
+		}
+		write_origin(j, s->origin);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -184,7 +217,7 @@ static const char *network_name(enum spec_network network)
 {
 	switch (network) {
 	case SPEC_NETWORK_DEFAULT:
-		return "default";
+		return "bridge";
 	case SPEC_NETWORK_HOST:
 		return "host";
 	case SPEC_NETWORK_NONE:
@@ -216,6 +249,40 @@ static void write_isolation(struct json *j, const struct container_spec *spec)
 	json_bool(j, "no_hostname", spec->no_hostname);
 }
 
+static void write_joins(struct json *j, const struct container_spec *spec)
+{
+	json_array(j, "networks");
+	for (size_t i = 0; i < spec->join_count; i++) {
+		const struct spec_join *join = &spec->joins[i];
+
+		json_object(j, NULL);
+		json_str(j, "name", join->network);
+		json_str(j, "ip", join->ip);
+		json_str(j, "mac", join->mac);
+		json_str(j, "interface", join->interface);
+		write_strv(j, "aliases", &join->aliases);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void write_names(struct json *j, const struct container_spec *spec)
+{
+	json_array(j, "add_hosts");
+	for (size_t i = 0; i < spec->add_host_count; i++) {
+		json_object(j, NULL);
+		json_str(j, "name", spec->add_hosts[i].name);
+		json_str(j, "address",
+			 spec->add_hosts[i].address ? spec->add_hosts[i].address : "host-gateway");
+		json_object_end(j);
+	}
+	json_array_end(j);
+	write_strv(j, "dns", &spec->dns);
+	write_strv(j, "dns_search", &spec->dns_search);
+	write_strv(j, "dns_options", &spec->dns_options);
+	json_bool(j, "keeps_resolv_conf", spec->keeps_resolv_conf);
+}
+
 static void write_program(struct json *j, const struct container_spec *spec)
 {
 	json_str(j, "name", spec->name);
@@ -234,6 +301,19 @@ static void write_program(struct json *j, const struct container_spec *spec)
 	json_bool(j, "init", spec->init);
 }
 
+/* That there are credentials, not which. */
+static void write_registry(struct json *j, const struct spec_registry *registry)
+{
+	json_object(j, "registry");
+	json_str(j, "auth_file", registry->auth_file);
+	json_bool(j, "has_creds", registry->creds != NULL);
+	json_str(j, "cert_dir", registry->cert_dir);
+	json_bool(j, "tls_verify", registry->tls_verify != SPEC_NO);
+	json_uint(j, "retries", registry->retries);
+	json_uint(j, "retry_delay_usec", registry->retry_delay_usec);
+	json_object_end(j);
+}
+
 static void write_life(struct json *j, const struct container_spec *spec)
 {
 	static const char *const pulls[] = { "missing", "always", "never", "newer" };
@@ -247,6 +327,7 @@ static void write_life(struct json *j, const struct container_spec *spec)
 	json_uint(j, "log_max_files", spec->log_max_files);
 	json_str(j, "timezone", spec->timezone);
 	json_str(j, "pull", pulls[spec->pull]);
+	write_registry(j, &spec->registry);
 	json_str(j, "auto_update", spec->auto_update);
 	json_str(j, "notify", notifies[spec->notify]);
 }
@@ -260,7 +341,10 @@ void spec_to_json(const struct container_spec *spec, struct buf *out)
 	write_program(&j, spec);
 	write_environment(&j, spec);
 	write_mounts(&j, spec);
+	write_secrets(&j, spec);
 	write_isolation(&j, spec);
+	write_joins(&j, spec);
+	write_names(&j, spec);
 	write_ports(&j, spec);
 	write_limits(&j, spec);
 	write_pairs(&j, "labels", spec->labels, spec->label_count);

@@ -44,9 +44,9 @@ static void put_lines(struct json *j, const char *key, const char *text)
 	json_array_end(j);
 }
 
-static void put_ports(struct json *j, const char *text)
+static void put_words(struct json *j, const char *key, const char *text)
 {
-	json_array(j, "ports");
+	json_array(j, key);
 	for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
 		size_t len = strcspn(text, " ");
 
@@ -94,7 +94,8 @@ static void put_unit(struct json *j, const struct status_server *s, const struct
 	json_str(j, "run_id", u->run_id);
 	json_str(j, "image", u->image);
 	json_str(j, "image_digest", u->image_digest);
-	put_ports(j, u->ports);
+	put_words(j, "addresses", u->addresses);
+	put_words(j, "ports", u->ports);
 	json_uint(j, "log_dropped_lines", u->log_dropped_lines);
 	put_lines(j, "notes", u->notes);
 	json_object_end(j);

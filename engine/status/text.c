@@ -189,6 +189,7 @@ void status_render_unit_text(const struct published_unit *u, struct buf *out)
 	}
 	put_line(out, "digest", u->image_digest);
 	put_line(out, "unit", u->source);
+	put_line(out, "addresses", u->addresses);
 	put_line(out, "ports", u->ports);
 	if (u->pid > 0)
 		buf_printf(out, "  %-9s %" PRId32 "\n", "pid", u->pid);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "supervise/internal.h"
+#include "supervise/network.h"
 #include "util/cleanup.h"
 #include "util/str.h"
 
@@ -98,6 +99,8 @@ static void adopt_one(struct engine *e, unsigned index)
 	/* From here on the policy decides what follows, even if the old run is cleared away before boot
 	 * looks what there is to start. */
 	entry->start_at_boot_pending = false;
+	if (is_alive || (has_status && run->status.phase != SHIM_CREATING))
+		network_adopt(e, index);
 	if (is_alive && adopt_living(e, index, &err) == 0)
 		return;
 	if (is_alive)
@@ -112,6 +115,7 @@ static void adopt_one(struct engine *e, unsigned index)
 	if (run_kill(e, index, &err) == 0)
 		log_msg(LOG_WARN, "adopt", "%s: its start was cut off and is ended", entry->name);
 	tear_down_orphan(e, run->id);
+	network_detach(e, index);
 	*run = (struct run){ .ctl_fd = -1 };
 }
 

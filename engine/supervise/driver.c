@@ -42,7 +42,7 @@ static void enqueue(const struct core_event *event)
 	q->event.text = q->text;
 }
 
-static void fail_start(struct engine *e, unsigned index, const struct err *err)
+void engine_fail_start(struct engine *e, unsigned index, const struct err *err)
 {
 	log_msg(LOG_ERROR, "supervise", "%s: start: %s", e->entries[index].name, err->msg);
 	e->entries[index].run.phase = RUN_ENDED;
@@ -60,9 +60,9 @@ static void do_start(struct engine *e, unsigned index)
 	if (e->layout_unknown || !e->cgroup_mount[0] || e->shims_cgroup < 0) {
 		err_set(&err, ERR_UNSUPPORTED,
 			"the appliance cannot run containers: see the notes of /status");
-		fail_start(e, index, &err);
+		engine_fail_start(e, index, &err);
 	} else if (run_start(e, index, &err) < 0) {
-		fail_start(e, index, &err);
+		engine_fail_start(e, index, &err);
 	}
 }
 

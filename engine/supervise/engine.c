@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "supervise/internal.h"
+#include "supervise/network.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/lock.h"
@@ -39,6 +40,7 @@ void engine_unit(struct engine *e, unsigned index, struct engine_unit *out)
 	out->unit = e->entries[index].unit;
 	out->spec = e->entries[index].spec;
 	out->published = &e->entries[index].published;
+	out->attached = e->network ? network_slot(e, index)->attached : NULL;
 	core_view(e->core, index, &out->view);
 }
 
@@ -331,6 +333,7 @@ static void tear_down(struct engine *e)
 	if (e->control)
 		e->hooks->control_close(e->control);
 	status_server_stop(e);
+	network_close(e);
 	publish_header(e);
 	published_close(e->published);
 	store_close(e->store);
@@ -345,6 +348,7 @@ static int run(struct engine *e, struct err *err)
 	if (e->hooks->control_open(e, &e->control, err) < 0)
 		publish_note(e, 2, "control socket: %s", err->msg);
 	adopt_all(e);
+	network_settle(e);
 	on_signal(e->loop, EPOLLIN, loop_now(e->loop),
 		  e); /* asked to stop meanwhile: nothing may start */
 	if (!e->stopping)

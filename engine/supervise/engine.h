@@ -17,6 +17,7 @@
 #include "util/published.h"
 
 struct engine;
+struct net_attached;
 
 struct loop *engine_loop(struct engine *engine);
 unsigned engine_unit_count(const struct engine *engine);
@@ -28,6 +29,8 @@ struct engine_unit {
 	const struct container_spec *spec; /* NULL when the unit is invalid */
 	struct core_unit_view view;
 	const struct published_unit *published;
+	const struct net_attached
+		*attached; /* its ends and ports; NULL: none are in force (net/plan.h) */
 };
 void engine_unit(struct engine *engine, unsigned index, struct engine_unit *out);
 /* By container name, unit file ("web.container", "web"), service ("web.service"), run id or a prefix of at least 4 digits of it.
@@ -39,8 +42,21 @@ enum engine_verb { ENGINE_START, ENGINE_STOP, ENGINE_RESTART, ENGINE_RESET_FAILE
 /* Feeds the request to the core; the outcome shows in the unit's view. ERR_INPUT for a unit whose file has errors. */
 int engine_request(struct engine *engine, unsigned index, enum engine_verb verb,
 		   struct err *err) MUST_CHECK;
+/* Something was put into the image store: units that had no image look again. */
+void engine_images_changed(struct engine *engine);
 /* Signal to the container's first process. ERR_INPUT when it does not run. */
 int engine_signal(struct engine *engine, unsigned index, int number, struct err *err) MUST_CHECK;
+/* Exec (shim/protocol.h): an order (struct shim_exec with the client's connection, which stays the caller's; struct
+ * shim_exec_resize with -1) to the shim. ERR_BUSY: the container does not run. */
+int engine_exec_is_possible(struct engine *engine, unsigned index, struct err *err) MUST_CHECK;
+int engine_exec(struct engine *engine, unsigned index, const void *message, size_t length,
+		int client, struct err *err) MUST_CHECK;
+/* What the shim has written down about a session; id: SHIM_EXEC_ID_LEN digits. ERR_NOT_FOUND. */
+struct shim_exec_record;
+int engine_exec_record(struct engine *engine, unsigned index, const char *id,
+		       struct shim_exec_record *out, struct err *err) MUST_CHECK;
+/* Of the run under way; "": none. Borrowed. */
+const char *engine_run_id(const struct engine *engine, unsigned index);
 /* Path of the container's log directory. */
 void engine_log_dir(const struct engine *engine, unsigned index, char *out, size_t size);
 /* The config.json of the run under way, "" when none (read it there: the engine keeps no copy). */

@@ -60,6 +60,10 @@ struct engine_entry {
 	struct arena spec_arena;
 	char name[128]; /* container name, unique */
 	struct image_ref ref;
+	struct pull_want want; /* how the image is had; strings in spec_arena */
+	bool waits_for_image_unit; /* its .image unit has not been asked for in this life of the engine */
+	enum pull_policy unit_policy; /* of that .image unit */
+	char image_progress[160]; /* while pulling: for people; "" when there is nothing to tell */
 	bool has_image;
 	struct arena image_arena;
 	struct store_image image;
@@ -86,7 +90,8 @@ struct child {
 struct engine {
 	struct loop *loop;
 	struct core *core;
-	struct unit_set units;
+	struct unit_set units; /* those with an entry first, at the same index */
+	size_t resource_begin; /* units.units[] from here on: valid .volume, .network, .image units */
 	struct engine_entry *entries; /* one per unit, same index as in the core */
 	unsigned count;
 	struct arena arena;
@@ -119,7 +124,8 @@ struct engine {
 	pid_t status_pid;
 	struct loop_source *status_timer;
 	unsigned status_failures;
-	bool stop_wanted; /* somebody asked: no orders are taken any more */
+	struct network *network; /* supervise/network.h */
+	bool stop_wanted;	 /* somebody asked: no orders are taken any more */
 	bool stopping;
 	bool settled;
 	usec_t boot_usec; /* when PID 1 began, CLOCK_MONOTONIC */
@@ -132,9 +138,13 @@ struct engine {
 /* driver.c */
 void engine_feed(struct engine *e, const struct core_event *event);
 void engine_trace(void *arg, usec_t now, const char *line);
+/* A start that failed after run_start() had returned. */
+void engine_fail_start(struct engine *e, unsigned index, const struct err *err);
 
 /* run.c: run directories and the wire to their shims */
 int run_start(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
+/* The second half of a start: its network stands. */
+int run_launch(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
 int run_send(struct engine *e, unsigned index, const void *message, size_t length,
 	     struct err *err) MUST_CHECK;
 int run_probe(struct engine *e, unsigned index, uint64_t order, struct err *err) MUST_CHECK;
@@ -147,6 +157,9 @@ int run_is_alive(const char *run_id);
 void run_forget(struct engine *e, unsigned index);
 void run_dead(struct engine *e, unsigned index);
 void run_adopted(struct engine *e, unsigned index, enum core_health health);
+
+/* secrets.c: ERR_INPUT names the line of the unit and the secret that is missing or unfit. */
+int secrets_check(const struct container_spec *spec, struct err *err) MUST_CHECK;
 
 /* record.c */
 void record_save(struct engine *e, unsigned index);
@@ -161,6 +174,9 @@ void adopt_all(struct engine *e);
 
 /* image_queue.c */
 void image_queue_want(struct engine *e, unsigned index);
+/* How the entry's image is had: its own words, and those of the .image unit that it names. -1: that unit's words are wrong; said in
+ * the unit set's diagnostics. */
+int image_queue_bind(struct engine *e, struct engine_entry *entry) MUST_CHECK;
 
 /* publish.c */
 int publish_open(struct engine *e, struct err *err) MUST_CHECK;
@@ -169,6 +185,10 @@ void publish_header(struct engine *e);
 /* level as struct published_note has it; the same text is kept once. */
 void publish_note(struct engine *e, unsigned level, const char *fmt, ...) ERR_PRINTF(3, 4);
 void publish_drop_notes(struct engine *e, const char *prefix); /* what is no longer so */
+
+/* volumes.c: makes the volumes that the container mounts and tells host of them; strings in the arena */
+int volumes_prepare(struct engine *e, const struct engine_entry *entry, struct arena *arena,
+		    struct host_facts *host, struct err *err) MUST_CHECK;
 
 /* facts.c */
 void facts_probe(struct engine *e);

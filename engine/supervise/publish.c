@@ -3,6 +3,7 @@
  * Core view -> the shared mapping that the status server and the command line read. Nothing
  * decides here; a fact that is not in the record is not public.
  */
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "supervise/internal.h"
+#include "supervise/network.h"
 #include "util/str.h"
 
 #ifndef CLEAT_VERSION
@@ -121,7 +123,8 @@ static bool is_operator_fault(const struct core_unit_view *view)
 	       (view->result == CORE_RESULT_IMAGE || view->result == CORE_RESULT_START_ERROR);
 }
 
-static void put_notes(const struct engine_entry *entry, char *out, size_t size)
+static void put_notes(const struct engine *e, const struct engine_entry *entry, char *out,
+		      size_t size)
 {
 	const struct shim_status *status = &entry->run.status;
 	auto_buf text = BUF_INIT(size - 1);
@@ -131,6 +134,7 @@ static void put_notes(const struct engine_entry *entry, char *out, size_t size)
 			   entry->unit->notes[i].text);
 	if (entry->remarks[0])
 		buf_printf(&text, "%s\n", entry->remarks);
+	network_notes(e, (unsigned)(entry - e->entries), &text);
 	if (status->unenforced[0])
 		buf_printf(&text, "not enforced: %s\n", status->unenforced);
 	if (status->log_error[0])
@@ -140,23 +144,66 @@ static void put_notes(const struct engine_entry *entry, char *out, size_t size)
 	str_copy_text(out, size, buf_str(&text));
 }
 
-static void put_ports(const struct engine_entry *entry, char *out, size_t size)
+static void put_range(struct buf *out, unsigned first, unsigned count)
 {
-	size_t used = 0;
-
-	out[0] = '\0';
-	for (size_t i = 0; entry->spec && i < entry->spec->port_count; i++) {
-		const struct spec_port *port = &entry->spec->ports[i];
-		int n = snprintf(out + used, size - used, "%s%u/%s", used ? " " : "",
-				 port->container_port, port->udp ? "udp" : "tcp");
-
-		if (n < 0 || (size_t)n >= size - used)
-			return;
-		used += (size_t)n;
-	}
+	if (count > 1)
+		buf_printf(out, "%u-%u", first, first + count - 1);
+	else
+		buf_printf(out, "%u", first);
 }
 
-static void put_identity(const struct engine_entry *entry, struct published_unit *p)
+/* Of a container that has a network: what is published; of others what the unit names. */
+static void put_ports(const struct net_attached *attached, const struct engine_entry *entry,
+		      char *out, size_t size)
+{
+	auto_buf text = BUF_INIT(size - 1);
+	char address[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; attached && i < attached->port_count; i++) {
+		const struct net_publish *port = &attached->ports[i];
+
+		buf_puts(&text, i ? " " : "");
+		if (port->is_v6 &&
+		    inet_ntop(AF_INET6, &port->host_address6, address, sizeof(address)))
+			buf_printf(&text, "[%s]:", address);
+		else if (port->host_address.s_addr) {
+			net_address_text(port->host_address, address);
+			buf_printf(&text, "%s:", address);
+		}
+		put_range(&text, port->host_first, port->count);
+		buf_puts(&text, "->");
+		put_range(&text, port->first, port->count);
+		buf_puts(&text, port->udp ? "/udp" : "/tcp");
+	}
+	for (size_t i = 0; !attached && entry->spec && i < entry->spec->port_count; i++) {
+		const struct spec_port *port = &entry->spec->ports[i];
+
+		buf_puts(&text, i ? " " : "");
+		put_range(&text, port->container_port, port->count);
+		buf_puts(&text, port->udp ? "/udp" : "/tcp");
+	}
+	str_copy_text(out, size, buf_str(&text));
+}
+
+static void put_network(const struct engine *e, const struct engine_entry *entry,
+			struct published_unit *p)
+{
+	const struct net_attached *attached =
+		e->network ? network_slot(e, (unsigned)(entry - e->entries))->attached : NULL;
+	auto_buf text = BUF_INIT(sizeof(p->addresses) - 1);
+
+	for (size_t i = 0; attached && i < attached->end_count; i++) {
+		char address[INET_ADDRSTRLEN];
+
+		net_address_text(attached->ends[i].address, address);
+		buf_printf(&text, "%s%s", i ? " " : "", address);
+	}
+	str_copy_text(p->addresses, sizeof(p->addresses), buf_str(&text));
+	put_ports(attached, entry, p->ports, sizeof(p->ports));
+}
+
+static void put_identity(const struct engine *e, const struct engine_entry *entry,
+			 struct published_unit *p)
 {
 	str_copy(p->name, sizeof(p->name), entry->name);
 	str_copy(p->unit, sizeof(p->unit), entry->unit->name);
@@ -166,8 +213,8 @@ static void put_identity(const struct engine_entry *entry, struct published_unit
 	str_copy(p->image_digest, sizeof(p->image_digest),
 		 entry->has_image ? entry->image.digest : "");
 	p->boot_start = entry->unit->service.boot;
-	put_notes(entry, p->notes, sizeof(p->notes));
-	put_ports(entry, p->ports, sizeof(p->ports));
+	put_notes(e, entry, p->notes, sizeof(p->notes));
+	put_network(e, entry, p);
 }
 
 /* Now; but what a new engine finds as its predecessor knew it has been so since then. */
@@ -185,6 +232,8 @@ static const char *detail_text(const struct engine_entry *entry, const struct co
 {
 	if (entry->invalid_reason)
 		return entry->invalid_reason;
+	if (view->state == CORE_PULLING && entry->image_progress[0])
+		return entry->image_progress;
 	if (view->reason && view->reason[0])
 		return view->reason;
 	if (view->state == CORE_DOWN && view->want != CORE_WANT_UP && !entry->unit->service.boot)
@@ -219,11 +268,12 @@ void publish_unit(struct engine *e, unsigned index)
 	p->probe_failures = view.probe_failures;
 	if (entry->run.phase != RUN_NONE) /* of the last run, once there is none */
 		p->log_dropped_lines = entry->run.status.log_dropped_lines;
+	p->client_lost = network_client_lost(e, index);
 	p->next_monotonic_usec = view.state == CORE_BACKOFF ? view.deadline : 0;
 	str_copy_text(p->detail, sizeof(p->detail), detail_text(entry, &view));
 	str_copy_text(p->probe_output, sizeof(p->probe_output),
 		      view.probe_output ? view.probe_output : "");
-	put_identity(entry, p);
+	put_identity(e, entry, p);
 	if (e->published)
 		published_put_unit(e->published, index, p);
 	if (e->watch_fn)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "supervise/internal.h"
+#include "supervise/network.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -126,7 +127,11 @@ static int write_config(struct engine *e, struct engine_entry *entry, struct err
 
 	image_facts_of(&entry->image, &facts);
 	if (read_env_files(entry->spec, &arena, &env_files, err) < 0 ||
-	    read_seccomp(entry->spec, &profile, err) < 0)
+	    read_seccomp(entry->spec, &profile, err) < 0 || secrets_check(entry->spec, err) < 0)
+		return -1;
+	if (volumes_prepare(e, entry, &arena, &host, err) < 0)
+		return -1;
+	if (network_files_make(e, (unsigned)(entry - e->entries), &arena, &host, err) < 0)
 		return -1;
 	host.seccomp_text = profile.len ? buf_str(&profile) : NULL;
 	if (spec_to_oci(entry->spec, &facts, &host, entry->run.id, &env_files, &remarks, &arena,
@@ -244,24 +249,34 @@ static int prepare_directory(const char *run_id, struct err *err)
 	return 0;
 }
 
-int run_start(struct engine *e, unsigned index, struct err *err)
+int run_launch(struct engine *e, unsigned index, struct err *err)
 {
 	struct engine_entry *entry = &e->entries[index];
-	struct run *run = &entry->run;
 	auto_fd int listen_fd = -1;
+
+	if (write_config(e, entry, err) < 0)
+		return -1;
+	if (link_by_name(entry->name, entry->run.id, err) < 0)
+		return -1;
+	listen_fd = ctl_listen(entry->run.id, err);
+	if (listen_fd < 0 || run_connect(e, index, err) < 0)
+		return -1;
+	return spawn_shim(e, index, listen_fd, err);
+}
+
+int run_start(struct engine *e, unsigned index, struct err *err)
+{
+	struct run *run = &e->entries[index].run;
+	int waits;
 
 	*run = (struct run){ .ctl_fd = -1, .phase = RUN_ASKED };
 	if (new_run_id(run->id, err) < 0 || prepare_directory(run->id, err) < 0)
 		return -1;
-	if (write_config(e, entry, err) < 0)
-		return -1;
 	record_save(e, index);
-	if (link_by_name(entry->name, run->id, err) < 0)
+	waits = network_attach(e, index, err);
+	if (waits < 0)
 		return -1;
-	listen_fd = ctl_listen(run->id, err);
-	if (listen_fd < 0 || run_connect(e, index, err) < 0)
-		return -1;
-	return spawn_shim(e, index, listen_fd, err);
+	return waits ? 0 : run_launch(e, index, err);
 }
 
 int run_send(struct engine *e, unsigned index, const void *message, size_t length, struct err *err)
@@ -314,6 +329,13 @@ int run_kill(struct engine *e, unsigned index, struct err *err)
 	char rel[64];
 	auto_fd int fd = -1;
 
+	if (network_cancel(e, index)) {
+		struct err stopped;
+
+		err_set(&stopped, ERR_BUSY, "stopped before its network stood");
+		engine_fail_start(e, index, &stopped);
+		return 0;
+	}
 	/* a shim that hangs before its container lives would never report its end */
 	if (run->phase == RUN_ASKED && run->shim_pid > 0)
 		kill(run->shim_pid, SIGKILL);
@@ -353,6 +375,7 @@ void run_forget(struct engine *e, unsigned index)
 	struct run *run = &e->entries[index].run;
 
 	disconnect(e, run);
+	network_detach(e, index);
 	*run = (struct run){ .ctl_fd = -1 };
 	record_save(e, index);
 }

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "spec/volume.h"
 #include "supervise/internal.h"
+#include "supervise/network.h"
 #include "unit/graph.h"
 #include "util/str.h"
 
@@ -23,7 +25,8 @@ static void convert(struct engine *e, struct engine_entry *entry)
 	if (spec_check_global_args(&unit->global_args, &e->units.diags) < 0 ||
 	    spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args, &e->units.diags) <
 		    0 ||
-	    ref_parse(entry->spec->image, &entry->ref, &err) < 0) {
+	    ref_parse(entry->spec->image, &entry->ref, &err) < 0 ||
+	    image_queue_bind(e, entry) < 0) {
 		if (e->units.diags.count == before)
 			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.Image",
 				 "%s", err.msg);
@@ -196,10 +199,11 @@ static void report(struct engine *e)
 
 static void make_entries(struct engine *e)
 {
-	e->count = e->units.count > CORE_MAX_UNITS ? CORE_MAX_UNITS : (unsigned)e->units.count;
-	if (e->units.count > CORE_MAX_UNITS)
+	e->count = e->resource_begin > CORE_MAX_UNITS ? CORE_MAX_UNITS :
+							(unsigned)e->resource_begin;
+	if (e->resource_begin > CORE_MAX_UNITS)
 		publish_note(e, 2, "%s: %zu units, the first %d are used", CLEAT_UNIT_DIR,
-			     e->units.count, CORE_MAX_UNITS);
+			     e->resource_begin, CORE_MAX_UNITS);
 	e->entries = arena_alloc(&e->arena, (e->count + 1) * sizeof(*e->entries));
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
@@ -215,14 +219,49 @@ static void make_entries(struct engine *e)
 	refuse_twins(e);
 }
 
-/* A pattern is none of the engine's units: what runs are its instances. */
-static void leave_out_templates(struct unit_set *set)
+/* Its words are judged like those of a container. */
+static void judge_volume(struct engine *e, struct unit *unit)
 {
+	size_t before = e->units.diags.count;
+	auto_arena arena = { 0 };
+	struct volume_spec volume;
+
+	if (spec_check_global_args(&unit->global_args, &e->units.diags) == 0 &&
+	    volume_from_args(&volume, &arena, &unit->spec_args, &e->units.diags) == 0)
+		return;
+	unit->is_valid = false;
+	unit->first_error = before;
+	unit->error_text = "";
+}
+
+/* Made when a container needs it: no unit that the core starts. One with an error is listed with the others. */
+static bool is_resource(const struct unit *unit)
+{
+	return unit->is_valid && (unit->kind == UNIT_VOLUME || unit->kind == UNIT_NETWORK ||
+				  unit->kind == UNIT_IMAGE);
+}
+
+/* What has a place in the core comes first, at the same index; behind it what others only refer to. A pattern is none of the
+ * engine's units: what runs are its instances. */
+static void sort_out(struct engine *e)
+{
+	struct unit_set *set = &e->units;
+	struct unit *sorted = arena_alloc(&e->arena, (set->count + 1) * sizeof(*sorted));
 	size_t kept = 0;
 
 	for (size_t i = 0; i < set->count; i++)
-		if (!set->units[i].is_template)
-			set->units[kept++] = set->units[i];
+		if (set->units[i].kind == UNIT_VOLUME && set->units[i].is_valid &&
+		    !set->units[i].is_template)
+			judge_volume(e, &set->units[i]);
+	unit_set_refuse_broken_references(set);
+	for (size_t i = 0; i < set->count; i++)
+		if (!set->units[i].is_template && !is_resource(&set->units[i]))
+			sorted[kept++] = set->units[i];
+	e->resource_begin = kept;
+	for (size_t i = 0; i < set->count; i++)
+		if (!set->units[i].is_template && is_resource(&set->units[i]))
+			sorted[kept++] = set->units[i];
+	set->units = sorted;
 	set->count = kept;
 }
 
@@ -250,8 +289,9 @@ int units_load(struct engine *e, struct err *err)
 {
 	if (unit_set_load(&e->units, CLEAT_UNIT_DIR, &e->unit_facts, err) < 0)
 		publish_note(e, 2, "%s", err->msg);
-	leave_out_templates(&e->units);
+	sort_out(e);
 	make_entries(e);
+	network_open(e);
 	if (make_core(e, err) < 0)
 		return -1;
 	report(e);

@@ -44,7 +44,8 @@ static void refuse_reference(struct reading *r, const char *file, const struct o
 	const char *dot = strrchr(origin->key, '.');
 	const struct key *key = dot ? key_find(r->kind->section, dot + 1) : NULL;
 
-	if (r->kind->not_yet[0] || (key && key->state == KEY_NOT_YET))
+	if (r->kind->not_yet[0] || (key && key->state == KEY_NOT_YET) ||
+	    (kind->id != UNIT_CONTAINER && !kind->not_yet[0]))
 		return;
 	reading_refuse(r, origin, "%s: references to other units are not supported yet%s%s", file,
 		       kind->not_yet[0] ? ": " : "", kind->not_yet);

@@ -17,63 +17,6 @@ static bool text_is(const struct arg *value, const char *const *list)
 	return false;
 }
 
-/* PodmanArgs= may name the network, too. */
-static bool args_name_network(struct reading *r)
-{
-	struct arg_list args = value_args(r, r->own, "PodmanArgs");
-
-	for (size_t i = 0; i < args.count; i++) {
-		const char *text = args.items[i].text;
-
-		if (str_eq(text, "--network") || str_eq(text, "--net") ||
-		    str_starts(text, "--network=") || str_starts(text, "--net="))
-			return true;
-	}
-	return false;
-}
-
-/* A member has its pod's network. */
-static bool is_in_pod(struct reading *r)
-{
-	struct arg pod;
-
-	return value_text(r, r->own, "Pod", &pod);
-}
-
-/* What is missing has no line: the image's will do, because the option table complains there, too. */
-static const struct origin *network_place(struct reading *r)
-{
-	struct origin *origin = arena_new(r->arena, struct origin);
-	const struct syntax_entry *image = syntax_last(r->own, "Image");
-
-	*origin = image ? *image->origin : *reading_place(r, "");
-	origin->key = "Container.Network";
-	return origin;
-}
-
-static void judge_network(struct reading *r)
-{
-	struct arg_list values = value_list(r, r->own, "Network");
-
-	if (!values.count && r->own && !is_in_pod(r) && !args_name_network(r))
-		reading_refuse(
-			r, network_place(r),
-			"no network named: write Network=host or Network=none (networks of their own are not supported yet)");
-	for (size_t i = 0; i < values.count; i++) {
-		const char *text = values.items[i].text;
-
-		if (str_ends(text, ".network") || str_ends(text, ".container"))
-			continue; /* said where the reference is resolved */
-		if (!str_eq(text, "host") && !str_eq(text, "none"))
-			reading_refuse(
-				r, values.items[i].origin,
-				"'%s' is not supported yet: write Network=host or Network=none",
-				text);
-	}
-	if (values.count > 1)
-		reading_refuse(r, values.items[1].origin, "only one network is supported yet");
-}
-
 static bool has_host_network(struct reading *r)
 {
 	struct arg_list values = value_list(r, r->own, "Network");
@@ -94,17 +37,11 @@ static bool has_host_network(struct reading *r)
 static void judge_ports(struct reading *r)
 {
 	struct arg_list values = value_list(r, r->own, "PublishPort");
-	bool is_host = has_host_network(r);
 
-	for (size_t i = 0; i < values.count; i++) {
-		if (!is_host)
-			reading_refuse(r, values.items[i].origin,
-				       "published ports need Network=host in this version");
-		else if (i == 0)
-			reading_note(
-				r, values.items[i].origin,
-				"with Network=host every port that the container opens is open as it is");
-	}
+	if (values.count && has_host_network(r))
+		reading_note(
+			r, values.items[0].origin,
+			"with Network=host every port that the container opens is open as it is");
 }
 
 static void judge_notify(struct reading *r)
@@ -410,9 +347,9 @@ static void judge_group(struct reading *r, const struct syntax_group *group)
 void judge_container(struct reading *r)
 {
 	static void (*const rules[])(struct reading * r) = {
-		judge_network,	   judge_ports,	   judge_notify,	   judge_log_driver,
-		judge_userns,	   judge_apparmor, judge_cgroups,	   judge_env_file,
-		judge_auto_update, judge_image,	   judge_container_values,
+		judge_ports,	judge_notify,		judge_log_driver, judge_userns,
+		judge_apparmor, judge_cgroups,		judge_env_file,	  judge_auto_update,
+		judge_image,	judge_container_values,
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)

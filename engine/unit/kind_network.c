@@ -171,17 +171,6 @@ static void judge_subnets(struct reading *r)
 	}
 }
 
-static void judge_dns(struct reading *r)
-{
-	struct arg_list servers = value_list(r, r->own, "DNS");
-
-	for (size_t i = 0; i < servers.count; i++)
-		if (!oneshot_is_open(servers.items[i].text) &&
-		    !read_address(servers.items[i].text).family)
-			reading_refuse(r, servers.items[i].origin, "'%s' is no address",
-				       servers.items[i].text);
-}
-
 /* Network= of podman run takes them for something else: podman network create refuses them. */
 static void judge_reserved(struct reading *r)
 {
@@ -198,21 +187,6 @@ static void judge_reserved(struct reading *r)
 				       "'%s' is a kind of network, not the name of one", name.text);
 }
 
-/* The kernel's IFNAMSIZ, without the NUL. */
-static void judge_interface(struct reading *r)
-{
-	struct arg name;
-
-	if (!value_text(r, r->own, "InterfaceName", &name) || oneshot_is_open(name.text))
-		return;
-	if (strlen(name.text) > 15 || name.text[strcspn(name.text, "/: \t")] ||
-	    str_eq(name.text, ".") || str_eq(name.text, ".."))
-		reading_refuse(
-			r, name.origin,
-			"'%s' is no name of an interface: at most 15 bytes, no blank, slash or colon",
-			name.text);
-}
-
 void judge_network_unit(struct reading *r)
 {
 	oneshot_judge_name(r, "NetworkName");
@@ -222,8 +196,6 @@ void judge_network_unit(struct reading *r)
 	oneshot_judge_choice(r, "IPAMDriver",
 			     (const char *const[]){ "host-local", "dhcp", "none", NULL });
 	judge_subnets(r);
-	judge_dns(r);
-	judge_interface(r);
 	/* No word comes of it, so nothing else would say what is wrong with it. */
 	(void)value_bool(r, r->own, "NetworkDeleteOnStop");
 }

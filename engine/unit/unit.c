@@ -270,6 +270,44 @@ static void sort_names(struct making *m)
 		      compare_services);
 }
 
+static const struct unit *unit_named(const struct unit_set *set, const char *file)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (str_eq(set->units[i].name, file))
+			return &set->units[i];
+	return NULL;
+}
+
+static void refuse_reference_to(struct unit_set *set, struct unit *unit, const struct unit_ref *ref,
+				const struct unit *broken)
+{
+	const struct origin *at = ref->origin;
+
+	diag_add(&set->diags, DIAG_ERROR, at->file, at->line, at->column, at->key,
+		 "%s has errors, so this unit cannot run%s%s", ref->file,
+		 broken->error_text[0] ? ": " : "", broken->error_text);
+	unit->is_valid = false;
+	unit->first_error = set->diags.count - 1; /* or the last one that was kept */
+	unit->error_text = arena_printf(&set->arena, "%s:%u:%u: %s: %s has errors", at->file,
+					at->line, at->column, at->key, ref->file);
+}
+
+void unit_set_refuse_broken_references(struct unit_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct unit *unit = &set->units[i];
+
+		for (size_t k = 0; k < unit->ref_count && unit->is_valid; k++) {
+			const struct unit_ref *ref = &unit->refs[k];
+			const struct unit *other =
+				ref->kind == UNIT_CONTAINER ? NULL : unit_named(set, ref->file);
+
+			if (other && !other->is_valid)
+				refuse_reference_to(set, unit, ref, other);
+		}
+	}
+}
+
 /* Units add to each other's dependencies until the last one is read. */
 static void finish_units(struct making *m)
 {
@@ -307,6 +345,7 @@ static void make_units(struct making *m)
 		read_as_engine(m, i);
 	check_names(m);
 	finish_units(m);
+	unit_set_refuse_broken_references(set);
 	unit_graph_refuse_cycles(set);
 }
 

@@ -165,6 +165,9 @@ void unit_set_load_files(struct unit_set *set, const char *const *paths, size_t 
 int unit_set_load_text(struct unit_set *set, const char *name, const char *path, const char *text,
 		       size_t len, const struct unit_facts *facts, struct err *err) MUST_CHECK;
 void unit_set_fini(struct unit_set *set);
+/* A valid unit that refers to a volume, network or image whose unit has errors gets one itself: what it would mount or join instead
+ * is nothing that it asked for. Done by loading; again after somebody has found errors of his own. */
+void unit_set_refuse_broken_references(struct unit_set *set);
 
 /* What may be shown of a complaint about spec_args: its text, or, where it may quote a value that came from EnvironmentFile=,
  * the word as it is written (in arena). */

@@ -31,6 +31,7 @@ struct http_request {
 	bool keep_alive;
 	size_t head_length; /* bytes of the head, blank line included */
 	size_t content_length;
+	const char *body;	      /* borrowed; set by whoever has all of it, NULL */
 	char head[HTTP_MAX_HEAD + 1]; /* private: what the strings point into */
 };
 

@@ -18,6 +18,7 @@
 #define IDS_WORKER_PROXY 65003u
 #define IDS_WORKER_PROBE 65004u
 #define IDS_WORKER_LOG 65005u
+#define IDS_WORKER_NET 65006u
 
 struct ids_range {
 	uint32_t inside, outside, count;

@@ -11,6 +11,7 @@
 #define CLEAT_ENGINE_LOCK CLEAT_RUN_DIR "/engine.lock"
 #define CLEAT_RUN_LOGS CLEAT_RUN_DIR "/logs" /* where logs go when /data/logs cannot be written */
 #define CLEAT_CONTAINERENV CLEAT_RUN_DIR "/containerenv" /* empty; bound as /run/.containerenv */
+#define CLEAT_NETWORK_DIR CLEAT_RUN_DIR "/network"	 /* who had which address */
 #define CLEAT_CACHE_DIR CLEAT_RUN_DIR "/cache"		 /* compiled seccomp filters by digest */
 
 #define CLEAT_CONFIG_DIR "/config"
@@ -24,6 +25,7 @@
 #define CLEAT_LOG_DIR CLEAT_DATA_DIR "/logs"
 #define CLEAT_HOME_DIR CLEAT_DATA_DIR "/home" /* %h */
 #define CLEAT_VOLUME_DIR CLEAT_DATA_DIR "/volumes"
+#define CLEAT_SECRET_STORE CLEAT_DATA_DIR "/secrets" /* util/secret.h */
 
 #define CLEAT_RUNTIME_PROGRAM "/usr/bin/cleat-runtime"
 #define CLEAT_PROGRAM "/usr/bin/cleat"

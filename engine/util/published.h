@@ -54,7 +54,8 @@ struct published_unit {
 	int32_t exit_signal;	/* 0, or the signal that ended it */
 	uint8_t oom_killed;	/* last run */
 	uint8_t boot_start;	/* 1: has [Install] for boot */
-	uint8_t reserved[2];
+	uint8_t client_lost; /* 1: its ports go through a proxy, clients have the gateway's address */
+	uint8_t reserved[1];
 	uint32_t restarts;	 /* since the engine first saw it */
 	uint32_t probe_failures; /* in a row */
 	uint64_t log_dropped_lines;
@@ -71,6 +72,7 @@ struct published_unit {
 	char ports[128];  /* "8000/tcp" ..., display only */
 	char source[256]; /* path of the unit file */
 	char probe_output[512];
+	char addresses[136]; /* in its networks: "10.88.0.5 10.89.0.2" */
 };
 
 struct published_header {

@@ -10,6 +10,7 @@
 #include <yyjson.h>
 
 #include "api/internal.h"
+#include "shim/protocol.h"
 #include "util/str.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -97,6 +98,28 @@ static bool read_once(const uint8_t *data, size_t size, struct api_order *order,
 	return true;
 }
 
+/* Bodies of POST /containers/NAME/exec: what is taken is a whole order, as long as it says. */
+static void try_exec(const char *data, size_t size)
+{
+	struct buf message;
+	struct shim_exec head;
+	struct err err = { 0 };
+
+	if (api_exec_read(data, size, &message, &err) == 0) {
+		memcpy(&head, message.data, sizeof(head));
+		check(head.header.length == message.len && message.len <= SHIM_MESSAGE_MAX,
+		      "an order is as long as it says");
+		check(head.text_length + sizeof(head) == message.len && head.word_count > 0,
+		      "an order has a program");
+		check(message.data[message.len - 1] == '\0', "its texts are terminated");
+		if (api_exec_read_start(data, size, &message, &err) < 0)
+			check(err.msg[0], "a refusal has a reason");
+	} else {
+		check(err.msg[0], "a refusal has a reason");
+	}
+	buf_fini(&message);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct api_order first, second;
@@ -113,5 +136,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		      "the same order");
 	buf_fini(&a.body);
 	buf_fini(&b.body);
+	try_exec((const char *)data, size);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <yyjson.h>
 
 #include "spec/spec.h"
+#include "spec/volume.h"
 #include "util/path.h"
 #include "util/str.h"
 
@@ -76,6 +77,11 @@ static void check_spec(const struct container_spec *spec)
 		check(path_clean(target, clean, sizeof(clean)) && str_eq(clean, target),
 		      "targets are clean");
 		check(!str_eq(target, "/") && !str_starts(target, "/proc/"), "targets are allowed");
+		check(!spec->mounts[i].volume || volume_name_is_valid(spec->mounts[i].volume),
+		      "a volume's name is one part of a path");
+		check(!spec->mounts[i].subpath ||
+			      (spec->mounts[i].volume && spec->mounts[i].subpath[0] != '/'),
+		      "a folder of a volume is relative");
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bytes that cross the shim's boundary: a message from a client, a status record from disk, a
- * probe's URL, a line of a log file. Oracle beside the sanitizers: an order's text lies inside its
+ * probe's URL, frames of an exec session's client, a line of a log file. Oracle beside the sanitizers: an order's text lies inside its
  * message and is terminated, texts of a record are terminated, an accepted URL has an address and
  * nothing that could end a request line, a parsed log line lies inside what was given.
  */
@@ -11,7 +11,9 @@
 
 #include "log/line.h"
 #include "shim/decode.h"
+#include "shim/exec_frames.h"
 #include "shim/url.h"
+#include "util/buf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,6 +25,58 @@ static void check(bool holds, const char *what)
 	abort();
 }
 
+/* Every text that an exec order counts is there and ends before the order does. */
+static void check_exec(const struct shim_order *order, const char *data, size_t size)
+{
+	const char *end = data + size, *text = order->text;
+
+	check(order->word_count > 0 && text[0], "there is a program");
+	check(order->user >= data && order->cwd > order->user && text > order->cwd,
+	      "texts lie in the message");
+	for (uint32_t i = 0; i < order->word_count + order->variable_count; i++) {
+		const char *nul = memchr(text, '\0', (size_t)(end - text));
+
+		check(nul != NULL, "every text is terminated");
+		text = nul + 1;
+	}
+	check(text <= end && text == order->text + order->text_length, "all texts are counted");
+}
+
+/* The same bytes in one piece and in pieces give the same input. */
+static void try_frames(const char *data, size_t size, size_t piece, struct buf *input)
+{
+	struct exec_input in = { 0 };
+	struct exec_event e;
+
+	for (size_t at = 0; at < size;) {
+		size_t length = size - at < piece ? size - at : piece;
+		size_t n = exec_input_take(&in, data + at, length, &e);
+
+		check(n > 0 && n <= length, "something is taken, and no more than there is");
+		check(e.kind != EXEC_DATA || (e.length > 0 && e.data >= data + at &&
+					      e.data + e.length == data + at + n),
+		      "input is the end of what was taken");
+		if (e.kind == EXEC_DATA)
+			buf_add(input, e.data, e.length);
+		else if (e.kind != EXEC_MORE)
+			buf_printf(input, "<%d %u %u>", (int)e.kind, e.rows, e.columns);
+		if (e.kind == EXEC_BAD)
+			return;
+		at += n;
+	}
+}
+
+static void try_all_frames(const char *data, size_t size)
+{
+	auto_buf whole = BUF_INIT(1 << 20);
+	auto_buf pieces = BUF_INIT(1 << 20);
+
+	try_frames(data, size, SIZE_MAX, &whole);
+	try_frames(data, size, 1, &pieces);
+	check(whole.len == pieces.len && strcmp(buf_str(&whole), buf_str(&pieces)) == 0,
+	      "pieces make no difference");
+}
+
 static void try_message(const char *data, size_t size)
 {
 	struct shim_order order;
@@ -31,6 +85,8 @@ static void try_message(const char *data, size_t size)
 
 	check(rc >= -1 && rc <= 1, "decode says -1, 0 or 1");
 	check(rc >= 0 || err.msg[0], "a refusal has a reason");
+	if (rc == 1 && order.type == SHIM_EXEC)
+		check_exec(&order, data, size);
 	if (rc != 1 || order.type != SHIM_PROBE || order.kind == 0)
 		return;
 	check(order.text >= data && order.text_length <= size - (size_t)(order.text - data),
@@ -93,6 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_record(copy, size);
 	try_line(copy, size);
 	try_url(copy);
+	try_all_frames(copy, size);
 	free(copy);
 	return 0;
 }

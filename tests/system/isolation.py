@@ -111,7 +111,7 @@ def check_example(machine, first=0):
     check_identity(pid, 1001, 1001, first)
     assert int(status_of(pid)["CapBnd"], 16) == 0
     check_id_maps(pid, init, first)
-    check_namespaces(pid, init, host_network=True)
+    check_namespaces(pid, init, host_network=False)
     by_target = check_mounts(pid)
     check_read_only_root(pid, by_target)
     check_descriptors(pid)

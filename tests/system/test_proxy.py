@@ -283,7 +283,7 @@ def test_a_missing_namespace_is_named():
     (["--listen", "localhost:80", "--connect", "127.0.0.1:1"], "localhost:80: the address is not numeric"),
     (["--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1"], "127.0.0.1:0: not ADDRESS:PORT"),
     (["--what", "x"], "--what: unknown"),
-    (["--listen", "127.0.0.1:9"] * 65, "more than 64 pairs"),
+    (["--listen", "127.0.0.1:9"] * 1025, "more than 1024 pairs"),
 ])
 def test_wrong_words(words, part):
     code, out, err = run(*words)

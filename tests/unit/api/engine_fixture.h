@@ -18,6 +18,7 @@
 
 #include "api/internal.h"
 #include "supervise/internal.h"
+#include "supervise/network.h"
 #include "util/path.h"
 #include "util/str.h"
 
@@ -138,6 +139,7 @@ static inline int fixture_teardown(void **state)
 		arena_fini(&e->entries[i].spec_arena);
 		arena_fini(&e->entries[i].image_arena);
 	}
+	network_close(e);
 	core_free(e->core);
 	unit_set_fini(&e->units);
 	store_close(e->store);

@@ -18,6 +18,8 @@ static void ping_and_reload_need_no_unit(void **state)
 	assert_non_null(strstr(a.extra, "API-Version: 1.41\r\n"));
 	assert_non_null(strstr(a.extra, "OSType: linux\r\n"));
 	expect_status(&a, 200);
+	ask_engine(f, "POST /cleat/v1/images/changed", &a);
+	expect_status(&a, 204);
 	ask_engine(f, "POST /cleat/v1/reload", &a);
 	assert_true(a.reload);
 	expect_status(&a, 202);

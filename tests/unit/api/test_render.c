@@ -109,6 +109,51 @@ static void ports_are_exposed_and_not_published(void **state)
 	yyjson_doc_free(doc);
 }
 
+/* What is in force counts, whatever the unit says by now. */
+static void attached_networks_and_published_ports_are_shown(void **state)
+{
+	static const char record[] =
+		"cleat-network 1\nowner systemd-front 0123456789ab\n"
+		"end app v0 eth0 0a:58:0a:59:00:05 10.89.0.5 cleat-1 10.89.0.1 24 -s 0 www\n"
+		"end vault v1 eth1 0a:58:0a:5a:00:05 10.90.0.5 cleat-2 10.90.0.1 24 -is 0\n"
+		"target 10.89.0.5 cleat-1\n"
+		"port tcp 0.0.0.0 8000 80 1\n"
+		"port tcp 192.0.2.1 8001 80 1\n"
+		"port udp fd00::1 53 5300 1\n";
+	struct fixture *f = *state;
+	struct net_attached *attached = calloc(1, sizeof(*attached));
+	yyjson_val *front, *network;
+	struct err err;
+	yyjson_doc *doc;
+
+	assert_non_null(attached);
+	assert_int_equal(net_attached_parse(record, attached, &err), 0);
+	network_slot(f->engine, index_of(f, "front"))->attached = attached;
+	doc = get(f, "GET /containers/json?all=1");
+	front = find_name(doc, "/systemd-front");
+	assert_int_equal(yyjson_arr_size(at(front, "/Ports")), 3);
+	assert_string_equal(str_at(front, "/Ports/1/IP"), "192.0.2.1");
+	assert_int_equal(yyjson_get_uint(at(front, "/Ports/1/PublicPort")), 8001);
+	assert_string_equal(str_at(front, "/Ports/2/IP"), "fd00::1");
+	yyjson_doc_free(doc);
+	doc = get(f, "GET /containers/front/json");
+	network = at(yyjson_doc_get_root(doc), "/NetworkSettings");
+	assert_string_equal(str_at(network, "/IPAddress"), "10.89.0.5");
+	assert_int_equal(yyjson_get_uint(at(network, "/IPPrefixLen")), 24);
+	assert_string_equal(str_at(network, "/Gateway"), "10.89.0.1");
+	assert_string_equal(str_at(network, "/Networks/app/Aliases/0"), "www");
+	assert_string_equal(str_at(network, "/Networks/vault/IPAddress"), "10.90.0.5");
+	assert_string_equal(str_at(network, "/Networks/vault/Gateway"), "");
+	assert_string_equal(str_at(network, "/Networks/vault/MacAddress"), "0a:58:0a:5a:00:05");
+	/* two publish one port: one entry with both */
+	assert_int_equal(yyjson_obj_size(at(network, "/Ports")), 2);
+	assert_int_equal(yyjson_arr_size(at(network, "/Ports/80~1tcp")), 2);
+	assert_string_equal(str_at(network, "/Ports/80~1tcp/0/HostPort"), "8000");
+	assert_string_equal(str_at(network, "/Ports/80~1tcp/1/HostIp"), "192.0.2.1");
+	assert_string_equal(str_at(network, "/Ports/5300~1udp/0/HostPort"), "53");
+	yyjson_doc_free(doc);
+}
+
 static void inspect_has_dockers_fields_with_real_values(void **state)
 {
 	struct fixture *f = *state;
@@ -297,6 +342,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		engine_test(list_shows_what_runs_and_with_all_everything),
 		engine_test(ports_are_exposed_and_not_published),
+		engine_test(attached_networks_and_published_ports_are_shown),
 		engine_test(inspect_has_dockers_fields_with_real_values),
 		engine_test(inspect_of_what_has_ended_and_of_what_never_ran),
 		engine_test(a_restarting_one_is_shown_as_that),

@@ -21,7 +21,13 @@ static const char *const user_commands[] = { "ps",     "status",  "logs",   "sta
 					     "stop",   "restart", "kill",   "reset-failed",
 					     "reload", "inspect", "check",  "quadlet",
 					     "spec",   "keys",	  "states", "version",
-					     "help" };
+					     "help",   "images",  "rmi",    "load" };
+static const struct {
+	const char *group, *word;
+} two_words[] = {
+	{ "image", "ls" },    { "image", "inspect" }, { "image", "rm" },
+	{ "image", "prune" }, { "image", "load" },
+};
 static const char *const workers[] = { "engine",	"import",     "fetch", "unpack",
 				       "status-server", "log-stream", "proxy" };
 
@@ -35,7 +41,7 @@ static void help_lists_what_people_type_and_nothing_else(void **state)
 	for (size_t i = 0; i < sizeof(user_commands) / sizeof(user_commands[0]); i++) {
 		char line[64];
 
-		snprintf(line, sizeof(line), "\n  %-13s ", user_commands[i]);
+		snprintf(line, sizeof(line), "\n  %-14s ", user_commands[i]);
 		if (!strstr(c.out, line))
 			fail_msg("%s is not listed", user_commands[i]);
 	}
@@ -74,6 +80,61 @@ static void every_command_has_help_in_three_ways(void **state)
 		assert_int_equal(c.result, CLI_OK);
 		assert_non_null(strstr(c.out, "a process of the engine's own"));
 	}
+}
+
+static void commands_of_two_words_are_dispatched_by_both(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(two_words) / sizeof(two_words[0]); i++) {
+		const char *group = two_words[i].group, *word = two_words[i].word;
+		char begin[64];
+
+		snprintf(begin, sizeof(begin), "usage: cleat %s %s ", group, word);
+		capture(&c, cli_main, WORDS("cleat", "help", group, word));
+		assert_int_equal(c.result, CLI_OK);
+		assert_true(str_starts(c.out, begin));
+		capture(&c, cli_main, WORDS("cleat", group, word, "--help"));
+		assert_int_equal(c.result, CLI_OK);
+		assert_true(str_starts(c.out, begin));
+		capture(&c, cli_main, WORDS("cleat", "help", group));
+		assert_int_equal(c.result, CLI_OK);
+		snprintf(begin, sizeof(begin), "\n  %s %s ", group, word);
+		assert_non_null(strstr(c.out, begin));
+		assert_null(strstr(c.out, "\n  ps "));
+	}
+	/* argv[0] of the command is the whole name */
+	capture(&c, cli_main, WORDS("cleat", "image", "ls", "--frob"));
+	assert_int_equal(c.result, CLI_USAGE);
+	assert_string_equal(c.err,
+			    "cleat image ls: unknown option --frob; see \"cleat help image ls\"\n");
+}
+
+static void a_group_alone_or_with_a_wrong_word_says_what_there_is(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	capture(&c, cli_main, WORDS("cleat", "image"));
+	assert_int_equal(c.result, CLI_USAGE);
+	assert_true(str_starts(c.err, "usage: cleat [--socket PATH] image COMMAND"));
+	assert_string_equal(c.out, "");
+	capture(&c, cli_main, WORDS("cleat", "image", "--help"));
+	assert_int_equal(c.result, CLI_OK);
+	assert_true(str_starts(c.out, "usage: cleat [--socket PATH] image COMMAND"));
+	capture(&c, cli_main, WORDS("cleat", "image", "lss"));
+	assert_int_equal(c.result, CLI_USAGE);
+	assert_string_equal(
+		c.err,
+		"cleat: unknown command \"image lss\"; did you mean \"image ls\"?\n\"cleat help image\" lists the commands\n");
+	capture(&c, cli_main, WORDS("cleat", "imgae", "ls"));
+	assert_int_equal(c.result, CLI_USAGE);
+	assert_non_null(strstr(c.err, "unknown command \"imgae\"; did you mean \"image"));
+	capture(&c, cli_main, WORDS("cleat", "image", "frobnicate"));
+	assert_null(strstr(c.err, "did you mean"));
+	capture(&c, cli_main, WORDS("cleat", "help", "image", "frobnicate"));
+	assert_int_equal(c.result, CLI_USAGE);
 }
 
 static void unknown_commands_get_a_suggestion(void **state)
@@ -155,6 +216,14 @@ static void wrong_words_are_usage_errors(void **state)
 		{ { "cleat", "ps", "--format", "xml" }, "\"xml\" is not understood" },
 		{ { "cleat", "status", "-x" }, "unknown option -x" },
 		{ { "cleat", "reset-failed" }, "which container?" },
+		{ { "cleat", "rmi" }, "cleat rmi: which image?" },
+		{ { "cleat", "image", "rm" }, "cleat image rm: which image?" },
+		{ { "cleat", "image", "inspect" }, "which image?" },
+		{ { "cleat", "image", "prune", "x" }, "no word is expected: x" },
+		{ { "cleat", "images", "a", "b" }, "\"b\" is not understood" },
+		{ { "cleat", "images", "--format", "xml" }, "\"xml\" is not understood" },
+		{ { "cleat", "images", "A:B" }, "is no image's name" },
+		{ { "cleat", "load", "x.tar" }, "no word is expected: x.tar" },
 	};
 
 	(void)state;
@@ -320,6 +389,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(help_lists_what_people_type_and_nothing_else),
 		cmocka_unit_test(every_command_has_help_in_three_ways),
+		cmocka_unit_test(commands_of_two_words_are_dispatched_by_both),
+		cmocka_unit_test(a_group_alone_or_with_a_wrong_word_says_what_there_is),
 		cmocka_unit_test(unknown_commands_get_a_suggestion),
 		cmocka_unit_test(global_words),
 		cmocka_unit_test(wrong_words_are_usage_errors),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "spec/spec.h"
+#include "spec/volume.h"
 #include "unit/keys.h"
 #include "unit/unit.h"
 #include "util/file.h"
@@ -37,7 +38,7 @@ static char root[] = "/tmp/cleat-values-XXXXXX";
 static const struct {
 	const char *section, *suffix, *lines[3];
 } kinds[] = {
-	{ "Container", "container", { "Image=localhost/web:1", "Network=none" } },
+	{ "Container", "container", { "Image=localhost/web:1", "Network=bridge" } },
 	{ "Pod", "pod", { NULL } },
 	{ "Volume", "volume", { NULL } },
 	{ "Network", "network", { NULL } },
@@ -153,6 +154,7 @@ static void check(const struct row *row, const char *value, struct unit_set *set
 	struct unit_facts facts;
 	auto_arena arena = { 0 };
 	struct container_spec spec;
+	struct volume_spec volume;
 	const struct unit *unit;
 	struct err err;
 	char name[64];
@@ -170,6 +172,9 @@ static void check(const struct row *row, const char *value, struct unit_set *set
 		assert_true(diags->error_count > 0);
 	if (unit->kind == UNIT_CONTAINER && unit->image_index < unit->spec_args.count &&
 	    spec_from_args(&spec, &arena, &unit->spec_args, diags) < 0)
+		assert_true(diags->error_count > 0);
+	if (unit->kind == UNIT_VOLUME &&
+	    volume_from_args(&volume, &arena, &unit->spec_args, diags) < 0)
 		assert_true(diags->error_count > 0);
 }
 

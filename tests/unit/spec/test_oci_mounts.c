@@ -2,6 +2,8 @@
 /* The "mounts" array: what is there, with which options, in which order. */
 #include "spec_test.h"
 
+#include "spec/volume.h"
+
 #define ASSERT_OPTIONS(f, target, ...) \
 	assert_options((f), (target), (const char *const[]){ __VA_ARGS__, NULL })
 
@@ -284,7 +286,8 @@ static void volumes_of_the_image(void **state)
 	f.image.volumes = (struct strv){ volumes, 7 };
 	PARSE_OPTIONS(&f, "--read-only", "-v/data/logs:/logs");
 	MAKE(&f);
-	ASSERT_OPTIONS(&f, "/var/lib/db", "rw", "rprivate", "nodev", "tmpcopyup", "size=268435456");
+	ASSERT_OPTIONS(&f, "/var/lib/db", "rw", "rprivate", "nodev", "tmpcopyup", "x-cleat-owner",
+		       "size=268435456");
 	assert_string_equal(field(&f, "/logs", "type"), "bind");
 	assert_true(has_remark(&f, "volume /var/lib/db is scratch space, lost at every stop"));
 	assert_true(has_remark(&f, "volume \"relative\" is no place for a volume"));
@@ -327,6 +330,64 @@ static void an_unmasked_cgroup_is_writable(void **state)
 	teardown(&f);
 }
 
+static void volumes_are_folders_unless_something_else_is_known(void **state)
+{
+	struct volume_spec known[3];
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	volume_spec_init(&known[0], "memory");
+	known[0].kind = VOLUME_TMPFS;
+	known[0].size_bytes = MIB;
+	known[0].mode = 0750;
+	known[0].uid = 7;
+	known[0].no_exec = true;
+	volume_spec_init(&known[1], "elsewhere");
+	known[1].kind = VOLUME_BIND;
+	known[1].device = "/data/home/x";
+	known[1].read_only = true;
+	volume_spec_init(&known[2], "bare");
+	known[2].no_copy = true;
+	f.host.volumes = known;
+	f.host.volume_count = 3;
+	PARSE_OPTIONS(&f, "-vdata:/a", "-vdata:/b:nocopy,ro,U", "-vmemory:/c:nosuid",
+		      "-velsewhere:/d", "-vbare:/e:idmap",
+		      "--mount=type=volume,src=data,dst=/f,subpath=g/h",
+		      "--mount=type=volume,src=elsewhere,dst=/i,subpath=k");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/a", "type"), "bind");
+	assert_string_equal(field(&f, "/a", "source"), "/data/volumes/data");
+	ASSERT_OPTIONS(&f, "/a", "rbind", "rprivate", "rw", "x-cleat-volume", "x-cleat-copy");
+	ASSERT_OPTIONS(&f, "/b", "rbind", "rprivate", "ro", "x-cleat-volume", "x-cleat-chown");
+	assert_string_equal(field(&f, "/c", "type"), "tmpfs");
+	ASSERT_OPTIONS(&f, "/c", "rw", "rprivate", "tmpcopyup", "mode=750", "size=1048576", "uid=7",
+		       "noexec", "nosuid");
+	assert_string_equal(field(&f, "/d", "source"), "/data/home/x");
+	ASSERT_OPTIONS(&f, "/d", "rbind", "rprivate", "ro", "x-cleat-make");
+	ASSERT_OPTIONS(&f, "/e", "rbind", "rprivate", "rw", "x-cleat-volume", "idmap");
+	assert_string_equal(field(&f, "/f", "source"), "/data/volumes/data/g/h");
+	ASSERT_OPTIONS(&f, "/f", "rbind", "rprivate", "rw");
+	assert_string_equal(field(&f, "/i", "source"), "/data/home/x/k");
+	ASSERT_OPTIONS(&f, "/i", "rbind", "rprivate", "ro");
+	teardown(&f);
+}
+
+static void volumes_without_a_name_are_memory(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "-v/cache", "--mount=type=volume,dst=/bare,nocopy,ro");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/cache", "type"), "tmpfs");
+	ASSERT_OPTIONS(&f, "/cache", "rprivate", "tmpcopyup", "x-cleat-owner", "rw",
+		       "size=268435456");
+	ASSERT_OPTIONS(&f, "/bare", "rprivate", "x-cleat-owner", "ro", "size=268435456");
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +404,8 @@ int main(void)
 		cmocka_unit_test(files_of_names_can_be_left_out),
 		cmocka_unit_test(a_unit_that_mounts_etc_brings_its_own_names),
 		cmocka_unit_test(volumes_of_the_image),
+		cmocka_unit_test(volumes_are_folders_unless_something_else_is_known),
+		cmocka_unit_test(volumes_without_a_name_are_memory),
 		cmocka_unit_test(an_unmasked_cgroup_is_writable),
 	};
 

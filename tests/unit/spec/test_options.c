@@ -164,14 +164,17 @@ static void lists_are_split_at_commas(void **state)
 	teardown(&f);
 }
 
-static void without_a_network_nothing_is_assumed(void **state)
+static void without_a_network_it_is_the_default_one(void **state)
 {
 	struct fixture f;
 
 	(void)state;
 	setup(&f);
 	PARSE(&f, "localhost/app");
-	assert_error(&f, "no network is chosen: write Network=host or Network=none");
+	assert_good(&f);
+	assert_int_equal(f.spec.network, SPEC_NETWORK_DEFAULT);
+	assert_int_equal(f.spec.join_count, 1);
+	assert_string_equal(f.spec.joins[0].network, "podman");
 	teardown(&f);
 }
 
@@ -362,7 +365,7 @@ int main(void)
 		cmocka_unit_test(an_image_is_needed_and_must_be_a_reference),
 		cmocka_unit_test(switches_take_go_booleans),
 		cmocka_unit_test(lists_are_split_at_commas),
-		cmocka_unit_test(without_a_network_nothing_is_assumed),
+		cmocka_unit_test(without_a_network_it_is_the_default_one),
 		cmocka_unit_test(in_a_pod_no_network_is_missed),
 		cmocka_unit_test(the_option_is_named_only_where_the_key_does_not_name_it),
 		cmocka_unit_test(words_are_bounded),

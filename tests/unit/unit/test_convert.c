@@ -365,6 +365,7 @@ static void a_refused_unit_has_no_name_but_some_are_known_before(void **state)
 	assert_string_equal(find(&set, "e.container")->service_text, "");
 	for (size_t i = 0; i < set.count; i++)
 		assert_true(!set.units[i].is_valid || set.units[i].is_template);
+	assert_has(find(&set, "a.container")->error_text, "v.volume has errors");
 	unit_set_fini(&set);
 }
 

@@ -173,9 +173,8 @@ static void sections_of_other_kinds_are_refused(void **state)
 	assert_complaint("[Pod]\nPodName=x\n", DIAG_ERROR, 4, 1, "Pod", "belongs in a .pod unit");
 	set = (struct unit_set){ 0 };
 	load_named(&set, "v.volume", "[Volume]\n[Container]\nNope=x\n");
-	assert_int_equal(set.diags.error_count, 2);
+	assert_int_equal(set.diags.error_count, 1);
 	assert_non_null(strstr(set.diags.items[0].text, "belongs in a .container unit"));
-	assert_non_null(strstr(set.diags.items[1].text, "are not supported yet"));
 	/* podman passes it on. */
 	assert_non_null(strstr(set.units[0].service_text, "[Container]\nNope=x\n"));
 	unit_set_fini(&set);
@@ -200,8 +199,9 @@ static void keys_of_a_kind_that_is_not_run_are_not_refused_one_by_one(void **sta
 	struct unit_set set = { 0 };
 
 	(void)state;
-	load_named(&set, "v.volume", "[Volume]\nDevice=/dev/x\nType=ext4\nOptions=ro\n");
-	assert_diag(&set, DIAG_ERROR, 1, 1, "Volume", ".volume units are not supported yet");
+	load_named(&set, "p.pod", "[Pod]\nUserNS=keep-id\nExitPolicy=continue\n");
+	assert_int_equal(set.diags.error_count, 1);
+	assert_diag(&set, DIAG_ERROR, 1, 1, "Pod", ".pod units are not supported yet");
 	unit_set_fini(&set);
 }
 
@@ -259,27 +259,23 @@ static void a_switch_that_is_off_asks_for_nothing(void **state)
 	unit_set_fini(&set);
 }
 
-static void only_host_and_none_are_networks_yet(void **state)
+static void networks_are_left_to_the_option_table(void **state)
 {
-	struct unit_set set;
+	static const char *const lines[] = { "", "Network=none\n", "Network=bridge\n",
+					     "Network=front\nNetwork=back:ip=10.0.0.5\n",
+					     "PodmanArgs=--network host\nPublishPort=1:1\n" };
 
 	(void)state;
-	load_text(&set, "[Container]\nImage=localhost/a\n");
-	assert_diag(&set, DIAG_ERROR, 2, 7, "Container.Network",
-		    "no network named: write Network=host or Network=none");
-	unit_set_fini(&set);
-	load_text(&set, "[Container]\nImage=localhost/a\nNetwork=none\n");
-	assert_int_equal(set.diags.count, 0);
-	unit_set_fini(&set);
-	load_text(&set,
-		  "[Container]\nImage=localhost/a\nPodmanArgs=--network host\nPublishPort=1:1\n");
-	assert_true(set.units[0].is_valid);
-	unit_set_fini(&set);
-	load_text(&set, "[Container]\nImage=localhost/a\nNetwork=bridge\n");
-	assert_diag(&set, DIAG_ERROR, 3, 9, "Container.Network", "'bridge' is not supported yet");
-	unit_set_fini(&set);
-	assert_complaint("Network=none\n", DIAG_ERROR, 4, 9, "Container.Network",
-			 "only one network");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct unit_set set;
+		char text[256];
+
+		snprintf(text, sizeof(text), "[Container]\nImage=localhost/a\n%s", lines[i]);
+		load_text(&set, text);
+		assert_true(set.units[0].is_valid);
+		assert_int_equal(set.diags.error_count, 0);
+		unit_set_fini(&set);
+	}
 }
 
 static void a_misspelt_restriction_refuses_the_unit(void **state)
@@ -374,15 +370,15 @@ static size_t errors_of(const char *lines)
 static void only_the_line_that_counts_is_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(errors_of("IP=192.0.2.1\n"), 1);
-	assert_int_equal(errors_of("IP=192.0.2.1\nIP=192.0.2.2\n"), 1);
-	assert_int_equal(errors_of("IP=192.0.2.1\nIP=\n"), 0);
-	assert_int_equal(errors_of("IP=\nIP=192.0.2.1\n"), 1);
-	assert_int_equal(errors_of("DNS=192.0.2.1\nDNS=\n"), 0);
-	assert_int_equal(errors_of("DNS=192.0.2.1\nDNS=192.0.2.2\n"), 2);
-	assert_int_equal(errors_of("DNS=\nDNS=192.0.2.1\n"), 1);
-	assert_complaint("IP=192.0.2.1\nIP=192.0.2.2\n", DIAG_ERROR, 5, 4, "Container.IP",
-			 "no network of their own");
+	assert_int_equal(errors_of("IP6=fd00::1\n"), 1);
+	assert_int_equal(errors_of("IP6=fd00::1\nIP6=fd00::2\n"), 1);
+	assert_int_equal(errors_of("IP6=fd00::1\nIP6=\n"), 0);
+	assert_int_equal(errors_of("IP6=\nIP6=fd00::1\n"), 1);
+	assert_int_equal(errors_of("UIDMap=0:1:1\nUIDMap=\n"), 0);
+	assert_int_equal(errors_of("UIDMap=0:1:1\nUIDMap=1:2:1\n"), 2);
+	assert_int_equal(errors_of("UIDMap=\nUIDMap=0:1:1\n"), 1);
+	assert_complaint("IP6=fd00::1\nIP6=fd00::2\n", DIAG_ERROR, 5, 5, "Container.IP6",
+			 "no IPv6 addresses");
 	assert_int_equal(errors_of("[Service]\nNoNewPrivileges=yes\nNoNewPrivileges=no\n"), 0);
 	/* systemd ignores an empty switch: what was said before it counts. */
 	assert_true(errors_of("[Service]\nNoNewPrivileges=yes\nNoNewPrivileges=\n") > 0);
@@ -445,7 +441,7 @@ static void values_that_are_wrong_for_sure_are_refused(void **state)
 	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
 		assert_int_equal(errors_of(fine[i]), 0);
 	/* What is not known yet is not judged: one error only, that of the key. */
-	assert_int_equal(errors_of("IP=${ADDRESS}\n[Service]\nEnvironment=ADDRESS=x\n"), 1);
+	assert_int_equal(errors_of("IP6=${ADDRESS}\n[Service]\nEnvironment=ADDRESS=x\n"), 1);
 }
 
 static void ports_are_noted_with_the_hosts_network_only(void **state)
@@ -457,8 +453,7 @@ static void ports_are_noted_with_the_hosts_network_only(void **state)
 			 "open as it is");
 	assert_engine_words("PublishPort=80:80\n", " --publish 80:80 ");
 	load_text(&set, "[Container]\nImage=localhost/a\nNetwork=none\nPublishPort=80:80\n");
-	assert_diag(&set, DIAG_ERROR, 4, 13, "Container.PublishPort",
-		    "published ports need Network=host in this version");
+	assert_int_equal(set.diags.count, 0);
 	unit_set_fini(&set);
 }
 
@@ -547,7 +542,7 @@ int main(void)
 		cmocka_unit_test(unknown_keys_may_be_warnings),
 		cmocka_unit_test(unknown_keys_of_systemd_are_errors_all_the_same),
 		cmocka_unit_test(a_switch_that_is_off_asks_for_nothing),
-		cmocka_unit_test(only_host_and_none_are_networks_yet),
+		cmocka_unit_test(networks_are_left_to_the_option_table),
 		cmocka_unit_test(a_misspelt_restriction_refuses_the_unit),
 		cmocka_unit_test(a_member_of_a_pod_needs_no_network_of_its_own),
 		cmocka_unit_test(a_word_that_looks_like_a_comment_is_named),

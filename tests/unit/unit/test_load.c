@@ -2,6 +2,7 @@
 /* Directories of units: search order, links, masks, drop-ins, units that know each other. */
 #include "load_fixture.h"
 
+#include "unit/kinds_internal.h"
 #include "unit/load_paths.h"
 
 static void units_are_found_below_and_sorted_by_name(void **state)
@@ -222,9 +223,13 @@ static void other_kinds_are_listed_and_refused(void **state)
 	for (size_t i = 0; i < set.count; i++) {
 		const struct unit *unit = find(&set, units[i][0]);
 
-		assert_false(unit->is_valid);
-		assert_non_null(strstr(unit->error_text, ":2:1: "));
-		assert_non_null(strstr(unit->error_text, "units are not supported yet"));
+		if (kind_of(units[i][0])->not_yet[0]) {
+			assert_false(unit->is_valid);
+			assert_non_null(strstr(unit->error_text, ":2:1: "));
+			assert_non_null(strstr(unit->error_text, "units are not supported yet"));
+		} else {
+			assert_true(unit->is_valid);
+		}
 		assert_string_equal(unit->service_name, units[i][2]);
 		assert_true(unit->service_text[0] != '\0');
 	}
