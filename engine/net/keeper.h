@@ -26,8 +26,8 @@ struct keeper {
 	struct netlink route, nft;
 	int sysctl_fd; /* /proc/sys/net */
 	struct net_wanted wanted;
-	bool has_wanted; /* nothing is touched before the first request */
-	bool is_known;	 /* whether our tables were there when we began has been looked up */
+	bool has_wanted;     /* nothing is touched before the first request */
+	bool is_known;	     /* whether our tables were there when we began has been looked up */
 	bool drop_strangers; /* forwarding is switched on by us alone */
 	enum keeper_ways ways;
 	struct keeper_table tables[NFT_TABLES];

@@ -43,6 +43,7 @@ static void try_again(struct loop *loop, usec_t now, void *arg)
 	loop_remove(loop, slot->proxy.timer);
 	slot->proxy.timer = NULL;
 	network_proxy_sync(slot->e->network, slot);
+	publish_unit(slot->e, slot->index);
 }
 
 static void ended(struct network_slot *slot)
@@ -60,6 +61,7 @@ static void ended(struct network_slot *slot)
 		p->timer = loop_timer(slot->e->loop,
 				      loop_now(slot->e->loop) + (BACKOFF_USEC << steps), try_again,
 				      slot);
+	publish_unit(slot->e, slot->index);
 }
 
 static void on_reaped(void *arg, pid_t pid, int wait_status)

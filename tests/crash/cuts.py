@@ -8,7 +8,7 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # How many cuts a command gets, evenly spread; "all" is every single call (minutes).
-CUTS = os.environ.get("CLEAT_CUTS", "32")
+CUTS = os.environ.get("CLEAT_CUTS", "20")
 
 
 class Cutter:

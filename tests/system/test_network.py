@@ -396,8 +396,11 @@ def proxies(a):
     """Outer pid -> words of each proxy of ports."""
     found = {}
     for pid in a.processes("cleat"):
-        with open("/proc/%d/cmdline" % pid, "rb") as f:
-            words = f.read().decode().split("\0")[:-1]
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                words = f.read().decode().split("\0")[:-1]
+        except OSError:
+            continue  # it has just ended
         if words[1:2] == ["proxy"]:
             found[pid] = words[2:]
     return found
@@ -456,10 +459,15 @@ def test_without_netfilter_a_proxy_has_the_ports_and_it_is_said(boot, world, box
     a.cleat("stop", "web")
     wait_for("no proxy", lambda: proxies(a) == {})
     assert world.ask(world.outside, HOST, 8000) is None
+    # a program of the appliance has the port: that is said, and the proxy comes when the program goes
+    program = world.serve(world.host, 8000)
     a.cleat("start", "web")
     a.wait_unit("systemd-web", state="up")
     world.serve(a.pid_of("systemd-web"), 80)
+    wait_for("it is said", lambda: "the port proxy does not run" in str(a.unit("systemd-web")["notes"]))
+    program.kill()
     wait_for("the port", lambda: world.ask(world.outside, HOST, 8000) == "10.88.0.1")
+    wait_for("nothing is said", lambda: "the port proxy does not run" not in str(a.unit("systemd-web")["notes"]))
     assert a.stop() == 0
     assert world.state() == before
     assert leftovers(a) == []

@@ -207,9 +207,12 @@ def test_everything_at_once_in_an_unprivileged_container(boot_lxc, registry_of, 
         assert outside.ask(machine.holder.pid, host, 80, limit=1) is None, host
 
     # somebody flushes all rules, and the engine is killed: both come back to what they were
-    rules = network_of(machine)[3]
+    def rules():
+        return sorted(network_of(machine)[3].split("\n"))
+
+    whole = rules()
     subprocess.run(["nsenter", "-t", str(machine.init_pid()), "-n", "nft", "flush", "ruleset"], check=True)
-    wait_for("the rules are back", lambda: sorted(network_of(machine)[3]) == sorted(rules))
+    wait_for("the rules are back", lambda: rules() == whole)
     assert page() == (200, "%s 1001 of-the-variable of-the-file 1\n" % GATEWAY)
     engine = machine.engine_pid()
     os.kill(engine, signal.SIGKILL)

@@ -15,7 +15,9 @@
 
 #define LOAD(where) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, where)
 #define ELSE_ALLOW(value, left) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, left)
-#define ARGUMENT(i) (offsetof(struct seccomp_data, args) + (i) * sizeof(__u64)) /* little endian: its lower half */
+#define ARGUMENT(i)                            \
+	(offsetof(struct seccomp_data, args) + \
+	 (i) * sizeof(__u64)) /* little endian: its lower half */
 
 int main(int argc, char **argv)
 {

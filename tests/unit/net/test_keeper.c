@@ -13,6 +13,8 @@
 #include "net/nft_expr.h"
 #include "net/nft_rules.h"
 #include "net/worker_message.h"
+#include "util/cleanup.h"
+#include "util/file.h"
 
 static struct keeper keeper;
 
@@ -246,6 +248,64 @@ static void refused_operations_are_named(void **state)
 	assert_string_equal(err.msg, "because");
 }
 
+static char setting(const char *path)
+{
+	auto_buf text = BUF_INIT(64);
+	struct err err;
+
+	assert_int_equal(file_read_at(keeper.sysctl_fd, path, 64, &text, &err), 0);
+	return buf_str(&text)[0];
+}
+
+static void assert_ways(char forwarding, char bridge)
+{
+	assert_int_equal(setting("ipv4/ip_forward"), forwarding);
+	assert_int_equal(setting("ipv4/conf/cleat0/forwarding"), bridge);
+	assert_int_equal(setting("ipv4/conf/cleat0/route_localnet"), bridge);
+}
+
+/* Nothing but rules keeps networks apart, and containers away from the appliance's loopback. */
+static void without_rules_nothing_passes_a_bridge(void **state)
+{
+	struct keeper_result r;
+	struct wish w;
+	struct err err;
+	int fd = keeper.nft.fd;
+
+	(void)state;
+	wish_init(&w);
+	wish_bridge(&w, "cleat0", "10.88.0.1", 16);
+	want(&w.wanted);
+	r = settle(false);
+	assert_fine(&r);
+	assert_ways('1', '1');
+	/* it goes while there are networks */
+	keeper.nft.fd = -1;
+	r = settle(false);
+	assert_false(r.nat);
+	assert_ways('0', '0');
+	r = settle(false);
+	assert_false(r.changed);
+	assert_ways('0', '0');
+	/* a machine that forwards by its own will goes on */
+	keeper.drop_strangers = false;
+	assert_int_equal(net_set_forwarding(keeper.sysctl_fd, true, &err), 0);
+	r = settle(false);
+	assert_false(r.nat);
+	assert_ways('1', '0');
+	/* and comes back */
+	keeper.nft.fd = fd;
+	r = settle(false);
+	assert_fine(&r);
+	assert_ways('1', '1');
+	assert_int_equal(net_set_forwarding(keeper.sysctl_fd, false, &err), 0);
+	wish_init(&w);
+	want(&w.wanted);
+	r = settle(true);
+	assert_fine(&r);
+	assert_int_equal(setting("ipv4/ip_forward"), '0');
+}
+
 static void a_missing_netfilter_is_told(void **state)
 {
 	struct keeper_result r;
@@ -334,6 +394,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refused_operations_are_named, open_keeper,
 						close_keeper),
 		cmocka_unit_test_setup_teardown(a_missing_netfilter_is_told, open_keeper,
+						close_keeper),
+		cmocka_unit_test_setup_teardown(without_rules_nothing_passes_a_bridge, open_keeper,
 						close_keeper),
 		cmocka_unit_test(changes_of_others_are_told_from_ours),
 	};
