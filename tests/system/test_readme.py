@@ -124,10 +124,10 @@ def test_the_piece_of_explain_is_what_it_prints(place):
 
 def test_advice_does_not_change_the_exit_status_and_can_be_switched_off(place):
     done = place.shell("cleat check --lint /srv/cleat/units")
-    assert done.returncode == 0 and "[host-network]" in done.stdout
-    write(place.units, {"web.container": EXAMPLE + "# cleat:lint-ignore=host-network it serves the whole machine\n"})
+    assert done.returncode == 0 and "[no-memory-limit]" in done.stdout
+    write(place.units, {"web.container": EXAMPLE + "# cleat:lint-ignore=no-memory-limit the box has nothing else to run\n"})
     again = place.shell("cleat check --lint /srv/cleat/units")
-    assert again.returncode == 0 and "[host-network]" not in again.stdout and again.stdout
+    assert again.returncode == 0 and "[no-memory-limit]" not in again.stdout and again.stdout
 
 
 def test_a_path_that_cannot_be_read_is_2(tmp_path):
@@ -191,27 +191,33 @@ def test_a_unit_without_install_is_not_started_at_boot(tmp_path):
 
 # Row, column (0 today, 1 not yet), words of that cell, lines of [Container] (and after), what is said of them.
 CLAIMS = [
-    ("images", 1, "`Pull=`", HOST + "Pull=always", "note"),
-    ("images", 1, "`AutoUpdate=`", HOST + "AutoUpdate=registry", "note"),
+    ("units", 0, "`.volume`", HOST + "Volume=data.volume:/a", None),
+    ("units", 0, "`.network`", "Network=net.network", None),
+    ("units", 1, "`.pod", HOST + "Pod=p.pod", "error"),
+    ("images", 0, "`Pull=`", HOST + "Pull=always", None),
+    ("images", 1, "`AutoUpdate=` (noted)", HOST + "AutoUpdate=registry", "note"),
     ("images", 1, "`Rootfs=`", HOST + "Rootfs=/srv/root", "error"),
-    ("network", 0, "`Network=host`", "Network=host", None),
-    ("network", 0, "`Network=none`", "Network=none", None),
-    ("network", 0, "one of them has to be written", "ReadOnly=true", "error"),
-    ("network", 1, "bridges", "Network=bridge", "error"),
-    ("network", 1, "published ports", "Network=none\nPublishPort=80:80", "error"),
-    ("network", 1, "`PublishPort=` is noted beside `Network=host`", HOST + "PublishPort=80:80", "note"),
-    ("network", 1, "addresses", HOST + "IP=192.0.2.7", "error"),
-    ("network", 1, "`DNS=`", HOST + "DNS=192.0.2.53", "error"),
-    ("network", 1, "`AddHost=`", HOST + "AddHost=db:192.0.2.7", "error"),
+    ("network", 0, "default bridge", "ReadOnly=true", None),
+    ("network", 0, "static addresses", "Network=net.network\nIP=192.0.2.7", None),
+    ("network", 0, "aliases", "Network=net.network:alias=a", None),
+    ("network", 0, "`PublishPort=`", "PublishPort=127.0.0.1:80-81:80-81/udp", None),
+    ("network", 0, "`DNS=`", "DNS=192.0.2.53", None),
+    ("network", 0, "`AddHost=`", "AddHost=db:192.0.2.7", None),
+    ("network", 0, "`host`", "Network=host", None),
+    ("network", 0, "`none`", "Network=none", None),
+    ("network", 1, "IPv6 inside networks", "IP6=fd00::2", "error"),
+    ("network", 1, "`container:`", "Network=container:web", "error"),
+    ("network", 1, "SCTP", "PublishPort=80:80/sctp", "error"),
     ("storage", 0, "bind volumes", HOST + "Volume=%h/a:/a", None),
+    ("storage", 0, "`U`", HOST + "Volume=%h/a:/a:U", None),
+    ("storage", 0, "`idmap`", HOST + "Volume=%h/a:/a:idmap", None),
+    ("storage", 0, "named volumes", HOST + "Volume=data:/a", None),
+    ("storage", 0, "`Mount=` of types bind, volume, tmpfs", HOST + "Mount=type=volume,source=data,target=/a", None),
     ("storage", 0, "tmpfs", HOST + "Tmpfs=/a:size=1m", None),
     ("storage", 0, "read-only", HOST + "ReadOnly=true", None),
-    ("storage", 1, "named", HOST + "Volume=data:/a", "error"),
-    ("storage", 1, "anonymous volumes", HOST + "Volume=/a", "error"),
-    ("storage", 1, "`U`", HOST + "Volume=%h/a:/a:U", "error"),
-    ("storage", 1, "`O`", HOST + "Volume=%h/a:/a:O", "error"),
-    ("storage", 1, "`idmap`", HOST + "Volume=%h/a:/a:idmap", "error"),
-    ("secrets", 1, "`Secret=`", HOST + "Secret=a", "error"),
+    ("storage", 1, "overlay volumes (`O`)", HOST + "Volume=%h/a:/a:O", "error"),
+    ("storage", 1, "mounts that propagate out", HOST + "Volume=%h/a:/a:shared", "error"),
+    ("secrets", 0, "`Secret=` as file or variable", HOST + "Secret=a\nSecret=b,type=env,target=B", None),
     ("secrets", 1, "credentials of systemd", HOST + "[Service]\nLoadCredential=a:/config/a", "error"),
     ("isolation", 0, "capabilities", HOST + "DropCapability=all\nAddCapability=CAP_CHOWN", None),
     ("isolation", 0, "no-new-privileges", HOST + "NoNewPrivileges=true", None),
@@ -267,16 +273,15 @@ def table():
 @pytest.mark.parametrize("row,column,words,lines,said", CLAIMS, ids=["%s-%s" % (claim[0], claim[2].strip("`")) for claim in CLAIMS])
 def test_the_table_says_what_check_says(tmp_path, row, column, words, lines, said):
     assert words in table()[row][column]
-    write(tmp_path, {"a.container": "[Container]\n" + IMAGE + lines + "\n",
-                     "b.container": PLAIN})
+    write(tmp_path, {"a.container": "[Container]\n" + IMAGE + lines + "\n", "b.container": PLAIN,
+                     "data.volume": "[Volume]\n", "net.network": "[Network]\nSubnet=192.0.2.0/24\n"})
     status, problems, _ = check(tmp_path)
     assert status == (1 if said == "error" else 0), problems
     assert said in [problem["severity"] for problem in problems] if said else not problems, problems
 
 
 OTHER_KINDS = {
-    "a.pod": "[Pod]\n", "a.volume": "[Volume]\n", "a.network": "[Network]\n", "a.image": "[Image]\nImage=docker.io/library/a:1\n",
-    "a.build": "[Build]\nImageTag=localhost/a:1\nSetWorkingDirectory=unit\n", "a.kube": "[Kube]\nYaml=a.yaml\n",
+    "a.pod": "[Pod]\n", "a.build": "[Build]\nImageTag=localhost/a:1\nSetWorkingDirectory=unit\n", "a.kube": "[Kube]\nYaml=a.yaml\n",
     "a.artifact": "[Artifact]\nArtifact=localhost/a:1\n",
 }
 
@@ -293,8 +298,8 @@ def test_other_kinds_are_converted_and_invalid_with_the_reason(tmp_path, name):
 
 
 def test_an_appliance_lists_them_and_is_not_ready(boot):
-    a = boot({"data.volume": "[Volume]\n"})
+    a = boot({"app.pod": "[Pod]\n"})
     entry, = a.status()["units"]
-    assert entry["state"] == "invalid" and ".volume units are not supported yet" in entry["detail"]
+    assert entry["state"] == "invalid" and ".pod units are not supported yet" in entry["detail"]
     code, body = a.http("/readyz?verbose")
-    assert code == 503 and "data" in body
+    assert code == 503 and "app" in body
