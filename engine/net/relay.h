@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Relaying TCP connections between a listening socket and an address: splice(2) through a pipe a direction, so that bytes are
- * never looked at and a slow reader holds back its writer. Half-closes are passed on; a refused or broken connection closes the
+ * Relaying TCP connections between a listening socket and an address: small pieces by a copy, large ones by splice(2); a pipe a
+ * direction, so that a slow reader holds back its writer. Bytes are never looked at. Half-closes are passed on; a refused or broken connection closes the
  * other end. No timeout for an established connection (TCP's own keep-alive finds peers that vanished). Bounded: more pairs than
  * max_pairs are refused by closing. Runs in a loop; nothing blocks.
  */

@@ -72,10 +72,30 @@ static int read_state(struct volume *v, struct err *err)
 	return 0;
 }
 
+/* What starts leave that are killed while they write: we hold the lock, so nobody is writing. */
+static int sweep_state(const struct volume *v, struct err *err)
+{
+	int fd = openat(v->record, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!list) {
+		err_sys(err, "opendir");
+		close_fd(&fd);
+		return -1;
+	}
+	while ((entry = readdir(list)))
+		if (str_starts(entry->d_name, "state.tmp-") &&
+		    unlinkat(v->record, entry->d_name, 0) < 0)
+			return err_sys(err, "%s: unlink", entry->d_name);
+	return 0;
+}
+
 static int write_state(struct volume *v, const char *state, struct err *err)
 {
 	str_copy(v->state, sizeof(v->state), state);
-	if (file_write_atomic(v->record, "state", state, strlen(state), 0600, true, err) < 0)
+	if (sweep_state(v, err) < 0 ||
+	    file_write_atomic(v->record, "state", state, strlen(state), 0600, true, err) < 0)
 		return err_wrap(err, "state");
 	return 0;
 }

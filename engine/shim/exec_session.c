@@ -533,16 +533,14 @@ static void say_failed(struct session *s, int code, const struct err *err)
 _Noreturn void shim_exec_session(const struct shim *shim, const struct shim_order *order,
 				 int client, int resize)
 {
-	/* Not on a stack that every shim would have to have. */
-	static struct session s = { .client = FD_CLIENT,
-				    .resize = FD_RESIZE,
-				    .program = -1,
-				    .terminal = -1,
-				    .input = -1,
-				    .sources = { -1, -1 } };
+	/* Not on a stack that every shim would have to have, nor with first values, which would be pages of every shim. */
+	static struct session s;
 	struct err err = { 0 };
 
 	prctl(PR_SET_NAME, "cleat-exec", 0, 0, 0);
+	s.client = FD_CLIENT;
+	s.resize = FD_RESIZE;
+	s.program = s.terminal = s.input = s.sources[0] = s.sources[1] = -1;
 	s.order = order;
 	s.run_dir = shim->args.run_dir;
 	s.target = shim->container.init.pid;

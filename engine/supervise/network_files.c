@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/names.h"
@@ -21,6 +22,7 @@
 
 #define RESOLV "/etc/resolv.conf"
 #define RESOLV_MAX_BYTES 65536
+#define PAD_MAX_BYTES 65536
 #define WATCHED (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE)
 
 static uint64_t hash_of(const struct buf *text)
@@ -32,16 +34,25 @@ static uint64_t hash_of(const struct buf *text)
 	return hash ? hash : 1;
 }
 
-/* The old text stays readable until the new one stands: first the bytes, then the length. */
+/* The old text stays readable until the new one stands: first the bytes, then the length. What is left of a longer old text is empty
+ * lines meanwhile, because the tail of a line could still be read as an address. */
 static int write_in_place(const char *path, const struct buf *text, struct err *err)
 {
 	auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	auto_buf padded = BUF_INIT(text->len + PAD_MAX_BYTES);
+	struct stat st;
 
 	if (buf_check(text, path, err) < 0)
 		return -1;
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, "%s", path);
-	if (file_write_all(fd, buf_str(text), text->len, err) < 0)
+	buf_add(&padded, buf_str(text), text->len);
+	/* a container that may write its own file can make it longer than anybody would pad */
+	for (size_t at = text->len; (off_t)at < st.st_size && at < text->len + PAD_MAX_BYTES; at++)
+		buf_add(&padded, "\n", 1);
+	if (buf_check(&padded, path, err) < 0)
+		return -1;
+	if (file_write_all(fd, buf_str(&padded), padded.len, err) < 0)
 		return err_wrap(err, "%s", path);
 	if (ftruncate(fd, (off_t)text->len) < 0)
 		return err_sys(err, "%s", path);

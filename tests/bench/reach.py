@@ -321,12 +321,14 @@ def port_rows(row, rates, rounds):
     if "netavark" in rates:
         row("published port: netavark / host's network", "", "%.2f" % (rates["netavark"] / host), None, "%d %s" % (rates["netavark"], how))
     share = rates["nat"] / host
-    row("published port: by NAT / host's network", ">= %.2f" % NETAVARK_SHARE, "%.2f" % share, share >= NETAVARK_SHARE,
-        "%d %s; the bound is netavark's share in the reference measurement" % (rates["nat"], how))
     if "netavark" in rates:
         ratio = rates["nat"] / rates["netavark"]
-        row("published port: by NAT / netavark", ">= 1.00", "%.2f" % ratio, ratio >= 1 - LOADS_SPREAD,
-            "met from %.2f: the best rounds differ by as much" % (1 - LOADS_SPREAD))
+        row("published port: by NAT / host's network", "", "%.2f" % share, None, "%d %s" % (rates["nat"], how))
+        row("published port: by NAT / netavark", ">= 1.00", "%.2f" % ratio, ratio >= 1,
+            "in the same run; the best rounds of a kind differ by up to %.0f %%" % (100 * LOADS_SPREAD))
+    else:
+        row("published port: by NAT / host's network", ">= %.2f" % NETAVARK_SHARE, "%.2f" % share, share >= NETAVARK_SHARE,
+            "%d %s; the bound is netavark's share in the reference measurement" % (rates["nat"], how))
     share = rates["proxy"] / host
     row("published port: by proxy / host's network", ">= %.2f" % (2 * DOCKER_PROXY_SHARE), "%.2f" % share, share >= 2 * DOCKER_PROXY_SHARE,
         "%d %s; the bound is twice docker-proxy's share" % (rates["proxy"], how))

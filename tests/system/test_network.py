@@ -187,6 +187,20 @@ def test_a_published_port_is_reached_from_everywhere_and_everything_goes_at_the_
     assert leftovers(a) == []
 
 
+def workers(a, command):
+    """Outer pid -> words of each of the engine's processes of this kind."""
+    found = {}
+    for pid in a.processes("cleat"):
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                words = f.read().decode().split("\0")[:-1]
+        except OSError:
+            continue  # it has just ended
+        if words[1:2] == [command]:
+            found[pid] = words[2:]
+    return found
+
+
 def engine_dies(a):
     old = a.engine_pid()
     os.kill(old, signal.SIGKILL)
@@ -236,11 +250,7 @@ def test_a_worker_that_dies_is_replaced(boot, world, box_image):
     world.serve(a.pid_of("systemd-web"), 80)
 
     def worker():
-        for pid in a.processes("cleat"):
-            with open("/proc/%d/cmdline" % pid, "rb") as f:
-                if f.read().split(b"\0")[1:2] == [b"net"]:
-                    return pid
-        return None
+        return next(iter(workers(a, "net")), None)
 
     first = worker()
     os.kill(first, signal.SIGKILL)
@@ -368,17 +378,6 @@ def test_check_says_what_units_say_together(tmp_path):
     assert re.search(r"b\.container:\d+:13: error: .*port 8001/tcp is published by a\.container:\d+ and b\.container:\d+\n", done.stdout), done.stdout
 
 
-def test_a_hundred_containers_start_without_an_address_twice(boot, world, box_image):
-    a = boot_in(boot, world, box_image, {"u%d" % i: box("PublishPort=80\n") for i in range(100)})
-    for i in range(100):
-        a.wait_unit("systemd-u%d" % i, state="up", seconds=60)
-    units = a.status()["units"]
-    assert len({u["addresses"][0] for u in units}) == 100
-    assert len({u["ports"][0] for u in units}) == 100
-    assert a.stop() == 0
-    assert leftovers(a) == []
-
-
 @pytest.fixture
 def without_netfilter(tmp_path):
     """Words that make a command and its descendants believe in a kernel without netfilter."""
@@ -390,20 +389,6 @@ def without_netfilter(tmp_path):
 
 LOST = "published ports go through a proxy: the client's address is lost, the program sees the gateway's"
 LOST_HERE = "network: published ports go through a proxy, client addresses are lost"
-
-
-def proxies(a):
-    """Outer pid -> words of each proxy of ports."""
-    found = {}
-    for pid in a.processes("cleat"):
-        try:
-            with open("/proc/%d/cmdline" % pid, "rb") as f:
-                words = f.read().decode().split("\0")[:-1]
-        except OSError:
-            continue  # it has just ended
-        if words[1:2] == ["proxy"]:
-            found[pid] = words[2:]
-    return found
 
 
 def test_without_netfilter_a_proxy_has_the_ports_and_it_is_said(boot, world, box_image, without_netfilter):
@@ -443,21 +428,21 @@ def test_without_netfilter_a_proxy_has_the_ports_and_it_is_said(boot, world, box
     assert "client addresses are lost" in lines["systemd-web"] and "lost" not in lines["systemd-other"]
     assert LOST in a.cleat("status", "web") and LOST_HERE in a.cleat("status")
     # the engine's end changes nothing, and its successor takes over what there is
-    first = proxies(a)
+    first = workers(a, "proxy")
     assert len(first) == 1
     engine_dies(a)
     assert a.wait_unit("systemd-web", state="up")["notes"] == entry["notes"]
     wait_for("the new engine knows about the kernel", lambda: any(LOST_HERE in note["text"] for note in a.status()["notes"]))
-    assert proxies(a) == first
+    assert workers(a, "proxy") == first
     assert world.ask(world.outside, HOST, 8000) == "10.88.0.1"
     # one that dies is replaced
     os.kill(list(first)[0], signal.SIGKILL)
-    wait_for("another proxy", lambda: len(proxies(a)) == 1 and proxies(a).keys() != first.keys())
+    wait_for("another proxy", lambda: len(workers(a, "proxy")) == 1 and workers(a, "proxy").keys() != first.keys())
     wait_for("the port", lambda: world.ask(world.outside, HOST, 8000) == "10.88.0.1")
-    assert list(proxies(a).values()) == list(first.values())
+    assert list(workers(a, "proxy").values()) == list(first.values())
     # it goes with its container, and comes with the next
     a.cleat("stop", "web")
-    wait_for("no proxy", lambda: proxies(a) == {})
+    wait_for("no proxy", lambda: workers(a, "proxy") == {})
     assert world.ask(world.outside, HOST, 8000) is None
     # a program of the appliance has the port: that is said, and the proxy comes when the program goes
     program = world.serve(world.host, 8000)
