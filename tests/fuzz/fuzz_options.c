@@ -69,8 +69,8 @@ static void check_spec(const struct container_spec *spec)
 {
 	char clean[4096];
 
-	check(spec->image && spec->network != SPEC_NETWORK_DEFAULT,
-	      "a good spec has an image and a network");
+	check(spec->image && (spec->network == SPEC_NETWORK_DEFAULT) == (spec->join_count > 0),
+	      "a good spec has an image and the networks of its mode");
 	for (size_t i = 0; i < spec->mount_count; i++) {
 		const char *target = spec->mounts[i].target;
 
