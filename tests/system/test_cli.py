@@ -191,7 +191,9 @@ def test_logs_since_and_until(shared):
 
 
 def test_logs_follow_until_the_client_leaves(shared):
-    follow = subprocess.Popen([CLEAT, "--socket", shared.socket, "logs", "-f", "--tail", "3", "count"], stdout=subprocess.PIPE, text=True)
+    # a background job of a shell begins with SIGINT ignored, and so would what the tests start
+    follow = subprocess.Popen([CLEAT, "--socket", shared.socket, "logs", "-f", "--tail", "3", "count"], stdout=subprocess.PIPE, text=True,
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         numbers = [int(follow.stdout.readline().split()[1]) for _ in range(8)]
         assert numbers == list(range(numbers[0], numbers[0] + 8))
