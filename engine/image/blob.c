@@ -79,11 +79,6 @@ void registry_resume(struct registry_transfer *transfer)
 		call_resume(transfer->call);
 }
 
-uint64_t registry_received(const struct registry_transfer *transfer)
-{
-	return transfer->received;
-}
-
 static uint64_t restart(void *arg)
 {
 	struct registry_transfer *t = arg;

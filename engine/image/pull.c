@@ -19,11 +19,6 @@ static const char *const policy_names[] = {
 };
 #define POLICY_COUNT (sizeof(policy_names) / sizeof(policy_names[0]))
 
-const char *pull_policy_name(enum pull_policy policy)
-{
-	return policy_names[policy];
-}
-
 bool pull_policy_parse(const char *text, enum pull_policy *out)
 {
 	for (size_t i = 0; i < POLICY_COUNT; i++) {

@@ -55,9 +55,8 @@ int pull_request_write(const struct pull_request *request, struct buf *out,
 int pull_request_read(char *text, size_t length, struct arena *arena, struct pull_request *out,
 		      struct err *err) MUST_CHECK;
 
-/* "missing", "always", "never", "newer". */
-const char *pull_policy_name(enum pull_policy policy);
-bool pull_policy_parse(const char *text, enum pull_policy *out); /* any case, as podman */
+/* "missing", "always", "never", "newer", in any case, as podman. */
+bool pull_policy_parse(const char *text, enum pull_policy *out);
 
 /* Names that no registry is asked for: "localhost/...". */
 bool pull_is_local_name(const struct image_ref *ref);

@@ -82,7 +82,6 @@ struct registry_transfer *registry_fetch(struct registry *registry,
 					 registry_sink_fn *sink, registry_done_fn *done, void *arg,
 					 struct err *err) MUST_CHECK;
 void registry_resume(struct registry_transfer *transfer); /* the sink has room again */
-uint64_t registry_received(const struct registry_transfer *transfer);
 
 /* One turn of the loop: waits at most timeout_ms (and at most a second) for the network or for the caller's descriptors (at most 64;
  * events and revents as for poll(2), errors included), moves bytes, calls sinks and ends, from where registry_fetch and

@@ -101,16 +101,6 @@ void engine_log_dir(const struct engine *e, unsigned index, char *out, size_t si
 	snprintf(out, size, "%s/%s", e->log_root, e->entries[index].name);
 }
 
-void engine_config_path(const struct engine *e, unsigned index, char *out, size_t size)
-{
-	const char *id = e->entries[index].run.id;
-
-	if (id[0])
-		snprintf(out, size, "%s/%s/config.json", CLEAT_CONTAINER_DIR, id);
-	else
-		out[0] = '\0';
-}
-
 int engine_work_cgroup(const struct engine *e)
 {
 	return e->work_cgroup;

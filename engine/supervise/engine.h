@@ -59,8 +59,6 @@ int engine_exec_record(struct engine *engine, unsigned index, const char *id,
 const char *engine_run_id(const struct engine *engine, unsigned index);
 /* Path of the container's log directory. */
 void engine_log_dir(const struct engine *engine, unsigned index, char *out, size_t size);
-/* The config.json of the run under way, "" when none (read it there: the engine keeps no copy). */
-void engine_config_path(const struct engine *engine, unsigned index, char *out, size_t size);
 /* Directory descriptor of the cgroup for short-lived workers (log streams), -1 when there is none; borrowed. */
 int engine_work_cgroup(const struct engine *engine);
 /* Called after every change of a unit's published record; one listener (the control socket). */

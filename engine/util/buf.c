@@ -74,18 +74,6 @@ static int buf_reserve(struct buf *b, size_t extra)
 	return 0;
 }
 
-char *buf_take(struct buf *b)
-{
-	char *data = NULL;
-
-	if (buf_reserve(b, 0) == 0) {
-		data = b->data;
-		b->data = NULL;
-	}
-	buf_fini(b);
-	return data;
-}
-
 int buf_add(struct buf *b, const void *data, size_t len)
 {
 	bool fits = !b->failed && len < b->cap - b->len && b->cap && len <= b->max - b->len;

@@ -27,7 +27,6 @@ struct buf {
 void buf_fini(struct buf *b);		  /* frees; the buffer may be used again */
 void buf_clear(struct buf *b);		  /* empties and forgives, keeps the memory */
 const char *buf_str(const struct buf *b); /* "" when empty */
-char *buf_take(struct buf *b); /* caller frees; the buffer is empty afterwards; NULL if failed */
 
 int buf_add(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);

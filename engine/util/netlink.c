@@ -113,11 +113,6 @@ void netlink_put_u8(struct buf *out, uint16_t type, uint8_t value)
 	netlink_put(out, type, &value, sizeof(value));
 }
 
-void netlink_put_u16(struct buf *out, uint16_t type, uint16_t value)
-{
-	netlink_put(out, type, &value, sizeof(value));
-}
-
 void netlink_put_u32(struct buf *out, uint16_t type, uint32_t value)
 {
 	netlink_put(out, type, &value, sizeof(value));
@@ -226,14 +221,6 @@ bool netlink_find(struct netlink_span attrs, uint16_t type, struct netlink_span 
 		found = true;
 	}
 	return found;
-}
-
-bool netlink_u16(struct netlink_span value, uint16_t *out)
-{
-	if (value.len != sizeof(*out))
-		return false;
-	memcpy(out, value.data, sizeof(*out));
-	return true;
 }
 
 bool netlink_u32(struct netlink_span value, uint32_t *out)

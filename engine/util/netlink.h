@@ -48,7 +48,6 @@ void netlink_end(struct buf *out, size_t begin);
 /* An attribute; one of more than 65531 bytes fails the buffer. */
 void netlink_put(struct buf *out, uint16_t type, const void *data, size_t len);
 void netlink_put_u8(struct buf *out, uint16_t type, uint8_t value);
-void netlink_put_u16(struct buf *out, uint16_t type, uint16_t value);
 void netlink_put_u32(struct buf *out, uint16_t type, uint32_t value);
 void netlink_put_be32(struct buf *out, uint16_t type, uint32_t value);	 /* in network order */
 void netlink_put_text(struct buf *out, uint16_t type, const char *text); /* with its NUL */
@@ -106,6 +105,5 @@ struct netlink_span netlink_attrs(const struct netlink_message *message, size_t 
 /* The last one of this type, as the kernel reads it too. */
 bool netlink_find(struct netlink_span attrs, uint16_t type, struct netlink_span *out);
 /* False when the value has another size; text: when it does not fit or holds no NUL. */
-bool netlink_u16(struct netlink_span value, uint16_t *out);
 bool netlink_u32(struct netlink_span value, uint32_t *out);
 bool netlink_text(struct netlink_span value, char *out, size_t size);

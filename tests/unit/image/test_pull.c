@@ -52,8 +52,7 @@ static void every_policy_decides(void **state)
 		struct image_ref ref = ref_of(rows[i].name);
 
 		if (pull_decide(rows[i].policy, &ref, rows[i].in_store) != rows[i].step)
-			fail_msg("row %zu: %s %s", i, pull_policy_name(rows[i].policy),
-				 rows[i].name);
+			fail_msg("row %zu: policy %d %s", i, (int)rows[i].policy, rows[i].name);
 	}
 }
 
@@ -80,11 +79,12 @@ static void what_nobody_has_to_mend_is_tried_again(void **state)
 
 static void policies_have_names_in_any_case(void **state)
 {
+	static const char *const names[] = { "missing", "always", "never", "newer" };
 	enum pull_policy policy;
 
 	(void)state;
 	for (int i = PULL_MISSING; i <= PULL_NEWER; i++) {
-		assert_true(pull_policy_parse(pull_policy_name((enum pull_policy)i), &policy));
+		assert_true(pull_policy_parse(names[i], &policy));
 		assert_int_equal(policy, i);
 	}
 	assert_true(pull_policy_parse("Always", &policy));

@@ -126,34 +126,6 @@ static void clear_forgives_and_keeps_memory(void **state)
 	assert_string_equal(buf_str(&b), "");
 }
 
-static void take_hands_over_and_empties(void **state)
-{
-	auto_buf b = BUF_INIT(16);
-	char *text;
-
-	(void)state;
-	text = buf_take(&b);
-	assert_string_equal(text, "");
-	free(text);
-	assert_int_equal(buf_puts(&b, "abc"), 0);
-	text = buf_take(&b);
-	assert_string_equal(text, "abc");
-	free(text);
-	assert_string_equal(buf_str(&b), "");
-	assert_int_equal(buf_puts(&b, "again"), 0);
-	assert_string_equal(buf_str(&b), "again");
-}
-
-static void take_of_a_failed_buffer_is_null(void **state)
-{
-	auto_buf b = BUF_INIT(2);
-
-	(void)state;
-	assert_int_equal(buf_puts(&b, "abc"), -1);
-	assert_null(buf_take(&b));
-	assert_int_equal(buf_puts(&b, "ab"), 0);
-}
-
 static void consume_drops_the_front(void **state)
 {
 	auto_buf b = BUF_INIT(16);
@@ -190,8 +162,6 @@ int main(void)
 		cmocka_unit_test(maximum_of_zero_takes_nothing),
 		cmocka_unit_test(huge_length_is_refused),
 		cmocka_unit_test(clear_forgives_and_keeps_memory),
-		cmocka_unit_test(take_hands_over_and_empties),
-		cmocka_unit_test(take_of_a_failed_buffer_is_null),
 		cmocka_unit_test(consume_drops_the_front),
 		cmocka_unit_test(binary_data_is_kept),
 	};
