@@ -104,3 +104,7 @@ bool cli_wants_colours(FILE *out);
 void cli_span(int64_t usec, char out[24]);
 /* Control bytes (C0, DEL, C1) and what is no UTF-8 become '?', in place. */
 void cli_clean(char *text);
+/* "cleat COMMAND: REASON" on standard error; CLI_FAILED. */
+int cli_fail(const char *command, const struct err *err);
+/* The same for words that are wrong, with where to look; CLI_USAGE. */
+int cli_usage(const char *command, const char *text);

@@ -116,3 +116,19 @@ void cli_span(int64_t usec, char out[24])
 	else
 		snprintf(out, 24, "%" PRId64 " d", s / 86400);
 }
+
+int cli_fail(const char *command, const struct err *err)
+{
+	char text[sizeof(err->msg)];
+
+	str_copy(text, sizeof(text), err->msg);
+	cli_clean(text);
+	fprintf(stderr, "cleat %s: %s\n", command, text);
+	return CLI_FAILED;
+}
+
+int cli_usage(const char *command, const char *text)
+{
+	fprintf(stderr, "cleat %s: %s; see \"cleat help %s\"\n", command, text, command);
+	return CLI_USAGE;
+}

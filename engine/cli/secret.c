@@ -25,22 +25,6 @@
 #define JSON_MAX (4u * 1024 * 1024)
 #define MIN_ID_DIGITS 4
 
-static int fail(const char *command, const struct err *err)
-{
-	char text[sizeof(err->msg)];
-
-	str_copy(text, sizeof(text), err->msg);
-	cli_clean(text);
-	fprintf(stderr, "cleat %s: %s\n", command, text);
-	return CLI_FAILED;
-}
-
-static int usage_error(const char *command, const char *text)
-{
-	fprintf(stderr, "cleat %s: %s; see \"cleat help %s\"\n", command, text, command);
-	return CLI_USAGE;
-}
-
 static bool is_here(const char *command)
 {
 	if (cli_is_inside())
@@ -211,18 +195,18 @@ int cmd_secret_create(int argc, char **argv)
 
 	argc = take_labels(&c, argc, argv);
 	if (argc < 0)
-		return usage_error("secret create", "too many labels");
+		return cli_usage("secret create", "too many labels");
 	names = cli_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
 	if (names < 0)
 		return CLI_USAGE;
 	if (names != 2)
-		return usage_error("secret create",
-				   "NAME and FILE (\"-\": standard input) are expected");
+		return cli_usage("secret create",
+				 "NAME and FILE (\"-\": standard input) are expected");
 	if (c.driver && !str_eq(c.driver, "file"))
-		return usage_error("secret create", "there is no driver but \"file\"");
+		return cli_usage("secret create", "there is no driver but \"file\"");
 	if (!is_here(argv[0]))
 		return CLI_FAILED;
-	return create(&c, argv[1], argv[2], &err) < 0 ? fail(argv[0], &err) : CLI_OK;
+	return create(&c, argv[1], argv[2], &err) < 0 ? cli_fail(argv[0], &err) : CLI_OK;
 }
 
 /* --- ls, inspect, rm --- */
@@ -311,7 +295,7 @@ static int print_json(const char *command, const struct buf *out)
 	struct err err;
 
 	if (buf_check(out, "the answer", &err) < 0)
-		return fail(command, &err);
+		return cli_fail(command, &err);
 	puts(buf_str(out));
 	return CLI_OK;
 }
@@ -377,7 +361,7 @@ static int load(const char *command, struct secrets *s)
 	if (!is_here(command))
 		return CLI_FAILED;
 	if (secret_list(&secret_places, &s->arena, &s->items, &s->count, &err) < 0)
-		return fail(command, &err);
+		return cli_fail(command, &err);
 	return CLI_OK;
 }
 
@@ -396,9 +380,9 @@ int cmd_secret_ls(int argc, char **argv)
 	if (rc < 0)
 		return CLI_USAGE;
 	if (rc > 0)
-		return usage_error("secret ls", "no names are expected");
+		return cli_usage("secret ls", "no names are expected");
 	if (format && !str_eq(format, "json"))
-		return usage_error("secret ls", "there is no format but \"json\"");
+		return cli_usage("secret ls", "there is no format but \"json\"");
 	rc = load("secret ls", &s);
 	if (rc == CLI_OK)
 		rc = format ? list_json(&s) : only_ids ? list_ids(&s) : list_table(&s, no_heading);
@@ -420,7 +404,7 @@ static int inspect(const struct secrets *s, int names, char **words)
 		if (info)
 			write_secret(&j, info);
 		else
-			rc = fail("secret inspect", &err);
+			rc = cli_fail("secret inspect", &err);
 	}
 	json_array_end(&j);
 	return print_json("secret inspect", &out) == CLI_OK ? rc : CLI_FAILED;
@@ -434,7 +418,7 @@ int cmd_secret_inspect(int argc, char **argv)
 	if (names < 0)
 		return CLI_USAGE;
 	if (!names)
-		return usage_error("secret inspect", "a name is expected");
+		return cli_usage("secret inspect", "a name is expected");
 	rc = load("secret inspect", &s);
 	if (rc == CLI_OK)
 		rc = inspect(&s, names, argv + 1);
@@ -464,7 +448,7 @@ static int remove_named(const struct secrets *s, int names, char **words, bool i
 		if (!info && ignores_missing && err.code == ERR_NOT_FOUND)
 			continue;
 		if (!info || remove_one(info, &err) < 0)
-			rc = fail("secret rm", &err);
+			rc = cli_fail("secret rm", &err);
 	}
 	return rc;
 }
@@ -476,7 +460,7 @@ static int remove_all(const struct secrets *s)
 
 	for (size_t i = 0; i < s->count; i++)
 		if (!s->items[i].is_config && remove_one(&s->items[i], &err) < 0)
-			rc = fail("secret rm", &err);
+			rc = cli_fail("secret rm", &err);
 	return rc;
 }
 
@@ -493,7 +477,7 @@ int cmd_secret_rm(int argc, char **argv)
 	if (names < 0)
 		return CLI_USAGE;
 	if (all == (names > 0))
-		return usage_error("secret rm", "names, or --all and none, are expected");
+		return cli_usage("secret rm", "names, or --all and none, are expected");
 	rc = load("secret rm", &s);
 	if (rc == CLI_OK)
 		rc = all ? remove_all(&s) : remove_named(&s, names, argv + 1, ignores_missing);

@@ -24,22 +24,6 @@
 
 #define JSON_MAX_BYTES (16u * 1024 * 1024)
 
-int volume_fail(const char *command, const struct err *err)
-{
-	char text[sizeof(err->msg)];
-
-	str_copy(text, sizeof(text), err->msg);
-	cli_clean(text);
-	fprintf(stderr, "cleat %s: %s\n", command, text);
-	return CLI_FAILED;
-}
-
-int volume_usage(const char *command, const char *text)
-{
-	fprintf(stderr, "cleat %s: %s; see \"cleat help %s\"\n", command, text, command);
-	return CLI_USAGE;
-}
-
 bool volume_is_here(const char *command)
 {
 	if (cli_is_inside())
@@ -126,7 +110,7 @@ static int print_json(const char *command, const struct volume_record *volumes, 
 		write_volume(&json, &volumes[i]);
 	json_array_end(&json);
 	if (buf_check(&out, "list", &err) < 0)
-		return volume_fail(command, &err);
+		return cli_fail(command, &err);
 	puts(buf_str(&out));
 	return CLI_OK;
 }
@@ -164,12 +148,11 @@ int cmd_volume_ls(int argc, char **argv)
 	if (names < 0)
 		return CLI_USAGE;
 	if (names > 0 || (!str_eq(format, "json") && !str_eq(format, "table")))
-		return volume_usage(argv[0],
-				    names ? "takes no names" : "--format is table or json");
+		return cli_usage(argv[0], names ? "takes no names" : "--format is table or json");
 	if (!volume_is_here(argv[0]))
 		return CLI_USAGE;
 	if (list_all(&arena, &volumes, &count, &err) < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	if (is_quiet)
 		for (size_t i = 0; i < count; i++)
 			puts(volumes[i].spec.name);
@@ -206,16 +189,16 @@ int cmd_volume_inspect(int argc, char **argv)
 	if (names < 0)
 		return CLI_USAGE;
 	if (is_all == (names > 0))
-		return volume_usage(argv[0], "needs names or --all");
+		return cli_usage(argv[0], "needs names or --all");
 	if (!volume_is_here(argv[0]))
 		return CLI_USAGE;
 	if (is_all && list_all(&arena, &volumes, &count, &err) < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	for (int i = 1; i <= names; i++) {
 		struct volume_record found;
 
 		if (read_one(argv[i], &arena, &found, &err) < 0)
-			result = volume_fail(argv[0], &err);
+			result = cli_fail(argv[0], &err);
 		else
 			*arena_push(&arena, volumes, count) = found;
 	}
@@ -276,7 +259,7 @@ int cmd_volume_create(int argc, char **argv)
 	rc = volume_from_args(&spec, &arena, &words, &diags);
 	for (size_t i = 0; i < diags.count; i++) {
 		err_set(&err, ERR_INPUT, "%s", diags.items[i].text);
-		volume_fail(argv[0], &err);
+		cli_fail(argv[0], &err);
 	}
 	diags_fini(&diags);
 	if (rc < 0)
@@ -286,7 +269,7 @@ int cmd_volume_create(int argc, char **argv)
 	if (!spec.name)
 		return CLI_FAILED;
 	if (create(&spec, &err) < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	puts(spec.name);
 	return CLI_OK;
 }
@@ -336,7 +319,7 @@ static int remove_named(const char *command, int store, const char *name, bool f
 	struct err err;
 
 	if (remove_one(store, name, force, &err) < 0)
-		return force && err.code == ERR_NOT_FOUND ? CLI_OK : volume_fail(command, &err);
+		return force && err.code == ERR_NOT_FOUND ? CLI_OK : cli_fail(command, &err);
 	puts(name);
 	return CLI_OK;
 }
@@ -359,14 +342,14 @@ int cmd_volume_rm(int argc, char **argv)
 	if (names < 0)
 		return CLI_USAGE;
 	if (is_all == (names > 0))
-		return volume_usage(argv[0], "needs names or --all");
+		return cli_usage(argv[0], "needs names or --all");
 	if (!volume_is_here(argv[0]))
 		return CLI_USAGE;
 	store = volume_store_open(CLEAT_VOLUME_DIR, false, &err);
 	if (store < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	if (is_all && volume_store_list(store, &arena, &volumes, &count, &err) < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	for (size_t i = 0; i < count; i++)
 		if (remove_named(argv[0], store, volumes[i].spec.name, force) != CLI_OK)
 			result = CLI_FAILED;
@@ -429,17 +412,17 @@ int cmd_volume_prune(int argc, char **argv)
 	bool *unused;
 
 	if (names != 0)
-		return names < 0 ? CLI_USAGE : volume_usage(argv[0], "takes no names");
+		return names < 0 ? CLI_USAGE : cli_usage(argv[0], "takes no names");
 	if (!volume_is_here(argv[0]))
 		return CLI_USAGE;
 	store = volume_store_open(CLEAT_VOLUME_DIR, false, &err);
 	if (store < 0)
-		return err.code == ERR_NOT_FOUND ? CLI_OK : volume_fail(argv[0], &err);
+		return err.code == ERR_NOT_FOUND ? CLI_OK : cli_fail(argv[0], &err);
 	if (volume_store_list(store, &arena, &volumes, &count, &err) < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	unused = arena_alloc(&arena, count + 1);
 	if (find_unused(volumes, count, unused, &found, &err) < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	if (!found)
 		return CLI_OK;
 	if (!force && !is_agreed(volumes, unused, count))

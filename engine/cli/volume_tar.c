@@ -115,11 +115,11 @@ int cmd_volume_export(int argc, char **argv)
 	if (names < 0)
 		return CLI_USAGE;
 	if (names != 1)
-		return volume_usage(argv[0], "needs the name of one volume");
+		return cli_usage(argv[0], "needs the name of one volume");
 	if (!volume_is_here(argv[0]))
 		return CLI_USAGE;
 	if (export_volume(argv[1], output, &counts, &err) < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	if (counts.sockets_left_out || counts.other_left_out)
 		fprintf(stderr,
 			"cleat volume export: left out: %llu sockets, %llu devices or files of ids outside the map\n",
@@ -224,11 +224,11 @@ int cmd_volume_import(int argc, char **argv)
 	if (names < 0)
 		return CLI_USAGE;
 	if (names < 1 || names > 2)
-		return volume_usage(argv[0], "needs the name of a volume, and FILE or -");
+		return cli_usage(argv[0], "needs the name of a volume, and FILE or -");
 	if (!volume_is_here(argv[0]))
 		return CLI_USAGE;
 	if (import_volume(argv[1], names == 2 ? argv[2] : "-", replace, &counts, &err) < 0)
-		return volume_fail(argv[0], &err);
+		return cli_fail(argv[0], &err);
 	if (counts.devices_left_out || counts.sockets_left_out || counts.xattrs_left_out)
 		fprintf(stderr,
 			"cleat volume import: left out: %llu devices, %llu sockets, %llu extended attributes\n",

@@ -19,17 +19,6 @@ static size_t left(const struct toml_reader *r)
 	return (size_t)(r->end - r->at);
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static void put_utf8(struct buf *out, unsigned code)
 {
 	if (code < 0x80) {
@@ -56,7 +45,7 @@ static int read_unicode(struct toml_reader *r, size_t digits, struct buf *out)
 	if (left(r) < digits)
 		return toml_fail(r, "torn escape");
 	for (size_t i = 0; i < digits; i++) {
-		int digit = hex_value(*r->at++);
+		int digit = str_hex_value(*r->at++);
 
 		if (digit < 0)
 			return toml_fail(r, "an escape of %zu hex digits expected", digits);
@@ -203,7 +192,7 @@ static size_t take_digits(const char **at, unsigned base, char *plain)
 	size_t count = 0;
 
 	for (; *p; p++) {
-		int value = hex_value(*p);
+		int value = str_hex_value(*p);
 
 		if (*p == '_' && count > 0 && p[-1] != '_')
 			continue;

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "util/str.h"
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -37,23 +39,12 @@ static size_t utf8_put(char *out, uint32_t c)
 	return 4;
 }
 
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool read_number(const char *s, unsigned digits, uint32_t base, uint32_t *out)
 {
 	uint32_t value = 0;
 
 	for (unsigned i = 0; i < digits; i++) {
-		int digit = digit_of(s[i]);
+		int digit = str_hex_value(s[i]);
 
 		if (digit < 0 || (uint32_t)digit >= base)
 			return false;

@@ -57,15 +57,6 @@ static bool is_token(const char *s)
 	return true;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Stops at len; false: bad escape, NUL or control byte, or does not fit. */
 static bool percent_decode(const char *in, size_t len, bool plus_is_blank, char *out, size_t size)
 {
@@ -75,8 +66,8 @@ static bool percent_decode(const char *in, size_t len, bool plus_is_blank, char 
 		int c = (unsigned char)in[i];
 
 		if (c == '%') {
-			int high = i + 2 < len ? hex_value(in[i + 1]) : -1;
-			int low = high >= 0 ? hex_value(in[i + 2]) : -1;
+			int high = i + 2 < len ? str_hex_value(in[i + 1]) : -1;
+			int low = high >= 0 ? str_hex_value(in[i + 2]) : -1;
 
 			if (low < 0)
 				return false;

@@ -33,6 +33,16 @@ bool str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out);
 bool str_to_bytes(const char *s, uint64_t *out);
 /* Octal mode, at most 07777. */
 bool str_to_mode(const char *s, unsigned *out);
+/* The value of a hex digit in either case, -1 when it is none. */
+static inline int str_hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /* n bytes as lower-case hex; out has 2 * n + 1 bytes. */
 void str_hex(const void *data, size_t n, char *out);
 bool str_is_hex(const char *s, size_t n); /* exactly n lower-case hex digits and then NUL */
