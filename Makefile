@@ -269,7 +269,7 @@ examples: $(foreach e,$(examples),$(out)/examples/$e/.ready)
 rootfs: $(rootfs_stamp)
 lxc: $(lxc_tar)
 run: $(rootfs_stamp) examples
-	$(Q)CONFIG='$(CONFIG)' DATA='$(DATA)' PORTS='$(if $(filter undefined,$(origin PORTS)),8000$(comma)25328,$(PORTS))' RUN='$(RUN)' scripts/boot
+	$(Q)exec env CONFIG='$(CONFIG)' DATA='$(DATA)' PORTS='$(if $(filter undefined,$(origin PORTS)),8000$(comma)25328,$(PORTS))' RUN='$(RUN)' scripts/boot
 
 # --- fuzz targets: clang, libFuzzer, address and undefined behaviour sanitizers --------------------------------------------
 

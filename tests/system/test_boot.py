@@ -476,3 +476,18 @@ def test_the_readme_s_worked_example_becomes_healthy(boot):
     a = boot({"web": "\n".join(line.strip() for line in text.splitlines()) + "\n"}, images=("moe-orchestrator",))
     a.wait_unit("systemd-web", state="up", health="healthy")
     assert a.http("/readyz")[0] == 200
+
+
+def test_a_terminated_make_run_takes_the_appliance_with_it(tmp_path):
+    """What make starts is scripts/boot itself, not a shell around it that would die alone."""
+    for name in ("config/units", "data", "run"):
+        (tmp_path / name).mkdir(parents=True)
+    words = ["%s=%s" % (key, tmp_path / key.lower()) for key in ("CONFIG", "DATA", "RUN")]
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    with open(tmp_path / "out", "wb") as out:
+        make = subprocess.Popen(["make", "-C", ROOT, "run", "PORTS="] + words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+    wait_for("the appliance is up", lambda: (tmp_path / "run" / "cleat.sock").exists() and (tmp_path / "run" / "init.pid").exists(), 60)
+    init = int((tmp_path / "run" / "init.pid").read_text())
+    make.terminate()
+    make.wait(30)
+    wait_for("PID 1 is gone", lambda: not os.path.exists("/proc/%d" % init))
