@@ -371,6 +371,11 @@ static const char *dispatch_unit(struct core *core, struct core_unit *unit,
 	case CORE_EV_ADOPTED:
 		life_on_adopted(core, unit, event);
 		return NULL;
+	case CORE_EV_RELOAD:
+	case CORE_EV_CONDITIONS:
+	case CORE_EV_COMMAND:
+	case CORE_EV_NOTIFY:
+		return NULL;
 	case CORE_EV_TIMER:
 	case CORE_EV_FREEZE:
 	case CORE_EV_SHUTDOWN:

@@ -24,12 +24,13 @@ enum core_want { CORE_WANT_DOWN, CORE_WANT_UP };
 
 enum core_state {
 	CORE_DOWN,
-	CORE_WAITING,  /* for dependencies */
-	CORE_PULLING,  /* for its image; outside TimeoutStartSec */
-	CORE_STARTING, /* shim asked for; or running and not yet ready (Notify=healthy) */
-	CORE_UP,
-	CORE_STOPPING, /* stop signal sent, then SIGKILL at the deadline */
-	CORE_CLEANING, /* process gone, teardown under way */
+	CORE_WAITING, /* for dependencies */
+	CORE_PULLING, /* for its image; outside TimeoutStartSec */
+	/* conditions and ExecStartPre=; shim asked for; running and not yet ready (Notify=); ExecStartPost= */
+	CORE_STARTING,
+	CORE_UP,       /* also while it reloads */
+	CORE_STOPPING, /* ExecStop=; stop signal sent, then SIGKILL at the deadline */
+	CORE_CLEANING, /* process gone, teardown and ExecStopPost= under way */
 	CORE_BACKOFF,  /* waits for restart_usec */
 	CORE_FAILED,   /* gave up: only an operator or a new unit file helps */
 };
@@ -51,6 +52,22 @@ enum core_result {
 	CORE_RESULT_START_LIMIT,
 	CORE_RESULT_DEPENDENCY,
 	CORE_RESULT_INVALID, /* the unit file has errors */
+	CORE_RESULT_WATCHDOG, /* WatchdogSec= went by without a sign of life, or the program asked for it */
+	CORE_RESULT_CONDITION, /* a Condition*= or ExecCondition= did not hold: skipped, no failure */
+	CORE_RESULT_ASSERT,    /* an Assert*= did not hold */
+	CORE_RESULT_PROTOCOL, /* Notify=true: ended before READY=1 */
+};
+
+/* The commands of [Service] around a container, one list each; a list is run in order by the driver and is one
+ * action. A bit set of (1u << which) says which lists a unit has. */
+enum core_command {
+	CORE_COMMAND_NONE,
+	CORE_COMMAND_CONDITION, /* ExecCondition=: 1 to 254 skips the unit, 255 and signals fail it */
+	CORE_COMMAND_START_PRE,	 /* before the container; a failure is a failed start */
+	CORE_COMMAND_START_POST, /* when it is ready, before it is UP */
+	CORE_COMMAND_RELOAD, /* ExecReload=, ReloadCmd= and the driver's own signal of ReloadSignal= */
+	CORE_COMMAND_STOP, /* only for what had come up; then the stop signal */
+	CORE_COMMAND_STOP_POST, /* after every end, also of a start that failed, when the container is gone */
 };
 
 struct core_health_policy {
@@ -89,14 +106,34 @@ struct core_policy {
 	bool ready_when_healthy;    /* Notify=healthy */
 	bool is_invalid;	    /* the file has errors: never started */
 	struct core_health_policy health;
+	/* HealthStartupCmd=: probed instead of the other until it has passed success times in a row; the other one begins then.
+	 * retries failures in a row (0: never) restart the container as podman does (kill, result UNHEALTHY, whatever Restart= says). */
+	struct core_startup_policy {
+		bool is_set;
+		uint64_t interval_usec, timeout_usec;
+		unsigned retries, success;
+	} startup;
+	bool ready_by_notify; /* Notify=true: CORE_EV_NOTIFY with ready */
+	uint64_t watchdog_usec; /* WatchdogSec=; 0: off. From READY (or RUNNING without ready_by_notify) on */
+	uint64_t timeout_abort_usec; /* between the watchdog's signal and SIGKILL */
+	unsigned commands;	     /* bit set of enum core_command */
+	bool has_conditions;	     /* Condition*= or Assert*= */
+	bool restart_is_direct; /* RestartMode=direct: dependants notice nothing of a restart */
+	bool kills_at_start_timeout,
+		kills_at_stop_timeout; /* Timeout*FailureMode=kill: SIGKILL without the stop signal */
+	bool never_kills; /* SendSIGKILL=no: what outlives the stop signal is left alone and named */
+	/* A pod with ExitPolicy=stop: asked to stop when none of the units that are bound to it (BINDS_TO) is wanted or alive
+	 * any more, once there was one. */
+	bool stops_when_alone;
 	const struct core_dep *deps;
 	size_t dep_count;
 };
 
 enum core_event_type {
-	CORE_EV_START, /* operator or boot wants it up */
-	CORE_EV_STOP,  /* operator wants it down */
-	CORE_EV_RESTART,
+	CORE_EV_START,	 /* operator or boot wants it up */
+	CORE_EV_STOP,	 /* operator wants it down */
+	CORE_EV_RESTART, /* text: why, NULL for "asked to restart" */
+	CORE_EV_RELOAD, /* operator: RELOAD commands of a unit that is UP; passed on along PROPAGATES_RELOAD_TO */
 	CORE_EV_RESET_FAILED,
 	CORE_EV_IMAGE_READY,
 	CORE_EV_IMAGE_FAILED, /* text; permanent until the images change */
@@ -106,8 +143,11 @@ enum core_event_type {
 	CORE_EV_SHIM_LOST,    /* death event without an exit record */
 	CORE_EV_CLEANED,      /* teardown finished */
 	CORE_EV_PROBE,	      /* verdict of the probe that was ordered */
-	CORE_EV_TIMER,	      /* time passed: core_deadline() was reached */
-	CORE_EV_FREEZE,	      /* the loop was late by gap_usec: suspended, frozen, overloaded */
+	CORE_EV_CONDITIONS,   /* pass; else text and permanent: an Assert*= did not hold */
+	CORE_EV_COMMAND, /* order; pass, else code or signal, and text: which line and how it ended */
+	CORE_EV_NOTIFY, /* what a container's program said: the fields notify_* */
+	CORE_EV_TIMER,	/* time passed: core_deadline() was reached */
+	CORE_EV_FREEZE, /* the loop was late by gap_usec: suspended, frozen, overloaded */
 	/* A new engine found it running; started_at given. Before any START of the unit, at the
 	 * latest before its image is ready; ignored once it has a container or gave up. */
 	CORE_EV_ADOPTED,
@@ -122,14 +162,22 @@ struct core_event {
 	bool permanent; /* IMAGE_FAILED: no retry cures it; START_FAILED is retried all the same */
 	bool pass;	/* PROBE */
 	bool discarded; /* PROBE: could not be judged (cancelled, frozen): no verdict */
-	uint64_t order; /* PROBE: the order number of the action */
-	uint64_t gap_usec; /* FREEZE */
-	usec_t started_at; /* ADOPTED */
+	uint64_t order; /* PROBE, COMMAND: the order number of the action */
+	/* NOTIFY: each is one message's meaning; text: STATUS= (NULL: unchanged) */
+	bool notify_ready, notify_reloading, notify_stopping;
+	bool notify_watchdog;	      /* a sign of life */
+	bool notify_watchdog_trigger; /* the program says that it is stuck */
+	uint64_t notify_extend_usec; /* EXTEND_TIMEOUT_USEC=: the running deadline is at least so far away; 0: not said */
+	uint64_t notify_watchdog_usec; /* WATCHDOG_USEC=: new interval; 0: not said */
+	uint64_t gap_usec;	       /* FREEZE */
+	usec_t started_at;	       /* ADOPTED */
 	enum core_health adopted_health;
 	bool ended; /* ADOPTED: it finished well and RemainAfterExit= keeps it up; nothing runs */
 	/* ADOPTED: its shim lives but has not come to execve; then RUNNING, START_FAILED or
 	 * SHIM_LOST, as after the START of an earlier engine */
 	bool starting;
+	bool was_up; /* ADOPTED: it had been UP, so it is ready and ExecStartPost= has been run */
+	bool startup_passed; /* ADOPTED: its startup probe is over */
 	/* START: more STARTs of the same boot follow; no container starts before one without it,
 	 * so that After= holds whatever the order of the events. */
 	bool more;
@@ -144,14 +192,20 @@ enum core_action_type {
 	CORE_ACT_TEARDOWN,    /* then CLEANED */
 	CORE_ACT_PROBE,	      /* order number; then PROBE */
 	CORE_ACT_PROBE_CANCEL,
-	CORE_ACT_PUBLISH,  /* this unit's published record changed */
-	CORE_ACT_ALL_DOWN, /* after SHUTDOWN: nothing runs any more (unit ignored) */
+	CORE_ACT_CONDITIONS, /* look at Condition*= and Assert*= now; then CONDITIONS */
+	CORE_ACT_COMMAND,    /* which, order; then COMMAND */
+	CORE_ACT_COMMAND_KILL, /* order: it took too long, or is not wanted any more; COMMAND still comes */
+	CORE_ACT_SIGNAL_WATCHDOG, /* WatchdogSignal= to the container's first process */
+	CORE_ACT_PUBLISH,	  /* this unit's published record changed */
+	CORE_ACT_ALL_DOWN,	  /* after SHUTDOWN: nothing runs any more (unit ignored) */
 };
 
 struct core_action {
 	enum core_action_type type;
 	unsigned unit;
 	uint64_t order;
+	enum core_command which; /* COMMAND */
+	bool startup;		 /* PROBE: of the startup probe */
 };
 
 /* Read-only view for publishing, tests and trace. */
@@ -167,6 +221,11 @@ struct core_unit_view {
 	usec_t since, deadline;	  /* USEC_NEVER: none */
 	const char *reason;	  /* one line for people: error text, what it waits for; borrowed */
 	const char *probe_output; /* of the last probe, one line; borrowed */
+	const char *status_text;  /* STATUS= of the program, "": none; borrowed */
+	enum core_command command; /* the list that is being run */
+	bool is_reloading;
+	bool startup_passed; /* its startup probe is over, or it has none */
+	bool was_up;	     /* this instance has been UP: for the record that ADOPTED comes from */
 };
 
 struct core;

@@ -152,6 +152,11 @@ static void act(struct engine *e, const struct core_action *action)
 	case CORE_ACT_PROBE_CANCEL:
 		do_cancel_probe(e, action->unit);
 		break;
+	case CORE_ACT_CONDITIONS:
+	case CORE_ACT_COMMAND:
+	case CORE_ACT_COMMAND_KILL:
+	case CORE_ACT_SIGNAL_WATCHDOG:
+		break;
 	case CORE_ACT_PUBLISH:
 		console_state(e, action->unit);
 		publish_unit(e, action->unit);
