@@ -34,6 +34,8 @@ struct job {
 	bool unpack_knows;		  /* fetch saw unpack give up */
 	struct store_work work;
 	int go_fd;
+	bool is_mapped;						     /* its id map is written */
+	enum { WINDOW_USUAL, WINDOW_WANTED, WINDOW_GRANTED } window; /* of a zstd decoder */
 	uint64_t bytes, entries, done_bytes;
 	struct import_counts *counts;
 };
@@ -69,14 +71,41 @@ static int write_map(pid_t pid, const char *file, struct err *err)
 
 static int let_go(struct job *job, struct err *err)
 {
-	if (job->go_fd < 0)
+	if (job->is_mapped)
 		return err_set(err, ERR_INTEGRITY, "unpack: ready twice");
+	job->is_mapped = true;
 	if (write_map(job->unpack.proc.pid, "gid_map", err) < 0 ||
 	    write_map(job->unpack.proc.pid, "uid_map", err) < 0)
 		return -1;
-	if (file_write_all(job->go_fd, "g", 1, err) < 0)
-		return -1;
-	close_fd(&job->go_fd);
+	return file_write_all(job->go_fd, "g", 1, err);
+}
+
+static bool is_large(const struct job *job)
+{
+	return job->layer && job->window != WINDOW_USUAL;
+}
+
+/* A large window is for one at a time, and beside it nobody else unpacks: memory has a bound, whatever the layers ask for. */
+static int grant_window(struct run *run, struct err *err)
+{
+	struct job *first = NULL;
+
+	for (unsigned i = 0; i < IMPORT_MAX_JOBS; i++) {
+		struct job *job = &run->jobs[i];
+
+		if (job->layer && job->window != WINDOW_WANTED)
+			return 0;
+		if (job->layer && !first)
+			first = job;
+	}
+	if (!first)
+		return 0;
+	first->window = WINDOW_GRANTED;
+	if (file_write_all(first->go_fd, "w", 1, err) < 0) {
+		if (err->code != ERR_SYS || err->sys_errno != EPIPE)
+			return -1;
+		close_fd(&first->go_fd); /* it is gone: its record says why */
+	}
 	return 0;
 }
 
@@ -87,6 +116,12 @@ static int on_unpack_line(const struct flat_line *line, void *arg, struct err *e
 
 	if (str_eq(line->key, "ready"))
 		return let_go(job, err);
+	if (str_eq(line->key, WORKER_WINDOW)) {
+		if (!job->is_mapped || job->window != WINDOW_USUAL)
+			return err_set(err, ERR_INTEGRITY, "unpack: unexpected " WORKER_WINDOW);
+		job->window = WINDOW_WANTED;
+		return 0;
+	}
 	if (!str_to_u64(line->value, UINT64_MAX, &value))
 		return err_set(err, ERR_INTEGRITY, "unpack: bad number in its record");
 	if (str_eq(line->key, "bytes"))
@@ -420,6 +455,14 @@ static bool is_wanted(const struct run *run, const struct import_layer *layers, 
 	return store_check_layer(run->imp->store, layers[index].diff_id, &ignored) < 0;
 }
 
+static bool has_large_window(const struct run *run)
+{
+	for (unsigned i = 0; i < IMPORT_MAX_JOBS; i++)
+		if (is_large(&run->jobs[i]))
+			return true;
+	return false;
+}
+
 static int run_jobs(struct run *run, const struct import_layer **wanted, size_t count,
 		    struct err *err)
 {
@@ -430,11 +473,13 @@ static int run_jobs(struct run *run, const struct import_layer **wanted, size_t 
 		for (unsigned i = 0; i < IMPORT_MAX_JOBS; i++) {
 			struct job *job = &run->jobs[i];
 
-			if (!job->layer && next < count &&
+			if (!job->layer && next < count && !has_large_window(run) &&
 			    job_start(run, job, wanted[next++], err) < 0)
 				return -1;
 			running += job->layer != NULL;
 		}
+		if (grant_window(run, err) < 0)
+			return -1;
 		if (running && turn(run, err) < 0)
 			return -1;
 	} while (running);

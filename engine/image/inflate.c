@@ -12,11 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define IN_BYTES (128 * 1024)
 #define OUT_BYTES (256 * 1024)
 #define GZIP_RESERVED_FLAGS 0xe0 /* RFC 1952: must be zero */
 #define ZSTD_WINDOW_LOG_MAX 27	 /* what every zstd decoder takes by default: 128 MiB */
+#define ZSTD_WINDOW_LOG_UNASKED 23
+#define ZSTD_FRAME_HEADER_MAX 18 /* RFC 8878, 3.1.1 */
+_Static_assert(INFLATE_WINDOW_BYTES == UINT64_C(1) << ZSTD_WINDOW_LOG_UNASKED, "one limit");
 
 enum method { METHOD_UNKNOWN, METHOD_PLAIN, METHOD_GZIP, METHOD_ZSTD };
 
@@ -34,6 +38,8 @@ struct inflate {
 	struct isal_gzip_header header;
 	struct inflate_state gzip;
 	ZSTD_DStream *zstd;
+	inflate_ask_fn *ask; /* NULL: nobody is to be asked, or somebody has been */
+	void *ask_arg;
 	size_t in_at, in_len;
 	unsigned char in[IN_BYTES];
 	unsigned char out[OUT_BYTES];
@@ -51,6 +57,12 @@ struct inflate *inflate_open(int fd, uint64_t max_bytes, struct err *err)
 	in->max_bytes = max_bytes;
 	sha256_init(&in->sum);
 	return in;
+}
+
+void inflate_ask_before_large_window(struct inflate *in, inflate_ask_fn *fn, void *arg)
+{
+	in->ask = fn;
+	in->ask_arg = arg;
 }
 
 void inflate_close(struct inflate *in)
@@ -87,6 +99,13 @@ static bool is_gzip(const unsigned char *p)
 	return p[0] == 0x1f && p[1] == 0x8b;
 }
 
+static int allow_window(struct inflate *in)
+{
+	int log = in->ask ? ZSTD_WINDOW_LOG_UNASKED : ZSTD_WINDOW_LOG_MAX;
+
+	return ZSTD_isError(ZSTD_DCtx_setParameter(in->zstd, ZSTD_d_windowLogMax, log)) ? -1 : 0;
+}
+
 static int detect(struct inflate *in, struct err *err)
 {
 	const unsigned char *p = in->in;
@@ -102,8 +121,7 @@ static int detect(struct inflate *in, struct err *err)
 	} else if (in->in_len >= 4 && p[1] == 0xb5 && p[2] == 0x2f && p[3] == 0xfd &&
 		   p[0] == 0x28) {
 		in->zstd = ZSTD_createDStream();
-		if (!in->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(in->zstd, ZSTD_d_windowLogMax,
-								     ZSTD_WINDOW_LOG_MAX)))
+		if (!in->zstd || allow_window(in) < 0)
 			return err_errno(err, ENOMEM, "zstd");
 		in->method = METHOD_ZSTD;
 	}
@@ -179,12 +197,31 @@ static int step_gzip(struct inflate *in, size_t *made, struct err *err)
 	return 0;
 }
 
+/* The frame's header was read and nothing behind it: the decoder begins the frame anew with a larger limit. */
+static int ask_for_window(struct inflate *in, struct err *err)
+{
+	if (in->ask(in->ask_arg, err) < 0)
+		return -1;
+	in->ask = NULL;
+	if (ZSTD_isError(ZSTD_DCtx_reset(in->zstd, ZSTD_reset_session_only)) ||
+	    allow_window(in) < 0)
+		return err_set(err, ERR_BUG, "zstd: the window's limit cannot be raised");
+	return 0;
+}
+
 static int step_zstd(struct inflate *in, size_t *made, struct err *err)
 {
 	ZSTD_inBuffer source = { in->in + in->in_at, in->in_len - in->in_at, 0 };
 	ZSTD_outBuffer target = { in->out, OUT_BYTES, 0 };
 	size_t rc = ZSTD_decompressStream(in->zstd, &target, &source);
 
+	if (in->ask && !in->frame_open &&
+	    ZSTD_getErrorCode(rc) == ZSTD_error_frameParameter_windowTooLarge) {
+		if (ask_for_window(in, err) < 0)
+			return -1;
+		source.pos = target.pos = 0;
+		rc = ZSTD_decompressStream(in->zstd, &target, &source);
+	}
 	if (ZSTD_isError(rc))
 		return err_set(err, ERR_INTEGRITY, "zstd: %s", ZSTD_getErrorName(rc));
 	in->in_at += source.pos;
@@ -203,7 +240,8 @@ static int produce(struct inflate *in, size_t *made, struct err *err)
 		size_t before;
 		int rc;
 
-		if (refill(in, in->frame_open ? 1 : 2, err) < 0)
+		/* a frame's header in one piece: see ask_for_window() */
+		if (refill(in, in->frame_open ? 1 : ZSTD_FRAME_HEADER_MAX, err) < 0)
 			return -1;
 		before = in->in_len - in->in_at;
 		/* a decoder may still hold output when its input is used up */

@@ -15,6 +15,11 @@ struct inflate;
 
 /* Reads from fd (borrowed). NULL with ERR_SYS without memory. */
 struct inflate *inflate_open(int fd, uint64_t max_bytes, struct err *err) MUST_CHECK;
+/* Asked once, before the first zstd frame whose window is larger than INFLATE_WINDOW_BYTES; so much memory is taken when it
+ * returns 0. May block. Without it every window that is supported at all is taken without asking. */
+#define INFLATE_WINDOW_BYTES (UINT64_C(8) << 20)
+typedef int inflate_ask_fn(void *arg, struct err *err);
+void inflate_ask_before_large_window(struct inflate *in, inflate_ask_fn *fn, void *arg);
 /* The next piece; valid until the next call; *len 0 at the end. Errors stick. */
 int inflate_read(struct inflate *in, const void **data, size_t *len, struct err *err) MUST_CHECK;
 /* Reads what is left, so that the digest covers every byte (tar readers stop at the end mark). */

@@ -30,6 +30,7 @@ static const struct registry_limits default_limits = {
 	.retry_delay_usec = USEC_SEC,
 	.connect_timeout_usec = 30 * USEC_SEC,
 	.stall_timeout_usec = 30 * USEC_SEC,
+	.compare_timeout_usec = 10 * USEC_SEC,
 	.stall_bytes_per_sec = 1024,
 	.layer_max_bytes = UINT64_C(16) << 30,
 	.parallel = 2,
@@ -57,6 +58,8 @@ static void set_limits(struct registry_limits *out, const struct registry_limits
 	out->connect_timeout_usec =
 		or_default(given->connect_timeout_usec, d->connect_timeout_usec);
 	out->stall_timeout_usec = or_default(given->stall_timeout_usec, d->stall_timeout_usec);
+	out->compare_timeout_usec =
+		or_default(given->compare_timeout_usec, d->compare_timeout_usec);
 	out->stall_bytes_per_sec = or_default(given->stall_bytes_per_sec, d->stall_bytes_per_sec);
 	out->layer_max_bytes = or_default(given->layer_max_bytes, d->layer_max_bytes);
 	out->parallel = (unsigned)or_default(given->parallel, d->parallel);
@@ -186,6 +189,7 @@ struct document_request {
 	size_t max;
 	unsigned retries;
 	bool head_only;
+	uint64_t deadline_usec; /* 0: the usual one */
 };
 
 static int get_document(struct registry *registry, const struct document_request *request,
@@ -194,18 +198,20 @@ static int get_document(struct registry *registry, const struct document_request
 {
 	struct document_wait wait = { .body = body, .what = request->what, .max = request->max };
 	struct call *call = call_start(
-		registry,
-		&(struct call_request){ .endpoint = request->endpoint,
-					.path = request->path,
-					.accept = request->accept,
-					.head_only = request->head_only,
-					.retries = request->retries,
-					.deadline_usec = 4 * registry->limits.stall_timeout_usec,
-					.restart = restart_document,
-					.head = request->head_only ? NULL : check_document_head,
-					.body = take_document,
-					.done = end_document,
-					.arg = &wait });
+		registry, &(struct call_request){
+				  .endpoint = request->endpoint,
+				  .path = request->path,
+				  .accept = request->accept,
+				  .head_only = request->head_only,
+				  .retries = request->retries,
+				  .deadline_usec = request->deadline_usec ?
+							   request->deadline_usec :
+							   4 * registry->limits.stall_timeout_usec,
+				  .restart = restart_document,
+				  .head = request->head_only ? NULL : check_document_head,
+				  .body = take_document,
+				  .done = end_document,
+				  .arg = &wait });
 	unsigned running;
 
 	while (!wait.is_over) {
@@ -446,6 +452,7 @@ static int head_at(struct registry *registry, const struct pull_endpoint *endpoi
 					    .what = "manifest",
 					    .max = (size_t)registry->limits.manifest_max_bytes,
 					    .retries = retries,
+					    .deadline_usec = registry->limits.compare_timeout_usec,
 					    .head_only = true };
 	auto_buf body = BUF_INIT(request.max);
 	char path[300];

@@ -38,8 +38,6 @@ void store_close(struct store *store);
  * torn layer. source_out (may be NULL): "archive path, size, mtime" it came from, "" when none. */
 int store_find(struct store *store, const struct image_ref *ref, struct arena *arena,
 	       struct store_image *out, const char **source_out, struct err *err) MUST_CHECK;
-/* Is the archive that an image came from (source of store_find) still the same file, by path, size and mtime? True for "". */
-bool store_source_is_current(const char *source);
 /* Is what source_out told still what lies there: same size and mtime of the archive, same mtime of its folder (so
  * nothing was added beside it)? True for "". Two stat calls. */
 bool store_source_is_current(const char *source);

@@ -64,8 +64,23 @@ static int enter_user_namespace(const struct unpack *u, struct err *err)
 	while (n < 0 && errno == EINTR);
 	if (n != 1)
 		return err_set(err, ERR_SYS, "user namespace: the coordinator wrote no id map");
-	close(WORKER_FD_GO);
 	return 0;
+}
+
+/* Large windows are taken by one unpack at a time. A coordinator that has nobody else to think of has closed its end. */
+static int ask_for_window(void *arg, struct err *err)
+{
+	static const char line[] = WORKER_WINDOW_LINE;
+	char go;
+	ssize_t n;
+
+	(void)arg;
+	if (file_write_all(WORKER_FD_RECORDS, line, sizeof(line) - 1, err) < 0)
+		return -1;
+	do
+		n = read(WORKER_FD_GO, &go, 1);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? err_sys(err, "leave for a large zstd window") : 0;
 }
 
 static int become_container_root(const struct unpack *u, struct err *err)
@@ -174,6 +189,7 @@ static int run(const struct unpack *u, struct buf *out, struct err *err)
 	in = inflate_open(WORKER_FD_IN, u->max_bytes, err);
 	if (!in)
 		return -1;
+	inflate_ask_before_large_window(in, ask_for_window, NULL);
 	rc = unpack_layer(u, in, out, err);
 	inflate_close(in);
 	return rc;

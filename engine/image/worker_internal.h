@@ -17,7 +17,10 @@
 #define WORKER_FD_IN 0 /* fetch: the archive; unpack: compressed bytes */
 #define WORKER_FD_RECORDS 1
 #define WORKER_FD_DATA 3 /* fetch layer: where the bytes go; unpack: the folder to fill */
-#define WORKER_FD_GO 4	 /* unpack: one byte comes when the id map is written */
+/* unpack: one byte comes when the id map is written, and one, or the end, after WORKER_WINDOW_LINE */
+#define WORKER_FD_GO 4
+#define WORKER_WINDOW "large-window"
+#define WORKER_WINDOW_LINE WORKER_WINDOW " 1\n"
 
 #define WORKER_RECORDS_MAX_BYTES \
 	(32 * 1024 * 1024)		    /* manifest and config, escaped, and the facts */

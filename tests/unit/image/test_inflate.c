@@ -321,6 +321,86 @@ static void a_bomb_stops_at_the_limit(void **state)
 	free(zeros);
 }
 
+/* A frame that says no size of its own, so that its header names the window. */
+static void zstd_with_window(const char *data, size_t len, int log, struct buf *out)
+{
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+	ZSTD_inBuffer source = { data, len, 0 };
+	char packed[4096];
+	bool ended;
+	size_t left;
+
+	assert_non_null(z);
+	assert_false(ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_windowLog, log)));
+	do {
+		ZSTD_EndDirective how = source.pos < len ? ZSTD_e_continue : ZSTD_e_end;
+		ZSTD_outBuffer target = { packed, sizeof(packed), 0 };
+
+		left = ZSTD_compressStream2(z, &target, &source, how);
+		assert_false(ZSTD_isError(left));
+		buf_add(out, packed, target.pos);
+		ended = how == ZSTD_e_end && left == 0;
+	} while (!ended);
+	ZSTD_freeCCtx(z);
+}
+
+struct asked {
+	unsigned times;
+	bool refuse;
+};
+
+static int note_asked(void *arg, struct err *err)
+{
+	struct asked *asked = arg;
+
+	asked->times++;
+	return asked->refuse ? err_set(err, ERR_LIMIT, "not now") : 0;
+}
+
+static int drain_asking(const struct buf *packed, struct asked *asked, struct err *err)
+{
+	int fd = fd_of(packed->data, packed->len), rc;
+	struct inflate *in = inflate_open(fd, SIZE, err);
+
+	assert_non_null(in);
+	inflate_ask_before_large_window(in, note_asked, asked);
+	rc = inflate_drain(in, err);
+	if (rc == 0)
+		assert_int_equal(inflate_total_bytes(in), SIZE);
+	inflate_close(in);
+	close(fd);
+	return rc;
+}
+
+static void a_large_window_is_asked_for_once(void **state)
+{
+	auto_buf small = BUF_INIT(4 * SIZE);
+	auto_buf large = BUF_INIT(4 * SIZE);
+	char *plain = sample();
+	struct asked asked = { 0 };
+	struct err err;
+
+	(void)state;
+	zstd_with_window(plain, SIZE, 23, &small);
+	assert_int_equal(drain_asking(&small, &asked, &err), 0);
+	assert_int_equal(asked.times, 0);
+	zstd_with_window(plain, 1000, 20, &large);
+	zstd_with_window(plain + 1000, 1000, 24, &large);
+	zstd_with_window(plain + 2000, SIZE - 2000, 27, &large);
+	check_same(large.data, large.len, plain, SIZE); /* nobody to ask */
+	assert_int_equal(drain_asking(&large, &asked, &err), 0);
+	assert_int_equal(asked.times, 1);
+	asked.refuse = true;
+	assert_int_equal(drain_asking(&large, &asked, &err), -1);
+	assert_says(&err, ERR_LIMIT, "not now");
+	large.len = 0;
+	zstd_with_window(plain, SIZE, 28, &large);
+	asked.refuse = false;
+	assert_int_equal(drain_asking(&large, &asked, &err), -1);
+	assert_says(&err, ERR_INTEGRITY, "requires too much memory");
+	free(plain);
+}
+
 static void a_read_error_is_told(void **state)
 {
 	int fd = open("/tmp", O_RDONLY | O_DIRECTORY);
@@ -348,6 +428,7 @@ int main(void)
 		cmocka_unit_test(damaged_bytes_are_an_error),
 		cmocka_unit_test(wrong_gzip_says_what_is_wrong),
 		cmocka_unit_test(a_bomb_stops_at_the_limit),
+		cmocka_unit_test(a_large_window_is_asked_for_once),
 		cmocka_unit_test(a_read_error_is_told),
 	};
 

@@ -760,6 +760,28 @@ static void head_is_asked_as_often_as_its_caller_says(void **state)
 	assert_int_equal(count_in(w.server[0].shared->log, "HEAD "), 4);
 }
 
+static void serve_never(struct ask *ask)
+{
+	(void)ask;
+	pause();
+}
+
+/* Who compares has an image to go on with: a registry that says nothing must not hold him up as long as a pull may take. */
+static void a_silent_registry_is_compared_with_for_a_short_time_only(void **state)
+{
+	char digest[80];
+
+	(void)state;
+	world_open(&w, 1);
+	world_serve(&w, serve_never);
+	w.limits.stall_timeout_usec = w.limits.connect_timeout_usec = 600 * USEC_SEC;
+	w.limits.compare_timeout_usec = 200 * USEC_MSEC;
+	world_connect(&w);
+	assert_int_equal(registry_head(w.registry, &w.candidate, 0, digest, &w.err), -1);
+	assert_int_equal(w.err.code, ERR_BUSY);
+	assert_int_equal(count_in(w.server[0].shared->log, "GET "), 0);
+}
+
 static void head_says_what_is_wrong(void **state)
 {
 	char digest[80];
@@ -822,6 +844,8 @@ int main(void)
 		cmocka_unit_test_teardown(head_tells_the_digest_of_a_tag, tear_down),
 		cmocka_unit_test_teardown(without_head_the_digest_is_computed, tear_down),
 		cmocka_unit_test_teardown(a_pinned_digest_needs_no_network, tear_down),
+		cmocka_unit_test_teardown(a_silent_registry_is_compared_with_for_a_short_time_only,
+					  tear_down),
 		cmocka_unit_test_teardown(head_is_asked_as_often_as_its_caller_says, tear_down),
 		cmocka_unit_test_teardown(head_says_what_is_wrong, tear_down),
 	};
