@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 
 #include "net/keeper.h"
@@ -201,6 +202,71 @@ static void elements_change_and_tables_come_back(void **state)
 	assert_fine(&r);
 }
 
+/* As the runtime does it; its other end stays here, as in a namespace that somebody holds. */
+static void add_veth(const char *name)
+{
+	auto_buf out = BUF_INIT(1024);
+	struct ifinfomsg none = { 0 };
+	struct err err;
+	size_t begin = netlink_begin(&out, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK,
+				     &none, sizeof(none));
+	size_t info;
+
+	netlink_put_text(&out, IFLA_IFNAME, name);
+	info = netlink_nest(&out, IFLA_LINKINFO);
+	netlink_put_text(&out, IFLA_INFO_KIND, "veth");
+	netlink_nest_end(&out, info);
+	netlink_end(&out, begin);
+	if (netlink_request(&keeper.route, &out, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+/* A container is gone and somebody holds its namespace: its successor has the address, and the old end must not answer for it. */
+static void an_old_end_with_the_address_of_a_new_one_goes(void **state)
+{
+	struct wish w;
+	struct keeper_result r;
+
+	(void)state;
+	wish_init(&w);
+	wish_bridge(&w, "cleat0", "10.88.0.1", 16);
+	wish_endpoint(&w, "v1", "cleat0", "10.88.0.5");
+	wish_endpoint(&w, "v2", "cleat0", "10.88.0.6");
+	want(&w.wanted);
+	r = settle(false);
+	assert_fine(&r);
+	add_veth("v1");
+	add_veth("v2");
+	r = settle(false);
+	assert_fine(&r);
+	assert_false(r.has_unwanted || r.has_twins);
+
+	wish_init(&w);
+	wish_bridge(&w, "cleat0", "10.88.0.1", 16);
+	want(&w.wanted);
+	r = settle(false);
+	assert_true(r.has_unwanted);
+	assert_false(r.has_twins); /* nobody has their addresses: they may go in their own time */
+	keeper_drop_twins(&keeper);
+	assert_true(if_nametoindex("v1") && if_nametoindex("v2"));
+
+	wish_endpoint(&w, "v3", "cleat0", "10.88.0.5");
+	want(&w.wanted);
+	r = settle(false);
+	assert_true(r.has_twins);
+	keeper_drop_twins(&keeper);
+	assert_false(if_nametoindex("v1"));
+	assert_true(if_nametoindex("v2"));
+	r = settle(false);
+	assert_false(r.has_twins);
+	r = settle(true);
+	assert_false(if_nametoindex("v2"));
+
+	wish_init(&w);
+	want(&w.wanted);
+	r = settle(true);
+}
+
 static void a_bridge_that_cannot_be_leaves_the_others_alone(void **state)
 {
 	struct wish w;
@@ -389,6 +455,8 @@ int main(void)
 						close_keeper),
 		cmocka_unit_test_setup_teardown(elements_change_and_tables_come_back, open_keeper,
 						close_keeper),
+		cmocka_unit_test_setup_teardown(an_old_end_with_the_address_of_a_new_one_goes,
+						open_keeper, close_keeper),
 		cmocka_unit_test_setup_teardown(a_bridge_that_cannot_be_leaves_the_others_alone,
 						open_keeper, close_keeper),
 		cmocka_unit_test_setup_teardown(refused_operations_are_named, open_keeper,
