@@ -22,6 +22,8 @@
 #include "util/str.h"
 
 #define LOCK_WAIT_SECONDS 120
+#define REQUEST_WAIT_SECONDS \
+	3600 /* the import before may pull for long, and SIGTERM ends the waiting */
 
 static const char *const kind_names[] = {
 	[IMPORT_PROGRESS] = "progress",
@@ -459,6 +461,7 @@ static int read_request(struct import *imp, int fd, struct err *err)
 		return -1;
 	buf_puts(&text, "");
 	imp->has_request = true;
+	imp->wait_usec = REQUEST_WAIT_SECONDS * USEC_SEC;
 	return pull_request_read(text.data, text.len, &imp->arena, &imp->request, err);
 }
 

@@ -41,7 +41,9 @@ int store_lock(struct store *store, uint64_t wait_usec, struct err *err)
 		if (err->code != ERR_BUSY || clock_now_usec() >= deadline)
 			return err_wrap(err, "image store %s: another import is running",
 					store->path);
-		usleep(LOCK_POLL_USEC);
+		if (usleep(LOCK_POLL_USEC) < 0 && errno == EINTR)
+			return err_set(err, ERR_BUSY, "image store %s: stopped while waiting",
+				       store->path);
 	}
 	store->lock_fd = take_fd(&fd);
 	return 0;

@@ -303,7 +303,7 @@ static usec_t boot_time(void)
 static int set_up(struct engine *e, struct err *err)
 {
 	e->boot_usec = boot_time();
-	e->import_fd = e->status_listen_fd = e->import.pidfd = -1;
+	e->status_listen_fd = -1;
 	e->loop = loop_new(err);
 	if (!e->loop || open_run_dir(e, err) < 0 || open_signals(e, err) < 0)
 		return -1;

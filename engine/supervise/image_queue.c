@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Images that units wait for: found in the store at once where the unit's policy lets that stand, else looked for in the archives of
- * the config mount and in registries by one import process at a time, whose flat records arrive here. Archives win over the store: an
- * image that came from an archive which has changed since is looked up again. Decides nothing about retries: that is the core's.
+ * the config mount and in registries by import processes, one a registry, whose flat records arrive here: a registry that does not
+ * answer holds up nobody who wants something of another. Archives win over the store: an image that came from an archive which has
+ * changed since is looked up again. Decides nothing about retries: that is the core's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static void answer(struct engine *e, unsigned index, const char *error, bool per
 
 	event.type = error ? CORE_EV_IMAGE_FAILED : CORE_EV_IMAGE_READY;
 	e->entries[index].image_wanted = false;
+	e->entries[index].image_import = NULL;
 	e->entries[index].image_progress[0] = '\0';
 	if (!error)
 		e->entries[index].waits_for_image_unit = false;
@@ -147,11 +149,12 @@ void image_queue_want(struct engine *e, unsigned index)
 		answer(e, index, text, true); /* the store is opened once */
 		return;
 	}
-	if (e->import.pid)
-		tell(e, index, "waits for the images that others asked for before");
 	import_next(e);
+	if (entry->image_wanted && !entry->image_import)
+		tell(e, index, "waits for the images that others asked for before");
 }
 
+/* Also of those who asked when the process was on its way already. */
 static bool wants_ref(const struct engine *e, unsigned index, const char *ref)
 {
 	return e->entries[index].image_wanted && str_eq(e->entries[index].want.ref, ref);
@@ -189,8 +192,10 @@ static void on_progress(struct engine *e, const struct import_record *record)
 			tell(e, i, record->text);
 }
 
-static void on_record(struct engine *e, struct import_record *record)
+static void on_record(struct import_slot *slot, struct import_record *record)
 {
+	struct engine *e = slot->e;
+
 	record->ref[sizeof(record->ref) - 1] = '\0';
 	record->digest[sizeof(record->digest) - 1] = '\0';
 	record->text[sizeof(record->text) - 1] = '\0';
@@ -217,43 +222,46 @@ static void on_record(struct engine *e, struct import_record *record)
 		publish_note(e, 1, "images: %s", record->text);
 		break;
 	case IMPORT_DONE:
-		e->import_done = true;
+		slot->is_done = true;
 		break;
 	}
 }
 
 /* The process is gone. Whoever still waits asked too late (next round) or lost his answer (a crash). */
-static void import_ended(struct engine *e)
+static void import_ended(struct import_slot *slot)
 {
-	bool crashed = !e->import_done;
+	struct engine *e = slot->e;
 
-	loop_remove(e->loop, e->import_source);
-	e->import_source = NULL;
-	close_fd(&e->import_fd);
-	close_fd(&e->import.pidfd);
-	e->import.pid = 0;
-	if (crashed)
-		for (unsigned i = 0; i < e->count; i++)
-			if (e->entries[i].image_wanted)
-				answer(e, i,
-				       "the image worker ended without an answer; its message is on the console",
-				       false);
+	loop_remove(e->loop, slot->source);
+	slot->source = NULL;
+	close_fd(&slot->fd);
+	close_fd(&slot->proc.pidfd);
+	slot->proc.pid = 0;
+	for (unsigned i = 0; i < e->count; i++) {
+		if (e->entries[i].image_import != slot)
+			continue;
+		e->entries[i].image_import = NULL;
+		if (e->entries[i].image_wanted && !slot->is_done)
+			answer(e, i,
+			       "the image worker ended without an answer; its message is on the console",
+			       false);
+	}
 	import_next(e);
 }
 
 static void on_import(struct loop *loop, uint32_t events, usec_t now, void *arg)
 {
-	struct engine *e = arg;
+	struct import_slot *slot = arg;
 	struct import_record record = { 0 };
-	ssize_t n = recv(e->import_fd, &record, sizeof(record), 0);
+	ssize_t n = recv(slot->fd, &record, sizeof(record), 0);
 
 	(void)loop;
 	(void)events;
 	(void)now;
 	if (n > 0)
-		on_record(e, &record);
+		on_record(slot, &record);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		import_ended(e);
+		import_ended(slot);
 }
 
 static void on_import_reaped(void *arg, pid_t pid, int wait_status)
@@ -263,11 +271,11 @@ static void on_import_reaped(void *arg, pid_t pid, int wait_status)
 	(void)wait_status; /* end of file on the record socket says it */
 }
 
-static void fail_all(struct engine *e, const struct err *err)
+static void fail_all(struct import_slot *slot, const struct err *err)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->entries[i].image_wanted)
-			answer(e, i, err->msg, false);
+	for (unsigned i = 0; i < slot->e->count; i++)
+		if (slot->e->entries[i].image_import == slot)
+			answer(slot->e, i, err->msg, false);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -292,9 +300,44 @@ static bool is_asked_for(const struct pull_request *request, const struct pull_w
 	return false;
 }
 
-/* Two units may want one name in two ways: each is a want of its own, and the first answer is for both. */
-static void make_request(struct engine *e, struct pull_request *out, struct arena *arena)
+/* Whom to ask: two processes for one registry would only wait for each other. */
+static void registry_of(const struct engine_entry *entry, char *out, size_t size)
 {
+	struct image_ref ref = entry->ref;
+	struct err err;
+
+	if (entry->want.from && ref_parse(entry->want.from, &ref, &err) < 0)
+		ref = entry->ref;
+	str_copy(out, size, ref.domain);
+}
+
+static bool is_being_asked(const struct engine *e, const char *registry)
+{
+	for (size_t i = 0; i < ENGINE_MAX_IMPORTS; i++)
+		if (e->imports[i].proc.pid && str_eq(e->imports[i].registry, registry))
+			return true;
+	return false;
+}
+
+/* The registry of the first who waits for one that nobody asks. */
+static bool choose_registry(struct engine *e, char *out, size_t size)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		if (!e->entries[i].image_wanted || e->entries[i].image_import)
+			continue;
+		registry_of(&e->entries[i], out, size);
+		if (!is_being_asked(e, out))
+			return true;
+	}
+	return false;
+}
+
+/* Two units may want one name in two ways: each is a want of its own, and the first answer is for both. */
+static void make_request(struct import_slot *slot, struct pull_request *out, struct arena *arena)
+{
+	struct engine *e = slot->e;
+	char registry[sizeof(slot->registry)];
+
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
 		struct pull_want want = entry->want;
@@ -302,8 +345,12 @@ static void make_request(struct engine *e, struct pull_request *out, struct aren
 		if (!entry->spec)
 			continue;
 		*arena_push(arena, out->keeps, out->keep_count) = want.ref;
-		if (!entry->image_wanted)
+		if (!entry->image_wanted || entry->image_import)
 			continue;
+		registry_of(entry, registry, sizeof(registry));
+		if (!str_eq(registry, slot->registry))
+			continue;
+		entry->image_import = slot;
 		want.policy = policy_now(entry);
 		entry->image_progress[0] = '\0';
 		if (!is_asked_for(out, &want))
@@ -311,27 +358,39 @@ static void make_request(struct engine *e, struct pull_request *out, struct aren
 	}
 }
 
-static void import_next(struct engine *e)
+static void import_begin(struct import_slot *slot)
 {
+	struct engine *e = slot->e;
 	struct pull_request request = { 0 };
 	auto_arena arena = { 0 };
 	struct err err;
 
-	if (e->import.pid || e->stopping)
-		return;
-	make_request(e, &request, &arena);
-	if (!request.want_count)
-		return;
-	e->import_done = false;
-	if (import_start(CLEAT_STORE_DIR, CLEAT_IMAGE_DIR, &request, e->work_cgroup, &e->import,
-			 &e->import_fd, &err) < 0) {
-		e->import.pid = 0;
-		fail_all(e, &err);
+	make_request(slot, &request, &arena);
+	slot->is_done = false;
+	slot->fd = slot->proc.pidfd = -1;
+	if (import_start(CLEAT_STORE_DIR, CLEAT_IMAGE_DIR, &request, e->work_cgroup, &slot->proc,
+			 &slot->fd, &err) < 0) {
+		slot->proc.pid = 0;
+		fail_all(slot, &err);
 		return;
 	}
-	e->import_source = loop_add(e->loop, e->import_fd, EPOLLIN, on_import, e, &err);
-	if (!e->import_source || children_watch(e, e->import.pid, on_import_reaped, NULL, &err) < 0)
+	slot->source = loop_add(e->loop, slot->fd, EPOLLIN, on_import, slot, &err);
+	if (!slot->source || children_watch(e, slot->proc.pid, on_import_reaped, NULL, &err) < 0)
 		log_msg(LOG_ERROR, "image", "%s", err.msg);
+}
+
+static void import_next(struct engine *e)
+{
+	for (size_t i = 0; i < ENGINE_MAX_IMPORTS && !e->stopping; i++) {
+		struct import_slot *slot = &e->imports[i];
+
+		if (slot->proc.pid)
+			continue;
+		if (!choose_registry(e, slot->registry, sizeof(slot->registry)))
+			return;
+		slot->e = e;
+		import_begin(slot);
+	}
 }
 
 void engine_images_changed(struct engine *e)

@@ -67,7 +67,8 @@ struct engine_entry {
 	bool has_image;
 	struct arena image_arena;
 	struct store_image image;
-	bool image_wanted; /* the core waits for IMAGE_READY / IMAGE_FAILED */
+	bool image_wanted;			/* the core waits for IMAGE_READY / IMAGE_FAILED */
+	const struct import_slot *image_import; /* who has been asked for it; NULL: nobody yet */
 	struct run run;
 	struct published_unit published;
 	enum core_state shown_state; /* last one on the console */
@@ -85,6 +86,17 @@ struct child {
 	int pidfd;
 	engine_child_fn *fn;
 	void *arg;
+};
+
+/* One import process: whatever is wanted of one registry. */
+#define ENGINE_MAX_IMPORTS 4
+struct import_slot {
+	struct engine *e;
+	struct proc proc; /* pid 0: free */
+	int fd;
+	struct loop_source *source;
+	bool is_done;	    /* its last record has come */
+	char registry[256]; /* host[:port]; "": names without one */
 };
 
 struct engine {
@@ -115,10 +127,7 @@ struct engine {
 	unsigned child_count;
 	int signal_fd;
 	/* images */
-	struct proc import;
-	int import_fd;
-	struct loop_source *import_source;
-	bool import_done;
+	struct import_slot imports[ENGINE_MAX_IMPORTS];
 	/* status server */
 	int status_listen_fd;
 	pid_t status_pid;

@@ -528,6 +528,30 @@ def test_a_unit_pulls_and_shows_its_progress(boot, held, tmp_path, box_image):
     assert registry.seen == []
 
 
+def test_a_silent_registry_holds_up_nobody_elses_images(boot, held, tmp_path, box_image):
+    """Nor does the one that is being unpacked now, but for that time."""
+    appliance = boot(images=())
+    silent, other = (held(netns=appliance.init_pid()) for _ in range(2))
+    for registry in (silent, other):
+        registry.add_archive(box_image, "team/box", "1")
+    with open(os.path.join(appliance.config, "registries.conf"), "w", encoding="utf-8") as f:
+        for registry in (silent, other):
+            f.write('[[registry]]\nlocation = "%s"\ninsecure = true\n' % registry.host)
+    for name, registry in (("a", silent), ("b", silent), ("c", other)):
+        appliance.add_unit(name, unit("%s/team/box:1" % registry.host, "Exec=sleep 1000000\nStopTimeout=0\n"))
+    manifest = "/v2/team/box/manifests/1"
+    silent.hold(manifest, 0)
+    appliance.cleat("reload")
+    silent.stopped_at(manifest)
+    appliance.wait_unit("systemd-c", state="up")
+    for name in ("a", "b"):
+        assert appliance.unit("systemd-" + name)["state"] == "pulling"
+    silent.release(manifest)
+    for name in ("a", "b"):
+        appliance.wait_unit("systemd-" + name, state="up")
+    assert silent.seen.count(("GET", manifest)) == 1
+
+
 def test_a_unit_waits_for_its_registry(boot, held, tmp_path, box_image):
     appliance = boot(images=())
     pid = appliance.init_pid()
