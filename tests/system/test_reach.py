@@ -229,9 +229,7 @@ def test_everything_at_once_in_an_unprivileged_container(boot_lxc, registry_of, 
     assert machine.cleat("exec", "-w", "/tmp", "web", "sh", "-c", "id -u; pwd; cat /run/secrets/key").split() == ["1001", "/tmp", "of-the-file"]
     assert machine.cleat("exec", "web", "sh", "-c", "exit 7", check=False).returncode == 7
 
-    outside.close()  # who is in a container's namespace keeps it, with its address
-
-    # a restart: another life, the same volume, the same name
+    # a restart: another life, the same volume, the same name; and the same address, though somebody still holds the old namespace
     machine.cleat("restart", "web")
     machine.wait_unit("web", state="up")
     assert machine.pid_of("web") != web
@@ -240,7 +238,8 @@ def test_everything_at_once_in_an_unprivileged_container(boot_lxc, registry_of, 
     lives = os.path.join(machine.data, "volumes", "kept", "lives")
     assert os.stat(lives).st_uid == machine.outside_id(1001)
 
-    # and nothing of the network stays
+    # and nothing of the network stays, once nobody holds a namespace of it any more
+    outside.close()
     for name in names:
         machine.cleat("stop", name)
     for name in names:
