@@ -43,6 +43,7 @@ struct core *core_new(core_trace_fn *trace, void *trace_arg)
 		core_bug(NULL, NULL, "out of memory");
 	core->trace = trace;
 	core->trace_arg = trace_arg;
+	core->cut_at = USEC_NEVER;
 	return core;
 }
 
@@ -58,8 +59,10 @@ void core_free(struct core *core)
 	free(core->edges);
 	free(core->heap);
 	free(core->queue);
+	free(core->told);
 	free(core->dirty);
 	free(core->walk);
+	free(core->stop_walk);
 	free(core->actions);
 	free(core);
 }
@@ -99,8 +102,10 @@ static void reserve(struct core *core)
 	core->units = grow(core, core->units, capacity, sizeof(*core->units));
 	core->heap = grow(core, core->heap, capacity, sizeof(*core->heap));
 	core->queue = grow(core, core->queue, capacity, sizeof(*core->queue));
+	core->told = grow(core, core->told, capacity, sizeof(*core->told));
 	core->dirty = grow(core, core->dirty, capacity, sizeof(*core->dirty));
 	core->walk = grow(core, core->walk, capacity, sizeof(*core->walk));
+	core->stop_walk = grow(core, core->stop_walk, capacity, sizeof(*core->stop_walk));
 	core->capacity = capacity;
 }
 
@@ -143,9 +148,14 @@ void core_copy_text(char *dst, size_t size, const char *text)
 	dst[n] = '\0';
 }
 
-void core_act(struct core *core, const struct core_unit *unit, enum core_action_type type,
-	      uint64_t order)
+struct core_action *core_act(struct core *core, const struct core_unit *unit,
+			     enum core_action_type type, uint64_t order)
 {
+	/* What is at rest wants nothing done. */
+	if (unit && type != CORE_ACT_PUBLISH &&
+	    (unit->state == CORE_DOWN || unit->state == CORE_FAILED || unit->state == CORE_BACKOFF))
+		core_bug(core, unit, "order %d while it is %s", (int)type,
+			 core_state_name(unit->state));
 	if (core->action_count == core->action_capacity) {
 		core->action_capacity = core->action_capacity > 0 ? 2 * core->action_capacity : 16;
 		core->actions =
@@ -156,6 +166,7 @@ void core_act(struct core *core, const struct core_unit *unit, enum core_action_
 		.unit = unit ? core_index(core, unit) : 0,
 		.order = order,
 	};
+	return &core->actions[core->action_count - 1];
 }
 
 void core_touch(struct core *core, struct core_unit *unit)
@@ -210,22 +221,16 @@ void core_set_reason(struct core *core, struct core_unit *unit, const char *fmt,
 	core_touch(core, unit);
 }
 
-/* Asked for at one unit, passed on to what it pulls in. */
 static void on_start(struct core *core, struct core_unit *unit, bool more)
 {
-	char why[CORE_TEXT_MAX];
-	size_t count;
-
 	if (core->is_shutting_down) {
 		core_note(core, unit, "asked to start, refused: everything is being stopped");
 		return;
 	}
+	if (!core->transaction_open)
+		core->transactions++;
 	core->transaction_open = core->transaction_open || more;
-	snprintf(why, sizeof(why), "wanted by %s", unit->policy.name);
-	count = order_walk(core, unit, false, CORE_KINDS_PULL);
-	for (size_t i = 0; i < count; i++)
-		life_start(core, &core->units[core->walk[i]], i == 0,
-			   i == 0 ? "asked to start" : why);
+	bonds_start(core, unit, LIFE_START_ASKED, "asked to start");
 	if (core->transaction_open && !more) {
 		core->transaction_open = false;
 		for (unsigned i = 0; i < core->count; i++)
@@ -233,36 +238,50 @@ static void on_start(struct core *core, struct core_unit *unit, bool more)
 	}
 }
 
-static void on_stop(struct core *core, struct core_unit *unit)
+static void on_restart(struct core *core, struct core_unit *unit, const char *text)
 {
 	char why[CORE_TEXT_MAX];
-	size_t count = order_walk(core, unit, true, CORE_KINDS_PASS_ON);
 
-	snprintf(why, sizeof(why), "stopped with %s", unit->policy.name);
-	/* All of them first: who goes along must not begin anew because another one goes. */
-	for (size_t i = 0; i < count; i++)
-		core->units[core->walk[i]].want = CORE_WANT_DOWN;
-	for (size_t i = 0; i < count; i++)
-		life_stop(core, &core->units[core->walk[i]], i == 0 ? "asked to stop" : why);
-}
-
-static void on_restart(struct core *core, struct core_unit *unit)
-{
-	char why[CORE_TEXT_MAX];
-	size_t count;
-
-	if (core->is_shutting_down) {
+	core_copy_text(why, sizeof(why), text && text[0] ? text : "asked to restart");
+	if (core->is_shutting_down)
 		core_note(core, unit, "asked to restart, refused: everything is being stopped");
-		return;
-	}
-	snprintf(why, sizeof(why), "restarted with %s", unit->policy.name);
-	count = order_walk(core, unit, true, CORE_KINDS_PASS_ON);
-	for (size_t i = 0; i < count; i++)
-		life_restart(core, &core->units[core->walk[i]], i == 0,
-			     i == 0 ? "asked to restart" : why);
+	else
+		bonds_restart(core, unit, why);
 }
 
-static void on_shutdown(struct core *core)
+static void on_reload(struct core *core, struct core_unit *unit)
+{
+	if (core->is_shutting_down)
+		core_note(core, unit, "asked to reload, refused: everything is being stopped");
+	else
+		bonds_reload(core, unit, "asked to reload");
+}
+
+static void settle(struct core *core)
+{
+	struct core_unit *unit;
+
+	for (;;) {
+		if (bonds_tell_next(core))
+			continue;
+		unit = order_next_queued(core);
+		if (!unit)
+			return;
+		life_look(core, unit);
+	}
+}
+
+/* All levels at once: order is for those who stop, not for those who are stopped dead. */
+static void on_cut(struct core *core)
+{
+	core->cut_at = USEC_NEVER;
+	core->is_cut = true;
+	note_all(core, "no time is left, %u to kill", core->alive);
+	for (unsigned i = 0; i < core->count; i++)
+		stop_cut(core, &core->units[i]);
+}
+
+static void on_shutdown(struct core *core, usec_t cut_at)
 {
 	if (core->is_shutting_down)
 		return;
@@ -273,6 +292,13 @@ static void on_shutdown(struct core *core)
 		core->units[i].want = CORE_WANT_DOWN;
 	for (unsigned i = 0; i < core->count; i++)
 		life_stop(core, &core->units[i], "shutdown");
+	if (core->alive == 0 || cut_at == 0)
+		return;
+	core->cut_at = cut_at;
+	if (core->now >= cut_at) { /* an earlier engine has used it up */
+		settle(core);	   /* first what needs no time */
+		on_cut(core);
+	}
 }
 
 /* The container was frozen with us (or we alone were): no deadline of its may count the gap. Only
@@ -287,19 +313,11 @@ static void on_freeze(struct core *core, uint64_t gap_usec)
 		struct core_unit *unit = &core->units[i];
 
 		for (size_t j = 0; j < CORE_TIMER_COUNT; j++)
-			if (unit->state != CORE_BACKOFF)
+			if (unit->state != CORE_BACKOFF && j != CORE_TIMER_UPHOLD)
 				unit->timers[j] = policy_add_usec(unit->timers[j], gap_usec);
 		health_on_freeze(core, unit, gap_usec);
 	}
 	timer_rebuild(core);
-}
-
-static void settle(struct core *core)
-{
-	struct core_unit *unit;
-
-	while ((unit = order_next_queued(core)))
-		life_look(core, unit);
 }
 
 static void on_timer(struct core *core)
@@ -308,7 +326,7 @@ static void on_timer(struct core *core)
 		struct core_unit *unit = &core->units[core->heap[0]];
 
 		if (timer_earliest(unit) > core->now)
-			return;
+			break;
 		for (unsigned i = 0; i < CORE_TIMER_COUNT; i++) {
 			if (unit->timers[i] <= core->now) {
 				life_on_timer(core, unit, (enum core_timer)i);
@@ -317,6 +335,8 @@ static void on_timer(struct core *core)
 		}
 		settle(core); /* before the next one: it may be about what has just been stopped */
 	}
+	if (core->now >= core->cut_at)
+		on_cut(core);
 }
 
 /* What an operator asks for is always answered by a line, also where nothing is to be done. */
@@ -336,10 +356,10 @@ static const char *dispatch_unit(struct core *core, struct core_unit *unit,
 		on_start(core, unit, event->more);
 		return "asked to start";
 	case CORE_EV_STOP:
-		on_stop(core, unit);
+		bonds_stop(core, unit, "asked to stop");
 		return "asked to stop";
 	case CORE_EV_RESTART:
-		on_restart(core, unit);
+		on_restart(core, unit, event->text);
 		return "asked to restart";
 	case CORE_EV_RESET_FAILED:
 		life_reset(core, unit);
@@ -354,16 +374,16 @@ static const char *dispatch_unit(struct core *core, struct core_unit *unit,
 		life_on_running(core, unit);
 		return NULL;
 	case CORE_EV_START_FAILED:
-		life_on_start_failed(core, unit, event);
+		stop_on_start_failed(core, unit, event);
 		return NULL;
 	case CORE_EV_EXITED:
-		life_on_exited(core, unit, event);
+		stop_on_exited(core, unit, event);
 		return NULL;
 	case CORE_EV_SHIM_LOST:
-		life_on_shim_lost(core, unit);
+		stop_on_shim_lost(core, unit);
 		return NULL;
 	case CORE_EV_CLEANED:
-		life_on_cleaned(core, unit);
+		stop_on_cleaned(core, unit);
 		return NULL;
 	case CORE_EV_PROBE:
 		health_on_probe(core, unit, event);
@@ -372,9 +392,16 @@ static const char *dispatch_unit(struct core *core, struct core_unit *unit,
 		life_on_adopted(core, unit, event);
 		return NULL;
 	case CORE_EV_RELOAD:
+		on_reload(core, unit);
+		return "asked to reload";
 	case CORE_EV_CONDITIONS:
+		command_on_conditions(core, unit, event);
+		return NULL;
 	case CORE_EV_COMMAND:
+		command_on_done(core, unit, event);
+		return NULL;
 	case CORE_EV_NOTIFY:
+		notify_on_message(core, unit, event);
 		return NULL;
 	case CORE_EV_TIMER:
 	case CORE_EV_FREEZE:
@@ -394,7 +421,7 @@ static void dispatch(struct core *core, const struct core_event *event, struct c
 	} else if (event->type == CORE_EV_FREEZE) {
 		on_freeze(core, event->gap_usec);
 	} else if (event->type == CORE_EV_SHUTDOWN) {
-		on_shutdown(core);
+		on_shutdown(core, event->cut_at);
 	} else {
 		*asked = unit_at(core, event->unit);
 		*what = dispatch_unit(core, *asked, event);
@@ -413,6 +440,7 @@ static void finish_step(struct core *core)
 	core->dirty_count = 0;
 	if (core->is_shutting_down && core->alive == 0 && !core->all_down_sent) {
 		core->all_down_sent = true;
+		core->cut_at = USEC_NEVER;
 		note_all(core, "everything is down");
 		core_act(core, NULL, CORE_ACT_ALL_DOWN, 0);
 	}
@@ -451,7 +479,10 @@ size_t core_step(struct core *core, const struct core_event *event, usec_t now,
 
 usec_t core_deadline(const struct core *core)
 {
-	return core->count > 0 ? timer_earliest(&core->units[core->heap[0]]) : USEC_NEVER;
+	usec_t earliest = core->count > 0 ? timer_earliest(&core->units[core->heap[0]]) :
+					    USEC_NEVER;
+
+	return core->cut_at < earliest ? core->cut_at : earliest;
 }
 
 void core_view(const struct core *core, unsigned unit, struct core_unit_view *out)
@@ -473,6 +504,11 @@ void core_view(const struct core *core, unsigned unit, struct core_unit_view *ou
 		.deadline = u->timers[CORE_TIMER_STATE],
 		.reason = u->reason,
 		.probe_output = u->probe_output,
+		.status_text = u->status_text,
+		.command = u->command,
+		.is_reloading = u->is_reloading || u->command == CORE_COMMAND_RELOAD,
+		.startup_passed = u->startup_passed,
+		.was_up = u->was_up,
 	};
 }
 
@@ -482,9 +518,9 @@ void core_check(const struct core *core)
 
 	for (unsigned i = 0; i < core->count; i++) {
 		core_check_unit(core, &core->units[i]);
-		alive += core->units[i].instance ? 1 : 0;
+		alive += core_is_alive(core->units[i].state) ? 1 : 0;
 	}
 	if (alive != core->alive)
-		core_bug(core, NULL, "%u containers, counted %u", alive, core->alive);
+		core_bug(core, NULL, "%u units alive, counted %u", alive, core->alive);
 	timer_check(core);
 }

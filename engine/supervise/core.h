@@ -73,6 +73,7 @@ enum core_command {
 struct core_health_policy {
 	bool is_set;
 	uint64_t interval_usec, timeout_usec, start_period_usec;
+	uint64_t start_interval_usec; /* in the start period no longer than this between probes; 0: not said */
 	unsigned retries;
 	/* Our default: unhealthy is a failure under Restart=; with Restart=no or on-failure "none"
 	 * it is only reported. */
@@ -151,7 +152,10 @@ enum core_event_type {
 	/* A new engine found it running; started_at given. Before any START of the unit, at the
 	 * latest before its image is ready; ignored once it has a container or gave up. */
 	CORE_EV_ADOPTED,
-	CORE_EV_SHUTDOWN, /* all: stop in reverse order, start nothing any more (unit ignored) */
+	/* all: stop in reverse order, start nothing any more (unit ignored). At cut_at, if it is given, whatever is left gets
+	 * SIGKILL at once, lists too, and no ExecStop= or ExecStopPost= begins any more. A FREEZE does not move it: who waits for
+	 * the appliance has not stood still. */
+	CORE_EV_SHUTDOWN,
 };
 
 struct core_event {
@@ -182,6 +186,7 @@ struct core_event {
 	 * so that After= holds whatever the order of the events. */
 	bool more;
 	const char *text; /* borrowed during the call: error or probe output */
+	usec_t cut_at;	  /* SHUTDOWN: now or earlier is at once; 0: every unit has its own time */
 };
 
 enum core_action_type {
@@ -206,6 +211,7 @@ struct core_action {
 	uint64_t order;
 	enum core_command which; /* COMMAND */
 	bool startup;		 /* PROBE: of the startup probe */
+	bool at_once;		 /* COMMAND_KILL: no time is left for an end of its own */
 };
 
 /* Read-only view for publishing, tests and trace. */
@@ -245,6 +251,31 @@ int core_link(struct core *core, struct err *err) MUST_CHECK;
  * core's list, valid until the next call; returns their number. */
 size_t core_step(struct core *core, const struct core_event *event, usec_t now,
 		 const struct core_action **actions);
+/*
+ * What is no event, because nothing has happened; all of it follows from a step, and core_deadline() may
+ * have changed (core_probe.c). The check that a unit has, once its image is known; ignored while it has a
+ * container. The probe of that order waits for its turn, and runs from now on: its answer is overdue
+ * only after its own time. The next probe is due now, whoever asks; false: it has no check or does not run.
+ */
+void core_set_health(struct core *core, unsigned unit, const struct core_health_policy *health,
+		     const struct core_startup_policy *startup);
+void core_probe_waits(struct core *core, unsigned unit, uint64_t order);
+void core_probe_begins(struct core *core, unsigned unit, uint64_t order, usec_t now);
+bool core_probe_now(struct core *core, unsigned unit);
+/* A unit without a container as an earlier engine of this boot has left it (core_restore.c): FAILED and BACKOFF are wanted and go on
+ * where they were; of any other state only the counts are taken over. Before its first event; no event itself. */
+struct core_rest {
+	enum core_state state;
+	enum core_result result;
+	int exit_code, exit_signal;
+	unsigned growth; /* automatic restarts in a row */
+	usec_t limit_begin;
+	unsigned limit_count; /* starts in the window of the start limit */
+	usec_t deadline;      /* BACKOFF; CLOCK_MONOTONIC */
+	const char *reason;   /* borrowed */
+};
+void core_get_rest(const struct core *core, unsigned unit, struct core_rest *out);
+void core_restore(struct core *core, unsigned unit, const struct core_rest *rest);
 usec_t core_deadline(const struct core *core); /* when CORE_EV_TIMER is due next; USEC_NEVER */
 unsigned core_count(const struct core *core);
 void core_view(const struct core *core, unsigned unit, struct core_unit_view *out);

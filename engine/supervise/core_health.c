@@ -9,11 +9,24 @@
 #include "supervise/core_internal.h"
 #include "util/str.h"
 
+/* The startup probe stands in for the other one until it has passed. */
+static bool is_startup(const struct core_unit *unit)
+{
+	return !unit->startup_passed;
+}
+
 static usec_t interval(const struct core_unit *unit)
 {
-	usec_t usec = unit->policy.health.interval_usec;
+	usec_t usec = is_startup(unit) ? unit->policy.startup.interval_usec :
+					 unit->policy.health.interval_usec;
 
 	return usec < CORE_PROBE_MIN_INTERVAL_USEC ? CORE_PROBE_MIN_INTERVAL_USEC : usec;
+}
+
+static usec_t timeout(const struct core_unit *unit)
+{
+	return is_startup(unit) ? unit->policy.startup.timeout_usec :
+				  unit->policy.health.timeout_usec;
 }
 
 bool health_decides_ready(const struct core_unit *unit)
@@ -25,10 +38,10 @@ static void order_probe(struct core *core, struct core_unit *unit)
 {
 	unit->probe_order = ++core->orders;
 	unit->probe_is_void = false;
-	core_act(core, unit, CORE_ACT_PROBE, unit->probe_order);
+	core_act(core, unit, CORE_ACT_PROBE, unit->probe_order)->startup = is_startup(unit);
 	timer_set(core, unit, CORE_TIMER_PROBE,
-		  policy_add_usec(core->now, policy_add_usec(unit->policy.health.timeout_usec,
-							     CORE_PROBE_ANSWER_USEC)));
+		  policy_add_usec(core->now,
+				  policy_add_usec(timeout(unit), CORE_PROBE_ANSWER_USEC)));
 }
 
 /*
@@ -45,6 +58,9 @@ static void schedule_next(struct core *core, struct core_unit *unit)
 		usec_t quick = policy_add_usec(core->now, unit->probe_step);
 
 		unit->probe_step *= 2;
+		if (!is_startup(unit) && unit->policy.health.start_interval_usec != 0 &&
+		    unit->probe_step > unit->policy.health.start_interval_usec)
+			unit->probe_step = unit->policy.health.start_interval_usec;
 		if (quick > unit->grace_end)
 			quick = unit->grace_end;
 		if (quick < at)
@@ -53,35 +69,58 @@ static void schedule_next(struct core *core, struct core_unit *unit)
 	timer_set(core, unit, CORE_TIMER_PROBE, at);
 }
 
-static void prepare(struct core_unit *unit, usec_t started_at)
+/* Until one interval of the probe has gone by, or the start period if that ends later, no failure counts.
+ * The start period of a unit with a startup probe counts from the container's start too. */
+static void prepare(struct core *core, struct core_unit *unit)
 {
+	usec_t first = policy_add_usec(is_startup(unit) ? unit->started_at : core->now,
+				       interval(unit)),
+	       period = is_startup(unit) ? 0 :
+					   policy_add_usec(unit->started_at,
+							   unit->policy.health.start_period_usec);
+
 	unit->probe_failures = 0;
 	unit->probe_order = 0;
 	unit->probe_step = CORE_PROBE_QUICK_USEC;
-	unit->grace_end =
-		policy_add_usec(started_at, unit->policy.health.start_period_usec > interval(unit) ?
-						    unit->policy.health.start_period_usec :
-						    interval(unit));
-	unit->probe_output[0] = '\0';
+	unit->grace_end = period > first ? period : first;
 }
 
 void health_begin(struct core *core, struct core_unit *unit)
 {
+	unit->started_at = core->now;
+	unit->startup_passes = 0;
+	unit->probe_output[0] = '\0';
 	if (!unit->policy.health.is_set)
 		return;
-	prepare(unit, core->now);
+	prepare(core, unit);
 	unit->health = CORE_HEALTH_STARTING;
 	order_probe(core, unit);
 }
 
-void health_adopt(struct core *core, struct core_unit *unit, enum core_health health,
+void health_adopt(struct core *core, struct core_unit *unit, const struct core_event *event,
 		  usec_t started_at)
 {
+	unit->started_at = started_at;
+	unit->startup_passes = 0;
+	unit->probe_output[0] = '\0';
+	unit->startup_passed = unit->startup_passed || event->startup_passed;
 	if (!unit->policy.health.is_set)
 		return;
-	prepare(unit, started_at);
-	unit->health = health == CORE_HEALTH_NONE ? CORE_HEALTH_STARTING : health;
-	timer_set(core, unit, CORE_TIMER_PROBE, policy_add_usec(core->now, interval(unit)));
+	prepare(core, unit);
+	if (!is_startup(unit)) /* its grace is over with what an earlier engine has seen */
+		unit->grace_end = policy_add_usec(
+			started_at, unit->policy.health.start_period_usec > interval(unit) ?
+					    unit->policy.health.start_period_usec :
+					    interval(unit));
+	unit->health = event->adopted_health == CORE_HEALTH_NONE || is_startup(unit) ?
+			       CORE_HEALTH_STARTING :
+			       event->adopted_health;
+	/* one that was still being looked at quickly would else be "starting" for a whole interval more */
+	if (unit->health == CORE_HEALTH_STARTING && core->now < unit->grace_end)
+		schedule_next(core, unit);
+	else
+		timer_set(core, unit, CORE_TIMER_PROBE,
+			  policy_add_usec(core->now, health_spread(core, unit, interval(unit))));
 }
 
 /* After a freeze it has been cancelled already, and only its answer is waited for. */
@@ -132,8 +171,10 @@ static void answer_unhealthy(struct core *core, struct core_unit *unit)
 	case CORE_ON_UNHEALTHY_STOP:
 		break;
 	}
-	life_break(core, unit, CORE_RESULT_UNHEALTHY,
-		   unit->policy.health.action == CORE_ON_UNHEALTHY_KILL, why);
+	stop_break(core, unit, CORE_RESULT_UNHEALTHY,
+		   unit->policy.health.action == CORE_ON_UNHEALTHY_KILL ? CORE_STOP_BY_KILL :
+									  CORE_STOP_GENTLY,
+		   why);
 }
 
 static void count_failure(struct core *core, struct core_unit *unit, bool output_changed)
@@ -151,6 +192,63 @@ static void count_failure(struct core *core, struct core_unit *unit, bool output
 	answer_unhealthy(core, unit);
 }
 
+static void pass_startup(struct core *core, struct core_unit *unit)
+{
+	unsigned wanted = unit->policy.startup.success > 0 ? unit->policy.startup.success : 1;
+
+	unit->probe_failures = 0;
+	if (++unit->startup_passes < wanted) {
+		core_note(core, unit, "startup probe passed (%u of %u)", unit->startup_passes,
+			  wanted);
+		schedule_next(core, unit);
+		return;
+	}
+	core_note(core, unit, "startup probe passed");
+	unit->startup_passed = true;
+	prepare(core, unit);
+	order_probe(core, unit);
+}
+
+/* podman restarts the container then, whatever its Restart= says; without retries it goes on asking. */
+static void fail_startup(struct core *core, struct core_unit *unit)
+{
+	unsigned retries = unit->policy.startup.retries;
+	char why[CORE_TEXT_MAX];
+
+	unit->startup_passes = 0;
+	unit->probe_failures++;
+	schedule_next(core, unit);
+	if (retries == 0) {
+		core_note(core, unit, "startup probe failed: %s", unit->probe_output);
+		return;
+	}
+	core_note(core, unit, "startup probe failed (%u of %u): %s", unit->probe_failures, retries,
+		  unit->probe_output);
+	if (unit->probe_failures < retries)
+		return;
+	unit->force_restart = true;
+	snprintf(why, sizeof(why), "startup probe failed %u times: %.440s", retries,
+		 unit->probe_output[0] ? unit->probe_output : "no output");
+	stop_break(core, unit, CORE_RESULT_UNHEALTHY, CORE_STOP_BY_KILL, why);
+}
+
+static void pass_probe(struct core *core, struct core_unit *unit)
+{
+	bool is_first = unit->health == CORE_HEALTH_STARTING;
+
+	if (unit->probe_failures != 0 && unit->health == CORE_HEALTHY)
+		core_note(core, unit, "probe passes again");
+	unit->probe_failures = 0;
+	set_health(core, unit, CORE_HEALTHY);
+	schedule_next(core, unit);
+	if (is_first)
+		timer_set(core, unit, CORE_TIMER_PROBE,
+			  policy_add_usec(core->now, health_spread(core, unit, interval(unit))));
+	if (unit->state == CORE_STARTING && health_decides_ready(unit) &&
+	    !notify_decides_ready(unit) && unit->policy.type != SERVICE_ONESHOT)
+		life_set_ready(core, unit, "healthy");
+}
+
 static void judge(struct core *core, struct core_unit *unit, bool pass, const char *output)
 {
 	char text[CORE_TEXT_MAX];
@@ -162,24 +260,21 @@ static void judge(struct core *core, struct core_unit *unit, bool pass, const ch
 		core_copy_text(unit->probe_output, sizeof(unit->probe_output), text);
 		core_touch(core, unit);
 	}
-	if (pass) {
-		if (unit->probe_failures != 0 && unit->health == CORE_HEALTHY)
-			core_note(core, unit, "probe passes again");
-		unit->probe_failures = 0;
-		set_health(core, unit, CORE_HEALTHY);
+	if (pass && is_startup(unit)) {
+		pass_startup(core, unit);
+	} else if (pass) {
+		pass_probe(core, unit);
+	} else if (core->now < unit->grace_end) {
+		unit->startup_passes = 0;
+		core_note(core, unit, "%sprobe failed (does not count yet): %s",
+			  is_startup(unit) ? "startup " : "", unit->probe_output);
 		schedule_next(core, unit);
-		if (unit->state == CORE_STARTING && health_decides_ready(unit) &&
-		    unit->policy.type != SERVICE_ONESHOT)
-			life_set_ready(core, unit, "healthy");
-		return;
-	}
-	if (core->now < unit->grace_end) {
-		core_note(core, unit, "probe failed (does not count yet): %s", unit->probe_output);
+	} else if (is_startup(unit)) {
+		fail_startup(core, unit);
+	} else {
 		schedule_next(core, unit);
-		return;
+		count_failure(core, unit, changed);
 	}
-	schedule_next(core, unit);
-	count_failure(core, unit, changed);
 }
 
 bool health_on_probe(struct core *core, struct core_unit *unit, const struct core_event *event)
@@ -223,6 +318,7 @@ void health_on_freeze(struct core *core, struct core_unit *unit, uint64_t gap_us
 	if (unit->health == CORE_HEALTH_NONE)
 		return;
 	unit->grace_end = policy_add_usec(unit->grace_end, gap_usec);
+	unit->started_at = policy_add_usec(unit->started_at, gap_usec);
 	if (unit->probe_order == 0)
 		return;
 	if (!unit->probe_is_void)

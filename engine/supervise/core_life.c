@@ -52,23 +52,94 @@ static void begin(struct core *core, struct core_unit *unit, const char *why)
 	}
 }
 
-static void new_instance(struct core *core, struct core_unit *unit)
+void life_begin_instance(struct core *core, struct core_unit *unit)
 {
-	unit->instance = true;
-	unit->running = unit->stop_asked = unit->again = unit->force_restart = false;
-	unit->killed = unit->has_exit = unit->dependency_lost = false;
+	(void)core;
+	unit->instance = unit->running = unit->ended = unit->was_up = false;
+	unit->stop_asked = unit->again = unit->force_restart = false;
+	unit->killed = unit->has_exit = unit->dependency_lost = unit->left_alone = false;
+	unit->stop_ran = unit->stop_post_ran = unit->notified_ready = false;
+	unit->is_reloading = unit->reload_again = unit->will_tell_bound = false;
 	unit->kills = 0;
+	unit->stop_how = CORE_STOP_GENTLY;
+	unit->watchdog_usec = unit->policy.watchdog_usec;
+	unit->had_member = false;
 	unit->result = CORE_RESULT_NONE;
-	unit->cause[0] = '\0';
+	unit->cause[0] = unit->status_text[0] = '\0';
 	unit->up_at = USEC_NEVER;
-	core->alive++;
+}
+
+static const char *const stage_names[] = {
+	[CORE_STAGE_NONE] = "starting",
+	[CORE_STAGE_CONDITIONS] = "looking at its conditions",
+	[CORE_STAGE_CONDITION] = "ExecCondition=",
+	[CORE_STAGE_START_PRE] = "ExecStartPre=",
+	[CORE_STAGE_CONTAINER] = "starting",
+	[CORE_STAGE_START_POST] = "ExecStartPost=",
+	[CORE_STAGE_STOP] = "ExecStop=",
+	[CORE_STAGE_SIGNAL] = "stopping",
+};
+
+/* The first one at or behind this stage that the unit has; START_POST is not reached by it. */
+static enum core_stage next_stage(const struct core_unit *unit, enum core_stage stage)
+{
+	if (stage <= CORE_STAGE_CONDITIONS && unit->policy.has_conditions)
+		return CORE_STAGE_CONDITIONS;
+	if (stage <= CORE_STAGE_CONDITION && command_is_there(unit, CORE_COMMAND_CONDITION))
+		return CORE_STAGE_CONDITION;
+	if (stage <= CORE_STAGE_START_PRE && command_is_there(unit, CORE_COMMAND_START_PRE))
+		return CORE_STAGE_START_PRE;
+	return CORE_STAGE_CONTAINER;
+}
+
+static void enter_stage(struct core *core, struct core_unit *unit, enum core_stage stage)
+{
+	bool is_first = unit->stage == CORE_STAGE_NONE; /* the move to STARTING has said it */
+
+	unit->stage = stage;
+	if (!is_first) {
+		core_set_reason(core, unit, "%s", stage_names[stage]);
+		core_note(core, unit, "%s", unit->reason);
+	}
+	if (stage == CORE_STAGE_CONDITIONS) {
+		command_ask_conditions(core, unit);
+	} else if (stage == CORE_STAGE_CONDITION) {
+		command_order(core, unit, CORE_COMMAND_CONDITION);
+	} else if (stage == CORE_STAGE_START_PRE) {
+		command_order(core, unit, CORE_COMMAND_START_PRE);
+	} else if (stage == CORE_STAGE_START_POST) {
+		command_order(core, unit, CORE_COMMAND_START_POST);
+	} else {
+		unit->instance = true;
+		unit->startup_passed = !unit->policy.startup.is_set || !unit->policy.health.is_set;
+		core_act(core, unit, CORE_ACT_START, 0);
+	}
+}
+
+void life_start_next(struct core *core, struct core_unit *unit)
+{
+	if (unit->stage == CORE_STAGE_CONTAINER &&
+	    command_is_there(unit, CORE_COMMAND_START_POST)) {
+		enter_stage(core, unit, CORE_STAGE_START_POST);
+	} else if (unit->stage < CORE_STAGE_CONTAINER) {
+		enter_stage(core, unit, next_stage(unit, (enum core_stage)((int)unit->stage + 1)));
+	} else if (unit->ended) { /* a oneshot */
+		stop_clean(core, unit, unit->cause);
+	} else {
+		life_set_up(core, unit, core->now, unit->ready_why);
+	}
 }
 
 static void try_start(struct core *core, struct core_unit *unit)
 {
 	char text[CORE_TEXT_MAX];
+	enum order_block block = order_blocks_start(core, unit, text, sizeof(text));
 
-	if (order_blocks_start(core, unit, text, sizeof(text))) {
+	if (block == ORDER_NEVER) {
+		give_up(core, unit, CORE_RESULT_DEPENDENCY, text);
+		return;
+	}
+	if (block == ORDER_BLOCKED) {
 		if (unit->state == CORE_PULLING)
 			core_move(core, unit, CORE_WAITING, "%s", text);
 		else if (!str_eq(text, unit->reason))
@@ -76,61 +147,64 @@ static void try_start(struct core *core, struct core_unit *unit)
 		return;
 	}
 	start_limit_count(&unit->limit, &unit->policy, core->now);
-	new_instance(core, unit);
-	core_move(core, unit, CORE_STARTING, "starting");
+	life_begin_instance(core, unit);
+	core_move(core, unit, CORE_STARTING, "%s", stage_names[next_stage(unit, CORE_STAGE_NONE)]);
 	timer_set(core, unit, CORE_TIMER_STATE,
 		  policy_add_usec(core->now, unit->policy.timeout_start_usec));
-	core_act(core, unit, CORE_ACT_START, 0);
+	life_start_next(core, unit);
 }
 
-static void set_up(struct core *core, struct core_unit *unit, usec_t up_at, const char *why)
+void life_set_up(struct core *core, struct core_unit *unit, usec_t up_at, const char *why)
 {
 	core_move(core, unit, CORE_UP, "%s", why);
 	unit->up_at = up_at;
+	unit->was_up = true;
 	timer_set(core, unit, CORE_TIMER_RUNTIME,
 		  policy_add_usec(up_at, unit->policy.runtime_max_usec));
+	command_reload_pending(core, unit);
 }
 
 void life_set_ready(struct core *core, struct core_unit *unit, const char *why)
 {
-	set_up(core, unit, core->now, why);
-}
-
-static void order_kill(struct core *core, struct core_unit *unit)
-{
-	usec_t again = CORE_KILL_AGAIN_USEC << (unit->kills < 6 ? unit->kills : 6);
-
-	unit->killed = true;
-	unit->kills++;
-	core_act(core, unit, CORE_ACT_KILL, 0);
-	timer_set(core, unit, CORE_TIMER_STATE,
-		  core->now +
-			  (again < CORE_KILL_AGAIN_MAX_USEC ? again : CORE_KILL_AGAIN_MAX_USEC));
-}
-
-static usec_t stop_limit(const struct core_unit *unit)
-{
-	return unit->policy.stop_timeout_usec < unit->policy.timeout_stop_usec ?
-		       unit->policy.stop_timeout_usec :
-		       unit->policy.timeout_stop_usec;
-}
-
-static void begin_stop(struct core *core, struct core_unit *unit, bool kill, const char *why)
-{
-	core_move(core, unit, CORE_STOPPING, "%s", why);
-	/* Before execve there is nobody to ask. */
-	if (kill || !unit->running || stop_limit(unit) == 0) {
-		order_kill(core, unit);
+	if (unit->stage != CORE_STAGE_CONTAINER)
 		return;
-	}
-	core_act(core, unit, CORE_ACT_SIGNAL_STOP, 0);
-	timer_set(core, unit, CORE_TIMER_STATE, policy_add_usec(core->now, stop_limit(unit)));
+	unit->ready_why = why;
+	if (notify_decides_ready(unit))
+		notify_watchdog_begin(core, unit);
+	life_start_next(core, unit);
+}
+
+/* Nothing of a container is there yet; what a command has begun, ExecStopPost= cleans up. */
+void life_fail_start(struct core *core, struct core_unit *unit, enum core_result result,
+		     const char *why)
+{
+	unit->result = result;
+	core_copy_text(unit->cause, sizeof(unit->cause), why);
+	/* A look at conditions is nothing to clean up after. */
+	unit->stop_post_ran = unit->stage == CORE_STAGE_CONDITIONS;
+	stop_clean(core, unit, unit->cause);
+}
+
+/* systemd: a skipped unit is down, and who waits for its start goes on. */
+static void skip(struct core *core, struct core_unit *unit)
+{
+	unit->want = CORE_WANT_DOWN;
+	unit->finished = true;
+	forget_failures(unit);
+	core_move(core, unit, CORE_DOWN, "skipped: %s", unit->cause);
 }
 
 static void try_stop(struct core *core, struct core_unit *unit)
 {
 	const struct core_unit *first = order_blocks_stop(core, unit);
 
+	if (unit->state == CORE_STARTING && !unit->instance) {
+		/* It has not come to its container: there is nothing that a dependant could lean on. */
+		life_fail_start(core, unit,
+				unit->dependency_lost ? CORE_RESULT_DEPENDENCY : CORE_RESULT_NONE,
+				unit->stop_text);
+		return;
+	}
 	if (first) {
 		core_set_reason(core, unit, "%s; stops after %s", unit->stop_text,
 				first->policy.name);
@@ -138,7 +212,7 @@ static void try_stop(struct core *core, struct core_unit *unit)
 	}
 	if (unit->dependency_lost)
 		unit->result = CORE_RESULT_DEPENDENCY;
-	begin_stop(core, unit, false, unit->stop_text);
+	stop_begin(core, unit, CORE_STOP_GENTLY, unit->stop_text);
 }
 
 void life_look(struct core *core, struct core_unit *unit)
@@ -147,13 +221,10 @@ void life_look(struct core *core, struct core_unit *unit)
 		try_start(core, unit);
 	else if (unit->stop_asked)
 		try_stop(core, unit);
-}
-
-void life_break(struct core *core, struct core_unit *unit, enum core_result result, bool kill,
-		const char *why)
-{
-	unit->result = result;
-	begin_stop(core, unit, kill, why);
+	else if (unit->state == CORE_DOWN || unit->state == CORE_FAILED)
+		bonds_uphold(core, unit);
+	else if (unit->policy.stops_when_alone)
+		bonds_look_alone(core, unit);
 }
 
 static void ask_stop(struct core *core, struct core_unit *unit, bool again, bool dependency_lost,
@@ -166,7 +237,16 @@ static void ask_stop(struct core *core, struct core_unit *unit, bool again, bool
 	order_queue(core, unit);
 }
 
-void life_start(struct core *core, struct core_unit *unit, bool is_direct, const char *why)
+/* What has finished and stays up (RemainAfterExit=) has something to do on its way down only with
+ * commands. */
+static bool stops_in_steps(const struct core_unit *unit)
+{
+	return unit->state == CORE_STARTING || unit->instance ||
+	       command_is_there(unit, CORE_COMMAND_STOP) ||
+	       command_is_there(unit, CORE_COMMAND_STOP_POST);
+}
+
+void life_start(struct core *core, struct core_unit *unit, enum life_start how, const char *why)
 {
 	bool was_wanted = unit->want == CORE_WANT_UP;
 
@@ -175,11 +255,12 @@ void life_start(struct core *core, struct core_unit *unit, bool is_direct, const
 	switch (unit->state) {
 	case CORE_DOWN:
 	case CORE_FAILED:
-		forget_failures(unit);
+		if (how != LIFE_START_BOND)
+			forget_failures(unit);
 		begin(core, unit, why);
 		break;
 	case CORE_BACKOFF:
-		if (is_direct) {
+		if (how == LIFE_START_ASKED) {
 			forget_failures(unit);
 			begin(core, unit, why);
 		}
@@ -196,6 +277,16 @@ void life_start(struct core *core, struct core_unit *unit, bool is_direct, const
 	case CORE_WAITING:
 	case CORE_PULLING:
 		break;
+	}
+}
+
+static void stop_started(struct core *core, struct core_unit *unit, const char *why)
+{
+	if (stops_in_steps(unit)) {
+		ask_stop(core, unit, false, false, why);
+	} else {
+		unit->finished = false;
+		core_move(core, unit, CORE_DOWN, "%s", why);
 	}
 }
 
@@ -221,33 +312,25 @@ void life_stop(struct core *core, struct core_unit *unit, const char *why)
 		break;
 	case CORE_STARTING:
 	case CORE_UP:
-		if (unit->instance) {
-			ask_stop(core, unit, false, false, why);
-		} else {
-			unit->finished = false;
-			core_move(core, unit, CORE_DOWN, "%s", why);
-		}
+		stop_started(core, unit, why);
 		break;
 	case CORE_STOPPING:
+		if (unit->left_alone && core->is_shutting_down)
+			stop_on_timer(core, unit); /* nothing outlives the appliance */
+		break;
 	case CORE_CLEANING:
 		break;
 	}
 }
 
-void life_restart(struct core *core, struct core_unit *unit, bool is_direct, const char *why)
+void life_restart(struct core *core, struct core_unit *unit, const char *why)
 {
-	bool is_started = unit->state == CORE_STARTING || unit->state == CORE_UP;
-
-	if (!is_direct && (!is_started || unit->want == CORE_WANT_DOWN))
+	if (unit->state != CORE_STARTING && unit->state != CORE_UP)
 		return;
-	if (!is_started) {
-		life_start(core, unit, true, why);
-		return;
-	}
 	unit->want = CORE_WANT_UP;
 	forget_failures(unit);
 	core_touch(core, unit);
-	if (unit->instance)
+	if (stops_in_steps(unit))
 		ask_stop(core, unit, true, false, why);
 	else
 		begin(core, unit, why);
@@ -261,7 +344,7 @@ void life_lose_dependency(struct core *core, struct core_unit *unit, const struc
 	    unit == lost)
 		return;
 	snprintf(why, sizeof(why), "%s went away", lost->policy.name);
-	if (unit->instance)
+	if (stops_in_steps(unit))
 		ask_stop(core, unit, unit->want == CORE_WANT_UP, true, why);
 	else if (unit->want == CORE_WANT_UP)
 		begin(core, unit, why);
@@ -298,27 +381,6 @@ static void back_off(struct core *core, struct core_unit *unit)
 	core_move(core, unit, CORE_BACKOFF, "%s; next start in %s", unit->cause,
 		  policy_format_span(span, delay));
 	timer_set(core, unit, CORE_TIMER_STATE, policy_add_usec(core->now, delay));
-}
-
-/* The container has ended (or never came to be): the teardown is due, whatever comes after it. */
-static void ended(struct core *core, struct core_unit *unit, enum core_result result,
-		  const char *text)
-{
-	char cause[CORE_TEXT_MAX];
-	bool was_asked = unit->state == CORE_STOPPING && unit->result == CORE_RESULT_NONE;
-
-	if (unit->state == CORE_STOPPING)
-		snprintf(cause, sizeof(cause), "%.240s; %.240s", unit->reason, text);
-	else
-		core_copy_text(cause, sizeof(cause), text);
-	if (unit->state != CORE_STOPPING)
-		unit->result = result;
-	else if (was_asked)
-		unit->result = unit->has_exit ? CORE_RESULT_SUCCESS : result;
-	core_copy_text(unit->cause, sizeof(unit->cause), cause);
-	unit->running = false;
-	core_move(core, unit, CORE_CLEANING, "%s", cause);
-	core_act(core, unit, CORE_ACT_TEARDOWN, 0);
 }
 
 bool life_on_image_ready(struct core *core, struct core_unit *unit)
@@ -359,9 +421,23 @@ bool life_on_image_failed(struct core *core, struct core_unit *unit, const struc
 	return true;
 }
 
+static const char *waits_for(const struct core_unit *unit)
+{
+	if (unit->policy.type == SERVICE_ONESHOT)
+		return "running; counts as started when it has finished";
+	if (notify_decides_ready(unit) && !unit->notified_ready)
+		return "running; counts as started when it says that it is ready";
+	if (!notify_decides_ready(unit) && health_decides_ready(unit))
+		return "running; counts as started when it is healthy";
+	return NULL;
+}
+
 bool life_on_running(struct core *core, struct core_unit *unit)
 {
-	if (unit->running || (unit->state != CORE_STARTING && unit->state != CORE_STOPPING))
+	const char *text;
+
+	if (!unit->instance || unit->running || unit->ended ||
+	    (unit->state != CORE_STARTING && unit->state != CORE_STOPPING))
 		return false;
 	unit->running = true;
 	unit->start_errors = 0;
@@ -373,62 +449,16 @@ bool life_on_running(struct core *core, struct core_unit *unit)
 		return true;
 	}
 	health_begin(core, unit);
-	if (unit->policy.type == SERVICE_ONESHOT)
-		core_set_reason(core, unit, "running; counts as started when it has finished");
-	else if (health_decides_ready(unit))
-		core_set_reason(core, unit, "running; counts as started when it is healthy");
-	else
-		life_set_ready(core, unit, "running");
-	if (unit->state == CORE_STARTING)
+	if (!notify_decides_ready(unit))
+		notify_watchdog_begin(core, unit);
+	text = waits_for(unit);
+	if (text) {
+		core_set_reason(core, unit, "%s", text);
 		core_note(core, unit, "%s", unit->reason);
-	return true;
-}
-
-bool life_on_start_failed(struct core *core, struct core_unit *unit, const struct core_event *event)
-{
-	char text[CORE_TEXT_MAX];
-
-	if (unit->running || (unit->state != CORE_STARTING && unit->state != CORE_STOPPING))
-		return false;
-	unit->start_errors++;
-	core_copy_text(text, sizeof(text), event->text ? event->text : "unknown reason");
-	ended(core, unit, CORE_RESULT_START_ERROR, text);
-	return true;
-}
-
-bool life_on_exited(struct core *core, struct core_unit *unit, const struct core_event *event)
-{
-	enum core_result result =
-		policy_exit_result(&unit->policy, event->code, event->signal, event->oom);
-	char text[CORE_TEXT_MAX], name[POLICY_SPAN_MAX];
-	bool is_early = unit->state == CORE_STARTING && unit->policy.type != SERVICE_ONESHOT &&
-			health_decides_ready(unit) && result == CORE_RESULT_SUCCESS;
-
-	if (!unit->instance || unit->state == CORE_CLEANING)
-		return false;
-	unit->has_exit = true;
-	unit->exit_code = event->signal != 0 ? 128 + event->signal : event->code;
-	unit->exit_signal = event->signal;
-	unit->oom = event->oom;
-	if (event->signal != 0)
-		snprintf(text, sizeof(text), "ended by %s%s",
-			 policy_format_signal(name, event->signal),
-			 event->oom ? " (out of memory)" : "");
-	else
-		snprintf(text, sizeof(text), "exited with code %d%s%s", event->code,
-			 event->oom ? " (out of memory)" : "",
-			 is_early ? " before it was healthy" : "");
-	ended(core, unit, is_early ? CORE_RESULT_EXIT_CODE : result, text);
-	return true;
-}
-
-bool life_on_shim_lost(struct core *core, struct core_unit *unit)
-{
-	if (!unit->instance || unit->state == CORE_CLEANING)
-		return false;
-	/* Nobody looks after the container any more, so it must not live on. */
-	core_act(core, unit, CORE_ACT_KILL, 0);
-	ended(core, unit, CORE_RESULT_SHIM_LOST, "its shim died");
+	} else {
+		life_set_ready(core, unit,
+			       notify_decides_ready(unit) ? "said that it is ready" : "running");
+	}
 	return true;
 }
 
@@ -444,58 +474,75 @@ static void finish(struct core *core, struct core_unit *unit)
 	core_move(core, unit, CORE_DOWN, "finished: %s", unit->cause);
 }
 
-bool life_on_cleaned(struct core *core, struct core_unit *unit)
+bool life_will_remain(const struct core_unit *unit)
+{
+	return unit->policy.remain_after_exit && unit->result == CORE_RESULT_SUCCESS &&
+	       unit->want == CORE_WANT_UP && !unit->again && !unit->finished;
+}
+
+void life_settle(struct core *core, struct core_unit *unit)
 {
 	char why[CORE_TEXT_MAX];
 
-	if (unit->state != CORE_CLEANING)
-		return false;
-	unit->instance = false;
-	core->alive--;
 	snprintf(why, sizeof(why), "starts again; %.480s", unit->cause);
-	if (unit->want == CORE_WANT_DOWN)
+	if (unit->want == CORE_WANT_DOWN) {
+		unit->finished = false;
 		core_move(core, unit, CORE_DOWN, "%s", unit->cause);
-	else if (unit->again)
+	} else if (unit->again) {
 		begin(core, unit, why);
-	else if (unit->result == CORE_RESULT_SUCCESS && unit->policy.remain_after_exit)
+	} else if (unit->result == CORE_RESULT_CONDITION) {
+		skip(core, unit);
+	} else if (life_will_remain(unit)) {
 		finish(core, unit);
-	else if (unit->force_restart ||
-		 policy_shall_restart(&unit->policy, unit->result, unit->has_exit, unit->exit_code,
-				      unit->exit_signal))
+	} else if (unit->force_restart ||
+		   policy_shall_restart(&unit->policy, unit->result, unit->has_exit,
+					unit->exit_code, unit->exit_signal)) {
 		back_off(core, unit);
-	else if (unit->result == CORE_RESULT_SUCCESS)
+	} else if (unit->result == CORE_RESULT_SUCCESS) {
 		finish(core, unit);
-	else
+	} else {
 		core_move(core, unit, CORE_FAILED, "%s", unit->cause);
-	return true;
+	}
 }
 
 static void adopt_running(struct core *core, struct core_unit *unit, const struct core_event *event)
 {
 	usec_t started_at = event->started_at < core->now ? event->started_at : core->now;
 	char span[POLICY_SPAN_MAX], why[CORE_TEXT_MAX];
-	bool is_ready = unit->policy.type != SERVICE_ONESHOT &&
-			(!health_decides_ready(unit) || event->adopted_health == CORE_HEALTHY);
+	bool waits_notify = notify_decides_ready(unit),
+	     waits_health = !waits_notify && health_decides_ready(unit) &&
+			    event->adopted_health != CORE_HEALTHY;
+	bool waits = unit->policy.type == SERVICE_ONESHOT ||
+		     (!event->was_up && (waits_notify || waits_health));
 
-	new_instance(core, unit);
 	unit->running = true;
+	unit->instance = true;
+	unit->startup_passed = !unit->policy.startup.is_set || !unit->policy.health.is_set;
 	snprintf(why, sizeof(why), "adopted, runs for %s",
 		 policy_format_span(span, core->now - started_at));
-	if (is_ready) {
-		set_up(core, unit, started_at, why);
+	if (!waits && (event->was_up || !command_is_there(unit, CORE_COMMAND_START_POST))) {
+		life_set_up(core, unit, started_at, why);
 	} else {
 		core_move(core, unit, CORE_STARTING, "%s", why);
+		unit->stage = CORE_STAGE_CONTAINER;
 		timer_set(core, unit, CORE_TIMER_STATE,
 			  policy_add_usec(core->now, unit->policy.timeout_start_usec));
 	}
-	health_adopt(core, unit, event->adopted_health, started_at);
+	health_adopt(core, unit, event, started_at);
+	if (event->was_up || !waits_notify)
+		notify_watchdog_begin(core, unit);
+	unit->ready_why = "adopted";
+	if (!waits && unit->state == CORE_STARTING)
+		life_start_next(core, unit);
 }
 
 /* An earlier engine has ordered this start; ordering it again would make a second container. */
 static void adopt_starting(struct core *core, struct core_unit *unit)
 {
-	new_instance(core, unit);
+	unit->instance = true;
+	unit->startup_passed = !unit->policy.startup.is_set || !unit->policy.health.is_set;
 	core_move(core, unit, CORE_STARTING, "adopted, is being started");
+	unit->stage = CORE_STAGE_CONTAINER;
 	timer_set(core, unit, CORE_TIMER_STATE,
 		  policy_add_usec(core->now, unit->policy.timeout_start_usec));
 }
@@ -505,6 +552,7 @@ bool life_on_adopted(struct core *core, struct core_unit *unit, const struct cor
 	if (unit->state != CORE_DOWN && unit->state != CORE_PULLING && unit->state != CORE_WAITING)
 		return false;
 	unit->want = CORE_WANT_UP;
+	life_begin_instance(core, unit);
 	if (event->ended) {
 		unit->finished = true;
 		unit->result = CORE_RESULT_SUCCESS;
@@ -522,29 +570,24 @@ bool life_on_adopted(struct core *core, struct core_unit *unit, const struct cor
 static void start_timeout(struct core *core, struct core_unit *unit)
 {
 	char text[CORE_TEXT_MAX], span[POLICY_SPAN_MAX];
-	const char *what = !unit->running			? "not started" :
-			   unit->policy.type == SERVICE_ONESHOT ? "not finished" :
-								  "not healthy";
+	const char *what = unit->command != CORE_COMMAND_NONE	? command_name(unit->command) :
+			   unit->stage == CORE_STAGE_CONDITIONS ? "its conditions" :
+								  "";
+	const char *how = what[0]			       ? " not finished" :
+			  !unit->running		       ? "not started" :
+			  unit->policy.type == SERVICE_ONESHOT ? "not finished" :
+			  notify_decides_ready(unit)	       ? "not ready" :
+								 "not healthy";
 
-	snprintf(text, sizeof(text), "%s within %s", what,
+	snprintf(text, sizeof(text), "%s%s within %s", what, how,
 		 policy_format_span(span, unit->policy.timeout_start_usec));
-	life_break(core, unit, CORE_RESULT_TIMEOUT, false, text);
-}
-
-static void stop_timeout(struct core *core, struct core_unit *unit)
-{
-	char span[POLICY_SPAN_MAX];
-
-	if (unit->killed) {
-		core_note(core, unit, "still there after SIGKILL, killed again");
-	} else {
-		if (unit->result == CORE_RESULT_NONE)
-			unit->result = CORE_RESULT_TIMEOUT;
-		policy_format_span(span, stop_limit(unit));
-		core_set_reason(core, unit, "%.400s; no end within %s, killed", unit->reason, span);
-		core_note(core, unit, "no end within %s, killed", span);
-	}
-	order_kill(core, unit);
+	if (!unit->instance)
+		life_fail_start(core, unit, CORE_RESULT_TIMEOUT, text);
+	else
+		stop_break(core, unit, CORE_RESULT_TIMEOUT,
+			   unit->policy.kills_at_start_timeout ? CORE_STOP_BY_KILL :
+								 CORE_STOP_BY_SIGNAL,
+			   text);
 }
 
 static void backoff_over(struct core *core, struct core_unit *unit)
@@ -556,22 +599,46 @@ static void backoff_over(struct core *core, struct core_unit *unit)
 		unit->restarts++;
 }
 
+static void on_state_timer(struct core *core, struct core_unit *unit)
+{
+	if (unit->state == CORE_STARTING)
+		start_timeout(core, unit);
+	else if (unit->state == CORE_STOPPING)
+		stop_on_timer(core, unit);
+	else if (unit->state == CORE_CLEANING)
+		stop_clean_on_timer(core, unit);
+	else
+		backoff_over(core, unit);
+}
+
 void life_on_timer(struct core *core, struct core_unit *unit, enum core_timer timer)
 {
 	char text[CORE_TEXT_MAX], span[POLICY_SPAN_MAX];
 
 	timer_set(core, unit, timer, USEC_NEVER);
-	if (timer == CORE_TIMER_PROBE) {
+	switch (timer) {
+	case CORE_TIMER_STATE:
+		on_state_timer(core, unit);
+		return;
+	case CORE_TIMER_PROBE:
 		health_on_timer(core, unit);
-	} else if (timer == CORE_TIMER_RUNTIME) {
+		return;
+	case CORE_TIMER_RUNTIME:
 		snprintf(text, sizeof(text), "ran for RuntimeMaxSec=%s",
 			 policy_format_span(span, unit->policy.runtime_max_usec));
-		life_break(core, unit, CORE_RESULT_TIMEOUT, false, text);
-	} else if (unit->state == CORE_STARTING) {
-		start_timeout(core, unit);
-	} else if (unit->state == CORE_STOPPING) {
-		stop_timeout(core, unit);
-	} else {
-		backoff_over(core, unit);
+		stop_break(core, unit, CORE_RESULT_TIMEOUT, CORE_STOP_GENTLY, text);
+		return;
+	case CORE_TIMER_WATCHDOG:
+		notify_watchdog_over(core, unit);
+		return;
+	case CORE_TIMER_RELOAD:
+		command_reload_timeout(core, unit);
+		return;
+	case CORE_TIMER_UPHOLD:
+		core->transactions += core->transactions == 0 ? 1 : 0;
+		order_queue(core, unit);
+		return;
+	case CORE_TIMER_COUNT:
+		break;
 	}
 }

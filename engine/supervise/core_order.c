@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who waits for whom. Dependencies become one array of edges in both directions; BEFORE is turned
- * into the other unit's AFTER, so that five kinds are left. Cycles of ordering are refused here,
+ * Who waits for whom. Dependencies become one array of edges in both directions; what is said from the
+ * other side (BEFORE, STOP_PROPAGATED_FROM, RELOAD_PROPAGATED_FROM) is turned round. Cycles of ordering are refused here,
  * which is what makes every wait end. Nothing in here changes a unit's state.
  */
 #include <stdio.h>
@@ -20,6 +20,10 @@ static struct raw_edge raw_edge(unsigned unit, const struct core_dep *dep)
 {
 	if (dep->kind == SERVICE_DEP_BEFORE)
 		return (struct raw_edge){ dep->target, unit, SERVICE_DEP_AFTER };
+	if (dep->kind == SERVICE_DEP_STOP_PROPAGATED_FROM)
+		return (struct raw_edge){ dep->target, unit, SERVICE_DEP_PROPAGATES_STOP_TO };
+	if (dep->kind == SERVICE_DEP_RELOAD_PROPAGATED_FROM)
+		return (struct raw_edge){ dep->target, unit, SERVICE_DEP_PROPAGATES_RELOAD_TO };
 	return (struct raw_edge){ unit, dep->target, dep->kind };
 }
 
@@ -168,14 +172,17 @@ int core_link(struct core *core, struct err *err)
 	return 0;
 }
 
-static bool is_required(const struct core_unit *unit, unsigned target)
+bool order_has_edge(const struct core_edges *edges, unsigned unit, unsigned kinds)
 {
-	for (size_t i = 0; i < unit->out.count; i++)
-		if (unit->out.items[i].unit == target &&
-		    (unit->out.items[i].kind == SERVICE_DEP_REQUIRES ||
-		     unit->out.items[i].kind == SERVICE_DEP_BINDS_TO))
+	for (size_t i = 0; i < edges->count; i++)
+		if (edges->items[i].unit == unit && (kinds & 1u << edges->items[i].kind))
 			return true;
 	return false;
+}
+
+static bool is_required(const struct core_unit *unit, unsigned target)
+{
+	return order_has_edge(&unit->out, target, CORE_KIND(REQUIRES) | CORE_KIND(BINDS_TO));
 }
 
 /* After=: until started; what is not on its way holds up only those that require it. */
@@ -192,6 +199,7 @@ static bool after_blocks(const struct core_unit *unit, unsigned index,
 	case CORE_CLEANING:
 		return true;
 	case CORE_BACKOFF:
+		return target->policy.restart_is_direct || is_required(unit, index);
 	case CORE_FAILED:
 		return is_required(unit, index);
 	case CORE_DOWN:
@@ -220,32 +228,78 @@ static bool bound_blocks(const struct core_unit *target)
 	return true;
 }
 
-bool order_blocks_start(const struct core *core, const struct core_unit *unit, char *text,
-			size_t size)
+/* Requisite=: it has to be up already. What is on its way is good enough, and waited for only with After=: two could
+ * wait for each other otherwise. Everything else is final. */
+static enum order_block requisite_blocks(const struct core_unit *unit, unsigned index,
+					 const struct core_unit *target)
 {
+	if (target->state == CORE_UP && !target->stop_asked)
+		return ORDER_FREE;
+	if (target->want == CORE_WANT_DOWN || target->state == CORE_FAILED)
+		return ORDER_NEVER;
+	return order_has_edge(&unit->out, index, CORE_KIND(AFTER)) ? ORDER_BLOCKED : ORDER_FREE;
+}
+
+static enum order_block edge_blocks(const struct core_unit *unit, const struct core_edge *edge,
+				    const struct core_unit *target)
+{
+	bool blocks = false;
+
+	if (edge->kind == SERVICE_DEP_REQUISITE)
+		return requisite_blocks(unit, edge->unit, target);
+	if (edge->kind == SERVICE_DEP_AFTER)
+		blocks = after_blocks(unit, edge->unit, target);
+	else if (edge->kind == SERVICE_DEP_BINDS_TO)
+		blocks = bound_blocks(target);
+	else if (edge->kind == SERVICE_DEP_CONFLICTS)
+		blocks = core_is_alive(target->state);
+	return blocks ? ORDER_BLOCKED : ORDER_FREE;
+}
+
+static void describe_block(const struct core_unit *target, enum order_block block, char *text,
+			   size_t size)
+{
+	if (block == ORDER_NEVER)
+		snprintf(text, size, "Requisite=%s is not up (%s)", target->policy.name,
+			 core_state_name(target->state));
+	else
+		snprintf(text, size, "waiting for %s (%s)", target->policy.name,
+			 target->stop_asked ? "about to stop" :
+			 target->state == CORE_DOWN && target->finished ?
+					      "down, skipped or finished" :
+					      core_state_name(target->state));
+}
+
+enum order_block order_blocks_start(const struct core *core, const struct core_unit *unit,
+				    char *text, size_t size)
+{
+	enum order_block found = ORDER_FREE;
+
 	if (core->transaction_open) {
 		snprintf(text, size, "waiting for the other units of this start");
-		return true;
+		return ORDER_BLOCKED;
 	}
-	for (size_t i = 0; i < unit->out.count; i++) {
-		const struct core_edge *edge = &unit->out.items[i];
-		const struct core_unit *target = &core->units[edge->unit];
-		bool blocks = false;
+	for (size_t i = 0; i < unit->out.count && found != ORDER_NEVER; i++) {
+		const struct core_unit *target = &core->units[unit->out.items[i].unit];
+		enum order_block block = target == unit ?
+						 ORDER_FREE :
+						 edge_blocks(unit, &unit->out.items[i], target);
 
-		if (target == unit)
-			continue;
-		if (edge->kind == SERVICE_DEP_AFTER)
-			blocks = after_blocks(unit, edge->unit, target);
-		else if (edge->kind == SERVICE_DEP_BINDS_TO)
-			blocks = bound_blocks(target);
-		if (blocks) {
-			snprintf(text, size, "waiting for %s (%s)", target->policy.name,
-				 target->stop_asked ? "about to stop" :
-						      core_state_name(target->state));
-			return true;
+		if (block != ORDER_FREE && (found == ORDER_FREE || block == ORDER_NEVER)) {
+			describe_block(target, block, text, size);
+			found = block;
 		}
 	}
-	return false;
+	for (size_t i = 0; i < unit->in.count && found == ORDER_FREE; i++) {
+		const struct core_unit *other = &core->units[unit->in.items[i].unit];
+
+		if (unit->in.items[i].kind == SERVICE_DEP_CONFLICTS && other != unit &&
+		    core_is_alive(other->state)) {
+			describe_block(other, ORDER_BLOCKED, text, size);
+			found = ORDER_BLOCKED;
+		}
+	}
+	return found;
 }
 
 const struct core_unit *order_blocks_stop(const struct core *core, const struct core_unit *unit)
@@ -253,7 +307,7 @@ const struct core_unit *order_blocks_stop(const struct core *core, const struct 
 	for (size_t i = 0; i < unit->in.count; i++) {
 		const struct core_unit *other = &core->units[unit->in.items[i].unit];
 
-		if (unit->in.items[i].kind == SERVICE_DEP_AFTER && other->instance &&
+		if (unit->in.items[i].kind == SERVICE_DEP_AFTER && other != unit &&
 		    (other->stop_asked || other->state == CORE_STOPPING ||
 		     other->state == CORE_CLEANING))
 			return other;
@@ -261,26 +315,33 @@ const struct core_unit *order_blocks_stop(const struct core *core, const struct 
 	return NULL;
 }
 
-size_t order_walk(struct core *core, struct core_unit *unit, bool towards_dependants,
-		  unsigned kinds)
+static size_t walk_edges(struct core *core, const struct core_edges *edges, unsigned kinds,
+			 unsigned *list, size_t count)
+{
+	for (size_t i = 0; i < edges->count; i++) {
+		struct core_unit *to = &core->units[edges->items[i].unit];
+
+		if (!(kinds & 1u << edges->items[i].kind) || to->mark == core->walks)
+			continue;
+		to->mark = core->walks;
+		list[count++] = edges->items[i].unit;
+	}
+	return count;
+}
+
+size_t order_walk(struct core *core, struct core_unit *unit, unsigned in_kinds, unsigned out_kinds,
+		  unsigned *list)
 {
 	size_t count = 0;
 
 	core->walks++;
 	unit->mark = core->walks;
-	core->walk[count++] = core_index(core, unit);
+	list[count++] = core_index(core, unit);
 	for (size_t i = 0; i < count; i++) {
-		const struct core_unit *at = &core->units[core->walk[i]];
-		const struct core_edges *edges = towards_dependants ? &at->in : &at->out;
+		const struct core_unit *at = &core->units[list[i]];
 
-		for (size_t j = 0; j < edges->count; j++) {
-			struct core_unit *to = &core->units[edges->items[j].unit];
-
-			if (!(kinds & 1u << edges->items[j].kind) || to->mark == core->walks)
-				continue;
-			to->mark = core->walks;
-			core->walk[count++] = edges->items[j].unit;
-		}
+		count = walk_edges(core, &at->in, in_kinds, list, count);
+		count = walk_edges(core, &at->out, out_kinds, list, count);
 	}
 	return count;
 }

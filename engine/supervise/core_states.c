@@ -18,25 +18,27 @@ static const struct {
 	const char *help;
 } states[] = {
 	[CORE_DOWN] = { "down",
-			TO(CORE_PULLING) | TO(CORE_FAILED) | TO(CORE_STARTING) | TO(CORE_UP),
+			TO(CORE_PULLING) | TO(CORE_FAILED) | TO(CORE_STARTING) | TO(CORE_UP) |
+				TO(CORE_BACKOFF),
 			"not wanted" },
-	[CORE_WAITING] = { "waiting", TO(CORE_STARTING) | TO(CORE_DOWN) | TO(CORE_UP),
+	[CORE_WAITING] = { "waiting",
+			   TO(CORE_STARTING) | TO(CORE_DOWN) | TO(CORE_UP) | TO(CORE_FAILED),
 			   "for another unit" },
 	[CORE_PULLING] = { "pulling",
 			   TO(CORE_WAITING) | TO(CORE_STARTING) | TO(CORE_BACKOFF) |
 				   TO(CORE_FAILED) | TO(CORE_DOWN) | TO(CORE_UP),
 			   "for its image" },
 	[CORE_STARTING] = { "starting", TO(CORE_UP) | TO(CORE_STOPPING) | TO(CORE_CLEANING),
-			    "not ready yet" },
+			    "conditions, commands, container not ready yet" },
 	[CORE_UP] = { "up",
 		      TO(CORE_STOPPING) | TO(CORE_CLEANING) | TO(CORE_DOWN) | TO(CORE_PULLING) |
 			      TO(CORE_FAILED),
 		      "started, or finished and RemainAfterExit=" },
-	[CORE_STOPPING] = { "stopping", TO(CORE_CLEANING), "stop signal, then SIGKILL" },
+	[CORE_STOPPING] = { "stopping", TO(CORE_CLEANING), "ExecStop=, stop signal, SIGKILL" },
 	[CORE_CLEANING] = { "cleaning",
 			    TO(CORE_DOWN) | TO(CORE_UP) | TO(CORE_BACKOFF) | TO(CORE_FAILED) |
 				    TO(CORE_PULLING),
-			    "teardown under way" },
+			    "teardown, ExecStopPost=" },
 	[CORE_BACKOFF] = { "backoff", TO(CORE_PULLING) | TO(CORE_DOWN) | TO(CORE_FAILED),
 			   "until the next try" },
 	[CORE_FAILED] = { "failed", TO(CORE_DOWN) | TO(CORE_PULLING), "gave up" },
@@ -77,6 +79,10 @@ const char *core_result_name(enum core_result result)
 		[CORE_RESULT_START_LIMIT] = "start-limit",
 		[CORE_RESULT_DEPENDENCY] = "dependency",
 		[CORE_RESULT_INVALID] = "invalid",
+		[CORE_RESULT_WATCHDOG] = "watchdog",
+		[CORE_RESULT_CONDITION] = "condition",
+		[CORE_RESULT_ASSERT] = "assert",
+		[CORE_RESULT_PROTOCOL] = "protocol",
 	};
 
 	return (size_t)result < sizeof(names) / sizeof(names[0]) ? names[result] : "unknown";
@@ -101,29 +107,72 @@ static bool is_started(enum core_state state)
 	return state == CORE_STARTING || state == CORE_UP;
 }
 
+bool core_is_alive(enum core_state state)
+{
+	return is_started(state) || state == CORE_STOPPING || state == CORE_CLEANING;
+}
+
 /* BindsTo=: whoever is bound to this unit goes when it goes. */
-static void tell_bound(struct core *core, const struct core_unit *unit)
+static void tell_bound(struct core *core, struct core_unit *unit)
 {
 	for (size_t i = 0; i < unit->in.count; i++)
 		if (unit->in.items[i].kind == SERVICE_DEP_BINDS_TO)
 			life_lose_dependency(core, &core->units[unit->in.items[i].unit], unit);
-}
-
-/* A container that ended well and counts as up by RemainAfterExit= is only passing through
- * CLEANING. */
-static bool will_remain(const struct core_unit *unit, enum core_state state)
-{
-	return state == CORE_CLEANING && unit->policy.remain_after_exit &&
-	       unit->result == CORE_RESULT_SUCCESS && unit->want == CORE_WANT_UP && !unit->again;
+	unit->will_tell_bound = false;
+	if (!unit->again)
+		bonds_add_news(core, unit, CORE_NEWS_GONE);
 }
 
 static void leave_started(struct core *core, struct core_unit *unit, enum core_state state)
 {
 	health_end(core, unit);
 	timer_set(core, unit, CORE_TIMER_RUNTIME, USEC_NEVER);
+	timer_set(core, unit, CORE_TIMER_WATCHDOG, USEC_NEVER);
+	timer_set(core, unit, CORE_TIMER_RELOAD, USEC_NEVER);
+	unit->is_reloading = unit->reload_again = false;
 	unit->stop_asked = false;
-	if (!will_remain(unit, state))
+	/* A container that ended well and counts as up by RemainAfterExit= is only passing through
+	 * CLEANING. */
+	if (state == CORE_CLEANING && life_will_remain(unit))
+		return;
+	/* RestartMode=direct: not before it is clear that it does not come back by itself. */
+	if (unit->policy.restart_is_direct && unit->want == CORE_WANT_UP && !unit->again)
+		unit->will_tell_bound = true;
+	else
 		tell_bound(core, unit);
+}
+
+/* Where OnFailure= and OnSuccess= look: systemd's failed and inactive, through which a unit also goes on
+ * the way to an automatic restart (RestartMode=normal). */
+static void note_fate(struct core *core, struct core_unit *unit, enum core_state old,
+		      enum core_state state)
+{
+	bool is_end = state == CORE_DOWN && (core_is_alive(old));
+	bool is_pause = state == CORE_BACKOFF && old == CORE_CLEANING &&
+			!unit->policy.restart_is_direct;
+
+	if (state == CORE_FAILED)
+		bonds_add_news(core, unit, CORE_NEWS_FAILED);
+	else if (!is_end && !is_pause)
+		return;
+	else if (unit->result == CORE_RESULT_SUCCESS || unit->result == CORE_RESULT_NONE)
+		bonds_add_news(core, unit, CORE_NEWS_SUCCEEDED);
+	else if (unit->result != CORE_RESULT_CONDITION && unit->result != CORE_RESULT_DEPENDENCY)
+		bonds_add_news(core, unit, CORE_NEWS_FAILED);
+}
+
+static void enter(struct core *core, struct core_unit *unit, enum core_state old,
+		  enum core_state state)
+{
+	if (is_started(old) && !is_started(state))
+		leave_started(core, unit, state);
+	if (unit->will_tell_bound && (state == CORE_DOWN || state == CORE_FAILED))
+		tell_bound(core, unit);
+	if (!core->is_restoring)
+		note_fate(core, unit, old, state);
+	if (state == CORE_DOWN || state == CORE_FAILED)
+		order_queue(core, unit);
+	order_queue_neighbours(core, unit);
 }
 
 void core_move(struct core *core, struct core_unit *unit, enum core_state state, const char *fmt,
@@ -140,13 +189,15 @@ void core_move(struct core *core, struct core_unit *unit, enum core_state state,
 		core_bug(core, unit, "no way from %s to %s (%s)", states[old].name,
 			 states[state].name, why);
 	timer_set(core, unit, CORE_TIMER_STATE, USEC_NEVER);
+	timer_set(core, unit, CORE_TIMER_UPHOLD, USEC_NEVER);
+	core->alive += core_is_alive(state) ? 1 : 0;
+	core->alive -= core_is_alive(old) ? 1 : 0;
 	unit->state = state;
+	unit->stage = CORE_STAGE_NONE;
 	unit->since = core->now;
 	core_set_reason(core, unit, "%s", why);
 	core_note(core, unit, "%s -> %s: %s", states[old].name, states[state].name, why);
-	if (is_started(old) && !is_started(state))
-		leave_started(core, unit, state);
-	order_queue_neighbours(core, unit);
+	enter(core, unit, old, state);
 }
 
 static void require(const struct core *core, const struct core_unit *unit, bool holds,
@@ -160,20 +211,23 @@ static void require(const struct core *core, const struct core_unit *unit, bool 
 static void check_instance(const struct core *core, const struct core_unit *u)
 {
 	bool started = is_started(u->state);
-	bool has_instance = u->state == CORE_STARTING || u->state == CORE_STOPPING ||
-			    u->state == CORE_CLEANING;
 
 	if (u->state == CORE_UP)
 		require(core, u, u->instance || u->finished,
 			"up without a container that runs or has finished");
+	else if (u->state == CORE_STARTING)
+		require(core, u, u->instance == (u->stage >= CORE_STAGE_CONTAINER),
+			"its container does not fit how far its start is");
 	else
-		require(core, u, u->instance == has_instance,
+		require(core, u, !u->instance || core_is_alive(u->state),
 			"its state and its container do not fit");
-	require(core, u, !u->running || (u->instance && u->state != CORE_CLEANING),
+	require(core, u, !u->running || (u->instance && !u->ended && u->state != CORE_CLEANING),
 		"runs without a container");
 	require(core, u, u->state != CORE_UP || u->running == u->instance, "up and not running");
-	require(core, u, !u->stop_asked || (started && u->instance),
-		"a stop is pending where nothing runs");
+	require(core, u, !u->ended || u->instance, "ended without a container");
+	require(core, u, u->state != CORE_CLEANING || u->ended == u->instance,
+		"cleans up after what still lives");
+	require(core, u, !u->stop_asked || started, "a stop is pending where nothing runs");
 	require(core, u, !u->again || u->want == CORE_WANT_UP, "starts again and is not wanted");
 	require(core, u,
 		!u->again || u->stop_asked || u->state == CORE_STOPPING ||
@@ -181,9 +235,34 @@ static void check_instance(const struct core *core, const struct core_unit *u)
 		"starts again without having been stopped");
 }
 
+static void check_stage(const struct core *core, const struct core_unit *u)
+{
+	bool in_start = u->stage >= CORE_STAGE_CONDITIONS && u->stage <= CORE_STAGE_START_POST;
+	bool in_stop = u->stage == CORE_STAGE_STOP || u->stage == CORE_STAGE_SIGNAL;
+
+	require(core, u, in_start == (u->state == CORE_STARTING), "its start is at no place");
+	require(core, u, in_stop == (u->state == CORE_STOPPING), "its stop is at no place");
+	require(core, u, u->command == CORE_COMMAND_NONE || core_is_alive(u->state),
+		"a command outlived its state");
+	require(core, u,
+		u->state != CORE_UP || u->command == CORE_COMMAND_NONE ||
+			u->command == CORE_COMMAND_RELOAD,
+		"a command that does not belong to a unit that is up");
+	require(core, u, (u->command != CORE_COMMAND_NONE) == (u->command_order != 0),
+		"a command without an order");
+	require(core, u,
+		u->state != CORE_CLEANING || u->instance || u->command != CORE_COMMAND_NONE,
+		"cleans up and waits for nothing");
+}
+
+static bool is_watched(const struct core_unit *u)
+{
+	return u->running && is_started(u->state);
+}
+
 static void check_probes(const struct core *core, const struct core_unit *u)
 {
-	bool probed = u->running && is_started(u->state) && u->policy.health.is_set;
+	bool probed = is_watched(u) && u->policy.health.is_set;
 
 	require(core, u, (u->health != CORE_HEALTH_NONE) == probed,
 		"its health does not fit its state");
@@ -193,19 +272,32 @@ static void check_probes(const struct core *core, const struct core_unit *u)
 		"a probe is due while it is not probed");
 	require(core, u,
 		u->probe_order != 0 || !probed || u->timers[CORE_TIMER_PROBE] != USEC_NEVER ||
-			u->policy.health.interval_usec == USEC_NEVER,
+			u->policy.health.interval_usec == USEC_NEVER ||
+			u->policy.startup.interval_usec == USEC_NEVER,
 		"no next probe is due");
 }
 
 static void check_timers(const struct core *core, const struct core_unit *u)
 {
 	bool has_deadline = u->state == CORE_STARTING || u->state == CORE_STOPPING ||
-			    u->state == CORE_BACKOFF;
+			    u->state == CORE_BACKOFF ||
+			    (u->state == CORE_CLEANING && u->command != CORE_COMMAND_NONE);
 
 	require(core, u, has_deadline || u->timers[CORE_TIMER_STATE] == USEC_NEVER,
 		"a deadline outlived its state");
 	require(core, u, u->state == CORE_UP || u->timers[CORE_TIMER_RUNTIME] == USEC_NEVER,
 		"RuntimeMaxSec= outlived its state");
+	require(core, u, is_watched(u) || u->timers[CORE_TIMER_WATCHDOG] == USEC_NEVER,
+		"the watchdog outlived its container");
+	require(core, u,
+		u->timers[CORE_TIMER_RELOAD] == USEC_NEVER ||
+			(u->state == CORE_UP &&
+			 (u->is_reloading || u->command == CORE_COMMAND_RELOAD)),
+		"the time for a reload outlived it");
+	require(core, u,
+		u->timers[CORE_TIMER_UPHOLD] == USEC_NEVER || u->state == CORE_DOWN ||
+			u->state == CORE_FAILED,
+		"a start by Upholds= is due while it is not down");
 }
 
 static void check_want(const struct core *core, const struct core_unit *u)
@@ -225,6 +317,7 @@ static void check_want(const struct core *core, const struct core_unit *u)
 void core_check_unit(const struct core *core, const struct core_unit *unit)
 {
 	check_instance(core, unit);
+	check_stage(core, unit);
 	check_probes(core, unit);
 	check_timers(core, unit);
 	check_want(core, unit);

@@ -5,7 +5,7 @@
  * by rule, in virtual time. Header-only because each .c in this folder is a program of its own;
  * only test_scenarios.c includes it.
  */
-#include "supervise/core.h"
+#include "sim_policy.h"
 
 #define SIM_MAX_UNITS 16
 #define SIM_MAX_RULES 16
@@ -36,13 +36,17 @@ struct sim_unit {
 	struct core_dep deps[SIM_MAX_DEPS];
 	char targets[SIM_MAX_DEPS][SIM_NAME_MAX];
 	size_t dep_count;
-	struct sim_rules image, start, run, stop, kill, probe, clean;
+	struct sim_rules image, start, run, stop, kill, probe, clean, conditions, notify;
+	struct sim_rules commands[SIM_COMMANDS], command_kill;
+	usec_t beats_every; /* WATCHDOG=1 while it runs; 0: never */
+	unsigned beats;	    /* how often */
 	unsigned index;
 	/* the world's side */
 	unsigned instance; /* number of the present container; every start is a new one */
 	bool is_alive;	   /* a container exists that has not ended */
 	unsigned starts;
 	uint64_t probe_in_flight;
+	uint64_t command_in_flight; /* order number */
 };
 
 struct sim_queued {

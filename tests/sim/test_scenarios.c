@@ -7,382 +7,11 @@
 #include "unit_test.h"
 
 #include <dirent.h>
-#include <errno.h>
 
-#include "sim_policy.h"
-#include "sim_world.h"
-#include "util/cleanup.h"
-#include "util/str.h"
+#include "sim_read.h"
 
 #define SCENARIOS "tests/sim/scenarios"
 #define SIM_MAX_SCENARIOS 256
-
-/* --- reading --------------------------------------------------------------------------------- */
-
-static _Noreturn void bad(const struct sim *sim, const char *what, const char *word)
-{
-	fail_msg("%s:%u: %s: %s", sim->path, sim->line, what, word ? word : "(nothing)");
-	abort();
-}
-
-static usec_t span(const struct sim *sim, const char *word)
-{
-	static const struct {
-		const char *suffix;
-		double usec;
-	} suffixes[] = { { "us", 1 },  { "ms", 1e3 },  { "s", 1e6 },
-			 { "m", 6e7 }, { "h", 3.6e9 }, { "d", 8.64e10 } };
-	char *end = NULL;
-	double value;
-
-	if (!word)
-		bad(sim, "a time is missing", word);
-	if (str_eq(word, "never"))
-		return USEC_NEVER;
-	value = strtod(word, &end);
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-		if (end != word && str_eq(end, suffixes[i].suffix))
-			return (usec_t)(value * suffixes[i].usec + 0.5);
-	bad(sim, "not a time", word);
-}
-
-static unsigned number(const struct sim *sim, const char *word)
-{
-	uint64_t value;
-
-	if (!word || !str_to_u64(word, UINT32_MAX, &value))
-		bad(sim, "not a number", word);
-	return (unsigned)value;
-}
-
-/* Cuts a line into words in place; "..." is one word. */
-static size_t split(const struct sim *sim, char *line, char **words)
-{
-	size_t count = 0;
-
-	for (;;) {
-		char stop = ' ';
-
-		while (*line == ' ' || *line == '\t')
-			line++;
-		if (*line == '\0' || *line == '#')
-			break;
-		if (count == SIM_MAX_WORDS - 1)
-			bad(sim, "too many words", line);
-		if (*line == '"') {
-			stop = '"';
-			line++;
-		}
-		words[count++] = line;
-		while (*line != '\0' && *line != stop && !(stop == ' ' && *line == '\t'))
-			line++;
-		if (*line == '\0')
-			break;
-		*line++ = '\0';
-	}
-	words[count] = NULL;
-	return count;
-}
-
-static const char *option(char **words, const char *name, const char *otherwise)
-{
-	for (; *words; words++)
-		if (str_eq(*words, name))
-			return words[1];
-	return otherwise;
-}
-
-static bool has_word(char **words, const char *name)
-{
-	for (; *words; words++)
-		if (str_eq(*words, name))
-			return true;
-	return false;
-}
-
-static unsigned choice(const struct sim *sim, const char *word, const char *const *names)
-{
-	for (unsigned i = 0; names[i]; i++)
-		if (word && str_eq(word, names[i]))
-			return i;
-	bad(sim, "unknown word", word);
-}
-
-static struct sim_unit *unit_named(struct sim *sim, const char *name)
-{
-	for (size_t i = 0; i < sim->unit_count; i++)
-		if (name && str_eq(sim->units[i].name, name))
-			return &sim->units[i];
-	bad(sim, "no such unit", name);
-}
-
-static struct sim_rule *add_rule(const struct sim *sim, struct sim_rules *rules, char **words)
-{
-	struct sim_rule *rule;
-	const char *text = option(words, "says", "");
-
-	if (rules->count == SIM_MAX_RULES)
-		bad(sim, "too many rules", words[0]);
-	rule = &rules->items[rules->count++];
-	rule->after = span(sim, option(words, "after", "1ms"));
-	str_copy(rule->text, sizeof(rule->text), text);
-	return rule;
-}
-
-/* "KIND VERDICT [VALUE] [after TIME] [says TEXT] [permanent]" */
-static bool parse_rule(const struct sim *sim, struct sim_unit *unit, char **words)
-{
-	static const struct {
-		const char *kind, *verdict;
-		enum core_event_type type;
-		bool is_silent;
-	} table[] = {
-		{ "image", "ready", CORE_EV_IMAGE_READY, false },
-		{ "image", "fails", CORE_EV_IMAGE_FAILED, false },
-		{ "image", "silent", CORE_EV_IMAGE_READY, true },
-		{ "start", "running", CORE_EV_RUNNING, false },
-		{ "start", "fails", CORE_EV_START_FAILED, false },
-		{ "start", "shim-lost", CORE_EV_SHIM_LOST, false },
-		{ "start", "exit", CORE_EV_EXITED, false },
-		{ "start", "silent", CORE_EV_RUNNING, true },
-		{ "run", "exit", CORE_EV_EXITED, false },
-		{ "run", "signal", CORE_EV_EXITED, false },
-		{ "run", "shim-lost", CORE_EV_SHIM_LOST, false },
-		{ "run", "forever", CORE_EV_EXITED, true },
-		{ "stop", "exit", CORE_EV_EXITED, false },
-		{ "stop", "signal", CORE_EV_EXITED, false },
-		{ "stop", "ignored", CORE_EV_EXITED, true },
-		{ "kill", "works", CORE_EV_EXITED, false },
-		{ "kill", "ignored", CORE_EV_EXITED, true },
-		{ "probe", "pass", CORE_EV_PROBE, false },
-		{ "probe", "fail", CORE_EV_PROBE, false },
-		{ "probe", "busy", CORE_EV_PROBE, false },
-		{ "probe", "silent", CORE_EV_PROBE, true },
-		{ "clean", "done", CORE_EV_CLEANED, false },
-	};
-	struct sim_rules *lists[] = { &unit->image, &unit->start, &unit->run,  &unit->stop,
-				      &unit->kill,  &unit->probe, &unit->clean };
-	static const char *const kinds[] = { "image", "start", "run",  "stop",
-					     "kill",  "probe", "clean" };
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		for (size_t k = 0; k < 7 && words[1] && str_eq(words[0], table[i].kind); k++) {
-			struct sim_rule *rule;
-
-			if (!str_eq(kinds[k], table[i].kind) || !str_eq(words[1], table[i].verdict))
-				continue;
-			rule = add_rule(sim, lists[k], words + 1);
-			rule->is_silent = table[i].is_silent;
-			rule->event.type = table[i].type;
-			rule->event.permanent = has_word(words, "permanent");
-			rule->event.oom = has_word(words, "oom");
-			rule->event.pass = str_eq(words[1], "pass");
-			rule->event.discarded = str_eq(words[1], "busy");
-			if (str_eq(words[1], "exit"))
-				rule->event.code = (int)number(sim, words[2]);
-			else if (str_eq(words[1], "signal"))
-				rule->event.signal = (int)number(sim, words[2]);
-			else if (str_eq(words[1], "works"))
-				rule->event.signal = 9;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void parse_health(const struct sim *sim, struct core_health_policy *health, char **words)
-{
-	static const char *const actions[] = { "default", "none", "kill", "restart", "stop", NULL };
-
-	health->is_set = true;
-	health->interval_usec = span(sim, option(words, "interval", "30s"));
-	health->timeout_usec = span(sim, option(words, "timeout", "30s"));
-	health->start_period_usec = span(sim, option(words, "start-period", "0s"));
-	health->retries = number(sim, option(words, "retries", "3"));
-	health->action =
-		(enum core_on_unhealthy)choice(sim, option(words, "action", "default"), actions);
-}
-
-static void parse_exit_set(const struct sim *sim, struct exit_set *set, char **words)
-{
-	for (; *words; words++) {
-		if (str_starts(*words, "signal:"))
-			set->signals |= UINT64_C(1) << number(sim, *words + 7);
-		else
-			set->codes[number(sim, *words) / 64 % 4] |= UINT64_C(1)
-								    << number(sim, *words) % 64;
-	}
-}
-
-static bool parse_dep(const struct sim *sim, struct sim_unit *unit, char **words)
-{
-	static const char *const kinds[] = { "after",	 "before",   "wants",
-					     "requires", "binds-to", "part-of" };
-
-	for (unsigned kind = 0; kind < 6; kind++) {
-		if (!str_eq(words[0], kinds[kind]))
-			continue;
-		for (char **target = words + 1; *target; target++) {
-			if (unit->dep_count == SIM_MAX_DEPS)
-				bad(sim, "too many dependencies", *target);
-			str_copy(unit->targets[unit->dep_count], SIM_NAME_MAX, *target);
-			unit->deps[unit->dep_count++].kind = (enum service_dep_kind)kind;
-		}
-		return true;
-	}
-	return false;
-}
-
-static bool parse_policy(const struct sim *sim, struct sim_unit *unit, char **words)
-{
-	static const char *const restarts[] = { "no",	       "on-success", "on-failure",
-						"on-abnormal", "on-abort",   "on-watchdog",
-						"always",      NULL };
-	struct core_policy *policy = &unit->policy;
-	const struct {
-		const char *name;
-		uint64_t *value;
-	} spans[] = {
-		{ "restart-sec", &policy->restart_usec },
-		{ "restart-max", &policy->restart_max_usec },
-		{ "timeout-start", &policy->timeout_start_usec },
-		{ "timeout-stop", &policy->timeout_stop_usec },
-		{ "runtime-max", &policy->runtime_max_usec },
-		{ "stop-timeout", &policy->stop_timeout_usec },
-	};
-
-	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-		if (str_eq(words[0], spans[i].name)) {
-			*spans[i].value = span(sim, words[1]);
-			return true;
-		}
-	}
-	if (str_eq(words[0], "restart")) {
-		policy->restart = (enum service_restart)choice(sim, words[1], restarts);
-	} else if (str_eq(words[0], "restart-steps")) {
-		policy->restart_steps = number(sim, words[1]);
-	} else if (str_eq(words[0], "start-limit")) {
-		policy->start_limit_burst = number(sim, words[1]);
-		policy->start_limit_interval_usec = span(sim, words[2]);
-	} else if (str_eq(words[0], "success")) {
-		parse_exit_set(sim, &policy->success, words + 1);
-	} else if (str_eq(words[0], "restart-prevent")) {
-		parse_exit_set(sim, &policy->restart_prevent, words + 1);
-	} else if (str_eq(words[0], "restart-force")) {
-		parse_exit_set(sim, &policy->restart_force, words + 1);
-	} else if (str_eq(words[0], "health")) {
-		parse_health(sim, &policy->health, words);
-	} else {
-		return false;
-	}
-	return true;
-}
-
-static bool parse_flag(struct sim_unit *unit, char **words)
-{
-	if (str_eq(words[0], "oneshot")) {
-		unit->policy.type = SERVICE_ONESHOT;
-		unit->policy.timeout_start_usec = USEC_NEVER;
-	} else if (str_eq(words[0], "remain-after-exit")) {
-		unit->policy.remain_after_exit = true;
-	} else if (str_eq(words[0], "notify-healthy")) {
-		unit->policy.ready_when_healthy = true;
-	} else if (str_eq(words[0], "invalid")) {
-		unit->policy.is_invalid = true;
-	} else {
-		return false;
-	}
-	return true;
-}
-
-static void parse_unit(struct sim *sim, const char *name)
-{
-	struct sim_unit *unit;
-
-	if (!name || sim->unit_count == SIM_MAX_UNITS)
-		bad(sim, "unit without a name, or too many", name);
-	unit = &sim->units[sim->unit_count++];
-	str_copy(unit->name, sizeof(unit->name), name);
-	unit->policy = sim_policy(unit->name);
-}
-
-static void parse_at(struct sim *sim, char **words, size_t count)
-{
-	struct sim_line *line = &sim->script[sim->script_count];
-
-	if (sim->script_count++ == SIM_MAX_SCRIPT || count < 3)
-		bad(sim, "at TIME WHAT ...", words[1]);
-	line->at = span(sim, words[1]);
-	if (sim->script_count > 1 && line->at < line[-1].at)
-		bad(sim, "goes back in time", words[1]);
-	line->number = sim->line;
-	line->word_count = count - 2;
-	memcpy(line->words, words + 2, (count - 1) * sizeof(*words));
-}
-
-static void parse_line(struct sim *sim, char *line)
-{
-	char *words[SIM_MAX_WORDS];
-	size_t count = split(sim, line, words);
-	struct sim_unit *unit = sim->unit_count > 0 ? &sim->units[sim->unit_count - 1] : NULL;
-
-	if (count == 0)
-		return;
-	if (str_eq(words[0], "unit"))
-		parse_unit(sim, words[1]);
-	else if (str_eq(words[0], "at"))
-		parse_at(sim, words, count);
-	else if (str_eq(words[0], "until"))
-		sim->until = span(sim, words[1]);
-	else if (str_eq(words[0], "quiet"))
-		sim->is_quiet = true;
-	else if (!unit || !(parse_rule(sim, unit, words) || parse_policy(sim, unit, words) ||
-			    parse_dep(sim, unit, words) || parse_flag(unit, words)))
-		bad(sim, "unknown line", words[0]);
-}
-
-static char *read_whole(const char *path)
-{
-	auto_file FILE *file = fopen(path, "re");
-	char *text = calloc(1, 256 * 1024);
-	size_t length;
-
-	if (!file || !text)
-		fail_msg("%s: %s", path, strerror(errno));
-	length = fread(text, 1, 256 * 1024 - 1, file);
-	assert_true(length < 256 * 1024 - 1);
-	return text;
-}
-
-static void parse(struct sim *sim)
-{
-	char *at = sim->text = read_whole(sim->path);
-
-	while (*at) {
-		char *end = strchr(at, '\n');
-
-		sim->line++;
-		if (end)
-			*end = '\0';
-		if (str_eq(at, "expect-trace")) {
-			char *last = end ? strstr(end + 1, "end\n") : NULL;
-
-			while (last && last[-1] != '\n' && last != end + 1)
-				last = strstr(last + 1, "end\n");
-			if (!last)
-				bad(sim, "expect-trace without end", NULL);
-			sim->expected = end + 1;
-			sim->expected_offset = (size_t)(sim->expected - sim->text);
-			sim->expected_length = (size_t)(last - sim->expected);
-			at = last + 4;
-			continue;
-		}
-		parse_line(sim, at);
-		if (!end)
-			break;
-		at = end + 1;
-	}
-}
 
 /* --- the world ------------------------------------------------------------------------------- */
 
@@ -414,7 +43,8 @@ static void enqueue(struct sim *sim, struct sim_unit *unit, const struct sim_rul
 	};
 	queued->event.unit = unit->index;
 	queued->event.order = order;
-	queued->event.text = rule->text;
+	if (rule->event.type != CORE_EV_NOTIFY)
+		queued->event.text = rule->text;
 }
 
 static const struct sim_rule *next_rule(struct sim_rules *rules)
@@ -423,6 +53,29 @@ static const struct sim_rule *next_rule(struct sim_rules *rules)
 
 	rules->used++;
 	return &rules->items[i];
+}
+
+/* Exactly one COMMAND answers a COMMAND: what the kill makes of it takes the place of the other. */
+static void kill_command(struct sim *sim, struct sim_unit *unit, uint64_t order)
+{
+	const struct sim_rule *rule = next_rule(&unit->command_kill);
+
+	assert_int_equal(unit->command_in_flight, order);
+	if (rule->is_silent)
+		return;
+	for (size_t i = 0; i < sim->queue_count; i++)
+		if (sim->queue[i].event.type == CORE_EV_COMMAND &&
+		    sim->queue[i].event.order == order)
+			sim->queue[i--] = sim->queue[--sim->queue_count];
+	enqueue(sim, unit, rule, false, order);
+}
+
+static void run_command(struct sim *sim, struct sim_unit *unit, const struct core_action *action)
+{
+	assert_true(unit->command_in_flight == 0 && action->order != 0);
+	assert_true(unit->policy.commands & 1u << action->which);
+	unit->command_in_flight = action->order;
+	enqueue(sim, unit, next_rule(&unit->commands[action->which]), false, action->order);
 }
 
 static void react(struct sim *sim, const struct core_action *action)
@@ -459,10 +112,36 @@ static void react(struct sim *sim, const struct core_action *action)
 		assert_int_equal(unit->probe_in_flight, action->order);
 		unit->probe_in_flight = 0;
 		return;
+	case CORE_ACT_CONDITIONS:
+		enqueue(sim, unit, next_rule(&unit->conditions), false, action->order);
+		return;
+	case CORE_ACT_COMMAND:
+		run_command(sim, unit, action);
+		return;
+	case CORE_ACT_COMMAND_KILL:
+		kill_command(sim, unit, action->order);
+		return;
+	case CORE_ACT_SIGNAL_WATCHDOG:
+		enqueue(sim, unit, next_rule(&unit->stop), true, 0);
+		return;
 	case CORE_ACT_PUBLISH:
 	case CORE_ACT_ALL_DOWN:
 		return;
 	}
+}
+
+/* "=> command web start-pre", "=> probe web startup" */
+static void trace_action(struct sim *sim, const struct core_action *action)
+{
+	bool is_command = action->type == CORE_ACT_COMMAND || action->type == CORE_ACT_COMMAND_KILL;
+
+	if (action->type == CORE_ACT_ALL_DOWN)
+		buf_puts(&sim->trace, "  => all-down\n");
+	else
+		buf_printf(&sim->trace, "  => %s %s%s%s%s%s\n", sim_action_name(action->type),
+			   sim->units[action->unit].name, is_command ? " " : "",
+			   is_command ? sim_command_name(action->which) : "",
+			   action->startup ? " startup" : "", action->at_once ? " at-once" : "");
 }
 
 static void step(struct sim *sim, const struct core_event *event)
@@ -474,11 +153,8 @@ static void step(struct sim *sim, const struct core_event *event)
 	for (size_t i = 0; i < count; i++) {
 		if (actions[i].type == CORE_ACT_PUBLISH)
 			continue;
-		if (!sim->is_quiet && actions[i].type == CORE_ACT_ALL_DOWN)
-			buf_puts(&sim->trace, "  => all-down\n");
-		else if (!sim->is_quiet)
-			buf_printf(&sim->trace, "  => %s %s\n", sim_action_name(actions[i].type),
-				   sim->units[actions[i].unit].name);
+		if (!sim->is_quiet)
+			trace_action(sim, &actions[i]);
 		react(sim, &actions[i]);
 	}
 }
@@ -486,6 +162,24 @@ static void step(struct sim *sim, const struct core_event *event)
 static bool ends_container(enum core_event_type type)
 {
 	return type == CORE_EV_EXITED || type == CORE_EV_START_FAILED || type == CORE_EV_SHIM_LOST;
+}
+
+static const struct sim_rule beat = {
+	.event = { .type = CORE_EV_NOTIFY, .notify_watchdog = true },
+};
+
+static void enqueue_beat(struct sim *sim, struct sim_unit *unit)
+{
+	enqueue(sim, unit, &beat, true, 0);
+	sim->queue[sim->queue_count - 1].at = sim->now + unit->beats_every;
+}
+
+static void begin_program(struct sim *sim, struct sim_unit *unit)
+{
+	enqueue(sim, unit, next_rule(&unit->run), true, 0);
+	enqueue(sim, unit, next_rule(&unit->notify), true, 0);
+	if (unit->beats_every > 0)
+		enqueue_beat(sim, unit);
 }
 
 static void deliver(struct sim *sim, const struct sim_queued *queued)
@@ -499,8 +193,12 @@ static void deliver(struct sim *sim, const struct sim_queued *queued)
 		unit->probe_in_flight = 0;
 	if (ends_container(type))
 		unit->is_alive = false;
+	if (type == CORE_EV_COMMAND && unit->command_in_flight == queued->event.order)
+		unit->command_in_flight = 0;
 	if (type == CORE_EV_RUNNING)
-		enqueue(sim, unit, next_rule(&unit->run), true, 0);
+		begin_program(sim, unit);
+	if (queued->rule == &beat && unit->beats-- > 1)
+		enqueue_beat(sim, unit);
 	step(sim, &queued->event);
 }
 
@@ -538,6 +236,16 @@ static void expect(struct sim *sim, char **words)
 			is = core_result_name(view.result);
 		else if (str_eq(words[0], "reason"))
 			is = view.reason;
+		else if (str_eq(words[0], "status"))
+			is = view.status_text;
+		else if (str_eq(words[0], "command"))
+			is = sim_command_name(view.command);
+		else if (str_eq(words[0], "reloading"))
+			is = view.is_reloading ? "yes" : "no";
+		else if (str_eq(words[0], "was-up"))
+			is = view.was_up ? "yes" : "no";
+		else if (str_eq(words[0], "startup-passed"))
+			is = view.startup_passed ? "yes" : "no";
 		else if (str_eq(words[0], "restarts"))
 			value = view.restarts;
 		else if (str_eq(words[0], "starts"))
@@ -572,12 +280,18 @@ static void adopt(struct sim *sim, struct sim_unit *unit, char **words)
 		.adopted_health =
 			(enum core_health)choice(sim, option(words, "health", "none"), healths),
 		.ended = has_word(words, "ended"),
+		.starting = has_word(words, "creating"),
+		.was_up = has_word(words, "was-up"),
+		.startup_passed = has_word(words, "startup-passed"),
 	};
 
 	if (!event.ended) {
 		unit->instance++;
 		unit->is_alive = true;
-		enqueue(sim, unit, next_rule(&unit->run), true, 0);
+		if (event.starting)
+			enqueue(sim, unit, next_rule(&unit->start), true, 0);
+		else
+			begin_program(sim, unit);
 	}
 	step(sim, &event);
 }
@@ -596,6 +310,8 @@ static void run_script_line(struct sim *sim, const struct sim_line *line)
 		{ "exit", CORE_EV_EXITED },
 		{ "shim-lost", CORE_EV_SHIM_LOST },
 		{ "late-running", CORE_EV_RUNNING },
+		{ "reload", CORE_EV_RELOAD },
+		{ "notify", CORE_EV_NOTIFY },
 	};
 	char **words = (char **)line->words;
 	struct core_event event = { 0 };
@@ -609,8 +325,26 @@ static void run_script_line(struct sim *sim, const struct sim_line *line)
 		freeze(sim, span(sim, words[1]));
 		return;
 	}
+	if (str_eq(words[0], "late")) { /* the loop stood still and nobody noticed */
+		sim->now += span(sim, words[1]);
+		return;
+	}
+	if (str_eq(words[0],
+		   "clock-back")) { /* a clock that goes back is a bug of the caller's, and survived */
+		usec_t now = sim->now;
+
+		sim->now -= span(sim, words[1]);
+		step(sim, &(struct core_event){ .type = CORE_EV_TIMER });
+		sim->now = now;
+		return;
+	}
 	if (str_eq(words[0], "shutdown")) {
-		step(sim, &(struct core_event){ .type = CORE_EV_SHUTDOWN });
+		step(sim,
+		     &(struct core_event){
+			     .type = CORE_EV_SHUTDOWN,
+			     .cut_at = has_word(words, "within") ?
+					       sim->now + span(sim, option(words, "within", NULL)) :
+					       0 });
 		return;
 	}
 	if (str_eq(words[0], "adopt")) {
@@ -623,8 +357,11 @@ static void run_script_line(struct sim *sim, const struct sim_line *line)
 		event.type = table[i].type;
 		event.unit = unit_named(sim, words[1])->index;
 		event.more = has_word(words, "more");
+		event.text = option(words, "says", NULL);
 		if (event.type == CORE_EV_EXITED)
 			event.code = (int)number(sim, words[2]);
+		if (event.type == CORE_EV_NOTIFY)
+			parse_notify(sim, &event, words + 2);
 		if (ends_container(event.type))
 			sim->units[event.unit].is_alive = false;
 		step(sim, &event);
@@ -711,6 +448,11 @@ static void build(struct sim *sim)
 		add_default(&unit->kill, CORE_EV_EXITED, 9, false);
 		add_default(&unit->probe, CORE_EV_PROBE, 0, false);
 		add_default(&unit->clean, CORE_EV_CLEANED, 0, false);
+		add_default(&unit->notify, CORE_EV_NOTIFY, 0, true);
+		add_default(&unit->command_kill, CORE_EV_COMMAND, 9, false);
+		unit->command_kill.items[0].event.pass = false;
+		unit->command_kill.items[0].event.signal = 9;
+		unit->policy.has_conditions = unit->conditions.count > 0;
 		unit->index = core_add(sim->core, &unit->policy);
 	}
 	if (core_link(sim->core, &err) < 0)

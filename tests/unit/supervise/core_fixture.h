@@ -11,6 +11,7 @@ struct fixture {
 	struct buf actions; /* of the last step */
 	unsigned published; /* records that the last step changed */
 	uint64_t order;	    /* of the last PROBE */
+	uint64_t command;   /* of the last COMMAND */
 };
 
 static void fixture_trace(void *arg, usec_t now, const char *line)
@@ -66,10 +67,18 @@ static inline const char *fixture_step(struct fixture *f, usec_t now,
 			continue;
 		}
 		core_view(f->core, actions[i].unit, &view);
-		buf_printf(&f->actions, "%s%s %s", f->actions.len ? ", " : "",
-			   sim_action_name(actions[i].type), view.name);
+		buf_printf(&f->actions, "%s%s %s%s%s%s%s", f->actions.len ? ", " : "",
+			   sim_action_name(actions[i].type), view.name,
+			   actions[i].which != CORE_COMMAND_NONE ? " " : "",
+			   actions[i].which != CORE_COMMAND_NONE ?
+				   sim_command_name(actions[i].which) :
+				   "",
+			   actions[i].startup ? " startup" : "",
+			   actions[i].at_once ? " at-once" : "");
 		if (actions[i].type == CORE_ACT_PROBE)
 			f->order = actions[i].order;
+		if (actions[i].type == CORE_ACT_COMMAND)
+			f->command = actions[i].order;
 	}
 	return buf_str(&f->actions);
 }
@@ -86,6 +95,17 @@ static inline struct core_unit_view fixture_view(const struct fixture *f, unsign
 
 	core_view(f->core, unit, &view);
 	return view;
+}
+
+/* The list in flight has ended. */
+static inline const char *fixture_command(struct fixture *f, usec_t now, unsigned unit, bool pass)
+{
+	return fixture_step(f, now,
+			    &(struct core_event){ .type = CORE_EV_COMMAND,
+						  .unit = unit,
+						  .order = f->command,
+						  .pass = pass,
+						  .code = pass ? 0 : 1 });
 }
 
 /* From DOWN to running at this time. */

@@ -198,17 +198,17 @@ static void who_is_bound_is_not_probed_in_the_instant_in_which_it_goes(void **st
 	struct core_policy db = sim_policy("db"), app = sim_policy("app");
 
 	db.runtime_max_usec = 10 * USEC_SEC;
-	app.deps = (struct core_dep[]){ { SERVICE_DEP_BINDS_TO, 0 } };
+	app.deps = (struct core_dep[]){ { SERVICE_DEP_BINDS_TO, 1 } };
 	app.dep_count = 1;
 	app.health.is_set = true;
 	app.health.interval_usec = 10 * USEC_SEC;
+	core_add(f->core, &app); /* the first unit's first interval is whole */
 	core_add(f->core, &db);
-	core_add(f->core, &app);
-	fixture_run(f, 0, 0);
 	fixture_run(f, 0, 1);
+	fixture_run(f, 0, 0);
 	fixture_step(f, 0,
 		     &(struct core_event){
-			     .type = CORE_EV_PROBE, .unit = 1, .order = f->order, .pass = true });
+			     .type = CORE_EV_PROBE, .unit = 0, .order = f->order, .pass = true });
 	assert_string_equal(fixture_do(f, 10 * USEC_SEC, 0, CORE_EV_TIMER),
 			    "signal-stop db, signal-stop app");
 }

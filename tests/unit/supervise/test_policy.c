@@ -18,7 +18,9 @@ static void restart_table_is_systemds(void **state)
 		{ CORE_RESULT_START_ERROR, "--x---x" }, { CORE_RESULT_SHIM_LOST, "--xxx-x" },
 		{ CORE_RESULT_IMAGE, "-------" },	{ CORE_RESULT_START_LIMIT, "-------" },
 		{ CORE_RESULT_DEPENDENCY, "-------" },	{ CORE_RESULT_INVALID, "-------" },
-		{ CORE_RESULT_NONE, "-------" },
+		{ CORE_RESULT_NONE, "-------" },	{ CORE_RESULT_WATCHDOG, "--xx-xx" },
+		{ CORE_RESULT_PROTOCOL, "--xx--x" },	{ CORE_RESULT_CONDITION, "-------" },
+		{ CORE_RESULT_ASSERT, "-------" },
 	};
 
 	(void)state;

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Units without a container, from one engine to the next: given up, waiting for their next start, with their counts. */
+#include "unit_test.h"
+
+#include "core_fixture.h"
+
+#define T0 (100 * USEC_SEC)
+
+static const struct core_policy policy = {
+	.name = "web",
+	.restart = SERVICE_RESTART_ON_FAILURE,
+	.restart_usec = 10 * USEC_SEC,
+	.restart_max_usec = USEC_NEVER,
+	.start_limit_interval_usec = 100 * USEC_SEC,
+	.start_limit_burst = 3,
+	.timeout_start_usec = 90 * USEC_SEC,
+	.timeout_stop_usec = 90 * USEC_SEC,
+	.runtime_max_usec = USEC_NEVER,
+	.stop_timeout_usec = 10 * USEC_SEC,
+};
+
+static void crash(struct fixture *f, usec_t now)
+{
+	fixture_do(f, now, 0, CORE_EV_IMAGE_READY);
+	fixture_do(f, now, 0, CORE_EV_RUNNING);
+	fixture_step(f, now, &(struct core_event){ .type = CORE_EV_EXITED, .code = 7 });
+	fixture_do(f, now, 0, CORE_EV_CLEANED);
+}
+
+/* The reason is borrowed of the core that is about to go. */
+static struct core_rest rest_of(const struct fixture *f, char *reason, size_t size)
+{
+	struct core_rest rest;
+
+	core_get_rest(f->core, 0, &rest);
+	str_copy(reason, size, rest.reason);
+	rest.reason = reason;
+	return rest;
+}
+
+static void another_core(struct fixture *f)
+{
+	core_free(f->core);
+	f->core = core_new(fixture_trace, f);
+	core_add(f->core, &policy);
+}
+
+static void test_a_delay_goes_on_where_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct core_rest rest;
+	char reason[512];
+
+	core_add(f->core, &policy);
+	fixture_do(f, T0, 0, CORE_EV_START);
+	crash(f, T0);
+	assert_int_equal(fixture_view(f, 0).state, CORE_BACKOFF);
+	rest = rest_of(f, reason, sizeof(reason));
+	another_core(f);
+	core_restore(f->core, 0, &rest);
+	assert_int_equal(fixture_view(f, 0).state, CORE_BACKOFF);
+	assert_int_equal(fixture_view(f, 0).want, CORE_WANT_UP);
+	assert_string_equal(fixture_view(f, 0).reason, reason);
+	assert_int_equal(core_deadline(f->core), T0 + 10 * USEC_SEC);
+	assert_string_equal(fixture_do(f, T0 + 9 * USEC_SEC, 0, CORE_EV_TIMER), "");
+	assert_string_equal(fixture_do(f, T0 + 10 * USEC_SEC, 0, CORE_EV_TIMER), "image web");
+}
+
+static void test_starts_that_were_used_up_stay_so(void **state)
+{
+	struct fixture *f = *state;
+	struct core_rest rest;
+	char reason[512];
+	usec_t now = T0;
+
+	core_add(f->core, &policy);
+	fixture_do(f, now, 0, CORE_EV_START);
+	crash(f, now);
+	for (unsigned i = 1; i < 3; i++) {
+		now = core_deadline(f->core);
+		fixture_do(f, now, 0, CORE_EV_TIMER);
+		rest = rest_of(f, reason, sizeof(reason));
+		assert_int_equal(rest.limit_count, i);
+		crash(f, now);
+	}
+	rest = rest_of(f, reason, sizeof(reason));
+	another_core(f);
+	core_restore(f->core, 0, &rest);
+	now = core_deadline(f->core);
+	fixture_do(f, now, 0, CORE_EV_TIMER);
+	assert_int_equal(fixture_view(f, 0).state, CORE_FAILED);
+	assert_int_equal(fixture_view(f, 0).result, CORE_RESULT_START_LIMIT);
+}
+
+static void test_what_gave_up_stays_given_up_until_somebody_asks(void **state)
+{
+	struct fixture *f = *state;
+	const struct core_rest rest = { .state = CORE_FAILED,
+					.result = CORE_RESULT_EXIT_CODE,
+					.exit_code = 3,
+					.reason = "exited with code 3",
+					.deadline = USEC_NEVER };
+
+	core_add(f->core, &policy);
+	core_restore(f->core, 0, &rest);
+	assert_int_equal(fixture_view(f, 0).state, CORE_FAILED);
+	assert_int_equal(fixture_view(f, 0).exit_code, 3);
+	assert_int_equal(core_deadline(f->core), USEC_NEVER);
+	assert_string_equal(fixture_do(f, T0, 0, CORE_EV_START), "image web");
+}
+
+static void test_what_has_ended_well_is_said_and_stays_down(void **state)
+{
+	struct fixture *f = *state;
+	const struct core_rest rest = { .state = CORE_DOWN,
+					.result = CORE_RESULT_SUCCESS,
+					.exit_code = 42,
+					.reason = "finished: exited with code 42",
+					.deadline = USEC_NEVER };
+
+	core_add(f->core, &policy);
+	core_restore(f->core, 0, &rest);
+	assert_int_equal(fixture_view(f, 0).state, CORE_DOWN);
+	assert_int_equal(fixture_view(f, 0).want, CORE_WANT_DOWN);
+	assert_int_equal(fixture_view(f, 0).exit_code, 42);
+	assert_int_equal(fixture_view(f, 0).result, CORE_RESULT_SUCCESS);
+	assert_string_equal(fixture_view(f, 0).reason, "finished: exited with code 42");
+	assert_int_equal(core_deadline(f->core), USEC_NEVER);
+	assert_string_equal(fixture_do(f, T0, 0, CORE_EV_START), "image web");
+}
+
+static void test_what_has_a_container_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	const struct core_rest rest = { .state = CORE_FAILED, .reason = "x" };
+
+	core_add(f->core, &policy);
+	fixture_run(f, T0, 0);
+	core_restore(f->core, 0, &rest);
+	assert_int_equal(fixture_view(f, 0).state, CORE_UP);
+}
+
+static void test_other_states_bring_only_their_counts(void **state)
+{
+	struct fixture *f = *state;
+	const struct core_rest rest = {
+		.state = CORE_UP, .reason = "x", .limit_begin = T0, .limit_count = 3
+	};
+
+	core_add(f->core, &policy);
+	core_restore(f->core, 0, &rest);
+	assert_int_equal(fixture_view(f, 0).state, CORE_DOWN);
+	fixture_do(f, T0, 0, CORE_EV_START);
+	assert_int_equal(fixture_view(f, 0).result, CORE_RESULT_START_LIMIT);
+}
+
+#define in_core(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_core(test_a_delay_goes_on_where_it_was),
+		in_core(test_starts_that_were_used_up_stay_so),
+		in_core(test_what_gave_up_stays_given_up_until_somebody_asks),
+		in_core(test_what_has_ended_well_is_said_and_stays_down),
+		in_core(test_what_has_a_container_is_left_alone),
+		in_core(test_other_states_bring_only_their_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
