@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * "systemctl ...": units by their service names. Exit codes are those of systemctl(1), "Exit status", because scripts depend on them: is-active
+ * 0, 3 (not active), 4 (no such unit); status the same; start and its like 1 and, without such a unit, 5. Must never claim a state that was not published.
+ */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/personality.h"
+#include "util/str.h"
+
+#define NOT_ACTIVE 3
+#define NO_SUCH_UNIT 4
+#define NOT_LOADED 5
+
+struct options {
+	bool quiet, no_block, all, no_legend, failed_only;
+	const char *state;
+	const char *signal;
+	const char *lines;
+	char *names[256];
+	int count;
+};
+
+/* Options that change nothing here, or nothing that anybody waits for. */
+static bool is_idle(const char *word)
+{
+	static const char *const words[] = {
+		"--system",
+		"--user",
+		"--no-pager",
+		"--full",
+		"-l",
+		"--now",
+		"--force",
+		"-f",
+		"--no-reload",
+		"--plain",
+		"--no-ask-password",
+		"--runtime",
+		"--type=service",
+		"-t=service",
+		"--wait",
+		"--global",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (str_eq(word, words[i]))
+			return true;
+	return str_starts(word, "--job-mode=") || str_starts(word, "--kill-wh") ||
+	       str_starts(word, "--output=");
+}
+
+static const char *value_of(const struct personality_call *call, int *i, const char *longer,
+			    const char *shorter)
+{
+	const char *word = call->argv[*i];
+	size_t len = strlen(longer);
+
+	if (strncmp(word, longer, len) == 0 && word[len] == '=')
+		return word + len + 1;
+	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc)
+		return call->argv[++*i];
+	return NULL;
+}
+
+static bool read_flag(const char *word, struct options *out)
+{
+	const struct {
+		const char *shorter, *longer;
+		bool *flag;
+	} flags[] = {
+		{ "-q", "--quiet", &out->quiet },      { "", "--no-block", &out->no_block },
+		{ "-a", "--all", &out->all },	       { "", "--no-legend", &out->no_legend },
+		{ "", "--failed", &out->failed_only },
+	};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (str_eq(word, flags[i].longer) || str_eq(word, flags[i].shorter)) {
+			*flags[i].flag = true;
+			return true;
+		}
+	return str_eq(word, "--legend=no") || str_eq(word, "--legend=false") ?
+		       (out->no_legend = true) :
+		       is_idle(word);
+}
+
+static bool read_options(const struct personality_call *call, struct options *out)
+{
+	*out = (struct options){ 0 };
+	for (int i = 1; i < call->argc; i++) {
+		const char *value;
+
+		if (call->argv[i][0] != '-') {
+			if (out->count < 256)
+				out->names[out->count++] = call->argv[i];
+		} else if ((value = value_of(call, &i, "--state", NULL))) {
+			out->state = value;
+		} else if ((value = value_of(call, &i, "--signal", "-s"))) {
+			out->signal = value;
+		} else if ((value = value_of(call, &i, "--lines", "-n"))) {
+			out->lines = value;
+		} else if ((value = value_of(call, &i, "--type", "-t"))) {
+			if (!str_eq(value, "service"))
+				out->state = "none of the others";
+		} else if (!read_flag(call->argv[i], out)) {
+			fprintf(stderr,
+				"systemctl %s: %s: not known here; \"cleat help\" lists what can be asked\n",
+				call->row->words, call->argv[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* --- names and states --------------------------------------------------------------------------------------------------------- */
+
+struct published_all {
+	struct published_header header;
+	struct published_unit *units;
+	unsigned count;
+};
+
+static bool read_all(struct published_all *all)
+{
+	struct err err;
+
+	*all = (struct published_all){ 0 };
+	if (cli_read_published(&all->header, &all->units, &all->count, &err) == 0)
+		return true;
+	fprintf(stderr, "cleat: %s\n", err.msg);
+	return false;
+}
+
+void personality_service(const struct published_unit *unit, char *out, size_t size)
+{
+	const char *dot = strrchr(unit->unit, '.');
+	int stem = dot ? (int)(dot - unit->unit) : (int)strlen(unit->unit);
+	const char *kind = dot && !str_eq(dot, ".container") ? dot + 1 : NULL;
+
+	snprintf(out, size, "%.*s%s%s.service", stem, unit->unit, kind ? "-" : "",
+		 kind ? kind : "");
+}
+
+const struct published_unit *personality_unit(const struct published_unit *units, unsigned count,
+					      const char *name, struct err *err)
+{
+	char service[300], wanted[300];
+
+	snprintf(wanted, sizeof(wanted), "%s%s", name, strchr(name, '.') ? "" : ".service");
+	for (unsigned i = 0; i < count; i++) {
+		personality_service(&units[i], service, sizeof(service));
+		if (str_eq(service, wanted))
+			return &units[i];
+	}
+	return cli_find_unit(units, count, name, err);
+}
+
+struct personality_state personality_state_of(const struct published_unit *unit)
+{
+	switch ((enum published_state)unit->state) {
+	case PUBLISHED_UP:
+		return (struct personality_state){ "active", unit->pid ? "running" : "exited", 0 };
+	case PUBLISHED_WAITING:
+	case PUBLISHED_PULLING:
+	case PUBLISHED_NO_IMAGE:
+		return (struct personality_state){ "activating", "start-pre", NOT_ACTIVE };
+	case PUBLISHED_STARTING:
+		return (struct personality_state){ "activating", "start", NOT_ACTIVE };
+	case PUBLISHED_STOPPING:
+		return (struct personality_state){ "deactivating", "stop", NOT_ACTIVE };
+	case PUBLISHED_BACKOFF:
+		return (struct personality_state){ "activating", "auto-restart", NOT_ACTIVE };
+	case PUBLISHED_FAILED:
+	case PUBLISHED_INVALID:
+		return (struct personality_state){ "failed", "failed", NOT_ACTIVE };
+	case PUBLISHED_DOWN:
+		break;
+	}
+	return (struct personality_state){ "inactive", "dead", NOT_ACTIVE };
+}
+
+/* What an appliance always has; the same that a unit may name in After=. */
+static bool is_built_in(const char *name)
+{
+	static const char *const names[] = { "default.target",	      "multi-user.target",
+					     "graphical.target",      "basic.target",
+					     "sysinit.target",	      "network.target",
+					     "network-online.target", "local-fs.target",
+					     "remote-fs.target",      "time-sync.target" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_eq(name, names[i]))
+			return true;
+	return false;
+}
+
+/* One state a name; exit code of the best is systemctl's for is-active (any active is 0), of is-failed likewise. */
+static int print_states(const struct personality_call *call, bool wants_failed)
+{
+	struct options o;
+	struct published_all all;
+	int result = NO_SUCH_UNIT;
+
+	if (!read_options(call, &o) || !read_all(&all))
+		return 1;
+	for (int i = 0; i < o.count; i++) {
+		struct err err;
+		const struct published_unit *unit =
+			personality_unit(all.units, all.count, o.names[i], &err);
+		struct personality_state state = { "inactive", "dead", NO_SUCH_UNIT };
+		int code;
+
+		if (unit)
+			state = personality_state_of(unit);
+		else if (is_built_in(o.names[i]))
+			state = (struct personality_state){ "active", "active", 0 };
+		code = !wants_failed ? state.code : str_eq(state.active, "failed") ? 0 : 1;
+		if (!o.quiet)
+			puts(state.active);
+		result = i == 0 || code < result ? code : result;
+	}
+	if (!o.count) /* of everything */
+		fprintf(stderr, "systemctl %s: which unit?\n", call->row->words);
+	free(all.units);
+	return o.count ? result : 1;
+}
+
+static int is_active(const struct personality_call *call)
+{
+	return print_states(call, false);
+}
+
+static int is_failed(const struct personality_call *call)
+{
+	return print_states(call, true);
+}
+
+/* --- orders ------------------------------------------------------------------------------------------------------------------- */
+
+static bool is_pattern(const char *name)
+{
+	return strpbrk(name, "*?[") != NULL;
+}
+
+/* Calls fn for each unit that the names mean. *result: the worst exit code. False: nothing could be asked. */
+static int each(const struct personality_call *call,
+		int (*fn)(const struct personality_call *call, const struct options *o,
+			  const struct published_unit *unit))
+{
+	struct options o;
+	struct published_all all;
+	int result = 0;
+
+	if (!read_options(call, &o) || !read_all(&all))
+		return 1;
+	for (int i = 0; i < o.count; i++) {
+		struct err err;
+		const struct published_unit *unit = NULL;
+		char service[300];
+
+		for (unsigned k = 0; is_pattern(o.names[i]) && k < all.count; k++) {
+			personality_service(&all.units[k], service, sizeof(service));
+			if (fnmatch(o.names[i], service, 0) == 0) {
+				int one = fn(call, &o, &all.units[k]);
+
+				result = one ? one : result;
+			}
+		}
+		if (is_pattern(o.names[i]) || is_built_in(o.names[i]))
+			continue;
+		unit = personality_unit(all.units, all.count, o.names[i], &err);
+		if (!unit) {
+			fprintf(stderr, "Failed to %s %s: Unit %s not found.\n", call->row->words,
+				o.names[i], o.names[i]);
+			result = NOT_LOADED;
+		} else {
+			int one = fn(call, &o, unit);
+
+			result = one ? one : result;
+		}
+	}
+	if (!o.count) {
+		fprintf(stderr, "Too few arguments.\n");
+		result = 1;
+	}
+	free(all.units);
+	return result;
+}
+
+static int order(const char *command, const struct options *o, const struct published_unit *unit)
+{
+	char *arguments[] = { (char *)(uintptr_t)unit->name,
+			      o->no_block ? (char *)(uintptr_t) "--no-block" : NULL, NULL };
+
+	return personality_cleat(command, arguments) == CLI_OK ? 0 : 1;
+}
+
+static int order_row(const struct personality_call *call, const struct options *o,
+		     const struct published_unit *unit)
+{
+	return order(call->row->words, o, unit);
+}
+
+static int order_if_active(const struct personality_call *call, const struct options *o,
+			   const struct published_unit *unit)
+{
+	(void)call;
+	return unit->state == PUBLISHED_UP || unit->state == PUBLISHED_STARTING ?
+		       order("restart", o, unit) :
+		       0;
+}
+
+static int order_reload_or_restart(const struct personality_call *call, const struct options *o,
+				   const struct published_unit *unit)
+{
+	char *arguments[] = { (char *)(uintptr_t)unit->name, NULL };
+
+	if (unit->state != PUBLISHED_UP)
+		return str_starts(call->row->words, "try-") ? 0 : order("start", o, unit);
+	if (personality_quietly("reload", arguments) == CLI_OK)
+		return 0;
+	return order("restart", o, unit);
+}
+
+static int order_kill(const struct personality_call *call, const struct options *o,
+		      const struct published_unit *unit)
+{
+	char *arguments[] = { (char *)(uintptr_t) "-s",
+			      (char *)(uintptr_t)(o->signal ? o->signal : "TERM"),
+			      (char *)(uintptr_t)unit->name, NULL };
+
+	(void)call;
+	return personality_cleat("kill", arguments) == CLI_OK ? 0 : 1;
+}
+
+static int systemctl_orders(const struct personality_call *call)
+{
+	return each(call, order_row);
+}
+
+static int systemctl_try_restart(const struct personality_call *call)
+{
+	return each(call, order_if_active);
+}
+
+static int systemctl_reload_or_restart(const struct personality_call *call)
+{
+	return each(call, order_reload_or_restart);
+}
+
+static int systemctl_kill(const struct personality_call *call)
+{
+	return each(call, order_kill);
+}
+
+/* Without a name: of all that have failed. */
+static int systemctl_reset_failed(const struct personality_call *call)
+{
+	struct published_all all;
+	int result = 0;
+
+	if (call->argc > 1)
+		return each(call, order_row);
+	if (!read_all(&all))
+		return 1;
+	for (unsigned i = 0; i < all.count; i++)
+		if (all.units[i].state == PUBLISHED_FAILED)
+			result |= order("reset-failed", &(struct options){ 0 }, &all.units[i]);
+	free(all.units);
+	return result;
+}
+
+/* The files are watched; and a command of a unit that made the engine begin anew would be cut off by that. */
+static int systemctl_daemon_reload(const struct personality_call *call)
+{
+	(void)call;
+	if (personality_caller())
+		return 0;
+	return personality_cleat("reload", NULL) == CLI_OK ? 0 : 1;
+}
+
+static int print_status(const struct personality_call *call, const struct options *o,
+			const struct published_unit *unit)
+{
+	char *arguments[] = { (char *)(uintptr_t)unit->name, NULL };
+
+	(void)call;
+	(void)o;
+	if (personality_cleat("status", arguments) != CLI_OK)
+		return 1;
+	return personality_state_of(unit).code;
+}
+
+static int systemctl_status(const struct personality_call *call)
+{
+	int result;
+
+	if (call->argc == 1)
+		return personality_cleat("status", NULL) == CLI_OK ? 0 : 1;
+	result = each(call, print_status);
+	return result == NOT_LOADED ? NO_SUCH_UNIT : result;
+}
+
+/* --- lists -------------------------------------------------------------------------------------------------------------------- */
+
+static bool is_listed(const struct options *o, const struct published_unit *unit)
+{
+	struct personality_state state = personality_state_of(unit);
+	char service[300];
+	bool named = !o->count;
+
+	personality_service(unit, service, sizeof(service));
+	for (int i = 0; i < o->count; i++)
+		named |= fnmatch(o->names[i], service, 0) == 0;
+	if (!named || (o->failed_only && !str_eq(state.active, "failed")))
+		return false;
+	if (o->state)
+		return str_eq(o->state, state.active) || str_eq(o->state, state.sub);
+	return o->all || !str_eq(state.active, "inactive");
+}
+
+static int systemctl_list_units(const struct personality_call *call)
+{
+	struct published_all all;
+	struct options o;
+	unsigned listed = 0;
+
+	if (!read_options(call, &o) || !read_all(&all))
+		return 1;
+	if (!o.no_legend)
+		printf("%-40s %-9s %-12s %-13s %s\n", "UNIT", "LOAD", "ACTIVE", "SUB",
+		       "DESCRIPTION");
+	for (unsigned i = 0; i < all.count; i++) {
+		struct personality_state state = personality_state_of(&all.units[i]);
+		char service[300];
+
+		if (!is_listed(&o, &all.units[i]))
+			continue;
+		personality_service(&all.units[i], service, sizeof(service));
+		listed++;
+		printf("%-40s %-9s %-12s %-13s %s\n", service,
+		       all.units[i].state == PUBLISHED_INVALID ? "bad" : "loaded", state.active,
+		       state.sub, all.units[i].name);
+	}
+	if (!o.no_legend)
+		printf("\n%u units listed.\n", listed);
+	free(all.units);
+	return 0;
+}
+
+static int systemctl_is_system_running(const struct personality_call *call)
+{
+	struct published_all all;
+	const char *word = "running";
+
+	(void)call;
+	if (!read_all(&all))
+		return 1;
+	for (unsigned i = 0; i < all.count; i++)
+		if (str_eq(personality_state_of(&all.units[i]).active, "failed"))
+			word = "degraded";
+	if (!all.header.settled)
+		word = "starting";
+	if (all.header.draining)
+		word = "stopping";
+	puts(word);
+	free(all.units);
+	return str_eq(word, "running") ? 0 : 1;
+}
+
+static int print_file(const struct personality_call *call, const struct options *o,
+		      const struct published_unit *unit)
+{
+	FILE *file = fopen(unit->source, "re");
+	char data[4096];
+	size_t n;
+
+	(void)call;
+	(void)o;
+	printf("# %s\n", unit->source);
+	while (file && (n = fread(data, 1, sizeof(data), file)) > 0)
+		fwrite(data, 1, n, stdout);
+	if (!file) {
+		perror(unit->source);
+		return 1;
+	}
+	fclose(file);
+	return 0;
+}
+
+static int systemctl_cat(const struct personality_call *call)
+{
+	return each(call, print_file);
+}
+
+/* "cleat enable" and its like, else [Install]. */
+const char *personality_enabled(const struct published_unit *unit)
+{
+	if (unit->masked)
+		return "masked";
+	if (unit->choice)
+		return unit->choice == 1 ? "enabled" : "disabled";
+	return unit->boot_start ? "enabled" : "static";
+}
+
+static int print_enabled(const struct personality_call *call, const struct options *o,
+			 const struct published_unit *unit)
+{
+	const char *word = personality_enabled(unit);
+
+	(void)call;
+	if (!o->quiet)
+		puts(word);
+	return str_eq(word, "masked") || str_eq(word, "disabled") ? 1 : 0;
+}
+
+static int systemctl_is_enabled(const struct personality_call *call)
+{
+	return each(call, print_enabled) ? 1 : 0;
+}
+
+/* A choice is in force when the engine has begun anew, which would cut the command off that asks for it. */
+static int systemctl_choose(const struct personality_call *call)
+{
+	char *words[260] = { NULL };
+	int count = 0;
+
+	if (personality_caller()) {
+		fprintf(stderr,
+			"systemctl %s: not in the command line of a unit: write [Install] in the file\n",
+			call->row->words);
+		return 1;
+	}
+	for (int i = 1; i < call->argc && count < 259; i++)
+		if (str_eq(call->argv[i], "--now") || !is_idle(call->argv[i]))
+			words[count++] = call->argv[i];
+	return personality_cleat(call->row->words, words) == CLI_OK ? 0 : 1;
+}
+
+static const struct personality_row list_units = { "list-units", NULL, systemctl_list_units,
+						   NULL,	 0,    NULL };
+
+/* clang-format off */
+#define NO_TARGETS "there are no targets to reach here"
+static const struct personality_row rows[] = {
+	{ "start", NULL, systemctl_orders, NULL, 0, NULL },
+	{ "stop", NULL, systemctl_orders, NULL, 0, NULL },
+	{ "restart", NULL, systemctl_orders, NULL, 0, NULL },
+	{ "reload", NULL, systemctl_orders, NULL, 0, NULL },
+	{ "try-restart", NULL, systemctl_try_restart, NULL, 0, NULL },
+	{ "condrestart", NULL, systemctl_try_restart, NULL, 0, NULL },
+	{ "reload-or-restart", NULL, systemctl_reload_or_restart, NULL, 0, NULL },
+	{ "try-reload-or-restart", NULL, systemctl_reload_or_restart, NULL, 0, NULL },
+	{ "force-reload", NULL, systemctl_reload_or_restart, NULL, 0, NULL },
+	{ "kill", NULL, systemctl_kill, NULL, 0, NULL },
+	{ "reset-failed", NULL, systemctl_reset_failed, NULL, 0, NULL },
+	{ "is-active", NULL, is_active, NULL, 0, NULL },
+	{ "is-failed", NULL, is_failed, NULL, 0, NULL },
+	{ "is-enabled", NULL, systemctl_is_enabled, NULL, 0, NULL },
+	{ "is-system-running", NULL, systemctl_is_system_running, NULL, 0, NULL },
+	{ "status", NULL, systemctl_status, NULL, 0, NULL },
+	{ "show", NULL, personality_show, NULL, 0, NULL },
+	{ "cat", NULL, systemctl_cat, NULL, 0, NULL },
+	{ "list-units", NULL, systemctl_list_units, NULL, 0, NULL },
+	{ "daemon-reload", NULL, systemctl_daemon_reload, NULL, 0, NULL },
+	{ "daemon-reexec", NULL, systemctl_daemon_reload, NULL, 0, NULL },
+	{ "enable", NULL, systemctl_choose, NULL, 0, NULL },
+	{ "disable", NULL, systemctl_choose, NULL, 0, NULL },
+	{ "mask", NULL, systemctl_choose, NULL, 0, NULL },
+	{ "unmask", NULL, systemctl_choose, NULL, 0, NULL },
+	{ "isolate", NULL, NULL, NULL, 0, NO_TARGETS },
+	{ "set-default", NULL, NULL, NULL, 0, NO_TARGETS },
+	{ "get-default", NULL, NULL, NULL, 0, NO_TARGETS },
+	{ "edit", NULL, NULL, NULL, 0, "change the file in the unit directory" },
+	{ "set-property", NULL, NULL, NULL, 0, "change the file in the unit directory" },
+	{ "link", NULL, NULL, NULL, 0, "put the file into the unit directory" },
+	{ "list-unit-files", NULL, NULL, NULL, 0, "\"cleat check\" lists the unit files" },
+	{ "list-timers", NULL, NULL, NULL, 0, "there are no timers here" },
+	{ "list-dependencies", NULL, NULL, NULL, 0, "\"cleat explain UNIT\" tells them" },
+	{ "reboot", NULL, NULL, NULL, 0, "write /sbin/reboot" },
+	{ "poweroff", NULL, NULL, NULL, 0, "write /sbin/poweroff" },
+	{ "halt", NULL, NULL, NULL, 0, "write /sbin/halt" },
+};
+/* clang-format on */
+
+int personality_systemctl(int argc, char **argv)
+{
+	struct personality_call call = { "systemctl", &list_units, argc, argv };
+	int verb = 1, taken;
+
+	if (argc > 1 && str_eq(argv[1], "--version")) {
+		printf("systemd 255 (cleat %s)\n", CLEAT_VERSION);
+		return 0;
+	}
+	while (verb < argc && argv[verb][0] == '-')
+		verb++;
+	if (verb >= argc)
+		return systemctl_list_units(&call);
+	call.row = personality_find(rows, sizeof(rows) / sizeof(rows[0]), argv + verb, &taken);
+	if (!call.row) {
+		fprintf(stderr, "systemctl: %s: not known here; \"cleat help\" lists what is\n",
+			argv[verb]);
+		return 1;
+	}
+	/* options may stand before the verb: it moves to the front */
+	memmove(argv + 2, argv + 1, (size_t)(verb - 1) * sizeof(*argv));
+	call.argv = argv + 1;
+	call.argc = argc - 1;
+	call.argv[0] = (char *)(uintptr_t)call.row->words;
+	return personality_run(&call, 1, 1);
+}
