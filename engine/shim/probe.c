@@ -25,7 +25,7 @@
 #define GROUP_NAME_MAX 40
 
 /* Descriptors of the child: its standard three, then these. */
-enum { CHILD_ANSWER = 3, CHILD_PIDFD, CHILD_CGROUP, CHILD_COUNT };
+enum { CHILD_ANSWER = SHIM_PROBE_ANSWER_FD, CHILD_PIDFD, CHILD_CGROUP, CHILD_COUNT };
 
 static void send_result(struct shim *s, uint64_t order, const struct shim_probe_answer *answer,
 			uint64_t took_usec)
@@ -96,6 +96,8 @@ static _Noreturn void run_child(struct shim *s, const struct shim_order *order, 
 		_exit(1);
 	if (order->kind == SHIM_PROBE_EXEC)
 		shim_probe_exec(s, order->text, order->text_length, &answer);
+	else if (order->kind == SHIM_PROBE_HTTPS)
+		shim_probe_https(s, order->text, order->timeout_usec, &answer);
 	else
 		shim_probe_net(s, order->kind, order->text, order->timeout_usec, &answer);
 	/* Less than PIPE_BUF: whole or not at all. */

@@ -41,7 +41,7 @@ void shim_probe_say(struct shim_probe_answer *answer, uint32_t verdict, const ch
 
 /* With the host's network there is nothing to join, and in a nested container that would be
  * forbidden. */
-static int join_network(const struct shim *shim, struct err *err)
+int shim_probe_join_network(const struct shim *shim, struct err *err)
 {
 	struct stat own, other;
 	char path[64];
@@ -267,7 +267,7 @@ void shim_probe_net(const struct shim *shim, uint32_t kind, const char *text, ui
 	/* Should the shim be killed, nobody else keeps the deadline. */
 	alarm((unsigned)(timeout_usec / SHIM_SEC) + 2);
 	if (shim_url_parse(text, kind == SHIM_PROBE_HTTP, &url, &err) < 0 ||
-	    join_network(shim, &err) < 0 || confine(&err) < 0) {
+	    shim_probe_join_network(shim, &err) < 0 || confine(&err) < 0) {
 		shim_probe_say(answer, SHIM_PROBE_ERROR, "%s", err.msg);
 		return;
 	}
