@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/join.h"
 #include "runtime/kernel.h"
 #include "runtime/network.h"
 #include "runtime/secret.h"
@@ -237,6 +238,19 @@ static const struct step start_steps[] = {
 	{ "exec",		exec_program },
 };
 
+static const struct step hold_steps[] = {
+	{ "session",		step_session },
+	{ "program",		hold_open_program },
+	{ "ids",		step_ids },
+	{ "hostname",		step_hostname },
+	{ "network",		network_configure },
+	{ "memory",		hold_memory },
+	{ "pivot",		root_pivot },
+	{ "descriptors",	step_descriptors },
+	{ "capabilities",	hold_drop },
+	{ "exec",		hold_become },
+};
+
 static const struct step exec_steps[] = {
 	{ "session",		step_session },
 	{ "join",		step_join },
@@ -274,6 +288,8 @@ static _Noreturn void run_steps(struct child *c, const struct step *steps, size_
 
 _Noreturn void child_start(struct child *child)
 {
+	if (child->plan->is_holder)
+		run_steps(child, hold_steps, sizeof(hold_steps) / sizeof(hold_steps[0]));
 	run_steps(child, start_steps, sizeof(start_steps) / sizeof(start_steps[0]));
 }
 

@@ -22,6 +22,7 @@ struct child {
 	struct sync_report *report;
 	int stdio[3];
 	int target_pidfd; /* exec: process whose namespaces are joined; -1 */
+	int holder;	  /* start in a pod: pidfd of its holder; -1 */
 	int root;	  /* new root directory; after "pivot": "/" */
 	int staging;	  /* tmpfs of the new root's making: skeleton or upper directory; -1 */
 	int layers[PLAN_MAX_LAYERS];

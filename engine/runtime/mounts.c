@@ -177,10 +177,10 @@ static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 	if (mount->kind == PLAN_MOUNT_TMPFS &&
 	    (mount->copy_up || mount->own_missing || mount->change_owner))
 		return mount_filled(c, mount, target, err);
-	if (mount->kind != PLAN_MOUNT_BIND && mount->kind != PLAN_MOUNT_SECRET)
+	if (mount->tree < 0 && mount->kind != PLAN_MOUNT_BIND)
 		return mount_new(mount, target, mount->attributes, err);
 	if (kernel_move_mount(mount->tree, target) < 0)
-		return err_sys(err, "%s: move_mount", mount->source);
+		return err_sys(err, "%s: move_mount", mount->source ? mount->source : "pod");
 	return 0;
 }
 

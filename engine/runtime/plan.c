@@ -275,6 +275,8 @@ static int check_whole(const struct plan *plan, struct err *err)
 {
 	static const uint64_t needed = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER;
 
+	if (plan->is_holder)
+		return plan_check_holder(plan, err);
 	if (plan->args.count == 0 || !plan->args.items[0][0])
 		return err_set(err, ERR_INPUT, "process: args: there is no program to run");
 	if (!plan->cwd || plan->cwd[0] != '/')
@@ -300,7 +302,7 @@ static int check_whole(const struct plan *plan, struct err *err)
 		return err_set(err, ERR_INPUT, "root: neither root.path nor org.cleat.layers");
 	if (plan->layers.count && !plan->root_read_only && plan->root_upper_bytes == 0)
 		return err_set(err, ERR_INPUT, "org.cleat.root: a writable root needs tmpfs:BYTES");
-	return 0;
+	return plan_check_joined(plan, err);
 }
 
 static int open_config(const char *path, size_t *size, struct err *err)

@@ -47,7 +47,8 @@ enum plan_mount_kind {
 	PLAN_MOUNT_DEVPTS,
 	PLAN_MOUNT_MQUEUE,
 	PLAN_MOUNT_CGROUP,
-	PLAN_MOUNT_SECRET, /* source: the secret's name; tree: secret.c */
+	PLAN_MOUNT_SECRET,     /* source: the secret's name; tree: secret.c */
+	PLAN_MOUNT_POD_MEMORY, /* what the members of a pod share as /dev/shm; tree: join.c */
 };
 
 struct plan_mount {
@@ -171,6 +172,14 @@ struct plan {
 	int secret_fs; /* detached mount that takes the files; -1 until secrets_open() */
 
 	uint64_t namespaces; /* CLONE_NEW* */
+	/* Of these: those of a pod, which are joined; and the process that holds them (join.c). */
+	uint64_t joined;
+	uint32_t joined_pid; /* as the paths of the namespaces name it */
+	uint32_t holder_pid; /* org.cleat.pod */
+	uint64_t holder_ticks;
+	/* This is such a process (org.cleat.hold, hold.c): it has no program and no root, but the memory. */
+	bool is_holder;
+	uint64_t hold_bytes;
 	struct plan_id_range *uid_map, *gid_map;
 	size_t uid_map_count, gid_map_count;
 	struct plan_limits limits;
@@ -217,5 +226,11 @@ int plan_path(struct plan *plan, yyjson_val *value, const char **out, struct err
 int plan_process(struct plan *plan, yyjson_val *value, struct err *err);
 int plan_mounts(struct plan *plan, yyjson_val *value, struct err *err);
 int plan_linux(struct plan *plan, yyjson_val *value, struct err *err);
+/* plan_pod.c: annotations org.cleat.hold and org.cleat.pod, the path of a namespace, and what they mean for the whole. */
+int plan_hold(struct plan *plan, yyjson_val *value, struct err *err);
+int plan_pod(struct plan *plan, yyjson_val *value, struct err *err);
+int plan_joined(struct plan *plan, const char *path, uint64_t flag, struct err *err);
+int plan_check_holder(const struct plan *plan, struct err *err);
+int plan_check_joined(const struct plan *plan, struct err *err);
 int plan_annotations(struct plan *plan, yyjson_val *value, struct err *err);
 int plan_networks(struct plan *plan, yyjson_val *annotations, struct err *err);

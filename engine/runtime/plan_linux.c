@@ -221,16 +221,19 @@ static const struct {
 
 static int read_namespace(struct plan *plan, yyjson_val *item, struct err *err)
 {
-	const char *name;
+	const char *name, *path;
 
 	if (plan_str(yyjson_obj_get(item, "type"), &name, err) < 0)
 		return err_wrap(err, "type");
-	if (yyjson_get_len(yyjson_obj_get(item, "path")) > 0)
-		return err_set(err, ERR_UNSUPPORTED, "%s: an existing one cannot be joined", name);
 	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
 		if (!str_eq(namespaces[i].name, name))
 			continue;
 		plan->namespaces |= namespaces[i].flag;
+		if (yyjson_get_len(yyjson_obj_get(item, "path")) == 0)
+			return 0;
+		if (plan_str(yyjson_obj_get(item, "path"), &path, err) < 0 ||
+		    plan_joined(plan, path, namespaces[i].flag, err) < 0)
+			return err_wrap(err, "%s", name);
 		return 0;
 	}
 	return err_set(err, ERR_UNSUPPORTED, "namespace \"%s\" is not known", name);

@@ -26,11 +26,16 @@ static const char *const proc_words[] = { "hidepid", "subset", "gid", NULL };
 static const char *const no_words[] = { NULL };
 
 static const struct type types[] = {
-	{ "bind", PLAN_MOUNT_BIND, no_words },	    { "none", PLAN_MOUNT_BIND, no_words },
-	{ "tmpfs", PLAN_MOUNT_TMPFS, tmpfs_words }, { "proc", PLAN_MOUNT_PROC, proc_words },
-	{ "sysfs", PLAN_MOUNT_SYSFS, no_words },    { "devpts", PLAN_MOUNT_DEVPTS, devpts_words },
-	{ "mqueue", PLAN_MOUNT_MQUEUE, no_words },  { "cgroup", PLAN_MOUNT_CGROUP, no_words },
+	{ "bind", PLAN_MOUNT_BIND, no_words },
+	{ "none", PLAN_MOUNT_BIND, no_words },
+	{ "tmpfs", PLAN_MOUNT_TMPFS, tmpfs_words },
+	{ "proc", PLAN_MOUNT_PROC, proc_words },
+	{ "sysfs", PLAN_MOUNT_SYSFS, no_words },
+	{ "devpts", PLAN_MOUNT_DEVPTS, devpts_words },
+	{ "mqueue", PLAN_MOUNT_MQUEUE, no_words },
+	{ "cgroup", PLAN_MOUNT_CGROUP, no_words },
 	{ "cgroup2", PLAN_MOUNT_CGROUP, no_words },
+	{ "x-cleat-pod", PLAN_MOUNT_POD_MEMORY, no_words },
 };
 
 enum option_for { FOR_ALL, FOR_BIND, FOR_TMPFS };

@@ -332,6 +332,7 @@ int plan_annotations(struct plan *plan, yyjson_val *value, struct err *err)
 		{ "org.cleat.layers", read_layers },	   { "org.cleat.root", read_root_kind },
 		{ "org.cleat.user", read_user_text },	   { "org.cleat.groups", read_groups_text },
 		{ "org.cleat.seccomp", read_seccomp_key }, { "org.cleat.secrets", plan_secrets },
+		{ "org.cleat.hold", plan_hold },	   { "org.cleat.pod", plan_pod },
 	};
 	static const size_t key_count = sizeof(keys) / sizeof(keys[0]);
 

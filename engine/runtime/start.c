@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "runtime/child.h"
+#include "runtime/join.h"
 #include "runtime/kernel.h"
 #include "runtime/limits.h"
 #include "runtime/network.h"
@@ -128,6 +129,14 @@ static int write_maps(struct birth *b, struct err *err)
 	return sync_send(b->sync, &mapped, -1, err);
 }
 
+/* Who joins a pod finds them written. */
+static int pass_maps(const struct birth *b, struct err *err)
+{
+	const struct sync_message mapped = { .type = SYNC_MAPPED };
+
+	return map_ids(b, NULL, err) < 0 ? -1 : sync_send(b->sync, &mapped, -1, err);
+}
+
 static int give_away(const struct birth *b, const struct sync_message *wish, struct err *err)
 {
 	for (size_t i = 0; i < b->plan->mount_count; i++) {
@@ -207,6 +216,29 @@ static int judge(struct birth *b, struct err *err)
 	return err_set(err, ERR_SYS, "%.31s: killed before the program started", report->step);
 }
 
+/* The process between has gone into the pod; from now on it is about the one that was born there. */
+static int await_member(struct birth *b, struct err *err)
+{
+	struct sync_message message;
+	struct proc member = { .pidfd = -1 };
+	siginfo_t info;
+
+	if (wait_readable(b, err) < 0 || sync_receive(b->sync, &message, &member.pidfd, err) < 0)
+		return -1;
+	if (message.type == SYNC_END && b->report->state == SYNC_STEPS)
+		return err_set(err, ERR_SYS, "pod: killed before the program started");
+	if (message.type == SYNC_END)
+		return judge(b, err);
+	if (message.type != SYNC_BORN || member.pidfd < 0)
+		return err_set(err, ERR_BUG, "pod: message %d", (int)message.type);
+	while (waitid(P_PIDFD, (id_t)b->proc.pidfd, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	close_fd(&b->proc.pidfd);
+	member.pid = (pid_t)message.uid;
+	b->proc = member;
+	return 0;
+}
+
 static int attend(struct birth *b, struct err *err)
 {
 	struct sync_message message;
@@ -267,7 +299,7 @@ static int give_birth(struct birth *b, struct child *child, uint64_t namespaces,
 		      struct err *err)
 {
 	struct clone_args args = {
-		.flags = namespaces | CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.flags = (child->holder >= 0 ? 0 : namespaces) | CLONE_PIDFD | CLONE_INTO_CGROUP,
 		.pidfd = (uint64_t)(uintptr_t)&b->proc.pidfd,
 		.exit_signal = SIGCHLD,
 		.cgroup = (uint64_t)(unsigned)cgroup_fd,
@@ -287,6 +319,8 @@ static int give_birth(struct birth *b, struct child *child, uint64_t namespaces,
 		close(b->sync);
 		if (child->target_pidfd >= 0)
 			child_exec(child);
+		if (child->holder >= 0)
+			join_and_bear(child, child->holder, namespaces);
 		child_start(child);
 	}
 	return b->proc.pid < 0 ? clone_refused(err) : 0;
@@ -305,6 +339,8 @@ static int run_birth(struct birth *b, struct child *child, uint64_t namespaces, 
 			rc = network_connect(b->plan, b->proc.pid, err);
 		if (rc == 0 && (namespaces & CLONE_NEWUSER))
 			rc = write_maps(b, err);
+		if (child->holder >= 0)
+			rc = await_member(b, err) < 0 ? -1 : pass_maps(b, err);
 		/* What the child has to say about its end comes first. */
 		if (rc < 0 && b->report->state == SYNC_FAILED)
 			*err = b->report->err;
@@ -338,7 +374,7 @@ static int open_root_path(const struct plan *plan, const char *config_path, stru
 	char path[PATH_MAX];
 	int fd, n;
 
-	if (plan->layers.count)
+	if (plan->layers.count || plan->is_holder)
 		return -1;
 	if (plan->root_path[0] == '/')
 		n = snprintf(path, sizeof(path), "%s", plan->root_path);
@@ -357,10 +393,10 @@ static int open_root_path(const struct plan *plan, const char *config_path, stru
 	return -1;
 }
 
-/* One more clone3 flag would make the caller's cgroup the namespace's root: child.c does that. */
+/* Those of a pod are there. One more clone3 flag would make the caller's cgroup the namespace's root: child.c does that. */
 static uint64_t clone_namespaces(const struct plan *plan)
 {
-	return plan->namespaces & ~(uint64_t)CLONE_NEWCGROUP;
+	return plan->namespaces & ~plan->joined & ~(uint64_t)CLONE_NEWCGROUP;
 }
 
 static int start_child(struct plan *plan, const struct runtime_start *start, const char *data_dir,
@@ -369,8 +405,13 @@ static int start_child(struct plan *plan, const struct runtime_start *start, con
 	struct birth birth = {
 		.plan = plan, .data_dir = data_dir, .sync = -1, .proc = { .pidfd = -1 }
 	};
-	struct child child = { .plan = plan, .root = root, .staging = -1, .target_pidfd = -1 };
+	auto_fd int holder = plan->joined ? join_open_holder(plan, err) : -1;
+	struct child child = {
+		.plan = plan, .root = root, .staging = -1, .target_pidfd = -1, .holder = holder
+	};
 
+	if (plan->joined && holder < 0)
+		return -1;
 	memcpy(child.stdio, start->stdio, sizeof(child.stdio));
 	if (with_report(&birth, &child, clone_namespaces(plan), out->cgroup_fd, err) < 0)
 		return -1;
@@ -408,7 +449,9 @@ static int prepare_and_start(struct plan *plan, const struct runtime_start *star
 		return -1;
 
 	auto_fd int root = open_root_path(plan, start->config_path, err);
-	int rc = plan->layers.count || root >= 0 ? sources_open(plan, data, err) : -1;
+	int rc = plan->layers.count || plan->is_holder || root >= 0 ?
+			 sources_open(plan, data, err) :
+			 -1;
 
 	if (rc == 0)
 		rc = open_volumes(plan, data, err);
@@ -498,7 +541,8 @@ static int exec_in(struct plan *plan, const struct runtime_exec *exec, struct pr
 			       .columns = exec->columns,
 			       .root = -1,
 			       .staging = -1,
-			       .target_pidfd = exec->target_pidfd };
+			       .target_pidfd = exec->target_pidfd,
+			       .holder = -1 };
 
 	if (replace_args(plan, exec->argv, err) < 0 ||
 	    seccomp_prepare(plan, exec->cache_dir ? exec->cache_dir : CLEAT_CACHE_DIR, err) < 0)

@@ -7,6 +7,7 @@
  * same program: structures travel as they are.
  *
  *   start                          child
+ *                        <-        SYNC_BORN + pidfd        only if a pod is joined: from the process between, uid is the pid
  *   SYNC_MAPPED          ->                        id maps are written
  *                        <-        SYNC_BUSY       now and then while a volume is filled
  *                        <-        SYNC_VOLUMES    only if a source has to be made, filled or given: to this user
@@ -29,6 +30,7 @@ enum sync_type {
 	SYNC_BUSY,
 	SYNC_READY,
 	SYNC_TERMINAL,
+	SYNC_BORN,
 };
 
 struct sync_message {

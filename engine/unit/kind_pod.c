@@ -69,6 +69,9 @@ struct arg_list convert_pod_unit(struct reading *r, size_t *image_index)
 		convert_push(r, &words, name);
 	}
 	convert_keys(r, &words);
+	/* podman has it in "pod stop" only, which is none of our commands. */
+	if (!r->is_podman && value_string(r, r->own, "StopTimeout", &given) && given.text[0])
+		convert_push_pair(r, &words, "--stop-timeout", &given);
 	return words;
 }
 

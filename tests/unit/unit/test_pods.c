@@ -154,14 +154,43 @@ static void the_engine_gets_no_words_that_only_podman_needs(void **state)
 	unit_set_fini(&set);
 }
 
-static void a_pod_is_refused_once_and_not_for_each_key(void **state)
+static void the_engine_has_words_and_a_policy_for_a_pod(void **state)
 {
 	struct unit_set set = { 0 };
+	char words[1024];
 
 	(void)state;
-	load_named(&set, "web.pod", "[Pod]\nPublishPort=80:80\nNetwork=host\nPodmanArgs=--x\n");
-	assert_diag(&set, DIAG_ERROR, 1, 1, "Pod", "pods are not supported in this version");
-	assert_false(set.units[0].is_valid);
+	load_named(&set, "web.pod",
+		   "[Pod]\nPublishPort=80:80\nNetwork=host\nStopTimeout=7\nExitPolicy=continue\n");
+	assert_true(set.units[0].is_valid);
+	assert_int_equal(set.diags.count, 0);
+	/* podman has the time in ExecStop= */
+	assert_string_equal(
+		join_words(&set.units[0].spec_args, words, sizeof(words)),
+		" --name systemd-web --exit-policy continue --publish 80:80 --network host --stop-timeout 7 ");
+	assert_has_not(set.units[0].service_text, "--stop-timeout");
+	assert_int_equal(set.units[0].service.restart, SERVICE_RESTART_ON_FAILURE);
+	unit_set_fini(&set);
+	load_named(&set, "web.pod", "[Pod]\n[Service]\nRestart=no\n");
+	assert_int_equal(set.units[0].service.restart, SERVICE_RESTART_NO);
+	unit_set_fini(&set);
+	load_named(&set, "web.pod", "[Pod]\nUIDMap=0:1:2\n");
+	assert_diag(&set, DIAG_ERROR, 2, 8, "Pod.UIDMap", "only the appliance's own id map");
+	unit_set_fini(&set);
+}
+
+/* The container's name comes before that of its pod, the pod's before that of its volume. */
+static void what_a_pod_cannot_have_its_containers_cannot_have(void **state)
+{
+	struct unit_set set =
+		LOAD({ "web.pod", "[Pod]\nVolume=z.volume:/x\n" },
+		     { "a.container", "[Container]\nImage=localhost/a\nPod=web.pod\n" },
+		     { "z.volume", "[Volume]\nNoSuchKey=1\n" });
+
+	(void)state;
+	assert_false(find(&set, "web.pod")->is_valid);
+	assert_false(find(&set, "a.container")->is_valid);
+	assert_has(find(&set, "a.container")->error_text, "Container.Pod: web.pod has errors");
 	unit_set_fini(&set);
 }
 
@@ -451,7 +480,8 @@ int main(void)
 		cmocka_unit_test(pods_are_named_after_their_file_at_sign_included),
 		cmocka_unit_test(keys_of_pods_become_words_for_both),
 		cmocka_unit_test(the_engine_gets_no_words_that_only_podman_needs),
-		cmocka_unit_test(a_pod_is_refused_once_and_not_for_each_key),
+		cmocka_unit_test(the_engine_has_words_and_a_policy_for_a_pod),
+		cmocka_unit_test(what_a_pod_cannot_have_its_containers_cannot_have),
 		cmocka_unit_test(empty_policies_and_times_go_to_podman_as_they_are),
 		cmocka_unit_test(what_service_says_of_a_pod_stays),
 		cmocka_unit_test(global_options_stand_in_every_command_of_a_pod),
