@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * "cleat reload": the unit files are read now, and this says what has come of it when it has come to rest. "cleat enable", "disable",
+ * "mask", "unmask": what counts for more than a unit's [Install]. Ctrl-C ends the client only.
+ */
+#include "cli/reload.h"
+#include "supervise/commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "util/loop.h"
+#include "util/str.h"
+#include "yyjson.h"
+
+#define ENGINE_USEC (30 * USEC_SEC) /* until the new engine is there */
+#define REST_USEC (120 * USEC_SEC)  /* until what it does has come to rest */
+#define POLL_NSEC 20000000
+
+static int unreachable(const struct err *err)
+{
+	fprintf(stderr, "cleat: %s\n", err->msg);
+	return CLI_NO_ENGINE;
+}
+
+static int refused(const struct cli_response *response)
+{
+	char message[700];
+
+	cli_message(response, message, sizeof(message));
+	fprintf(stderr, "cleat: %s\n", message);
+	return CLI_FAILED;
+}
+
+static const char *text_of(yyjson_val *object, const char *key)
+{
+	const char *text = yyjson_get_str(yyjson_obj_get(object, key));
+
+	return text ? text : "";
+}
+
+/* NULL: there is no engine that says it at the moment. */
+static yyjson_doc *ask_report(struct buf *body)
+{
+	struct cli_response response = { 0 };
+	yyjson_doc *doc = NULL;
+	struct err err;
+
+	if (cli_request("GET", "/cleat/v1/reload", &response, &err) == 0 && response.status == 200)
+		doc = yyjson_read(buf_str(&response.body), response.body.len, 0);
+	if (doc && body) {
+		buf_clear(body);
+		buf_add(body, buf_str(&response.body), response.body.len);
+	}
+	buf_fini(&response.body);
+	return doc;
+}
+
+int64_t reload_engine_began(void)
+{
+	yyjson_doc *doc = ask_report(NULL);
+	int64_t began =
+		yyjson_get_sint(yyjson_obj_get(yyjson_doc_get_root(doc), "engine_started_usec"));
+
+	yyjson_doc_free(doc);
+	return began;
+}
+
+static bool is_at_rest(yyjson_val *root)
+{
+	yyjson_val *unit;
+	yyjson_arr_iter iter = yyjson_arr_iter_with(yyjson_obj_get(root, "units"));
+
+	while ((unit = yyjson_arr_iter_next(&iter)))
+		if (!yyjson_get_bool(yyjson_obj_get(unit, "done")))
+			return false;
+	return true;
+}
+
+enum progress { GOES_ON, NEW_ENGINE, AT_REST, REFUSED };
+
+static enum progress look(yyjson_doc *doc, int64_t before)
+{
+	yyjson_val *root = yyjson_doc_get_root(doc);
+	int64_t began = yyjson_get_sint(yyjson_obj_get(root, "engine_started_usec"));
+
+	if (!root)
+		return GOES_ON;
+	if (began == before) {
+		bool is_reading = yyjson_get_bool(yyjson_obj_get(root, "reading"));
+
+		return !is_reading && text_of(root, "error")[0] ? REFUSED : GOES_ON;
+	}
+	if (!yyjson_get_bool(yyjson_obj_get(root, "settled")))
+		return GOES_ON;
+	return is_at_rest(root) ? AT_REST : NEW_ENGINE;
+}
+
+static bool engine_is_stopping(void)
+{
+	struct published_header header;
+	struct published_unit *units = NULL;
+	unsigned count;
+	struct err err;
+	bool is = cli_read_published(&header, &units, &count, &err) == 0 && header.draining;
+
+	free(units);
+	return is;
+}
+
+int reload_wait(int64_t before, bool until_rest, struct buf *report)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NSEC };
+	usec_t begin = clock_now_usec();
+	enum progress progress = GOES_ON;
+
+	while (clock_now_usec() < begin + (progress == NEW_ENGINE ? REST_USEC : ENGINE_USEC)) {
+		yyjson_doc *doc = ask_report(report);
+
+		progress = look(doc, before);
+		yyjson_doc_free(doc);
+		if (progress == AT_REST || (progress == NEW_ENGINE && !until_rest))
+			return CLI_OK;
+		if (progress == REFUSED)
+			return CLI_FAILED;
+		if (engine_is_stopping()) {
+			fprintf(stderr, "cleat: the appliance is stopping\n");
+			return CLI_FAILED;
+		}
+		nanosleep(&pause, NULL);
+	}
+	if (progress == NEW_ENGINE)
+		return CLI_OK; /* what has not come to rest is said with its state */
+	fprintf(stderr,
+		"cleat: the engine was told to read its units again and has not come back within %u s\n",
+		(unsigned)(ENGINE_USEC / USEC_SEC));
+	return CLI_NO_ENGINE;
+}
+
+static bool has_failed(yyjson_val *unit)
+{
+	const char *state = text_of(unit, "state"), *action = text_of(unit, "action");
+
+	return str_eq(state, "failed") || str_eq(state, "backoff") ||
+	       (!yyjson_get_bool(yyjson_obj_get(unit, "done")) && !str_eq(action, "stopped"));
+}
+
+/* Ends with 1 if a unit file has errors, or a unit did not come up. */
+static int print_report(yyjson_val *root)
+{
+	yyjson_arr_iter iter = yyjson_arr_iter_with(yyjson_obj_get(root, "units"));
+	int result = text_of(root, "error")[0] ? CLI_FAILED : CLI_OK;
+	yyjson_val *item;
+
+	while ((item = yyjson_arr_iter_next(&iter))) {
+		printf("%-9s %s%s\n", text_of(item, "action"), text_of(item, "name"),
+		       str_eq(text_of(item, "state"), "pulling") ? " (pulling its image)" : "");
+		if (!has_failed(item))
+			continue;
+		result = CLI_FAILED;
+		fflush(stdout);
+		fprintf(stderr, "cleat: %s is %s: %s\n", text_of(item, "name"),
+			text_of(item, "state"), text_of(item, "reason"));
+	}
+	fflush(stdout);
+	iter = yyjson_arr_iter_with(yyjson_obj_get(root, "errors"));
+	while ((item = yyjson_arr_iter_next(&iter))) {
+		result = CLI_FAILED;
+		fprintf(stderr, "%s\n", yyjson_get_str(item));
+	}
+	if (text_of(root, "error")[0])
+		fprintf(stderr, "cleat: %s\n", text_of(root, "error"));
+	return result;
+}
+
+static int say(const struct buf *report, bool is_json)
+{
+	auto_buf text = BUF_INIT(report->len + 1);
+	yyjson_doc *doc;
+	yyjson_val *root;
+	int result;
+
+	buf_add(&text, buf_str(report), report->len);
+	doc = yyjson_read(buf_str(&text), text.len, 0);
+	root = yyjson_doc_get_root(doc);
+	if (is_json) {
+		bool is_fine = !text_of(root, "error")[0] &&
+			       !yyjson_arr_size(yyjson_obj_get(root, "errors"));
+
+		fputs(buf_str(&text), stdout);
+		result = is_fine ? CLI_OK : CLI_FAILED;
+	} else {
+		result = print_report(root);
+	}
+	yyjson_doc_free(doc);
+	return result;
+}
+
+int cmd_reload(int argc, char **argv)
+{
+	auto_buf report = BUF_INIT(8 * 1024 * 1024);
+	struct cli_response response = { 0 };
+	bool is_json = false, no_block = false;
+	const struct cli_option options[] = { { NULL, "--json", &is_json, NULL },
+					      { NULL, "--no-block", &no_block, NULL } };
+	int words = cli_options(argc, argv, options, 2), result;
+	struct err err;
+	int64_t before;
+
+	if (words < 0)
+		return CLI_USAGE;
+	if (words > 0 && is_json)
+		return cli_usage(argv[0],
+				 "--json is for the unit files: no unit is expected with it");
+	if (words > 0)
+		return cmd_reload_units(words, argv, no_block);
+	if (getenv(COMMANDS_OF_VARIABLE)) {
+		fprintf(stderr,
+			"cleat reload: in the command line of a unit nothing is done: the unit files are watched anyway\n");
+		return CLI_OK;
+	}
+	before = reload_engine_began();
+	if (cli_request("POST", "/cleat/v1/reload", &response, &err) < 0)
+		result = unreachable(&err);
+	else if (response.status != 202)
+		result = refused(&response);
+	else
+		result = reload_wait(before, true, &report);
+	buf_fini(&response.body);
+	return report.len && result != CLI_NO_ENGINE ? say(&report, is_json) : result;
+}

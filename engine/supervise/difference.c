@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What differs between the units as they are and what an earlier engine has started: by digests that were written down when each
+ * run began, so that it does not matter whether that engine was replaced, was killed, or was killed while it did this. Must
+ * never restart what is as its files say, and never start what gave up and is the same still.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "supervise/commands.h"
+#include "supervise/files.h"
+#include "supervise/inputs.h"
+#include "util/digest.h"
+#include "util/file.h"
+#include "util/str.h"
+
+#define KNOWN CLEAT_RUN_DIR "/units-known"
+
+static const uint8_t unknown[32];
+
+static bool is_same(const uint8_t a[32], const uint8_t b[32])
+{
+	return memcmp(a, b, 32) == 0;
+}
+
+static bool is_known(const uint8_t digest[32])
+{
+	return !is_same(digest, unknown);
+}
+
+const char *files_outcome_name(enum files_outcome outcome)
+{
+	static const char *const names[] = {
+		[FILES_UNCHANGED] = "unchanged", [FILES_STARTED] = "started",
+		[FILES_RESTARTED] = "restarted", [FILES_RELOADED] = "reloaded",
+		[FILES_STOPPED] = "stopped",
+	};
+
+	return names[outcome];
+}
+
+static void hash_words(struct sha256 *sha, const struct arg_list *words)
+{
+	uint64_t count = words->count;
+
+	sha256_update(sha, &count, sizeof(count));
+	for (size_t i = 0; i < words->count; i++)
+		sha256_update(sha, words->items[i].text, strlen(words->items[i].text) + 1);
+}
+
+static const struct unit *find_unit(const struct engine *e, const char *name)
+{
+	for (size_t i = 0; i < e->units.count; i++)
+		if (str_eq(e->units.units[i].name, name))
+			return &e->units.units[i];
+	return NULL;
+}
+
+/* A volume is what it was made as, an image is named in the words: of what a unit refers to, networks and pods count. */
+static void hash_refs(const struct engine *e, struct sha256 *sha, const struct unit *unit)
+{
+	for (size_t i = 0; i < unit->ref_count; i++) {
+		const struct unit *other;
+
+		if (unit->refs[i].kind != UNIT_NETWORK && unit->refs[i].kind != UNIT_POD)
+			continue;
+		other = find_unit(e, unit->refs[i].file);
+		if (other)
+			hash_words(sha, &other->spec_args);
+	}
+}
+
+void files_digest_entry(struct engine *e, unsigned index)
+{
+	struct engine_entry *entry = &e->entries[index];
+	const struct unit *unit = entry->unit;
+	struct sha256 sha;
+
+	if (!entry->spec)
+		return;
+	sha256_init(&sha);
+	hash_words(&sha, &unit->spec_args);
+	hash_words(&sha, &unit->global_args);
+	sha256_update(&sha, unit->service_digest, sizeof(unit->service_digest));
+	hash_refs(e, &sha, unit);
+	sha256_final(&sha, entry->effect);
+}
+
+void files_started(struct engine *e, unsigned index)
+{
+	struct engine_entry *entry = &e->entries[index];
+
+	memcpy(entry->record.effect, entry->effect, sizeof(entry->effect));
+	inputs_digest(entry->spec, &secret_places, entry->record.inputs);
+}
+
+/* It goes on where it was: given up, or waiting for its next start. Another version of the unit begins afresh. */
+static void restore(struct engine *e, unsigned index)
+{
+	struct engine_entry *entry = &e->entries[index];
+	const struct unit_record *record = &entry->record;
+	bool is_same_version = is_same(record->source, entry->unit->source_digest);
+	struct core_rest rest = {
+		.state = (enum core_state)record->core_state,
+		.result = (enum core_result)record->core_result,
+		.exit_code = record->exit_code,
+		.exit_signal = record->exit_signal,
+		.growth = record->growth,
+		.limit_begin = record->limit_begin,
+		.limit_count = record->limit_count,
+		.deadline = record->deadline,
+		.reason = record->reason,
+	};
+
+	if (!is_same_version || !entry->spec || entry->is_masked)
+		return;
+	core_restore(e->core, index, &rest);
+	if (rest.state == CORE_FAILED || rest.state == CORE_BACKOFF)
+		entry->start_at_boot_pending = false;
+}
+
+static void load_known(struct engine *e)
+{
+	auto_buf text = BUF_INIT(CORE_MAX_UNITS * UNIT_MAX_NAME_BYTES + 64);
+	struct files *f = e->files;
+	struct err err;
+	char *line;
+
+	if (file_read_at(AT_FDCWD, KNOWN, text.max, &text, &err) < 0)
+		return;
+	for (line = text.data; line && *line;) {
+		char *next = strchr(line, '\n');
+
+		if (next)
+			*next++ = '\0';
+		if (line == text.data && !str_eq(line, e->boot_id))
+			return;
+		*arena_push(&f->arena, f->known, f->known_count) = arena_strdup(&f->arena, line);
+		line = next;
+	}
+}
+
+void files_adopt(struct engine *e, unsigned index, bool is_known_unit)
+{
+	struct engine_entry *entry = &e->entries[index];
+
+	if (!e->files->known)
+		load_known(e);
+	entry->was_running = is_known_unit && entry->record.want == CORE_WANT_UP &&
+			     (entry->record.run_id[0] || entry->record.ended);
+	entry->is_copied = is_known_unit &&
+			   is_same(entry->record.copied, entry->unit->source_digest);
+	/* only an engine after the first of a boot knows what was there before */
+	if (entry->invalid_reason)
+		event_emit(e, EVENT_UNIT_INVALID, index,
+			   &(struct event_details){ .text = entry->invalid_reason });
+	else if (e->files->known_count && !is_known_unit && entry->spec &&
+		 !files_was_known(e, entry->unit->name))
+		event_emit(e, EVENT_UNIT_ADD, index, NULL);
+	if (entry->unit->is_removed) {
+		entry->record.want = CORE_WANT_DOWN;
+		entry->start_at_boot_pending = false;
+		entry->outcome = FILES_STOPPED;
+		console_step(e, "%s: its unit file is gone: stopping", entry->name);
+		event_emit(e, EVENT_UNIT_REMOVE, index, NULL);
+	} else if (entry->is_masked) {
+		entry->start_at_boot_pending = false;
+	} else if (!is_known_unit && files_was_known(e, entry->unit->name)) {
+		entry->start_at_boot_pending = false; /* it has been left alone so far */
+	} else if (!is_known_unit && entry->start_at_boot_pending && entry->spec) {
+		entry->outcome = FILES_STARTED;
+	} else if (is_known_unit && entry->record.want == CORE_WANT_UP &&
+		   !entry->record.run_id[0] && !entry->record.ended) {
+		restore(e, index);
+		if (entry->start_at_boot_pending)
+			entry->outcome = FILES_STARTED;
+	} else if (is_known_unit && entry->record.core_state == CORE_DOWN &&
+		   entry->record.core_result != CORE_RESULT_NONE && !entry->record.run_id[0] &&
+		   !entry->record.ended) {
+		restore(e, index);
+	}
+}
+
+static void restart(struct engine *e, unsigned index, const char *why)
+{
+	struct engine_entry *entry = &e->entries[index];
+
+	entry->outcome = FILES_RESTARTED;
+	entry->outcome_at = loop_now(e->loop);
+	console_step(e, "%s: %s: restarting", entry->name, why);
+	event_emit(e, EVENT_UNIT_CHANGE, index, &(struct event_details){ .text = why });
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_RESTART, .unit = index, .text = why });
+}
+
+static void reload(struct engine *e, unsigned index, const uint8_t inputs[32])
+{
+	struct engine_entry *entry = &e->entries[index];
+
+	entry->outcome = FILES_RELOADED;
+	entry->outcome_at = loop_now(e->loop);
+	console_step(e, "%s: a file that it reads has changed: reloading", entry->name);
+	event_emit(e, EVENT_UNIT_CHANGE, index,
+		   &(struct event_details){ .text = "a file that it reads has changed" });
+	memcpy(entry->record.inputs, inputs, 32);
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_RELOAD, .unit = index });
+	record_save(e, index);
+}
+
+/* What runs, or ran when the engine before this one wrote it down: it may have ended since, by that engine's own order, which was killed
+ * while it restarted the unit for this very change. */
+static void apply_one(struct engine *e, unsigned index)
+{
+	struct engine_entry *entry = &e->entries[index];
+	struct core_unit_view view;
+	uint8_t inputs[32];
+	struct err err;
+
+	if (!entry->was_running || !entry->spec || entry->unit->is_removed ||
+	    entry->unit->is_remnant || entry->is_masked || !is_known(entry->record.effect))
+		return;
+	if (!is_same(entry->record.effect, entry->effect)) {
+		restart(e, index, "its unit file has changed");
+		return;
+	}
+	inputs_digest(entry->spec, &secret_places, inputs);
+	if (is_same(entry->record.inputs, inputs))
+		return;
+	core_view(e->core, index, &view);
+	if (!commands_cannot_reload(e, index, &err) && view.state == CORE_UP &&
+	    entry->run.phase == RUN_RUNNING)
+		reload(e, index, inputs);
+	else
+		restart(e, index, "a file that it reads has changed");
+}
+
+static void save_known(struct engine *e)
+{
+	auto_buf text = BUF_INIT(CORE_MAX_UNITS * UNIT_MAX_NAME_BYTES + 64);
+	struct err err;
+
+	buf_printf(&text, "%s\n", e->boot_id);
+	for (unsigned i = 0; i < e->files->removed_begin; i++)
+		if (e->entries[i].spec)
+			buf_printf(&text, "%s\n", e->entries[i].unit->name);
+	if (e->layout_unknown)
+		return;
+	if (buf_check(&text, KNOWN, &err) < 0 ||
+	    file_write_atomic(AT_FDCWD, KNOWN, text.data, text.len, 0600, false, &err) < 0)
+		log_msg(LOG_ERROR, "units", "%s", err.msg);
+}
+
+bool files_was_known(const struct engine *e, const char *unit)
+{
+	for (size_t i = 1; i < e->files->known_count; i++)
+		if (str_eq(e->files->known[i], unit))
+			return true;
+	return false;
+}
+
+/* Who was restarted because another one was. */
+static void note_dependants(struct engine *e)
+{
+	for (unsigned i = 0; i < e->files->removed_begin; i++) {
+		struct engine_entry *entry = &e->entries[i];
+		struct core_unit_view view;
+
+		core_view(e->core, i, &view);
+		if (entry->outcome != FILES_UNCHANGED || view.state != CORE_STOPPING)
+			continue;
+		entry->outcome = view.want == CORE_WANT_UP ? FILES_RESTARTED : FILES_STOPPED;
+		entry->outcome_at = loop_now(e->loop);
+	}
+}
+
+void files_apply(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->entries[i].record.magic)
+			apply_one(e, i);
+	note_dependants(e);
+	save_known(e);
+	if (e->files->stale_count || e->files->removed_begin < e->files->all_count)
+		files_on_publish(e, e->files->removed_begin);
+	files_watch_start(e);
+}
+
+static bool is_gone(const struct engine *e, unsigned index)
+{
+	struct core_unit_view view;
+
+	core_view(e->core, index, &view);
+	return e->entries[index].run.phase == RUN_NONE &&
+	       (view.state == CORE_DOWN || view.state == CORE_FAILED);
+}
+
+/* What has no file any more is listed until it is down, then forgotten. */
+static void forget_removed(struct engine *e)
+{
+	struct files *f = e->files;
+
+	if (e->count == f->removed_begin)
+		return;
+	for (unsigned i = f->removed_begin; i < f->all_count; i++)
+		if (!is_gone(e, i))
+			return;
+	for (unsigned i = f->removed_begin; i < f->all_count; i++)
+		record_forget(e->entries[i].name);
+	e->count = f->removed_begin;
+	if (e->published)
+		published_set_unit_count(e->published, e->count);
+}
+
+static bool has_come_up_well(const struct engine_entry *entry, const struct core_unit_view *view)
+{
+	if (view->state == CORE_DOWN)
+		return view->result == CORE_RESULT_SUCCESS && view->exit_code == 0 &&
+		       entry->unit->service.type == SERVICE_ONESHOT;
+	return view->state == CORE_UP &&
+	       (view->health == CORE_HEALTH_NONE || view->health == CORE_HEALTHY);
+}
+
+void files_on_publish(struct engine *e, unsigned index)
+{
+	struct files *f = e->files;
+	struct engine_entry *entry = &e->entries[index];
+	struct core_unit_view view;
+
+	if (index >= f->removed_begin) {
+		forget_removed(e);
+		if (e->count == f->removed_begin && f->stale_count)
+			files_keep(e, 0);
+		return;
+	}
+	core_view(e->core, index, &view);
+	if (entry->is_copied || entry->wants_copy || !entry->spec || entry->unit->is_substituted ||
+	    !has_come_up_well(entry, &view))
+		return;
+	entry->wants_copy = true;
+	files_keep(e, USEC_SEC / 4);
+}

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Unit files that change while the appliance runs, break, come and go; what they read besides; enable, disable, mask."""
+import json
+import os
+import signal
+
+import pytest
+
+from appliance import IDLE, leftovers, unit, wait_for
+
+BOX = "localhost/box:latest"
+
+
+def script(text=IDLE, container="", service="", **keywords):
+    return unit(BOX, 'Exec=/bin/sh -c "%s"\n' % text + container, service, **keywords)
+
+
+@pytest.fixture
+def box(boot, box_image):
+    def make(units, start=True):
+        a = boot(units, images=(), start=False)
+        a.add_image("box", box_image)
+        return a.start() if start else a
+
+    return make
+
+
+def path_of(a, name):
+    return os.path.join(a.config, "units", name)
+
+
+def write(a, name, text):
+    """In place, as an editor without a temporary file does it."""
+    os.makedirs(os.path.dirname(path_of(a, name)), exist_ok=True)
+    with open(path_of(a, name), "w") as f:
+        f.write(text)
+
+
+def names(a):
+    try:
+        return {u["name"] for u in a.status()["units"]}
+    except (OSError, AssertionError):
+        return None
+
+
+def wait_gone(a, name):
+    wait_for(name + " is forgotten", lambda: (names(a) or {name}) - {name} == names(a))
+
+
+def copy_of(a, name):
+    return os.path.join(a.data, "units", "last-good", name)
+
+
+def wait_copy(a, name, text):
+    def there():
+        try:
+            with open(copy_of(a, name)) as f:
+                return text in f.read()
+        except FileNotFoundError:
+            return False
+
+    wait_for("the copy of %s has %r" % (name, text), there)
+
+
+def environment(a, name):
+    with open("/proc/%d/environ" % a.pid_of(name), "rb") as f:
+        return f.read().decode().split("\0")
+
+
+def test_a_file_is_dropped_changed_and_removed(box):
+    a = box({"stays": script()})
+    stays = a.wait_unit("systemd-stays", state="up")
+    # dropped, in a folder below, beside what editors leave
+    write(a, "sub/.web.container.swp", "\0garbage")
+    write(a, "sub/web.container", script(container="Environment=VERSION=1\n"))
+    first = a.wait_unit("systemd-web", state="up")
+    assert "VERSION=1" in environment(a, "systemd-web")
+    # changed
+    write(a, "sub/web.container", script(container="Environment=VERSION=2\n"))
+    wait_for("version 2 runs", lambda: a.wait_unit("systemd-web", state="up")["pid"] != first["pid"])
+    assert "VERSION=2" in environment(a, "systemd-web")
+    # a drop-in is added, and taken away
+    write(a, "web.container.d/more.conf", "[Container]\nEnvironment=MORE=yes\n")
+    wait_for("the drop-in counts", lambda: "MORE=yes" in environment_or_none(a, "systemd-web"))
+    os.unlink(path_of(a, "web.container.d/more.conf"))
+    wait_for("the drop-in is gone", lambda: is_up_without(a, "systemd-web", "MORE=yes"))
+    # removed: stopped, forgotten, with its copy
+    wait_copy(a, "web.container", "VERSION=2")
+    os.unlink(path_of(a, "sub/web.container"))
+    wait_gone(a, "systemd-web")
+    wait_for("its copy is gone", lambda: not os.path.exists(copy_of(a, "web.container")))
+    assert a.unit("systemd-stays")["pid"] == stays["pid"] and a.unit("systemd-stays")["run_id"] == stays["run_id"]
+    a.stop()
+    assert leftovers(a) == []
+
+
+def environment_or_none(a, name):
+    try:
+        return environment(a, name)
+    except (AssertionError, OSError):
+        return []
+
+
+def is_up_without(a, name, word):
+    words = environment_or_none(a, name)
+    return words and word not in words
+
+
+def test_what_changes_nothing_restarts_nothing(box):
+    a = box({"web": script(service="Restart=always")})
+    before = a.wait_unit("systemd-web", state="up")
+    text = script(service="Restart=on-failure\nRestartSec=7\nTimeoutStopSec=3").replace("Description=test",
+                                                                                        "# a comment\nDescription=another")
+    write(a, "web.container", text.replace("[Install]\nWantedBy=default.target\n", ""))
+    wait_for("the new [Install] is known", lambda: boot_of(a, "systemd-web") is False)
+    after = a.unit("systemd-web")
+    assert (after["pid"], after["restarts"], after["state"]) == (before["pid"], 0, "up")
+    # the new policy counts all the same
+    inspected = json.loads(a.cleat("inspect", "web"))
+    assert inspected["HostConfig"]["RestartPolicy"]["Name"] == "on-failure"
+
+
+def boot_of(a, name):
+    try:
+        return a.unit(name)["boot"]
+    except (OSError, AssertionError):
+        return None
+
+
+def test_a_broken_version_leaves_the_last_good_one_running_also_after_reboots(box):
+    a = box({"web": script(container="Environment=VERSION=1\n")})
+    before = a.wait_unit("systemd-web", state="up")
+    wait_copy(a, "web.container", "VERSION=1")
+    write(a, "web.container", script(container="Environment=VERSION=2\nPublishPrt=80\n"))
+    entry = a.wait_unit("systemd-web", state="invalid")
+    assert entry["last_good"] and entry["pid"] == before["pid"] and "PublishPrt" in entry["detail"], entry
+    assert "web.container:" in entry["detail"]
+    assert "invalid (running last good)" in a.cleat("ps")
+    code, body = a.http("/readyz?verbose")
+    assert code == 503 and "PublishPrt" in body
+    # it is a unit like any other: it is restarted when it dies, by commands, and after a reboot
+    assert "systemd-web" in a.cleat("restart", "systemd-web")
+    assert "VERSION=1" in environment(a, "systemd-web")
+    a.stop()
+    a.start()
+    entry = a.wait_unit("systemd-web", state="invalid", last_good=True)
+    wait_for("the last good version runs", lambda: "VERSION=1" in environment_or_none(a, "systemd-web"))
+    # reload says what is wrong; the half of a file that is there for a moment harms nothing
+    done = a.cleat("reload", check=False)
+    assert done.returncode == 1 and "PublishPrt" in done.stdout and "web.container:" in done.stdout, done.stdout
+    # repaired
+    write(a, "web.container", script(container="Environment=VERSION=2\n"))
+    a.wait_unit("systemd-web", state="up", last_good=False)
+    assert "VERSION=2" in environment(a, "systemd-web")
+    code, body = a.http("/readyz")
+    assert code == 200, body
+
+
+def test_files_that_units_read_restart_them(box):
+    a = box({}, start=False)
+    os.makedirs(os.path.join(a.config, "secrets"))
+    for name, text in (("env", "COLOUR=red\n"), ("plain", "one"), ("secrets/word", "old")):
+        with open(os.path.join(a.config, name), "w") as f:
+            f.write(text)
+    a.add_unit("env", script(container="EnvironmentFile=/config/env\n"))
+    a.add_unit("mount", script(container="Volume=/config/plain:/plain:ro\n"))
+    a.add_unit("secret", script(container="Secret=word\n"))
+    a.add_unit("other", script())
+    a.start()
+    before = {name: a.wait_unit("systemd-" + name, state="up")["pid"] for name in ("env", "mount", "secret", "other")}
+
+    def change(name, path, text):
+        with open(os.path.join(a.config, path + ".new"), "w") as f:
+            f.write(text)
+        os.rename(os.path.join(a.config, path + ".new"), os.path.join(a.config, path))
+        wait_for(name + " is another", lambda: a.wait_unit("systemd-" + name, state="up")["pid"] != before[name])
+        now = {n: a.unit("systemd-" + n)["pid"] for n in before}
+        assert [n for n in before if now[n] != before[n]] == [name], (before, now)
+        before.update(now)
+
+    change("env", "env", "COLOUR=blue\n")
+    assert "COLOUR=blue" in environment(a, "systemd-env")
+    change("mount", "plain", "two")
+    assert a.cleat("exec", "systemd-mount", "cat", "/plain") == "two"
+    change("secret", "secrets/word", "new")
+    assert a.cleat("exec", "systemd-secret", "cat", "/run/secrets/word") == "new"
+    # the same text again is no change
+    with open(os.path.join(a.config, "env"), "w") as f:
+        f.write("COLOUR=blue\n")
+    a.cleat("reload")
+    assert a.unit("systemd-env")["pid"] == before["env"]
+
+
+def test_a_unit_that_can_reload_is_reloaded_when_a_file_of_its_changes(box):
+    a = box({}, start=False)
+    with open(os.path.join(a.config, "settings"), "w") as f:
+        f.write("one")
+    text = "trap 'exit 0' TERM; trap 'echo again >>/tmp/said' HUP; while :; do sleep 0.1; done"
+    a.add_unit("web", script(text, container="Volume=/config/settings:/settings:ro\nTmpfs=/tmp\nReloadSignal=HUP\n"))
+    a.start()
+    before = a.wait_unit("systemd-web", state="up")
+    with open(os.path.join(a.config, "settings"), "w") as f:
+        f.write("two")  # in place: the mount shows it
+    report = json.loads(a.cleat("reload", "--json"))
+    assert [(u["name"], u["action"]) for u in report["units"]] in ([("systemd-web", "reloaded")], []), report
+    wait_for("it was told", lambda: a.cleat("exec", "systemd-web", "cat", "/tmp/said", check=False).stdout == "again\n")
+    assert a.unit("systemd-web")["pid"] == before["pid"]
+
+
+def test_reload_says_what_it_did(box):
+    a = box({"db": script(), "web": script(unit_lines="Requires=db.service\nAfter=db.service\n"), "old": script(), "same": script()})
+    for name in ("db", "web", "old", "same"):
+        a.wait_unit("systemd-" + name, state="up")
+    before = {name: a.unit("systemd-" + name)["pid"] for name in ("db", "web", "same")}
+    staging = os.path.join(a.dir, "staging")
+    os.mkdir(staging)
+    with open(os.path.join(staging, "db"), "w") as f:
+        f.write(script(container="Environment=NEW=1\n"))
+    with open(os.path.join(staging, "new"), "w") as f:
+        f.write(script())
+    # at once: the command comes before any quiet time is over
+    os.rename(os.path.join(staging, "db"), path_of(a, "db.container"))
+    os.rename(os.path.join(staging, "new"), path_of(a, "new.container"))
+    os.unlink(path_of(a, "old.container"))
+    report = json.loads(a.cleat("reload", "--json"))
+    did = {u["name"]: u["action"] for u in report["units"]}
+    assert did == {"systemd-db": "restarted", "systemd-web": "restarted", "systemd-new": "started", "systemd-old": "stopped"}, report
+    assert all(u["done"] for u in report["units"]) and report["errors"] == []
+    assert names(a) == {"systemd-db", "systemd-web", "systemd-new", "systemd-same"}
+    after = {name: a.unit("systemd-" + name)["pid"] for name in before}
+    assert after["db"] != before["db"] and after["web"] != before["web"] and after["same"] == before["same"]
+    assert a.cleat("reload") == ""
+
+
+def test_a_renamed_file_keeps_its_container_and_a_new_name_replaces_it(box):
+    a = box({"web": script(container="ContainerName=site\n")})
+    first = a.wait_unit("site", state="up")
+    os.rename(path_of(a, "web.container"), path_of(a, "site.container"))
+    wait_for("the other file counts", lambda: unit_of(a, "site") == "site.container")
+    assert a.unit("site")["pid"] == first["pid"]
+    write(a, "site.container", script(container="ContainerName=page\n"))
+    second = a.wait_unit("page", state="up")
+    assert second["pid"] != first["pid"] and names(a) == {"page"}
+    assert not os.path.exists("/proc/%d/root/run/cleat/units/site" % a.init_pid())
+
+
+def unit_of(a, name):
+    try:
+        return a.unit(name)["unit"]
+    except (OSError, AssertionError):
+        return None
+
+
+def test_enable_disable_and_mask_last(box):
+    a = box({"web": script(), "tool": script(install=False),
+             "user": script(unit_lines="Wants=web.service\n")})
+    a.wait_unit("systemd-web", state="up")
+    a.cleat("enable", "tool")
+    assert a.unit("systemd-tool")["state"] == "down" and a.unit("systemd-tool")["choice"] == "enabled"
+    a.cleat("disable", "systemd-user")
+    a.cleat("mask", "--now", "web.container")
+    entry = a.unit("systemd-web")
+    assert (entry["state"], entry["masked"], entry["detail"]) == ("down", True, "masked"), entry
+    assert "masked" in a.cleat("start", "web", check=False).stdout
+    assert a.cleat("enable", "web", check=False).returncode == 1
+    assert "web.container: note: masked" in a.inside("/usr/bin/cleat", "check", check=False).stdout
+    a.stop()
+    a.start()
+    a.wait_unit("systemd-tool", state="up")
+    assert a.unit("systemd-user")["state"] == "down"
+    # not even for somebody who wants it
+    a.cleat("start", "user")
+    assert a.unit("systemd-web")["state"] == "down"
+    a.cleat("unmask", "web")
+    a.cleat("enable", "--now", "web")
+    a.wait_unit("systemd-web", state="up")
+
+
+def test_what_gave_up_stays_so_until_its_file_changes(box):
+    a = box({"bad": script("exit 7", service="Restart=on-failure\nRestartSec=10ms"), "slow": script("exit 8", service="Restart=always\nRestartSec=600")})
+    failed = a.wait_unit("systemd-bad", state="failed")
+    a.wait_unit("systemd-slow", state="backoff")
+    begun = a.unit("systemd-slow")["next_start"]
+    engine = a.engine_pid()
+    os.kill(engine, signal.SIGKILL)
+    wait_for("another engine", lambda: a.ping() and a.engine_pid() != engine)
+    again = a.wait_unit("systemd-bad", state="failed")
+    assert (again["restarts"], again["detail"], again["since"]) == (failed["restarts"], failed["detail"], failed["since"])
+    assert a.unit("systemd-slow")["state"] == "backoff" and a.unit("systemd-slow")["next_start"][:16] == begun[:16]
+    write(a, "bad.container", script())
+    a.wait_unit("systemd-bad", state="up")
+
+
+def test_a_directory_that_cannot_be_read_takes_nothing_away(box):
+    a = box({"web": script()})
+    before = a.wait_unit("systemd-web", state="up")
+    wait_copy(a, "web.container", "Exec")
+    os.rename(os.path.join(a.config, "units"), os.path.join(a.config, "away"))
+    done = a.cleat("reload", check=False)
+    assert done.returncode == 1 and "/config/units" in done.stdout, done.stdout
+    assert a.unit("systemd-web")["pid"] == before["pid"]
+    # nor from an engine that begins then
+    engine = a.engine_pid()
+    os.kill(engine, signal.SIGKILL)
+    wait_for("another engine", lambda: a.ping() and a.engine_pid() != engine)
+    entry = a.wait_unit("systemd-web", state="invalid", last_good=True)
+    assert entry["pid"] == before["pid"] and "/config/units" in entry["detail"]
+    os.rename(os.path.join(a.config, "away"), os.path.join(a.config, "units"))
+    assert a.wait_unit("systemd-web", state="up")["pid"] == before["pid"]
+
+
+def post_reload(a):
+    try:
+        return a.api("POST", "/cleat/v1/reload")[0] == 202
+    except OSError:
+        return False  # it is becoming a new one
+
+
+# where the change has come to when the engine dies: what the console says by then
+@pytest.mark.parametrize("where", ["", "reading the units again", "its unit file has changed: restarting", "up → stopping", "stopping → pulling",
+                                   "pulling → starting"])
+def test_an_engine_killed_while_a_change_is_applied(box, where):
+    """Whatever it was at: in the end what the file says runs, once."""
+    a = box({"web": script(container="Environment=VERSION=0\nStopTimeout=1\n"), "same": script()})
+    same = a.wait_unit("systemd-same", state="up")["pid"]
+    a.wait_unit("systemd-web", state="up")
+    seen = len(a.console())
+    write(a, "web.container", script(container="Environment=VERSION=1\nStopTimeout=1\n"))
+    wait_for("the engine was told", lambda: post_reload(a))
+    wait_for("it is at " + where, lambda: where in a.console()[seen:])
+    # its name is another one for a moment while it becomes a new one
+    for pid in wait_for("there is an engine", lambda: [pid for pid in a.processes("cleat") if is_engine(pid)]):
+        os.kill(pid, signal.SIGKILL)
+    try:
+        wait_for("the new version runs", lambda: "VERSION=1" in environment_or_none(a, "systemd-web"))
+    except AssertionError as e:
+        raise AssertionError("%s\n%s" % (e, a.console()))
+    a.wait_unit("systemd-web", state="up")
+    assert len([p for p in a.processes("sh") if "VERSION" in environment_of(p)]) == 1
+    assert a.wait_unit("systemd-same", state="up")["pid"] == same
+    a.stop()
+    assert leftovers(a) == []
+
+
+def environment_of(pid):
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as f:
+            return f.read().decode()
+    except OSError:
+        return ""
+
+
+def is_engine(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return f.read().split(b"\0")[1:2] == [b"engine"]
+    except OSError:
+        return False
