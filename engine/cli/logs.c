@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * "cleat logs": a container's output. Through the control socket (Docker's framing: stdout and stderr apart); without an engine,
- * straight from the log directory when that is on this machine. The bytes are the container's own, as podman and docker
- * print them.
+ * "cleat logs": containers' output. Through the control socket (Docker's framing: stdout and stderr apart); without an engine, straight from
+ * the log directory when that is on this machine. The bytes of one container are its own, as podman and docker print them; of several each
+ * line has its container's name in front, and lines stand in the order of their times.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +13,12 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/logs.h"
 #include "log/log.h"
 #include "util/cleanup.h"
 #include "util/loop.h"
 #include "util/places.h"
 #include "util/str.h"
-
 static bool read_time(const char *option, const char *text, int64_t *usec)
 {
 	if (!text || cli_parse_time(text, clock_real_usec(), usec))
@@ -37,13 +37,14 @@ static bool read_tail(const char *text, uint64_t *lines)
 	return false;
 }
 
-/* False: said what was wrong. */
-static bool read_words(int argc, char **argv, struct log_query *query)
+/* How many containers are named; -1: said what was wrong. */
+static int read_words(int argc, char **argv, struct log_query *query, bool *names)
 {
 	const char *tail = NULL, *since = NULL, *until = NULL;
 	const struct cli_option options[] = {
 		{ "-f", "--follow", &query->follow, NULL },
 		{ "-t", "--timestamps", &query->timestamps, NULL },
+		{ NULL, "--names", names, NULL },
 		{ "-n", "--tail", NULL, &tail },
 		{ NULL, "--since", NULL, &since },
 		{ NULL, "--until", NULL, &until },
@@ -51,14 +52,17 @@ static bool read_words(int argc, char **argv, struct log_query *query)
 	int count = cli_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
 
 	if (count < 0)
-		return false;
-	if (count != 1 || !argv[1][0]) {
-		fprintf(stderr, "cleat logs: one name is expected; see \"cleat help logs\"\n");
-		return false;
+		return -1;
+	if (count < 1 || count > LOGS_MAX_STREAMS || !argv[1][0]) {
+		fprintf(stderr, "cleat logs: 1 to %d names are expected; see \"cleat help logs\"\n",
+			LOGS_MAX_STREAMS);
+		return -1;
 	}
 	return read_tail(tail, &query->tail_lines) &&
-	       read_time("--since", since, &query->since_real_usec) &&
-	       read_time("--until", until, &query->until_real_usec);
+			       read_time("--since", since, &query->since_real_usec) &&
+			       read_time("--until", until, &query->until_real_usec) ?
+		       count :
+		       -1;
 }
 
 static void add_time(struct buf *path, const char *name, int64_t usec)
@@ -163,27 +167,70 @@ static int print_refusal(int fd, struct cli_response *response)
 	return CLI_FAILED;
 }
 
-int cmd_logs(int argc, char **argv)
+/* With the time in front whatever was asked for: it is what lines are sorted by. */
+static int open_one(const char *name, const struct log_query *query, struct logs_stream *stream)
 {
-	struct log_query query = { .want_stdout = true,
-				   .want_stderr = true,
-				   .tail_lines = UINT64_MAX };
+	struct log_query stamped = *query;
+	auto_buf path = BUF_INIT(4096);
+	struct err err;
+	int result;
+
+	stamped.timestamps = true;
+	request_path(name, &stamped, &path);
+	if (buf_check(&path, "the name", &err) < 0) {
+		fprintf(stderr, "cleat logs: %s\n", err.msg);
+		return CLI_USAGE;
+	}
+	logs_stream_init(stream, name);
+	stream->fd = cli_open_stream("GET", buf_str(&path), &stream->response, &err);
+	if (stream->fd < 0) {
+		fprintf(stderr, "cleat: %s\n", err.msg);
+		return CLI_NO_ENGINE;
+	}
+	if (stream->response.status == 200)
+		return CLI_OK;
+	result = print_refusal(stream->fd, &stream->response);
+	return result;
+}
+
+static int logs_of_several(char **names, unsigned count, const struct log_query *query)
+{
+	struct logs_stream *streams = calloc(count, sizeof(*streams));
+	int result = CLI_OK;
+	unsigned opened = 0;
+
+	if (!streams) {
+		fprintf(stderr, "cleat logs: out of memory\n");
+		return CLI_FAILED;
+	}
+	while (result == CLI_OK && opened < count) {
+		result = open_one(names[opened], query, &streams[opened]);
+		opened++;
+	}
+	if (result == CLI_OK)
+		result = logs_merge(streams, count, query->timestamps, query->follow);
+	for (unsigned i = 0; i < opened; i++)
+		logs_stream_fini(&streams[i]);
+	free(streams);
+	return result;
+}
+
+static int logs_of_one(const char *name, const struct log_query *query)
+{
 	auto_buf path = BUF_INIT(4096);
 	struct cli_response response = { 0 };
 	auto_fd int fd = -1;
 	struct err err;
 	int result;
 
-	if (!read_words(argc, argv, &query))
-		return CLI_USAGE;
-	request_path(argv[1], &query, &path);
+	request_path(name, query, &path);
 	if (buf_check(&path, "the name", &err) < 0) {
 		fprintf(stderr, "cleat logs: %s\n", err.msg);
 		return CLI_USAGE;
 	}
 	fd = cli_open_stream("GET", buf_str(&path), &response, &err);
 	if (fd < 0) {
-		result = logs_from_disk(argv[1], &query);
+		result = logs_from_disk(name, query);
 		if (result < 0) {
 			fprintf(stderr, "cleat: %s\n", err.msg);
 			result = CLI_NO_ENGINE;
@@ -194,4 +241,18 @@ int cmd_logs(int argc, char **argv)
 	}
 	buf_fini(&response.body);
 	return result;
+}
+
+int cmd_logs(int argc, char **argv)
+{
+	struct log_query query = { .want_stdout = true,
+				   .want_stderr = true,
+				   .tail_lines = UINT64_MAX };
+	bool names = false;
+	int count = read_words(argc, argv, &query, &names);
+
+	if (count < 0)
+		return CLI_USAGE;
+	return count == 1 && !names ? logs_of_one(argv[1], &query) :
+				      logs_of_several(argv + 1, (unsigned)count, &query);
 }

@@ -19,14 +19,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "log/directory.h"
 #include "log/files.h"
+#include "log/passthrough.h"
 #include "log/stamp.h"
 #include "util/cleanup.h"
 #include "util/ids.h"
-#include "util/path.h"
 #include "util/proc.h"
-
-#define LOG_DIR_MODE 0750
 
 enum {
 	FD_DIR,
@@ -39,45 +38,13 @@ struct drops {
 	uint64_t lines, bytes; /* not yet told in the log */
 };
 
-static int adopt_file(int dirfd, const char *name, struct err *err)
+static int open_directory(const char *path, bool is_chosen, struct err *err)
 {
-	if (fchownat(dirfd, name, IDS_WORKER_LOG, IDS_WORKER_LOG, AT_SYMLINK_NOFOLLOW) < 0 &&
-	    errno != ENOENT)
-		return err_sys(err, "%s: chown", name);
-	return 0;
-}
-
-/* A directory that came with another owner (restored from a backup, made by a person) is taken over
- * with the files that are ours by name. */
-static int adopt_directory(int dirfd, struct err *err)
-{
-	char name[LOG_NAME_MAX];
-	struct stat st;
-
-	if (fstat(dirfd, &st) < 0)
-		return err_sys(err, "fstat");
-	if (st.st_uid == IDS_WORKER_LOG && st.st_gid == IDS_WORKER_LOG)
-		return 0;
-	if (fchown(dirfd, IDS_WORKER_LOG, IDS_WORKER_LOG) < 0)
-		return err_sys(err, "chown");
-	if (adopt_file(dirfd, LOG_LOCK, err) < 0)
-		return -1;
-	for (unsigned n = 0; n < LOG_MAX_FILES; n++)
-		if (adopt_file(dirfd, log_files_name(n, name), err) < 0)
-			return -1;
-	return 0;
-}
-
-static int open_directory(const char *path, struct err *err)
-{
-	if (path_mkdirs(path, LOG_DIR_MODE, err) < 0)
-		return -1;
-
-	auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd int fd = log_directory_open(path, true, err);
 
 	if (fd < 0)
-		return err_sys(err, "%s: open", path);
-	if (adopt_directory(fd, err) < 0)
+		return -1;
+	if (log_directory_adopt(fd, is_chosen, err) < 0)
 		return err_wrap(err, "%s", path);
 	return take_fd(&fd);
 }
@@ -193,10 +160,10 @@ static _Noreturn void discard_all(struct log_ring *ring, const struct err *err)
 
 /* Only the producer's own end may keep the wake-up pipe open: its end of file is how its death
  * shows. The directory's place is held by something harmless until there is one. */
-static int keep_descriptors(struct log_ring *ring, struct err *err)
+static int keep_descriptors(struct log_ring *ring, int first, struct err *err)
 {
 	const int keep[FD_COUNT] = {
-		[FD_DIR] = ring->wake_read, [FD_WAKE] = ring->wake_read, [FD_ROOM] = ring->room_event
+		[FD_DIR] = first, [FD_WAKE] = ring->wake_read, [FD_ROOM] = ring->room_event
 	};
 	int high[FD_COUNT];
 
@@ -216,9 +183,9 @@ static int keep_descriptors(struct log_ring *ring, struct err *err)
 	return 0;
 }
 
-static int enter_directory(const char *path, struct err *err)
+static int enter_directory(const char *path, bool is_chosen, struct err *err)
 {
-	auto_fd int fd = open_directory(path, err);
+	auto_fd int fd = open_directory(path, is_chosen, err);
 
 	if (fd < 0)
 		return -1;
@@ -234,9 +201,9 @@ static int prepare(struct log_ring *ring, const struct log_writer *w, struct err
 	struct err late = { 0 };
 	int rc;
 
-	if (keep_descriptors(ring, err) < 0)
+	if (keep_descriptors(ring, ring->wake_read, err) < 0)
 		return -1;
-	rc = enter_directory(w->dir, err);
+	rc = enter_directory(w->dir, w->is_chosen, err);
 	/* Without a directory too: what it reads comes from the container. */
 	if (confine(rc < 0 ? NULL : ".", &late) < 0) {
 		*err = late;
@@ -247,6 +214,17 @@ static int prepare(struct log_ring *ring, const struct log_writer *w, struct err
 	return wait_for_lock(FD_DIR, err) < 0 ? err_wrap(err, "%s", w->dir) : 0;
 }
 
+static _Noreturn void pass_through(struct log_ring *ring, const char *prefix)
+{
+	struct err err;
+	int fd = log_passthrough_open(&err);
+
+	if (fd < 0 || keep_descriptors(ring, fd, &err) < 0 || confine(NULL, &err) < 0)
+		discard_all(ring, &err);
+	log_passthrough_run(ring, FD_DIR, prefix);
+	_exit(0);
+}
+
 static _Noreturn void run(struct log_ring *ring, const struct log_writer *w)
 {
 	struct log_files files;
@@ -254,6 +232,8 @@ static _Noreturn void run(struct log_ring *ring, const struct log_writer *w)
 	struct err err;
 
 	prctl(PR_SET_NAME, "cleat-log", 0, 0, 0);
+	if (w->passthrough)
+		pass_through(ring, w->passthrough);
 	if (prepare(ring, w, &err) < 0)
 		discard_all(ring, &err);
 	/* A disk that is full now may have room for the next lines. */

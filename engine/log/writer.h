@@ -6,6 +6,7 @@
  * IDS_WORKER_LOG without capabilities, and ends by itself when the producer is gone and the ring is
  * empty.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,7 +14,10 @@
 #include "util/err.h"
 
 struct log_writer {
-	const char *dir;    /* absolute; made when missing, given to IDS_WORKER_LOG */
+	const char *dir; /* absolute; made when missing, given to IDS_WORKER_LOG */
+	const char *
+		passthrough; /* not NULL: no files, but lines with this name in front to standard error */
+	bool is_chosen;	    /* by a unit: then it must not hold anything else */
 	uint64_t max_bytes; /* LOG_MIN_BYTES or more */
 	unsigned max_files; /* 1 to LOG_MAX_FILES */
 };

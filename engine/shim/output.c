@@ -40,6 +40,8 @@ static int open_stream(struct shim_stream *stream, const char *name, int *write_
 static int start_writer(struct shim_output *out, struct err *err)
 {
 	const struct log_writer writer = { .dir = out->args->log_dir,
+					   .is_chosen = out->args->log_is_chosen,
+					   .passthrough = out->args->passthrough,
 					   .max_bytes = out->args->log_max_bytes,
 					   .max_files = out->args->log_max_files };
 	pid_t pid;
@@ -52,11 +54,12 @@ static int start_writer(struct shim_output *out, struct err *err)
 
 static int open_all(struct shim_output *out, int write_fds[2], struct err *err)
 {
-	out->memory = log_memory_map(2 * (size_t)LOG_FRAMER_BYTES, err);
+	out->memory = log_memory_map(2 * (size_t)LOG_FRAMER_BYTES + sizeof(*out->tail), err);
 	if (!out->memory)
 		return -1;
 	out->streams[0].framer.buf = out->memory;
 	out->streams[1].framer.buf = out->memory + LOG_FRAMER_BYTES;
+	out->tail = (void *)(out->memory + 2 * (size_t)LOG_FRAMER_BYTES);
 	if (log_ring_open(&out->ring, LOG_RING_BYTES, err) < 0)
 		return -1;
 	if (open_stream(&out->streams[0], "stdout", &write_fds[0], err) < 0)
@@ -134,6 +137,8 @@ void shim_output_read(struct shim_output *out, unsigned index, uint64_t now_usec
 			s->at_end = true;
 			close_fd(&s->fd);
 		} else {
+			if (out->tail)
+				shim_tail_add(out->tail, index, f->buf + f->len, (size_t)n);
 			f->len += (size_t)n;
 		}
 		push(out, s, stamp, out->is_dropping);

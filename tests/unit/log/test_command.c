@@ -180,6 +180,59 @@ static void the_worker_has_no_rights_and_ends_with_the_container(void **state)
 	log_dir_close(&d);
 }
 
+/* Nothing is passed as descriptor 3: the container has not started yet. */
+static void a_directory_that_is_not_there_yet_is_made(void **state)
+{
+	struct log_dir d = log_dir_open();
+	struct buf out = BUF_INIT(1024), complaint = BUF_INIT(1024);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct log_dir later = { .fd = -1 };
+	char make[160], alive[128];
+	struct worker w;
+	struct stat st;
+
+	(void)state;
+	snprintf(alive, sizeof(alive), "--alive=%s/alive", d.path);
+	log_file_put(&d, "alive", "", 0);
+	assert_int_equal(fchmod(d.fd, 0755), 0);
+	snprintf(make, sizeof(make), "--make=%s/web", d.path);
+	w = start(null, (const char *[]){ "--follow", alive, make, NULL });
+	while ((later.fd = openat(d.fd, "web", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
+	       fstat(later.fd, &st) < 0 || st.st_uid != IDS_WORKER_LOG) {
+		if (later.fd >= 0)
+			close(later.fd);
+		assert_int_equal(waitpid(w.pid, NULL, WNOHANG), 0);
+	}
+	assert_int_equal(st.st_mode & 07777, 0750);
+	put(&later, S(0) " stdout F at last\n");
+	assert_int_equal(fchownat(later.fd, "current", IDS_WORKER_LOG, IDS_WORKER_LOG, 0), 0);
+	read_exactly(w.out, "at last\n");
+	assert_int_equal(unlinkat(d.fd, "alive", 0), 0);
+	assert_int_equal(end(&w, &out, &complaint), 0);
+	assert_int_equal(unlinkat(later.fd, "current", 0), 0);
+	assert_int_equal(unlinkat(d.fd, "web", AT_REMOVEDIR), 0);
+	close(later.fd);
+	close(null);
+	buf_fini(&out);
+	buf_fini(&complaint);
+	log_dir_close(&d);
+}
+
+static void a_folder_of_somebody_else_is_not_taken(void **state)
+{
+	struct log_dir d = log_dir_open();
+	char make[160];
+	struct stat st;
+
+	(void)state;
+	log_file_put(&d, "letters", "", 0);
+	snprintf(make, sizeof(make), "--make-chosen=%s", d.path);
+	expect(&d, (const char *[]){ make, NULL }, 1, "", "not a log directory");
+	assert_int_equal(fstat(d.fd, &st), 0);
+	assert_int_not_equal(st.st_uid, IDS_WORKER_LOG);
+	log_dir_close(&d);
+}
+
 static void without_a_directory(void **state)
 {
 	struct log_dir d = log_dir_open();
@@ -199,6 +252,8 @@ int main(void)
 		cmocka_unit_test(wrong_options_are_named),
 		cmocka_unit_test(a_directory_of_others_cannot_be_read),
 		cmocka_unit_test(the_worker_has_no_rights_and_ends_with_the_container),
+		cmocka_unit_test(a_directory_that_is_not_there_yet_is_made),
+		cmocka_unit_test(a_folder_of_somebody_else_is_not_taken),
 		cmocka_unit_test(without_a_directory),
 	};
 
