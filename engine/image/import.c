@@ -35,6 +35,7 @@ static const char *const kind_names[] = {
 	[IMPORT_RETRY] = "retry",
 	[IMPORT_LAYER] = "layer",
 	[IMPORT_NOTE] = "note",
+	[IMPORT_NEWER] = "newer",
 };
 
 static volatile sig_atomic_t stop_signal;
@@ -354,7 +355,7 @@ static void tell_failed_pull(struct import *imp, const struct pull_want *want, c
 		tell(imp, IMPORT_IMAGE, name, known->digest, buf_str(&text));
 		return;
 	}
-	if (known)
+	if (known && !want->only_asks)
 		buf_puts(&text,
 			 "; the one in the store is not used with Pull=always (Pull=newer would)");
 	tell(imp, pull_is_worth_retry(err->code) ? IMPORT_RETRY : IMPORT_ERROR, name, "",
@@ -380,7 +381,9 @@ static void ask_registry(struct import *imp, const struct pull_want *want)
 		tell_failed_pull(imp, want, name, in_store ? &known : NULL, &err);
 		return;
 	}
-	if (outcome.is_unchanged)
+	if (outcome.is_newer)
+		tell(imp, IMPORT_NEWER, name, outcome.digest, outcome.from);
+	else if (outcome.is_unchanged)
 		tell(imp, IMPORT_IMAGE, name, outcome.digest,
 		     "from the store: the registry has no other");
 	else if (outcome.is_here)

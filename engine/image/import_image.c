@@ -29,10 +29,25 @@ void import_description_fini(struct import_description *d)
 	buf_fini(&d->facts);
 }
 
-static const char *const fact_keys[] = { "digest", "user",	 "workdir", "stop-signal",
-					 "env",	   "entrypoint", "command", "volume",
-					 "layer",  "created",	 "os",	    "architecture",
-					 "variant" };
+static const char *const fact_keys[] = { "digest",
+					 "user",
+					 "workdir",
+					 "stop-signal",
+					 "env",
+					 "entrypoint",
+					 "command",
+					 "volume",
+					 "layer",
+					 "created",
+					 "os",
+					 "architecture",
+					 "variant",
+					 "health-test",
+					 "health-interval-usec",
+					 "health-timeout-usec",
+					 "health-start-period-usec",
+					 "health-start-interval-usec",
+					 "health-retries" };
 
 static bool is_fact(const char *key)
 {

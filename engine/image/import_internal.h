@@ -142,6 +142,7 @@ struct import_remote {
 	size_t candidate_count, note_count;
 	bool may_ask, is_unchanged, is_ready;
 	bool is_here;	    /* under its full name: nobody was asked */
+	bool is_newer;	    /* pull_want.only_asks */
 	char name[REF_MAX]; /* in full */
 	char from[256];
 	char digest[DIGEST_STR_LEN + 1], index[DIGEST_STR_LEN + 1];
@@ -150,7 +151,7 @@ struct import_remote {
 struct import_outcome {
 	char digest[DIGEST_STR_LEN + 1];
 	char from[256];
-	bool is_unchanged, is_here;
+	bool is_unchanged, is_here, is_newer;
 	struct import_counts counts;
 };
 

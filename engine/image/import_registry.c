@@ -416,6 +416,11 @@ static int run(struct import *imp, struct import_remote *remote, const struct pu
 		str_copy(remote->digest, sizeof(remote->digest), known->digest);
 		return 0;
 	}
+	if (want->only_asks) {
+		remote->is_newer = !known || !str_eq(known->digest, remote->digest);
+		remote->is_unchanged = !remote->is_newer;
+		return 0;
+	}
 	if (take_image(imp, remote, want, counts, err) < 0)
 		return -1;
 	close_fd(&remote->orders_fd);
@@ -467,6 +472,7 @@ static int once(struct import *imp, const struct pull_want *want, const struct s
 	str_copy(out->from, sizeof(out->from), remote->from);
 	out->is_unchanged = remote->is_unchanged;
 	out->is_here = remote->is_here;
+	out->is_newer = remote->is_newer;
 	out->counts = counts;
 	return 0;
 }

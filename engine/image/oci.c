@@ -365,6 +365,34 @@ static int parse_volumes(yyjson_val *object, struct arena *arena, struct oci_str
 	return 0;
 }
 
+/* Nanoseconds as Docker writes them. What is no positive number is as if it were not said, as in Docker. */
+static uint64_t health_number(yyjson_val *object, const char *name, uint64_t unit)
+{
+	yyjson_val *value = yyjson_obj_get(object, name);
+	uint64_t number = yyjson_is_uint(value) ? yyjson_get_uint(value) : 0;
+
+	return number > INT64_MAX ? 0 : (number + unit - 1) / unit;
+}
+
+/* A check is no reason to refuse an image: one that is no array of strings counts as none. */
+static void parse_health(yyjson_val *object, struct arena *arena, struct oci_config *out)
+{
+	struct err ignored;
+
+	if (!yyjson_is_obj(object))
+		return;
+	if (parse_strings(yyjson_obj_get(object, "Test"), "Healthcheck: Test", arena,
+			  &out->health_test, &ignored) < 0) {
+		out->health_test = (struct oci_strings){ 0 };
+		return;
+	}
+	out->health_interval_usec = health_number(object, "Interval", 1000);
+	out->health_timeout_usec = health_number(object, "Timeout", 1000);
+	out->health_start_period_usec = health_number(object, "StartPeriod", 1000);
+	out->health_start_interval_usec = health_number(object, "StartInterval", 1000);
+	out->health_retries = health_number(object, "Retries", 1);
+}
+
 static int parse_process(yyjson_val *object, struct arena *arena, struct oci_config *out,
 			 struct err *err)
 {
@@ -381,6 +409,7 @@ static int parse_process(yyjson_val *object, struct arena *arena, struct oci_con
 			  &out->entrypoint, err) < 0 ||
 	    parse_strings(yyjson_obj_get(object, "Cmd"), "Cmd", arena, &out->command, err) < 0)
 		return -1;
+	parse_health(yyjson_obj_get(object, "Healthcheck"), arena, out);
 	return parse_volumes(yyjson_obj_get(object, "Volumes"), arena, &out->volumes, err);
 }
 
@@ -449,6 +478,19 @@ static void put_strings(struct buf *out, const char *key, const struct oci_strin
 		flat_put(out, key, strings->items[i]);
 }
 
+/* Nothing for an image without one, so that records stay what they were. */
+static void put_health(const struct oci_config *config, struct buf *out)
+{
+	if (!config->health_test.count)
+		return;
+	put_strings(out, "health-test", &config->health_test);
+	flat_put_u64(out, "health-interval-usec", config->health_interval_usec);
+	flat_put_u64(out, "health-timeout-usec", config->health_timeout_usec);
+	flat_put_u64(out, "health-start-period-usec", config->health_start_period_usec);
+	flat_put_u64(out, "health-start-interval-usec", config->health_start_interval_usec);
+	flat_put_u64(out, "health-retries", config->health_retries);
+}
+
 void oci_facts_write(const char *digest, const struct oci_config *config, struct buf *out)
 {
 	flat_put(out, "digest", digest);
@@ -469,6 +511,7 @@ void oci_facts_write(const char *digest, const struct oci_config *config, struct
 			flat_put(out, "layer", config->diff_ids.items[i]);
 	}
 	/* for lists of images */
+	put_health(config, out);
 	flat_put(out, "created", config->created);
 	flat_put(out, "os", config->platform.os);
 	flat_put(out, "architecture", config->platform.architecture);

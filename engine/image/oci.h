@@ -68,6 +68,11 @@ struct oci_config {
 	const char *user, *workdir, *stop_signal;
 	struct oci_strings env, entrypoint, command, volumes;
 	struct oci_strings diff_ids;
+	/* HEALTHCHECK, a field of Docker's that stands in OCI documents, too (BuildKit writes it there);
+	 * nothing and zeroes where there is none. Times in microseconds. */
+	struct oci_strings health_test;
+	uint64_t health_interval_usec, health_timeout_usec, health_start_period_usec,
+		health_start_interval_usec, health_retries;
 };
 
 /* Text of the file oci-layout: only version 1.x is known. */

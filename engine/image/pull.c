@@ -57,6 +57,8 @@ static void put_want(const struct pull_want *want, struct buf *out)
 	flat_put(out, "policy", policy_names[want->policy]);
 	flat_put_u64(out, "retries", want->retries);
 	flat_put_u64(out, "retry-delay", want->retry_delay_usec);
+	if (want->only_asks)
+		flat_put(out, "only-asks", "yes");
 	if (want->tls_verify_given)
 		flat_put(out, "tls-verify", want->tls_verify ? "yes" : "no");
 	for (size_t i = 0; i < COUNT_OF(want_texts); i++) {
@@ -125,6 +127,10 @@ static bool read_want(struct reader *r, const struct flat_line *line)
 		return false;
 	if (str_eq(line->key, "policy"))
 		return pull_policy_parse(line->value, &want->policy);
+	if (str_eq(line->key, "only-asks")) {
+		want->only_asks = true;
+		return true;
+	}
 	if (str_eq(line->key, "tls-verify")) {
 		want->tls_verify_given = true;
 		want->tls_verify = str_eq(line->value, "yes");

@@ -14,7 +14,7 @@
 #include "util/err.h"
 
 #define PULL_MAX_WANTS 1024
-#define PULL_MAX_KEEPS 4096
+#define PULL_MAX_KEEPS 8192
 #define PULL_REQUEST_MAX_BYTES (4 * 1024 * 1024)
 #define PULL_DEFAULT_RETRIES 3 /* podman's */
 #define PULL_MAX_RETRIES 100
@@ -31,6 +31,8 @@ struct pull_want {
 	bool tls_verify_given, tls_verify;
 	unsigned retries;	   /* of one request */
 	uint64_t retry_delay_usec; /* before the first one; doubles */
+	/* only whether the registry means another by it: nothing is taken, IMPORT_NEWER says which. With PULL_ALWAYS */
+	bool only_asks;
 };
 
 struct pull_request {

@@ -23,9 +23,9 @@ struct registry_limits {
 	uint64_t connect_timeout_usec; /* 30 s */
 	uint64_t stall_timeout_usec;   /* 30 s below stall_bytes_per_sec */
 	uint64_t compare_timeout_usec; /* 10 s: a whole registry_head() of one endpoint, whatever the network swallows */
-	uint64_t stall_bytes_per_sec;  /* a drip is not a transfer */
-	uint64_t layer_max_bytes;      /* compressed */
-	unsigned parallel;	       /* layers at a time */
+	uint64_t stall_bytes_per_sec; /* a drip is not a transfer */
+	uint64_t layer_max_bytes;     /* compressed */
+	unsigned parallel;	      /* layers at a time */
 };
 
 struct registry; /* connections, tokens, limits */

@@ -273,6 +273,7 @@ struct facts {
 	const struct store *store;
 	struct store_image *image;
 	size_t env_count, entrypoint_count, command_count, volume_count, layer_count;
+	size_t health_count;
 };
 
 static void push_text(struct facts *f, const char ***list, size_t *count, const char *value)
@@ -298,6 +299,34 @@ static int add_layer(struct facts *f, const char *digest, struct err *err)
 	return 0;
 }
 
+/* False: another key. A number that is none was never written by us: as if it were not there. */
+static bool add_health(struct facts *f, const struct flat_line *line)
+{
+	struct store_image *image = f->image;
+	const struct {
+		const char *key;
+		uint64_t *value;
+	} numbers[] = {
+		{ "health-interval-usec", &image->health_interval_usec },
+		{ "health-timeout-usec", &image->health_timeout_usec },
+		{ "health-start-period-usec", &image->health_start_period_usec },
+		{ "health-start-interval-usec", &image->health_start_interval_usec },
+		{ "health-retries", &image->health_retries },
+	};
+
+	if (str_eq(line->key, "health-test")) {
+		push_text(f, &image->health_test, &f->health_count, line->value);
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (str_eq(line->key, numbers[i].key)) {
+			if (!str_to_u64(line->value, INT64_MAX, numbers[i].value))
+				*numbers[i].value = 0;
+			return true;
+		}
+	return false;
+}
+
 static int add_fact(struct facts *f, const struct flat_line *line, struct err *err)
 {
 	struct store_image *image = f->image;
@@ -318,6 +347,8 @@ static int add_fact(struct facts *f, const struct flat_line *line, struct err *e
 		push_text(f, &image->volumes, &f->volume_count, line->value);
 	else if (str_eq(line->key, "layer"))
 		return add_layer(f, line->value, err);
+	else if (add_health(f, line))
+		return 0;
 	/* other keys come from a later version and add to what is known here */
 	return 0;
 }
@@ -329,6 +360,7 @@ static void terminate_lists(struct facts *f)
 	*arena_push(f->arena, f->image->command, f->command_count) = NULL;
 	*arena_push(f->arena, f->image->volumes, f->volume_count) = NULL;
 	*arena_push(f->arena, f->image->layers, f->layer_count) = NULL;
+	*arena_push(f->arena, f->image->health_test, f->health_count) = NULL;
 }
 
 static int read_facts(const struct store *store, const char *digest, struct arena *arena,

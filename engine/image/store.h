@@ -27,6 +27,10 @@ struct store_image {
 	const char *user, *workdir, *stop_signal;
 	const char **env, **entrypoint, **command, **volumes; /* NULL-terminated */
 	const char **layers; /* absolute root/ directories, bottom first */
+	/* HEALTHCHECK: Docker's Test, NULL-terminated, empty when there is none; 0: not said */
+	const char **health_test;
+	uint64_t health_interval_usec, health_timeout_usec, health_start_period_usec,
+		health_start_interval_usec, health_retries;
 };
 
 struct store; /* open store: directory descriptor and path */

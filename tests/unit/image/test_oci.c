@@ -247,6 +247,69 @@ static void a_config_gives_the_facts_of_a_process(void **state)
 	assert_string_equal(config.user, "");
 }
 
+#define WITH_CHECK(text) \
+	"{\"config\":{\"Healthcheck\":" text "},\"rootfs\":{\"diff_ids\":[\"" D1 "\"]}}"
+
+static void a_health_check_is_read_in_docker_s_form(void **state)
+{
+	auto_buf facts = BUF_INIT(10000);
+	struct oci_config config;
+
+	(void)state;
+	assert_int_equal(config_of(WITH_CHECK("{\"Test\":[\"CMD-SHELL\",\"a\\nb\"],"
+					      "\"Interval\":5000000001,\"Timeout\":1000,"
+					      "\"StartPeriod\":2000000,\"StartInterval\":1,"
+					      "\"Retries\":4}"),
+				   &config),
+			 0);
+	assert_int_equal(config.health_test.count, 2);
+	assert_string_equal(config.health_test.items[1], "a\nb");
+	assert_int_equal(config.health_interval_usec, 5000001);
+	assert_int_equal(config.health_timeout_usec, 1);
+	assert_int_equal(config.health_start_period_usec, 2000);
+	assert_int_equal(config.health_start_interval_usec, 1);
+	assert_int_equal(config.health_retries, 4);
+	oci_facts_write(D3, &config, &facts);
+	assert_non_null(strstr(buf_str(&facts),
+			       "health-test CMD-SHELL\nhealth-test a%0Ab\n"
+			       "health-interval-usec 5000001\nhealth-timeout-usec 1\n"
+			       "health-start-period-usec 2000\nhealth-start-interval-usec 1\n"
+			       "health-retries 4\n"));
+}
+
+/* An image whose check is strange is an image without one. */
+static void strange_health_checks_are_none(void **state)
+{
+	static const char *const texts[] = {
+		WITH_CHECK("null"),
+		WITH_CHECK("[]"),
+		WITH_CHECK("{}"),
+		WITH_CHECK("{\"Test\":\"true\"}"),
+		WITH_CHECK("{\"Test\":[1]}"),
+		WITH_CHECK("{\"Test\":null,\"Interval\":1}"),
+	};
+	struct oci_config config;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		auto_buf facts = BUF_INIT(10000);
+
+		assert_int_equal(config_of(texts[i], &config), 0);
+		assert_int_equal(config.health_test.count, 0);
+		oci_facts_write(D3, &config, &facts);
+		assert_null(strstr(buf_str(&facts), "health"));
+	}
+	assert_int_equal(config_of(WITH_CHECK("{\"Test\":[\"CMD\",\"x\"],\"Interval\":-5,"
+					      "\"Timeout\":1.5,\"Retries\":\"3\","
+					      "\"StartPeriod\":18446744073709551615}"),
+				   &config),
+			 0);
+	assert_int_equal(config.health_interval_usec, 0);
+	assert_int_equal(config.health_timeout_usec, 0);
+	assert_int_equal(config.health_start_period_usec, 0);
+	assert_int_equal(config.health_retries, 0);
+}
+
 static void bad_configs_are_refused(void **state)
 {
 	static const struct {
@@ -358,6 +421,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_manifest_has_at_most_128_layers, tear_down),
 		cmocka_unit_test_teardown(a_config_gives_the_facts_of_a_process, tear_down),
 		cmocka_unit_test_teardown(bad_configs_are_refused, tear_down),
+		cmocka_unit_test_teardown(a_health_check_is_read_in_docker_s_form, tear_down),
+		cmocka_unit_test_teardown(strange_health_checks_are_none, tear_down),
 		cmocka_unit_test_teardown(other_machines_images_are_refused_by_name, tear_down),
 		cmocka_unit_test_teardown(the_base_level_of_an_architecture_is_preferred,
 					  tear_down),

@@ -93,6 +93,10 @@ static void add_image(struct fixture *f)
 	flat_put(&facts, "entrypoint", "/bin/x");
 	flat_put(&facts, "command", "-v");
 	flat_put(&facts, "volume", "/data");
+	flat_put(&facts, "health-test", "CMD");
+	flat_put(&facts, "health-test", "/bin/check");
+	flat_put(&facts, "health-interval-usec", "5000000");
+	flat_put(&facts, "health-retries", "many");
 	flat_put(&facts, "later-key", "ignored");
 	flat_put(&facts, "layer", LAYER_A);
 	flat_put(&facts, "layer", LAYER_B);
@@ -157,6 +161,10 @@ static void an_image_is_found_by_name_and_by_digest(void **state)
 	assert_null(image.entrypoint[1]);
 	assert_string_equal(image.command[0], "-v");
 	assert_string_equal(image.volumes[0], "/data");
+	assert_string_equal(image.health_test[1], "/bin/check");
+	assert_null(image.health_test[2]);
+	assert_int_equal(image.health_interval_usec, 5000000);
+	assert_int_equal(image.health_retries, 0);
 	snprintf(root, sizeof(root), "%s/layers/sha256/" HEX_A "/root", f->path);
 	assert_string_equal(image.layers[0], root);
 	assert_int_equal(access(image.layers[1], F_OK), 0);
