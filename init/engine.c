@@ -22,10 +22,10 @@ static const int kept_by_init[] = { CAP_SYS_MODULE, CAP_SYS_BOOT, CAP_SYS_TIME, 
 
 void engine_start(struct engine_child *engine, int cgroup_fd)
 {
-	static char boot[64];
+	static char boot[64], stop[64];
 	static char *argv[] = { "cleat", "engine", NULL };
 	static char *envp[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-				boot, NULL };
+				boot, NULL, NULL };
 	struct proc_spawn spawn = {
 		.path = CLEAT_PROGRAM,
 		.argv = argv,
@@ -42,6 +42,8 @@ void engine_start(struct engine_child *engine, int cgroup_fd)
 	struct err err;
 
 	snprintf(boot, sizeof(boot), "CLEAT_BOOT_USEC=%llu", (unsigned long long)start_usec());
+	snprintf(stop, sizeof(stop), "CLEAT_STOP_USEC=%llu", (unsigned long long)engine->stop_usec);
+	envp[2] = engine->stop_usec ? stop : NULL;
 	engine->started_usec = now_usec();
 	if (proc_spawn(&spawn, &proc, &err) < 0) {
 		say("engine: %s", err.msg);

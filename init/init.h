@@ -41,6 +41,7 @@ struct engine_child {
 	pid_t pid; /* 0: not running */
 	uint64_t started_usec;
 	uint64_t next_start_usec; /* when pid is 0 */
+	uint64_t stop_usec;	  /* when it was asked to stop; 0: it was not */
 	unsigned failures;	  /* in a row, each after a short life */
 };
 void engine_start(struct engine_child *engine, int cgroup_fd);

@@ -110,6 +110,8 @@ static void begin_stop(struct init *init, enum goal goal)
 	if (init->goal == GOAL_RUN)
 		say(goal == GOAL_REBOOT ? "reboot: stopping containers" :
 					  "halt: stopping containers");
+	if (init->goal == GOAL_RUN)
+		init->engine.stop_usec = now_usec();
 	init->goal = goal;
 	ask_engine_to_stop(init);
 }
