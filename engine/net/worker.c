@@ -19,6 +19,7 @@
 
 #include "net/keeper.h"
 #include "net/nft.h"
+#include "net/turn.h"
 #include "net/worker_message.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -32,6 +33,7 @@
 /* A namespace that ends takes its links along within milliseconds. What is still there after this is kept by somebody. */
 #define SWEEP_USEC (10 * USEC_SEC)
 #define TWINS_USEC (200 * USEC_MSEC) /* an end goes within some ms of its namespace */
+#define TURN_USEC USEC_SEC /* an earlier worker ends within the request that it is at: some ms */
 #define EVENTS_BUFFER_BYTES (1 << 20)
 #define MEMORY_BYTES (192u << 20)
 
@@ -349,8 +351,13 @@ static int prepare(struct worker *w, struct err *err)
 	return confine(err);
 }
 
-static int run(struct worker *w, struct err *err)
+static int run(struct worker *w, int lock_fd, struct err *err)
 {
+	/* Before anything is looked at: what an earlier worker changes is not heard of as somebody else's doing either. */
+	int turn = net_turn_take(lock_fd, w->engine_fd, TURN_USEC, err);
+
+	if (turn <= 0)
+		return turn;
 	if (prepare(w, err) < 0)
 		return -1;
 	/* How things stand before anything is asked for. */
@@ -364,12 +371,13 @@ static int run(struct worker *w, struct err *err)
 int cmd_net(int argc, char **argv)
 {
 	static struct worker w = { .route_events.fd = -1, .nft_events.fd = -1 };
-	uint64_t fd;
+	uint64_t fd, lock;
 	struct err err;
 	int rc = -1;
 
-	if (argc != 3 || !str_eq(argv[1], "--socket") || !str_to_u64(argv[2], 1023, &fd)) {
-		fprintf(stderr, "usage: cleat net --socket FD\n");
+	if (argc != 5 || !str_eq(argv[1], "--socket") || !str_to_u64(argv[2], 1023, &fd) ||
+	    !str_eq(argv[3], "--lock") || !str_to_u64(argv[4], 1023, &lock)) {
+		fprintf(stderr, "usage: cleat net --socket FD --lock FD\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -378,7 +386,7 @@ int cmd_net(int argc, char **argv)
 	w.keeper = (struct keeper){ .route.fd = -1, .nft.fd = -1, .sysctl_fd = -1 };
 	w.loop = loop_new(&err);
 	if (w.loop)
-		rc = run(&w, &err);
+		rc = run(&w, (int)lock, &err);
 	if (rc < 0)
 		fprintf(stderr, "cleat net: %s\n", err.msg);
 	keeper_fini(&w.keeper);

@@ -11,6 +11,9 @@
  * container's namespace not have taken it along before. A request that cannot be carried out (a subnet in use) is tried again whenever the
  * kernel's state changes; APPLIED comes again then, for the same generation.
  *
+ * One worker works at a time, over the engine's replacement too: a new one begins when the one before it has ended, which it makes sure of
+ * (net/turn.h). So what a report says cannot be undone by a request of an earlier engine that is still under way.
+ *
  * Descriptor 3 of the process: SOCK_SEQPACKET pair. Engine -> worker: one message, struct net_request with the arrays of
  * struct net_wanted behind it in their order, or, when that is larger than NET_MESSAGE_MAX, in a memfd passed along
  * (SCM_RIGHTS). Worker -> engine: struct net_report.
@@ -48,13 +51,15 @@ struct net_report {
 	uint64_t failed_bridges; /* APPLIED, not ok: bit n: bridge n of the request does not stand; the others do */
 };
 
-/* Starts the worker (from /proc/self/exe) with the engine's end in *fd_out (non-blocking, owned by the caller). */
+/* Starts the worker (from /proc/self/exe) with the engine's end in *fd_out (non-blocking, owned by the caller). lock_fd: the lock of the
+ * network namespace's workers (net/turn.h), open for writing; stays the caller's. */
 struct proc;
-int net_worker_start(int cgroup_fd, struct proc *proc_out, int *fd_out, struct err *err) MUST_CHECK;
+int net_worker_start(int cgroup_fd, int lock_fd, struct proc *proc_out, int *fd_out,
+		     struct err *err) MUST_CHECK;
 /* ERR_BUSY: the socket is full; try when it is writable. Never blocks. */
 int net_worker_apply(int fd, uint32_t generation, const struct net_wanted *wanted,
 		     struct err *err) MUST_CHECK;
 int net_worker_clear(int fd, uint32_t generation, struct err *err) MUST_CHECK;
 
-/* The process ("cleat net --socket 3"). */
+/* The process ("cleat net --socket 3 --lock 4"). */
 int cmd_net(int argc, char **argv);

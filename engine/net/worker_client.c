@@ -15,10 +15,12 @@
 #include "util/proc.h"
 
 #define WORKER_FD 3
+#define LOCK_FD 4
 
-int net_worker_start(int cgroup_fd, struct proc *proc_out, int *fd_out, struct err *err)
+int net_worker_start(int cgroup_fd, int lock_fd, struct proc *proc_out, int *fd_out,
+		     struct err *err)
 {
-	char *argv[] = { "cleat", "net", "--socket", "3", NULL };
+	char *argv[] = { "cleat", "net", "--socket", "3", "--lock", "4", NULL };
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -29,8 +31,8 @@ int net_worker_start(int cgroup_fd, struct proc *proc_out, int *fd_out, struct e
 		.path = "/proc/self/exe",
 		.argv = argv,
 		.cgroup_fd = cgroup_fd,
-		.fds = { -1, -1, STDERR_FILENO, theirs },
-		.fd_count = WORKER_FD + 1,
+		.fds = { -1, -1, STDERR_FILENO, [WORKER_FD] = theirs, [LOCK_FD] = lock_fd },
+		.fd_count = LOCK_FD + 1,
 		.new_session = true,
 	};
 

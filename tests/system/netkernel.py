@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 import subprocess
+import tempfile
 
 from appliance import CLEAT, wait_for
 
@@ -103,6 +104,7 @@ class Host:
                 with open("/proc/%d/%s" % (self.pid, name), "w") as f:
                     f.write("0 100000 65536\n")
         self.netns = "/proc/%d/ns/net" % self.process.pid
+        self.lock = tempfile.TemporaryFile()  # of its workers
         self.ip("link", "set", "lo", "up")
 
     @property
@@ -150,6 +152,7 @@ class Host:
         self.process.stdin.close()
         self.process.wait(30)
         self.process.stdout.close()
+        self.lock.close()
 
 
 def connect(left, left_name, right, right_name):
@@ -206,15 +209,16 @@ class Container:
 class Worker:
     """cleat net in a namespace."""
 
-    def __init__(self, host, wrap=(), program=CLEAT):
+    def __init__(self, host, wrap=(), program=CLEAT, early=False):
+        """early: another one works there yet; this one says nothing before that has ended."""
         self.ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fd = theirs.fileno()
+        fd, lock = theirs.fileno(), host.lock.fileno()
         enter = ["nsenter", "-t", str(host.pid), "-n"] + (["-U"] if host.unprivileged else [])
-        self.process = subprocess.Popen(enter + list(wrap) + [program, "net", "--socket", str(fd)],
-                                        pass_fds=[fd], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(enter + list(wrap) + [program, "net", "--socket", str(fd), "--lock", str(lock)],
+                                        pass_fds=[fd, lock], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         theirs.close()
         self.generation = 0
-        self.first = self.report(CHANGED)
+        self.first = None if early else self.report(CHANGED)
 
     def message(self, kind, bridges=(), containers=(), ports=()):
         self.generation += 1

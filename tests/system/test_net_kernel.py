@@ -10,7 +10,7 @@ import pytest
 
 import netkernel
 from appliance import wait_for
-from netkernel import APPLIED, CHANGED, REPAIRED, Bridge, Container, Port, World, mac_of
+from netkernel import APPLIED, APPLY, CHANGED, REPAIRED, Bridge, Container, Port, Worker, World, mac_of
 from test_runtime import Place, Running
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root here")
@@ -494,7 +494,7 @@ class Inside:
     """The machine of an LXC container, as far as Worker asks for one."""
 
     def __init__(self, container):
-        self.pid, self.unprivileged = container.init_pid(), True
+        self.pid, self.unprivileged, self.lock = container.init_pid(), True, tempfile.TemporaryFile()
 
 
 def test_in_a_real_unprivileged_container(boot_lxc):
@@ -508,6 +508,37 @@ def test_in_a_real_unprivileged_container(boot_lxc):
         assert worker.clear()["ok"] == 1
     finally:
         assert worker.close() == (0, "")
+
+
+def test_a_worker_waits_for_the_end_of_the_one_before_it(world):
+    """The bad order: an engine asks for the removal of the last bridge and is replaced at once; its worker has not come to it yet."""
+    first = world.work()
+    world.stack.callback(first.process.kill)
+    first.fine([Bridge()])
+    os.kill(first.process.pid, signal.SIGSTOP)
+    first.send(first.message(APPLY))
+    first.ours.close()
+    second = Worker(world.host, early=True)
+    world.stack.callback(second.close)
+    second.send(second.message(APPLY, [Bridge()]))
+    # it goes on: what it does now comes before anything of the second one (which kills it should the test be slow)
+    os.kill(first.process.pid, signal.SIGCONT)
+    report = second.report(APPLIED, generation=second.generation)
+    assert report["ok"] == 1 and first.process.wait(30) in (0, -signal.SIGKILL)
+    assert "cleat0" in world.host.ip("-o", "link") and "table inet cleat" in world.host.run("nft", "list", "ruleset")
+
+
+def test_a_worker_that_does_not_end_is_killed_by_the_next(world):
+    first = world.work()
+    world.stack.callback(first.process.kill)
+    first.fine([Bridge()])
+    os.kill(first.process.pid, signal.SIGSTOP)
+    first.send(first.message(APPLY))
+    second = Worker(world.host, early=True)
+    world.stack.callback(second.close)
+    second.fine([Bridge()])
+    assert first.process.wait(30) == -signal.SIGKILL
+    assert "cleat0" in world.host.ip("-o", "link")
 
 
 def test_it_may_change_the_network_and_nothing_else(world):
@@ -524,7 +555,7 @@ def test_it_may_change_the_network_and_nothing_else(world):
 def test_wrong_words():
     for words in ([], ["--socket"], ["--socket", "x"], ["--sock", "3"]):
         done = subprocess.run([netkernel.CLEAT, "net"] + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
-        assert (done.returncode, done.stdout) == (2, "") and done.stderr == "usage: cleat net --socket FD\n"
+        assert (done.returncode, done.stdout) == (2, "") and done.stderr == "usage: cleat net --socket FD --lock FD\n"
 
 
 # --- the runtime's half: cleat-runtime run with annotations of a network -----------------------------

@@ -201,10 +201,44 @@ def workers(a, command):
     return found
 
 
+def words_of(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid) as f:
+            return f.read().split("\0")
+    except OSError:
+        return []
+
+
+def one(pids, word):
+    """The only one of these processes that was started with this word."""
+    found = [pid for pid in pids if word in words_of(pid)]
+    assert len(found) == 1, found
+    return found[0]
+
+
 def engine_dies(a):
     old = a.engine_pid()
     os.kill(old, signal.SIGKILL)
     wait_for("another engine", lambda: a.ping() and a.engine_pid() != old)
+
+
+@pytest.mark.parametrize("how", ["killed", "reloaded"])
+def test_a_start_does_not_rely_on_what_the_last_engines_worker_may_undo(boot, world, box_image, how):
+    a = boot_in(boot, world, box_image, {"web": box()})
+    a.wait_unit("systemd-web", state="up")
+    engine, worker = a.engine_pid(), one(a.processes("cleat"), "net")
+    os.kill(worker, signal.SIGSTOP)
+    # the removal of the bridge is asked for, and not done
+    a.cleat("stop", "web")
+    if how == "killed":
+        engine_dies(a)
+    else:
+        a.cleat("reload")
+    a.cleat("start", "web")
+    a.wait_unit("systemd-web", state="up")
+    assert not os.path.exists("/proc/%d" % worker) or "net" not in words_of(worker)
+    assert a.unit("systemd-web")["restarts"] == 0 and "No such device" not in a.console()
+    assert a.engine_pid() == engine or how == "killed"
 
 
 def test_the_network_outlives_its_engine(boot, world, box_image):
