@@ -24,9 +24,8 @@ void convert_add(struct reading *r, const char *group, const char *key, const ch
 		return;
 
 	struct syntax_group *to = syntax_group_ensure(r->service, r->arena, group);
-	struct syntax_entry *entry = arena_push(r->arena, to->entries, to->entry_count);
 
-	*entry = (struct syntax_entry){ .key = key, .hash = key_hash(key), .value = value };
+	syntax_add(to, r->arena, key, key_hash(key))->value = value;
 }
 
 /* The generator names containers, pods and builds before it converts any unit, the others while
@@ -114,17 +113,26 @@ const char *convert_path(struct reading *r, const char *path, const struct origi
 	return joined;
 }
 
+static void require_mount(struct reading *r, const char *path)
+{
+	auto_buf escaped = BUF_INIT(4 * UNIT_MAX_LINE_BYTES + 2);
+
+	if (!r->service)
+		return;
+	if (!words_is_plain(path)) {
+		words_escape(&escaped, path);
+		path = arena_strdup(r->arena, buf_str(&escaped));
+	}
+	convert_add(r, "Unit", "RequiresMountsFor", path);
+}
+
 const char *convert_source(struct reading *r, const char *source, const struct origin *origin,
 			   bool may_be_image)
 {
 	if (source[0] == '.')
 		source = convert_path(r, source, origin);
 	if (source[0] == '/') {
-		auto_buf escaped = BUF_INIT(4 * UNIT_MAX_LINE_BYTES + 2);
-
-		words_escape(&escaped, source);
-		convert_add(r, "Unit", "RequiresMountsFor",
-			    arena_strdup(r->arena, buf_str(&escaped)));
+		require_mount(r, source);
 		return source;
 	}
 	if (!str_ends(source, ".volume") && !str_ends(source, ".artifact") &&

@@ -156,9 +156,7 @@ void expand_command(struct reading *r, const struct arg_list *words, struct arg_
 /* Most words have nothing to put in. */
 static bool is_plain(const char *text)
 {
-	while (*text && *text != '%' && *text != '$')
-		text++;
-	return !*text;
+	return !strchr(text, '%') && !strchr(text, '$');
 }
 
 void expand_words(struct reading *r, const struct arg_list *words, struct arg_list *out,

@@ -44,25 +44,28 @@ static void judge_ports(struct reading *r)
 			"with Network=host every port that the container opens is open as it is");
 }
 
+/* A oneshot is ready when it has ended, so podman does not look at Notify= then, nor systemd at its watchdog. */
 static void judge_notify(struct reading *r)
 {
 	const struct syntax_group *service = syntax_group(r->file, "Service");
 	struct arg value, type;
 
-	if (value_string(r, service, "Type", &type) && str_eq(type.text, "oneshot"))
+	if (!value_string(r, service, "Type", &type) || !str_eq(type.text, "oneshot"))
 		return;
-	if (!value_text(r, r->own, "Notify", &value) || strcasecmp(value.text, "healthy") == 0 ||
-	    value_bool(r, r->own, "Notify") != VALUE_TRUE)
-		return;
-	reading_refuse(
-		r, value.origin,
-		"there is no NOTIFY_SOCKET inside in this version: write Notify=healthy with a HealthCmd=");
+	if (value_text(r, r->own, "Notify", &value) && strcasecmp(value.text, "healthy") != 0 &&
+	    value_bool(r, r->own, "Notify") == VALUE_TRUE)
+		reading_note(
+			r, value.origin,
+			"a oneshot counts as started when it has ended: there is no NOTIFY_SOCKET");
+	if (value_text(r, service, "WatchdogSec", &value))
+		reading_note(r, value.origin, "a oneshot has no watchdog: write TimeoutStartSec=");
 }
 
 static void judge_log_driver(struct reading *r)
 {
 	static const char *const noted[] = { "journald", "k8s-file", "json-file", NULL };
-	static const char *const known[] = { "none", "passthrough", "passthrough-tty", NULL };
+	static const char *const acted[] = { "none", "passthrough", NULL };
+	static const char *const known[] = { "passthrough-tty", NULL };
 	struct arg value;
 
 	if (!value_text(r, r->own, "LogDriver", &value))
@@ -72,10 +75,11 @@ static void judge_log_driver(struct reading *r)
 			r, value.origin,
 			"output goes to rotated files of our own: read it with \"cleat logs\"");
 	else if (text_is(&value, known))
-		reading_refuse(r, value.origin,
-			       "'%s' is not supported yet: output always goes to rotated files",
-			       value.text);
-	else
+		reading_refuse(
+			r, value.origin,
+			"'%s' is not supported: nobody's terminal is there; write passthrough",
+			value.text);
+	else if (!text_is(&value, acted))
 		reading_refuse(r, value.origin, "there is no log driver '%s'", value.text);
 }
 

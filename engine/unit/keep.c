@@ -39,11 +39,20 @@ static void *remember(struct keeper *k, const void *from, void *to)
 	return to;
 }
 
+/* Where the program itself lies (ld(1), "provided symbols"): names of keys, flags of options. */
+extern const char __executable_start[], _end[];
+
+static bool is_of_program(const char *text)
+{
+	return (uintptr_t)text - (uintptr_t)__executable_start <
+	       (uintptr_t)_end - (uintptr_t)__executable_start;
+}
+
 static void keep_text(struct keeper *k, const char **text)
 {
 	const char *known;
 
-	if (!*text)
+	if (!*text || is_of_program(*text))
 		return;
 	if (!**text) {
 		*text = "";
@@ -218,7 +227,6 @@ void unit_keep(struct unit *unit, struct arena *arena)
 		keep_text(&k, &unit->notes[i].text);
 		keep_origin(&k, &unit->notes[i].origin);
 	}
-	keep_text(&k, &unit->service_text);
-	keep_text(&k, &unit->symlink_text);
+	/* service_text and symlink_text lie in the arena from the first. */
 	keep_lines(&k, unit);
 }

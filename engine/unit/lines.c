@@ -193,11 +193,14 @@ static const char *change_without(const struct reading *r, const char *group, si
 	again.kind->service(&again, &words);
 	service_text_end(&again);
 	diags_fini(&set.diags);
-	if (!unit.service_text[0])
-		return ""; /* then there is no other service to compare with */
 	push_service(&with, r->unit->service_text);
 	push_service(&without, unit.service_text);
-	return compare(r->arena, &with, &without);
+
+	/* Without a text there is no other service to compare with. */
+	const char *change = unit.service_text[0] ? compare(r->arena, &with, &without) : "";
+
+	arena_fini(&set.arena);
+	return change;
 }
 
 /* What the line means to podman is of interest whatever the engine makes of it. */

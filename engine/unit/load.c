@@ -184,7 +184,7 @@ static void add_unit_file(struct load *load, struct load_folder *folder, const c
 
 static const char *below(struct load *load, const char *folder, const char *name)
 {
-	return arena_printf(&load->scratch, "%s/%s", str_eq(folder, "/") ? "" : folder, name);
+	return arena_join(&load->scratch, str_eq(folder, "/") ? "" : folder, "/", name);
 }
 
 /* .quadlets files come last: a file of its own is the plainer way to say what a unit is. */

@@ -23,6 +23,7 @@ struct load_file {
 	bool is_unreadable;	 /* complained of: it is listed as invalid */
 	bool has_bad_name;	 /* no service can be written for it */
 	bool has_broken_drop_in; /* which was not merged: podman goes on without it, we do not */
+	const struct unit_substitute *substitute; /* whose text this is; NULL: a file's own */
 };
 
 /* Who has a unit's name: a file, a part of a .quadlets file, a mask. */

@@ -68,6 +68,8 @@ const char *name_expand(struct reading *r, const char *text)
 {
 	auto_buf out = BUF_INIT(4 * UNIT_MAX_LINE_BYTES);
 
+	if (!strchr(text, '%'))
+		return text;
 	for (const char *p = text; *p; p++) {
 		if (p[0] == '%' && p[1] == 'N') {
 			buf_add(&out, r->unit->service_name,

@@ -82,19 +82,87 @@ const struct origin *reading_place(struct reading *r, const char *key);
 
 /* Values by kind (keys.h). Lines that cannot be split are dropped in podman's pass, as podman does, and refused
  * in the engine's. group may be NULL. */
-bool value_string(struct reading *r, const struct syntax_group *group, const char *key,
-		  struct arg *out);
-/* The same, but "" counts as not set. */
-bool value_text(struct reading *r, const struct syntax_group *group, const char *key,
-		struct arg *out);
+void value_of_entry(struct reading *r, const struct syntax_entry *entry, struct arg *out);
 enum value_bool { VALUE_UNSET, VALUE_FALSE, VALUE_TRUE };
-enum value_bool value_bool(struct reading *r, const struct syntax_group *group, const char *key);
-struct arg_list value_list(struct reading *r, const struct syntax_group *group, const char *key);
-struct arg_list value_words(struct reading *r, const struct syntax_group *group, const char *key);
-struct arg_list value_args(struct reading *r, const struct syntax_group *group, const char *key);
-struct arg_list value_last_args(struct reading *r, const struct syntax_group *group,
-				const char *key);
-struct arg_list value_pairs(struct reading *r, const struct syntax_group *group, const char *key);
+enum value_bool value_bool_of_entry(struct reading *r, const struct syntax_entry *entry);
+struct arg_list value_args_of_entry(struct reading *r, const struct syntax_entry *entry);
+struct arg_list value_find_list(struct reading *r, const struct syntax_group *group,
+				const char *key, uint32_t hash);
+struct arg_list value_find_words(struct reading *r, const struct syntax_group *group,
+				 const char *key, uint32_t hash, bool has_escapes);
+struct arg_list value_find_pairs(struct reading *r, const struct syntax_group *group,
+				 const char *key, uint32_t hash);
+
+/* These are inline, because most keys are not there, and a literal's hash is a constant. */
+static inline bool value_string(struct reading *r, const struct syntax_group *group,
+				const char *key, struct arg *out)
+{
+	const struct syntax_entry *entry = syntax_last(group, key);
+
+	if (entry)
+		value_of_entry(r, entry, out);
+	return entry != NULL;
+}
+
+/* The same, but "" counts as not set. */
+static inline bool value_text(struct reading *r, const struct syntax_group *group, const char *key,
+			      struct arg *out)
+{
+	return value_string(r, group, key, out) && out->text[0];
+}
+
+static inline enum value_bool value_bool(struct reading *r, const struct syntax_group *group,
+					 const char *key)
+{
+	const struct syntax_entry *entry = syntax_last(group, key);
+
+	return entry ? value_bool_of_entry(r, entry) : VALUE_UNSET;
+}
+
+static inline struct arg_list value_list(struct reading *r, const struct syntax_group *group,
+					 const char *key)
+{
+	uint32_t hash = key_hash(key);
+
+	return syntax_may_have(group, hash) ? value_find_list(r, group, key, hash) :
+					      (struct arg_list){ 0 };
+}
+
+static inline struct arg_list value_words(struct reading *r, const struct syntax_group *group,
+					  const char *key)
+{
+	uint32_t hash = key_hash(key);
+
+	return syntax_may_have(group, hash) ? value_find_words(r, group, key, hash, false) :
+					      (struct arg_list){ 0 };
+}
+
+static inline struct arg_list value_args(struct reading *r, const struct syntax_group *group,
+					 const char *key)
+{
+	uint32_t hash = key_hash(key);
+
+	return syntax_may_have(group, hash) ? value_find_words(r, group, key, hash, true) :
+					      (struct arg_list){ 0 };
+}
+
+static inline struct arg_list value_last_args(struct reading *r, const struct syntax_group *group,
+					      const char *key)
+{
+	const struct syntax_entry *entry = syntax_last(group, key);
+
+	return entry ? value_args_of_entry(r, entry) : (struct arg_list){ 0 };
+}
+
+static inline struct arg_list value_pairs(struct reading *r, const struct syntax_group *group,
+					  const char *key)
+{
+	uint32_t hash = key_hash(key);
+
+	return syntax_may_have(group, hash) ? value_find_pairs(r, group, key, hash) :
+					      (struct arg_list){ 0 };
+}
+
 unsigned value_number(struct reading *r, const struct syntax_group *group, const char *key,
 		      unsigned preset);
 /* Everything that a key of this kind says, as words. */
@@ -142,6 +210,9 @@ void service_text_push(struct reading *r, struct arg_list *words, const char *co
 
 /* service.c: [Unit], [Service] and [Install] into unit->service. Engine's pass. */
 void service_read(struct reading *r);
+/* When everything else was read: ReloadCmd= and ReloadSignal= of a container; commands of units that run nothing. */
+void service_read_reload(struct reading *r);
+void service_judge_commands(struct reading *r);
 /* service_rules.c: whether a line of [Unit], [Service] or [Install] asks for what would be so without it ("MemoryMax=infinity"). */
 bool service_asks_for_nothing(const char *section, const struct key *key, const char *value);
 /* The engine's pass; unit may be another one of the set. */

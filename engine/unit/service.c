@@ -58,6 +58,10 @@ void service_reset(struct reading *r, const struct service_rule *rule, size_t si
 /* Comments have no key; keys without a rule have nothing to read. */
 static void read_group(struct reading *r, const struct syntax_group *group)
 {
+	const struct service_rule *rules;
+
+	if (!service_rules(group->name, &rules))
+		return;
 	for (size_t i = 0; i < group->entry_count; i++) {
 		const struct syntax_entry *entry = &group->entries[i];
 		const struct service_rule *rule =
@@ -79,6 +83,9 @@ void service_read(struct reading *r)
 	service->dep_count = dep_count;
 	for (size_t i = 0; i < r->file->group_count; i++)
 		read_group(r, &r->file->groups[i]);
+	/* podman's generator writes it into a pod's service that says nothing of its own */
+	if (r->unit->kind == UNIT_POD && !syntax_last(syntax_group(r->file, "Service"), "Restart"))
+		service->restart = SERVICE_RESTART_ON_FAILURE;
 	service_check_times(r);
 	service_read_environment_files(r);
 	service_expand_execs(r);

@@ -62,7 +62,7 @@ struct service_dep {
 /* The kinds that the supervisor's core knows; every other is data for "explain" and for the graph. */
 static inline bool service_dep_is_acted_on(enum service_dep_kind kind)
 {
-	return kind <= SERVICE_DEP_PART_OF;
+	return kind <= SERVICE_DEP_RELOAD_PROPAGATED_FROM;
 }
 
 /* A name that is no unit of the set: "webapp.target" in WantedBy= and its like, whoever starts it starts this unit

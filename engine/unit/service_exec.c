@@ -4,6 +4,7 @@
  * that systemd refuses refuses the unit, too. Words are split first; specifiers and variables come when all of
  * [Service] was read, because a command may stand above the line that sets its variable.
  */
+#include "unit/kinds_internal.h"
 #include "unit/service_internal.h"
 #include "util/str.h"
 
@@ -44,7 +45,9 @@ static bool is_program(const char *text)
 {
 	size_t len = strlen(text);
 
-	if (!len || len >= 4096 || text[len - 1] == '/' || str_eq(text, ".") || str_eq(text, ".."))
+	/* systemd.service(5): the program may not be a variable */
+	if (!len || len >= 4096 || text[0] == '$' || text[len - 1] == '/' || str_eq(text, ".") ||
+	    str_eq(text, ".."))
 		return false;
 	return text[0] == '/' || !strchr(text, '/');
 }
@@ -191,4 +194,52 @@ void service_expand_execs(struct reading *r)
 
 	for (size_t i = 0; i < service->exec_count; i++)
 		expand_exec(r, &service->execs[i]);
+}
+
+/* What Quadlet makes of ReloadCmd= and ReloadSignal=: "podman exec NAME WORDS", "podman kill --signal SIGNAL NAME", as the last
+ * lines of ExecReload=. The unit's name is known by now. */
+void service_read_reload(struct reading *r)
+{
+	struct service *service = &r->unit->service;
+	struct arg_list command = value_last_args(r, r->own, "ReloadCmd");
+	struct service_exec exec = { .which = SERVICE_EXEC_RELOAD, .program = "/usr/bin/podman" };
+	struct arg signal = { 0 };
+
+	if (command.count)
+		exec.origin = command.items[0].origin;
+	else if (value_text(r, r->own, "ReloadSignal", &signal))
+		exec.origin = signal.origin;
+	else
+		return;
+	arg_push(r->arena, &exec.argv, exec.program, exec.origin);
+	arg_push(r->arena, &exec.argv, command.count ? "exec" : "kill", exec.origin);
+	if (!command.count) {
+		arg_push(r->arena, &exec.argv, "--signal", exec.origin);
+		arg_push(r->arena, &exec.argv, signal.text, exec.origin);
+	}
+	arg_push(r->arena, &exec.argv, r->unit->container_name, exec.origin);
+	for (size_t i = 0; i < command.count; i++)
+		arg_push(r->arena, &exec.argv, command.items[i].text, command.items[i].origin);
+	expand_exec(r, &exec);
+	*(struct service_exec *)arena_push(r->arena, service->execs, service->exec_count) = exec;
+}
+
+/* Volumes, networks and images are made when a container needs them: nothing of theirs is started that commands could stand beside. */
+void service_judge_commands(struct reading *r)
+{
+	const struct service *service = &r->unit->service;
+	enum unit_kind kind = r->unit->kind;
+
+	if (kind != UNIT_VOLUME && kind != UNIT_NETWORK && kind != UNIT_IMAGE)
+		return;
+	if (service->exec_count)
+		reading_refuse(
+			r, service->execs[0].origin,
+			"a %s unit is made when a container needs it, and runs no commands: write them in the container's unit",
+			r->kind->suffix);
+	if (service->condition_count)
+		reading_refuse(
+			r, service->conditions[0].origin,
+			"a %s unit is made when a container needs it, whatever holds: write the condition in the container's unit",
+			r->kind->suffix);
 }

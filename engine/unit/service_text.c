@@ -7,6 +7,7 @@
 #include "unit/convert_internal.h"
 #include "unit/kinds_internal.h"
 #include "unit/words_internal.h"
+#include "util/copy.h"
 #include "util/path.h"
 #include "util/str.h"
 
@@ -45,6 +46,14 @@ static struct buf *start_text(struct reading *r, size_t max)
 	return r->text;
 }
 
+static bool names_file(const struct arg_list *words)
+{
+	for (size_t i = 0; i < words->count; i++)
+		if (kind_of(words->items[i].text))
+			return true;
+	return false;
+}
+
 /* "After=db.container" becomes "After=db.service"; lines are put together when one of them had
  * to be changed. */
 static void translate(struct reading *r, const char *key)
@@ -52,8 +61,9 @@ static void translate(struct reading *r, const char *key)
 	struct syntax_group *group = syntax_group(r->file, "Unit");
 	struct arg_list words = value_words(r, group, key);
 	struct buf *line = start_text(r, UNIT_MAX_FILE_BYTES);
-	bool has_changed = false;
 
+	if (!names_file(&words))
+		return;
 	for (size_t i = 0; i < words.count; i++) {
 		const char *text = words.items[i].text;
 
@@ -63,12 +73,11 @@ static void translate(struct reading *r, const char *key)
 			if (!name)
 				reading_fail(r, words.items[i].origin, "there is no unit %s", text);
 			text = name ? name->service : text;
-			has_changed = true;
 		}
 		buf_puts(line, i ? " " : "");
 		buf_puts(line, text);
 	}
-	if (!has_changed || !r->service)
+	if (!r->service)
 		return;
 	remove_key(syntax_group(r->service, "Unit"), key);
 	convert_add(r, "Unit", key, arena_strdup(r->arena, buf_str(line)));
@@ -93,11 +102,12 @@ void service_text_prepend(struct reading *r, const char *key, const char *value)
 {
 	struct syntax_group *group = syntax_group_ensure(r->service, r->arena, "Unit");
 
-	(void)arena_push(r->arena, group->entries, group->entry_count);
+	uint32_t hash = key_hash(key);
+
+	(void)syntax_add(group, r->arena, key, hash);
 	memmove(group->entries + 1, group->entries,
 		(group->entry_count - 1) * sizeof(group->entries[0]));
-	group->entries[0] =
-		(struct syntax_entry){ .key = key, .hash = key_hash(key), .value = value };
+	group->entries[0] = (struct syntax_entry){ .key = key, .hash = hash, .value = value };
 }
 
 static void rename_group(struct reading *r, const char *from, const char *to)
@@ -111,8 +121,7 @@ static void rename_group(struct reading *r, const char *from, const char *to)
 		group->name = to;
 		return;
 	}
-	for (size_t i = 0; i < group->entry_count; i++)
-		*arena_push(r->arena, old->entries, old->entry_count) = group->entries[i];
+	syntax_add_all(old, r->arena, group);
 
 	size_t index = (size_t)(group - r->service->groups);
 
@@ -163,8 +172,8 @@ void service_text_set(struct reading *r, const char *key, const char *value)
 }
 
 /* "podman [--module=..] [global options] WORDS" as the value of an Exec key. */
-void service_text_command(struct reading *r, const char *key, const char *prefix,
-			  const struct arg_list *words)
+static void add_command(struct reading *r, const char *key, const char *prefix, const char *verb,
+			const struct arg_list *words)
 {
 	struct buf *line = start_text(r, 8 * UNIT_MAX_FILE_BYTES);
 	struct arg_list modules, global;
@@ -184,11 +193,18 @@ void service_text_command(struct reading *r, const char *key, const char *prefix
 		buf_putc(line, ' ');
 		words_escape(line, global.items[i].text);
 	}
+	buf_puts(line, verb);
 	for (size_t i = 0; i < words->count; i++) {
 		buf_putc(line, ' ');
 		words_escape(line, words->items[i].text);
 	}
-	convert_add(r, "Service", key, arena_strdup(r->arena, buf_str(line)));
+	convert_add(r, "Service", key, arena_strndup(r->arena, buf_str(line), line->len));
+}
+
+void service_text_command(struct reading *r, const char *key, const char *prefix,
+			  const struct arg_list *words)
+{
+	add_command(r, key, prefix, "", words);
 }
 
 void service_text_push(struct reading *r, struct arg_list *words, const char *const *texts)
@@ -242,16 +258,36 @@ void service_text_type(struct reading *r)
 	}
 }
 
+/* Texts of this length are made where they are kept. */
+static const char *keep_text(struct reading *r, const struct buf *text)
+{
+	char *copy = arena_alloc(&r->set->arena, text->len + 1);
+
+	memcpy(copy, buf_str(text), text->len);
+	return copy;
+}
+
+/* The whole line at once: most of a service text is this. */
+static void write_entry(struct buf *out, const struct syntax_entry *entry)
+{
+	size_t key_len = entry->key ? strlen(entry->key) : 0, value_len = strlen(entry->value);
+	size_t value_at = key_len + (entry->key != NULL);
+	char *line = buf_extend(out, value_at + value_len + 1);
+
+	if (!line)
+		return;
+	if (entry->key) {
+		copy_bytes(line, entry->key, key_len);
+		line[key_len] = '=';
+	}
+	copy_bytes(line + value_at, entry->value, value_len);
+	line[value_at + value_len] = '\n';
+}
+
 static void write_entries(struct buf *out, const struct syntax_entry *entries, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (entries[i].key) {
-			buf_puts(out, entries[i].key);
-			buf_putc(out, '=');
-		}
-		buf_puts(out, entries[i].value);
-		buf_putc(out, '\n');
-	}
+	for (size_t i = 0; i < count; i++)
+		write_entry(out, &entries[i]);
 }
 
 static const char *write_text(struct reading *r)
@@ -269,7 +305,7 @@ static const char *write_text(struct reading *r)
 		buf_puts(out, "]\n");
 		write_entries(out, group->entries, group->entry_count);
 	}
-	return arena_strdup(r->arena, buf_str(out));
+	return keep_text(r, out);
 }
 
 /* The target of a link that lies depth folders down. */
@@ -331,30 +367,30 @@ static const char *write_links(struct reading *r)
 	const struct syntax_group *install = syntax_group(r->file, "Install");
 	struct arg_list aliases = value_words(r, install, "Alias");
 	const char *name = installed_name(r);
-	auto_buf out = BUF_INIT(4 * UNIT_MAX_FILE_BYTES);
+	struct buf *out = start_text(r, 4 * UNIT_MAX_FILE_BYTES);
 
 	for (size_t i = 0; i < aliases.count; i++) {
 		const char *alias = clean_alias(r, aliases.items[i].text);
 
 		if (alias)
-			write_link(r, &out, alias);
+			write_link(r, out, alias);
 	}
 	for (size_t i = 0; name && i < sizeof(keys) / sizeof(keys[0]); i++) {
 		struct arg_list words = value_words(r, install, keys[i][0]);
 
 		for (size_t j = 0; j < words.count; j++)
 			if (!strchr(words.items[j].text, '/'))
-				write_link(r, &out,
+				write_link(r, out,
 					   arena_join(r->arena, words.items[j].text, ".",
 						      keys[i][1], "/", name));
 	}
-	return arena_strdup(r->arena, buf_str(&out));
+	return keep_text(r, out);
 }
 
 void service_container(struct reading *r, const struct arg_list *run_words)
 {
 	const char *name = run_words->items[1].text; /* "--name" NAME are the first words */
-	struct arg_list run = { 0 }, rm = { 0 };
+	struct arg_list rm = { 0 };
 
 	convert_add(r, "Service", "Environment", "PODMAN_SYSTEMD_UNIT=%n");
 	service_text_kill_mode(r);
@@ -366,10 +402,7 @@ void service_container(struct reading *r, const struct arg_list *run_words)
 	service_text_type(r);
 	if (!syntax_last(syntax_group(r->file, "Service"), "SyslogIdentifier"))
 		service_text_set(r, "SyslogIdentifier", "%N");
-	service_text_push(r, &run, (const char *const[]){ "run", NULL });
-	for (size_t i = 0; r->service && i < run_words->count; i++)
-		arg_push(r->arena, &run, run_words->items[i].text, NULL);
-	service_text_command(r, "ExecStart", "", &run);
+	add_command(r, "ExecStart", "", " run", run_words);
 	convert_join_pod(r);
 }
 

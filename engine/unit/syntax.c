@@ -23,8 +23,11 @@ struct reader {
 	unsigned line; /* physical line that was read last */
 	size_t entry_count;
 
-	struct buf logical; /* the canonical line that inih is reading, with its newline */
-	size_t handed;	    /* bytes of it that inih has */
+	/* The canonical line that inih is reading: a part of the file's text, or of what was joined. */
+	const char *logical;
+	size_t len, handed; /* handed: bytes of it and of its newline that inih has */
+	const char *equals; /* its first; NULL: a header */
+	struct buf joined;
 	struct syntax_piece first, *pieces; /* pieces: NULL for one */
 	size_t piece_count;
 
@@ -73,8 +76,16 @@ size_t syntax_blank_bytes(const char *s, const char *end)
 	return 0;
 }
 
+/* Most lines begin and end with a letter or a sign. */
+static bool is_plain_sign(char c)
+{
+	return c > ' ';
+}
+
 static const char *trim_left(const char *s, const char *end)
 {
+	if (s < end && is_plain_sign(*s))
+		return s;
 	for (size_t n; (n = syntax_blank_bytes(s, end)) > 0; s += n)
 		;
 	return s;
@@ -83,6 +94,8 @@ static const char *trim_left(const char *s, const char *end)
 static const char *trim_right(const char *s, const char *end)
 {
 	while (end > s) {
+		if (is_plain_sign(end[-1]))
+			break;
 		const char *last = end - 1;
 
 		while (last > s && end - last < 3 && ((unsigned char)*last & 0xc0) == 0x80)
@@ -97,25 +110,31 @@ static const char *trim_right(const char *s, const char *end)
 	return end;
 }
 
-static bool is_ascii(const char *s, size_t len)
+/* Whether there is neither a NUL nor a byte above 127: eight at a time, because each line of each file is asked. */
+static bool is_plain_text(const char *s, size_t len)
 {
-	uint64_t word, high = 0;
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+	uint64_t word, odd = 0;
 
-	for (; len >= sizeof(word); s += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, s, sizeof(word));
-		high |= word;
+	if (len < sizeof(word)) {
+		for (; len; len--, s++)
+			odd |= (uint64_t)(unsigned char)*s | ((uint64_t)(*s == '\0') << 7);
+		return !(odd & highs);
 	}
-	for (; len; len--)
-		high |= (unsigned char)*s++;
-	return !(high & UINT64_C(0x8080808080808080));
+	for (; len > sizeof(word); s += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, s, sizeof(word));
+		odd |= (word - ones) | word;
+	}
+	/* The last eight, some of them a second time. */
+	memcpy(&word, s + len - sizeof(word), sizeof(word));
+	odd |= (word - ones) | word;
+	return !(odd & highs);
 }
 
 static bool is_utf8(const char *s, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)s, *end = p + len;
 
-	if (is_ascii(s, len))
-		return true;
 	while (p < end) {
 		unsigned follow = *p < 0x80 ? 0 :
 				  *p < 0xc2 ? 9 :
@@ -160,19 +179,35 @@ static void keep_comment(struct reader *r, const char *begin, const char *end)
 	buf_putc(&r->comments, '\n');
 }
 
+/* For so many more at once, and then for as many again. */
+static void make_room(struct syntax_group *group, struct arena *arena, size_t more)
+{
+	size_t room = group->entry_count + (more > group->entry_count ? more : group->entry_count);
+	struct syntax_entry *entries = arena_alloc(arena, room * sizeof(*entries));
+
+	if (group->entry_count)
+		memcpy(entries, group->entries, group->entry_count * sizeof(*entries));
+	group->entries = entries;
+	group->entry_room = room;
+}
+
 /* All of them as one entry: a file of empty lines costs what it is long. */
-static void file_comments(struct reader *r, struct syntax_entry **to, size_t *count, bool is_header)
+static void file_comments(struct reader *r, bool is_header)
 {
 	const char *text = buf_str(&r->comments);
 	size_t len = r->comments.len;
 
+	if (!len)
+		return;
 	/* One empty line before a header is not kept: writing puts one between groups. */
 	if (is_header && *text == '\n') {
 		text++;
 		len--;
 	}
 	if (len) {
-		struct syntax_entry *entry = arena_push(r->arena, *to, *count);
+		struct syntax_entry *entry = is_header ? arena_push(r->arena, r->group->comments,
+								    r->group->comment_count) :
+							 syntax_add(r->group, r->arena, NULL, 0);
 
 		entry->value = arena_strndup(r->arena, text, len - 1);
 	}
@@ -184,18 +219,15 @@ static bool is_comment(const char *begin, const char *end)
 	return begin == end || *begin == '#' || *begin == ';';
 }
 
+/* The first line is used where it stands; with those joined to it it is copied together. */
 static void add_piece(struct reader *r, const char *begin, const char *end, unsigned column)
 {
-	const struct syntax_piece piece = { r->logical.len, r->line, column };
+	const struct syntax_piece piece = { r->joined.len, r->line, column };
 
-	if (!r->first.line) {
-		r->first = piece;
-	} else {
-		if (!r->piece_count)
-			*arena_push(r->arena, r->pieces, r->piece_count) = r->first;
-		*arena_push(r->arena, r->pieces, r->piece_count) = piece;
-	}
-	buf_add(&r->logical, begin, (size_t)(end - begin));
+	if (!r->piece_count)
+		*arena_push(r->arena, r->pieces, r->piece_count) = r->first;
+	*arena_push(r->arena, r->pieces, r->piece_count) = piece;
+	buf_add(&r->joined, begin, (size_t)(end - begin));
 }
 
 /* Joins the lines after one that ended in a backslash. Comments and empty lines between are skipped: podman's
@@ -230,16 +262,21 @@ static unsigned first_line(const struct reader *r)
 	return r->first.line;
 }
 
-static bool check_header(struct reader *r, const char *s)
+static bool check_header(struct reader *r)
 {
-	const char *close = strchr(s, ']');
+	const char *s = r->logical, *end = s + r->len;
+	const char *close = memchr(s, ']', r->len);
 	unsigned line = first_line(r), column = r->first.column;
 
 	if (!close) {
 		complain(r, line, column, "section header without a closing bracket");
 		return false;
 	}
-	if (close[1 + strspn(close + 1, " \t")]) {
+	const char *after = close + 1;
+
+	while (after < end && (*after == ' ' || *after == '\t'))
+		after++;
+	if (after < end) {
 		complain(r, line, column + (unsigned)(close - s) + 1,
 			 "text after the section header");
 		return false;
@@ -261,9 +298,9 @@ static bool check_header(struct reader *r, const char *s)
 	return true;
 }
 
-static bool check_assignment(struct reader *r, const char *s)
+static bool check_assignment(struct reader *r)
 {
-	const char *equals = strchr(s, '=');
+	const char *s = r->logical, *equals = memchr(s, '=', r->len);
 	unsigned line = first_line(r), column = r->first.column;
 
 	if (!equals) {
@@ -283,40 +320,51 @@ static bool check_assignment(struct reader *r, const char *s)
 		complain(r, line, column, "a key cannot hold a colon");
 		return false;
 	}
+	r->equals = equals;
 	return true;
 }
 
 /* Whether inih may see the logical line: it then reads it as podman does. */
 static bool check_logical(struct reader *r)
 {
-	const char *s = buf_str(&r->logical);
+	const char *s = r->logical;
+	bool is_plain = is_plain_text(s, r->len);
 
-	if (r->logical.len > UNIT_MAX_LINE_BYTES || r->logical.failed) {
+	r->equals = NULL;
+	if (r->len > UNIT_MAX_LINE_BYTES || r->joined.failed) {
 		complain(r, first_line(r), 0,
 			 "the line, with those joined to it, is longer than %d bytes",
 			 UNIT_MAX_LINE_BYTES);
 		return false;
 	}
-	if (memchr(s, '\0', r->logical.len)) {
+	if (!is_plain && memchr(s, '\0', r->len)) {
 		complain(r, first_line(r), 0, "a NUL byte");
 		return false;
 	}
-	if (!is_utf8(s, r->logical.len)) {
+	if (!is_plain && !is_utf8(s, r->len)) {
 		complain(r, first_line(r), 0, "not valid UTF-8");
 		return false;
 	}
-	return s[0] == '[' ? check_header(r, s) : check_assignment(r, s);
+	return s[0] == '[' ? check_header(r) : check_assignment(r);
 }
 
-static void cut_blanks_at_end(struct buf *b)
+/* Fills in the logical line that begins with this physical one. */
+static void take_lines(struct reader *r, const char *begin, const char *end, unsigned column)
 {
-	const char *s = buf_str(b);
-	size_t len = (size_t)(trim_right(s, s + b->len) - s);
-
-	if (b->data) {
-		b->data[len] = '\0';
-		b->len = len;
+	buf_clear(&r->joined);
+	r->handed = 0;
+	r->first = (struct syntax_piece){ 0, r->line, column };
+	r->pieces = NULL;
+	r->piece_count = 0;
+	r->logical = begin;
+	if (end[-1] != '\\') {
+		r->len = (size_t)(end - begin);
+		return;
 	}
+	buf_add(&r->joined, begin, (size_t)(end - 1 - begin));
+	join_lines(r);
+	r->logical = buf_str(&r->joined);
+	r->len = (size_t)(trim_right(r->logical, r->logical + r->joined.len) - r->logical);
 }
 
 /* Fills r->logical with the next line for inih; false at the end of the file. */
@@ -330,23 +378,13 @@ static bool next_logical(struct reader *r)
 			keep_comment(r, begin, end);
 			continue;
 		}
-		buf_clear(&r->logical);
-		r->handed = 0;
-		r->first = (struct syntax_piece){ 0 };
-		r->pieces = NULL;
-		r->piece_count = 0;
-
-		bool goes_on = end[-1] == '\\';
-
-		add_piece(r, begin, goes_on ? end - 1 : end, column);
-		if (goes_on)
-			join_lines(r);
-		cut_blanks_at_end(&r->logical);
-		if (r->logical.len == 0 && !r->logical.failed)
+		take_lines(r, begin, end, column);
+		if (r->len == 0 && !r->joined.failed)
 			continue;
-		if (check_logical(r) && buf_putc(&r->logical, '\n') == 0)
+		if (check_logical(r))
 			return true;
 	}
+	r->len = r->handed = 0;
 	return false;
 }
 
@@ -355,16 +393,18 @@ static char *hand_to_inih(char *out, int size, void *stream)
 {
 	struct reader *r = stream;
 
-	if (size < 2 || (r->handed == r->logical.len && !next_logical(r)))
+	if (size < 2 || (r->handed == r->len + (r->len > 0) && !next_logical(r)))
 		return NULL;
 
-	size_t n = r->logical.len - r->handed;
+	size_t left = r->len - r->handed, n = left < (size_t)size - 1 ? left : (size_t)size - 1;
 
-	if (n > (size_t)size - 1)
-		n = (size_t)size - 1;
-	copy_bytes(out, r->logical.data + r->handed, n);
-	out[n] = '\0';
+	copy_bytes(out, r->logical + r->handed, n);
 	r->handed += n;
+	if (n == left && n < (size_t)size - 1) {
+		out[n++] = '\n';
+		r->handed++;
+	}
+	out[n] = '\0';
 	return out;
 }
 
@@ -382,14 +422,21 @@ static const struct origin *make_origin(struct reader *r, size_t offset, const c
 	return origin;
 }
 
-static void append(struct arena *arena, struct syntax_entry **to, size_t *count,
-		   const struct syntax_entry *from, size_t from_count)
-{
-	for (size_t i = 0; i < from_count; i++) {
-		struct syntax_entry *entry = arena_push(arena, *to, *count);
+#define ROOM_LINES 64 /* that are looked ahead for */
 
-		*entry = from[i];
+/* Assignments up to the next header, about. */
+static size_t count_lines(const struct reader *r)
+{
+	const char *at = r->at;
+	size_t count = 0;
+
+	while (at && at < r->end && *at != '[' && count < ROOM_LINES) {
+		count += *at != '\n' && *at != '#';
+		at = memchr(at, '\n', (size_t)(r->end - at));
+		if (at)
+			at++;
 	}
+	return count;
 }
 
 static void enter_group(struct reader *r, const char *name)
@@ -398,9 +445,12 @@ static void enter_group(struct reader *r, const char *name)
 
 	r->group = syntax_group_ensure(r->file, r->arena, name);
 	r->section = key_section_number(name);
-	if (!is_known)
+	if (!is_known) {
 		r->group->origin = make_origin(r, 0, r->group->name);
-	file_comments(r, &r->group->comments, &r->group->comment_count, true);
+		/* The blank line before the next header is kept, too. */
+		make_room(r->group, r->arena, count_lines(r) + 1);
+	}
+	file_comments(r, true);
 }
 
 /* A bound was met: what follows is not read. */
@@ -411,12 +461,35 @@ static int give_up(struct reader *r, int bound, const char *what)
 	return 0;
 }
 
+/* inih's blanks before a value. */
+static const char *trim_blanks(const char *s, const char *end)
+{
+	while (s < end && (*s == ' ' || (*s >= '\t' && *s <= '\r')))
+		s++;
+	return s;
+}
+
+/* Whether inih has split the line where we would: both parts still lie in its copy of the line. */
+static bool is_split_so(const struct reader *r, const char *name, const char *value,
+			const char *own)
+{
+	return r->equals && value - name == own - r->logical && !value[r->logical + r->len - own] &&
+	       strlen(name) <= (size_t)(r->equals - r->logical);
+}
+
+static const char *keep_value(struct reader *r, const char *value, size_t len)
+{
+	char *copy = arena_alloc(r->arena, len + 1);
+
+	copy_bytes(copy, value, len);
+	return copy;
+}
+
 /* inih's handler: 1 is success. A line that inih split otherwise than our checks did is a bug, and said. */
 static int take_from_inih(void *user, const char *section, const char *name, const char *value,
 			  int line)
 {
 	struct reader *r = user;
-	const char *s = r->logical.data;
 
 	(void)line; /* counts what was handed over, not lines of the file */
 	if (!name || !value) {
@@ -428,23 +501,24 @@ static int take_from_inih(void *user, const char *section, const char *name, con
 	if (r->entry_count++ >= UNIT_MAX_ENTRIES)
 		return give_up(r, UNIT_MAX_ENTRIES, "assignments");
 
-	size_t value_len = strlen(value);
+	const char *end = r->logical + r->len;
+	const char *own = r->equals ? trim_blanks(r->equals + 1, end) : end;
+	size_t value_len = (size_t)(end - own);
 
-	if (!r->group || !str_eq(section, r->group->name) || r->logical.len < value_len + 1 ||
-	    !str_starts(s, name) ||
-	    memcmp(s + r->logical.len - 1 - value_len, value, value_len) != 0) {
+	if (!r->group || !str_eq(section, r->group->name) || !is_split_so(r, name, value, own)) {
 		complain(r, first_line(r), 0, "line was split wrongly");
 		return 0;
 	}
-	file_comments(r, &r->group->entries, &r->group->entry_count, false);
+	file_comments(r, false);
 
-	struct syntax_entry *entry = arena_push(r->arena, r->group->entries, r->group->entry_count);
+	uint32_t hash = key_hash(name);
+	const struct key *row = key_find_hashed(r->section, name, hash);
+	struct syntax_entry *entry = syntax_add(
+		r->group, r->arena, row ? row->name : arena_strdup(r->arena, name), hash);
 
-	entry->hash = key_hash(name);
-	entry->row = key_find_hashed(r->section, name, entry->hash);
-	entry->key = entry->row ? entry->row->name : arena_strdup(r->arena, name);
-	entry->value = arena_strndup(r->arena, value, value_len);
-	entry->value_offset = r->logical.len - 1 - value_len;
+	entry->row = row;
+	entry->value = keep_value(r, own, value_len);
+	entry->value_offset = (size_t)(own - r->logical);
 	entry->pieces = r->pieces;
 	entry->piece_count = r->piece_count;
 	entry->origin = make_origin(r, entry->value_offset,
@@ -471,7 +545,7 @@ void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diag
 		.end = text + len,
 		.line = first_line - 1,
 		/* Room for a line that is one physical line too long, so that its length can be complained of. */
-		.logical = BUF_INIT((size_t)UNIT_MAX_FILE_BYTES + 1),
+		.joined = BUF_INIT((size_t)UNIT_MAX_FILE_BYTES + 1),
 		.comments = BUF_INIT((size_t)UNIT_MAX_FILE_BYTES + 1),
 	};
 
@@ -493,9 +567,9 @@ void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diag
 		complain(&r, r.line ? r.line : 1, 0,
 			 line == -2 ? "out of memory" : "line was not understood");
 	if (r.group)
-		file_comments(&r, &r.group->entries, &r.group->entry_count, false);
+		file_comments(&r, false);
 	file->is_empty = !file->group_count && !file->error_count;
-	buf_fini(&r.logical);
+	buf_fini(&r.joined);
 	buf_fini(&r.comments);
 }
 
@@ -521,6 +595,19 @@ struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena 
 	return group;
 }
 
+void syntax_add_all(struct syntax_group *group, struct arena *arena,
+		    const struct syntax_group *from)
+{
+	/* A service text has some more lines than its unit. */
+	if (group->entry_room - group->entry_count < from->entry_count)
+		make_room(group, arena, from->entry_count + 8);
+	if (from->entry_count)
+		memcpy(&group->entries[group->entry_count], from->entries,
+		       from->entry_count * sizeof(from->entries[0]));
+	group->entry_count += from->entry_count;
+	group->may_have |= from->may_have;
+}
+
 void syntax_merge(struct syntax_file *file, struct arena *arena, const struct syntax_file *source)
 {
 	for (size_t i = 0; i < source->group_count; i++) {
@@ -529,9 +616,9 @@ void syntax_merge(struct syntax_file *file, struct arena *arena, const struct sy
 
 		if (!to->origin->line)
 			to->origin = from->origin;
-		append(arena, &to->comments, &to->comment_count, from->comments,
-		       from->comment_count);
-		append(arena, &to->entries, &to->entry_count, from->entries, from->entry_count);
+		for (size_t k = 0; k < from->comment_count; k++)
+			*arena_push(arena, to->comments, to->comment_count) = from->comments[k];
+		syntax_add_all(to, arena, from);
 	}
 	file->error_count += source->error_count;
 	file->is_empty = file->is_empty && source->is_empty;
@@ -543,11 +630,23 @@ void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syn
 	syntax_merge(copy, arena, file);
 }
 
-struct syntax_entry *syntax_last(const struct syntax_group *group, const char *key)
+struct syntax_entry *syntax_add(struct syntax_group *group, struct arena *arena, const char *key,
+				uint32_t hash)
 {
-	uint32_t hash = key_hash(key);
+	struct syntax_entry *entry;
 
-	for (size_t i = group ? group->entry_count : 0; i > 0; i--)
+	if (group->entry_count == group->entry_room)
+		make_room(group, arena, group->entry_count + 4);
+	entry = &group->entries[group->entry_count++];
+	*entry = (struct syntax_entry){ .key = key, .hash = hash };
+	group->may_have |= syntax_bit(hash);
+	return entry;
+}
+
+struct syntax_entry *syntax_find_last(const struct syntax_group *group, const char *key,
+				      uint32_t hash)
+{
+	for (size_t i = group->entry_count; i > 0; i--)
 		if (syntax_is(&group->entries[i - 1], key, hash))
 			return &group->entries[i - 1];
 	return NULL;

@@ -40,7 +40,8 @@ struct syntax_group {
 	struct syntax_entry *comments; /* before the header */
 	size_t comment_count;
 	struct syntax_entry *entries;
-	size_t entry_count;
+	size_t entry_count, entry_room;
+	uint64_t may_have; /* a bit for each key that was ever added: most look-ups are for what is not there */
 };
 
 struct syntax_file {
@@ -70,8 +71,32 @@ static inline bool syntax_is(const struct syntax_entry *entry, const char *key, 
 	return entry->hash == hash && entry->key && strcmp(entry->key, key) == 0;
 }
 
-/* The last assignment of key, or NULL; group may be NULL. */
-struct syntax_entry *syntax_last(const struct syntax_group *group, const char *key);
+/* Appends an assignment, or all of another group: nobody else may. */
+struct syntax_entry *syntax_add(struct syntax_group *group, struct arena *arena, const char *key,
+				uint32_t hash);
+void syntax_add_all(struct syntax_group *group, struct arena *arena,
+		    const struct syntax_group *from);
+static inline uint64_t syntax_bit(uint32_t hash)
+{
+	return UINT64_C(1) << (hash >> 26);
+}
+
+/* group may be NULL. */
+static inline bool syntax_may_have(const struct syntax_group *group, uint32_t hash)
+{
+	return group && (group->may_have & syntax_bit(hash));
+}
+
+struct syntax_entry *syntax_find_last(const struct syntax_group *group, const char *key,
+				      uint32_t hash);
+/* The last assignment of key, or NULL; group may be NULL. Inline, because the hash of a literal is a constant. */
+static inline struct syntax_entry *syntax_last(const struct syntax_group *group, const char *key)
+{
+	uint32_t hash = key_hash(key);
+
+	return syntax_may_have(group, hash) ? syntax_find_last(group, key, hash) : NULL;
+}
+
 /* Origin of the byte at offset of the entry's value. */
 const struct origin *syntax_origin(struct arena *arena, const struct syntax_entry *entry,
 				   size_t offset);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "unit/canonical_internal.h"
 #include "unit/graph.h"
 #include "unit/keep_internal.h"
 #include "unit/kinds_internal.h"
@@ -72,7 +73,10 @@ static void name_unit(struct making *m, size_t index)
 	struct reading r;
 
 	unit->name = file->name;
-	unit->path = file->text.path;
+	unit->path = file->substitute ? file->substitute->path : file->text.path;
+	unit->is_substituted = file->substitute != NULL;
+	unit->is_removed = file->substitute && file->substitute->is_removed;
+	unit->is_remnant = file->substitute && file->substitute->is_remnant;
 	unit->folder = file->folder->resolved;
 	unit->is_valid = true;
 	unit->error_text = unit->service_text = unit->symlink_text = unit->container_name = "";
@@ -86,8 +90,8 @@ static void name_unit(struct making *m, size_t index)
 	unit->is_template = name_is_template(unit->service_name);
 	unit->resource_name = r.kind->resource(&r);
 	if (unit->kind == UNIT_CONTAINER && !unit->is_template)
-		unit->container_name = arena_printf(&m->load.scratch, "systemd-%s",
-						    kind_base_name(&m->load.scratch, unit->name));
+		unit->container_name = arena_join(&m->load.scratch, "systemd-",
+						  kind_base_name(&m->load.scratch, unit->name));
 	name->file = unit->name;
 	name->service = unit->service_name;
 	name->resource = unit->resource_name;
@@ -131,6 +135,8 @@ static void check_names(struct making *m)
 	struct lookup services = { .count = 0 }, containers = { .count = 0 };
 
 	for (size_t i = 0; i < m->set->count; i++) {
+		if (m->set->units[i].is_removed)
+			continue;
 		check_service(m, &services, i);
 		check_container(m, &containers, i);
 	}
@@ -165,7 +171,7 @@ static void read_as_podman(struct making *m, size_t index)
 	/* podman has none for what systemd would make of a template, nor for keys that it does not know. */
 	if (m->load.files[index].service || r.has_unknown_key)
 		unit->service_text = unit->symlink_text = "";
-	if (!m->facts->is_generator && !m->facts->wants_service_text)
+	if (!m->facts->wants_service_text)
 		unit->run_args = (struct arg_list){ 0 };
 	if (m->facts->is_generator)
 		unit_keep(unit, &m->set->arena);
@@ -200,8 +206,11 @@ static void read_values(struct reading *r)
 	expand_words(r, &words, &unit->spec_args, &unit->image_index);
 	words = value_args(r, r->own, "GlobalArgs");
 	expand_words(r, &words, &unit->global_args, &no_image);
-	if (unit->kind == UNIT_CONTAINER)
+	if (unit->kind == UNIT_CONTAINER) {
 		read_container(r);
+		service_read_reload(r);
+	}
+	service_judge_commands(r);
 }
 
 /* Of a template only the keys are judged: its values say something for an instance only. */
@@ -216,6 +225,7 @@ static void read_as_engine(struct making *m, size_t index)
 	if (m->facts->lines_of && str_eq(m->facts->lines_of, r.unit->name))
 		unit_lines_keep(&r);
 	unit_keep(r.unit, &m->set->arena);
+	canonical_note(r.unit, &m->load.files[index], m->facts->keeps_sources, &m->set->arena);
 	forget_work(m);
 }
 
@@ -292,11 +302,13 @@ static void refuse_reference_to(struct unit_set *set, struct unit *unit, const s
 					at->line, at->column, at->key, ref->file);
 }
 
-void unit_set_refuse_broken_references(struct unit_set *set)
+static void refuse_broken(struct unit_set *set, bool pods)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		struct unit *unit = &set->units[i];
 
+		if ((unit->kind == UNIT_POD) != pods)
+			continue;
 		for (size_t k = 0; k < unit->ref_count && unit->is_valid; k++) {
 			const struct unit_ref *ref = &unit->refs[k];
 			const struct unit *other =
@@ -306,6 +318,13 @@ void unit_set_refuse_broken_references(struct unit_set *set)
 				refuse_reference_to(set, unit, ref, other);
 		}
 	}
+}
+
+/* Pods first: what a pod cannot have, its containers cannot have. */
+void unit_set_refuse_broken_references(struct unit_set *set)
+{
+	refuse_broken(set, true);
+	refuse_broken(set, false);
 }
 
 /* Units add to each other's dependencies until the last one is read. */
@@ -324,6 +343,7 @@ static void make_units(struct making *m)
 	struct unit_set *set = m->set;
 
 	load_finish(&m->load);
+	canonical_substitute(&m->load, m->facts);
 	if (!m->facts->is_generator)
 		load_add_instances(&m->load, m->facts);
 	set->count = m->load.file_count;
@@ -365,7 +385,7 @@ int unit_set_load_dirs(struct unit_set *set, const char *const *dirs, size_t dir
 	for (size_t i = 0; rc == 0 && i < dir_count; i++)
 		rc = load_add_dir(&m.load, &(struct unit_dir){ .path = dirs[i], .users = "" },
 				  false, err);
-	if (rc == 0)
+	if (rc == 0 || facts->substitute_count)
 		make_units(&m);
 	load_fini(&m.load);
 	return rc;

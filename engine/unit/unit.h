@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "unit/args.h"
 #include "unit/service.h"
@@ -99,6 +100,27 @@ struct unit {
 	size_t line_count;
 	size_t podman_begin,
 		podman_end; /* diags.items from begin to before end: what podman's generator refuses, too */
+	/* Of all that the unit and its drop-ins say, where they lie included; and of those lines of [Service] that a running container was
+	 * made by. What else it was made by stands in spec_args and global_args. */
+	uint8_t source_digest[32], service_digest[32];
+	/* Its lines as one text without comments, for a struct unit_substitute; "": there is none, or nobody asked. */
+	const char *source_text, *source_service;
+	bool is_substituted; /* made from a struct unit_substitute */
+	bool is_removed;     /* that had is_removed: it has no file any more */
+	bool is_remnant;     /* that had is_remnant: no more than is needed to stop it */
+};
+
+/* Text in the place of a file: the earlier version of a unit whose file has errors now, or a unit that has no file any more and
+ * still runs (is_removed: nobody starts it, and the name of its container may be another unit's). All of it borrowed. */
+struct unit_substitute {
+	const char *name;      /* "web.container" */
+	const char *path;      /* the file that it was read from */
+	const char *folder;    /* where that lay, absolute */
+	const char *service;   /* unit.source_service; NULL and "": its own */
+	const char *copy_path; /* what complaints about the text name */
+	const char *text;
+	size_t length;
+	bool is_removed, is_remnant;
 };
 
 struct unit_set {
@@ -136,6 +158,9 @@ struct unit_facts { /* what specifiers expand to: given, never read from the mac
 	/* Services of templates that somebody asked for ("web@a.service"): made as if a unit named them. */
 	const char *const *instances;
 	size_t instance_count;
+	const struct unit_substitute *substitutes;
+	size_t substitute_count;
+	bool keeps_sources; /* unit.source_text is made */
 };
 
 /* Facts of this machine as the appliance defines them (%U 0, %h CLEAT_HOME_DIR or home when given). */

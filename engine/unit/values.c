@@ -17,27 +17,19 @@ static const struct origin *word_origin(struct reading *r, const struct syntax_e
 	return syntax_origin(r->arena, entry, word->offset);
 }
 
-bool value_string(struct reading *r, const struct syntax_group *group, const char *key,
-		  struct arg *out)
+void value_of_entry(struct reading *r, const struct syntax_entry *entry, struct arg *out)
 {
-	const struct syntax_entry *entry = syntax_last(group, key);
+	const char *text = entry->value;
 
-	if (!entry)
-		return false;
-
-	size_t len = strlen(entry->value);
-
-	out->text = entry->value;
+	out->text = text;
 	out->origin = entry->origin;
-	if (len >= 2 && entry->value[0] == '"' && entry->value[len - 1] == '"')
-		out->text = arena_strndup(r->arena, entry->value + 1, len - 2);
-	return true;
-}
+	if (text[0] != '"')
+		return;
 
-bool value_text(struct reading *r, const struct syntax_group *group, const char *key,
-		struct arg *out)
-{
-	return value_string(r, group, key, out) && out->text[0];
+	size_t len = strlen(text);
+
+	if (len >= 2 && text[len - 1] == '"')
+		out->text = arena_strndup(r->arena, text + 1, len - 2);
 }
 
 static bool is_one_of(const char *text, const char *const *list)
@@ -48,14 +40,13 @@ static bool is_one_of(const char *text, const char *const *list)
 	return false;
 }
 
-enum value_bool value_bool(struct reading *r, const struct syntax_group *group, const char *key)
+enum value_bool value_bool_of_entry(struct reading *r, const struct syntax_entry *entry)
 {
 	static const char *const yes[] = { "1", "yes", "true", "on", NULL };
 	static const char *const no[] = { "0", "no", "false", "off", "n", "f", "", NULL };
 	struct arg value;
 
-	if (!value_string(r, group, key, &value))
-		return VALUE_UNSET;
+	value_of_entry(r, entry, &value);
 	if (is_one_of(value.text, yes))
 		return VALUE_TRUE;
 	if (!is_one_of(value.text, no))
@@ -65,12 +56,12 @@ enum value_bool value_bool(struct reading *r, const struct syntax_group *group, 
 	return VALUE_FALSE;
 }
 
-struct arg_list value_list(struct reading *r, const struct syntax_group *group, const char *key)
+struct arg_list value_find_list(struct reading *r, const struct syntax_group *group,
+				const char *key, uint32_t hash)
 {
 	struct arg_list list = { 0 };
-	uint32_t hash = key_hash(key);
 
-	for (size_t i = 0; group && i < group->entry_count; i++) {
+	for (size_t i = 0; i < group->entry_count; i++) {
 		const struct syntax_entry *entry = &group->entries[i];
 
 		if (!syntax_is(entry, key, hash))
@@ -108,13 +99,13 @@ static bool append_words(struct reading *r, const struct syntax_entry *entry, en
 	return true;
 }
 
-static struct arg_list split_lines(struct reading *r, const struct syntax_group *group,
-				   const char *key, enum words_mode mode)
+struct arg_list value_find_words(struct reading *r, const struct syntax_group *group,
+				 const char *key, uint32_t hash, bool has_escapes)
 {
+	enum words_mode mode = has_escapes ? WORDS_ESCAPES : WORDS_PLAIN;
 	struct arg_list list = { 0 };
-	uint32_t hash = key_hash(key);
 
-	for (size_t i = 0; group && i < group->entry_count; i++) {
+	for (size_t i = 0; i < group->entry_count; i++) {
 		const struct syntax_entry *entry = &group->entries[i];
 
 		if (!syntax_is(entry, key, hash))
@@ -127,24 +118,11 @@ static struct arg_list split_lines(struct reading *r, const struct syntax_group 
 	return list;
 }
 
-struct arg_list value_words(struct reading *r, const struct syntax_group *group, const char *key)
+struct arg_list value_args_of_entry(struct reading *r, const struct syntax_entry *entry)
 {
-	return split_lines(r, group, key, WORDS_PLAIN);
-}
-
-struct arg_list value_args(struct reading *r, const struct syntax_group *group, const char *key)
-{
-	return split_lines(r, group, key, WORDS_ESCAPES);
-}
-
-struct arg_list value_last_args(struct reading *r, const struct syntax_group *group,
-				const char *key)
-{
-	const struct syntax_entry *entry = syntax_last(group, key);
 	struct arg_list list = { 0 };
 
-	if (entry)
-		append_words(r, entry, WORDS_ESCAPES, &list);
+	append_words(r, entry, WORDS_ESCAPES, &list);
 	return list;
 }
 
@@ -187,9 +165,10 @@ static struct arg *sort_pairs(struct arena *arena, struct arg *from, size_t coun
 	return from;
 }
 
-struct arg_list value_pairs(struct reading *r, const struct syntax_group *group, const char *key)
+struct arg_list value_find_pairs(struct reading *r, const struct syntax_group *group,
+				 const char *key, uint32_t hash)
 {
-	struct arg_list all = value_args(r, group, key), list = { 0 };
+	struct arg_list all = value_find_words(r, group, key, hash, true), list = { 0 };
 	const struct origin *assigned = NULL;
 
 	for (size_t i = 0; i < all.count; i++) {

@@ -8,11 +8,34 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "util/copy.h"
 #include "util/str.h"
+
+/* What a byte is to a splitter, or to whoever writes a word: 0 for most. */
+enum { IS_END = 1, IS_BLANK = 2, IS_QUOTE = 4, IS_BACKSLASH = 8, IS_CONTROL = 16 };
+
+#define BLANK (IS_BLANK | IS_CONTROL)
+/* clang-format off */
+static const unsigned char classes[256] = {
+	[0] = IS_END,
+	[1 ... 8] = IS_CONTROL, ['\t'] = BLANK, ['\n'] = BLANK, [11 ... 12] = IS_CONTROL, ['\r'] = BLANK, [14 ... 31] = IS_CONTROL,
+	[' '] = BLANK, ['"'] = IS_QUOTE, ['\''] = IS_QUOTE, ['\\'] = IS_BACKSLASH, [0x7f] = IS_CONTROL,
+};
+/* clang-format on */
 
 static bool is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+	return classes[(unsigned char)c] & IS_BLANK;
+}
+
+/* The first byte that is anything of the sort. */
+static size_t skip_plain(const char *s, unsigned sorts)
+{
+	size_t len = 0;
+
+	while (!(classes[(unsigned char)s[len]] & sorts))
+		len++;
+	return len;
 }
 
 static size_t utf8_put(char *out, uint32_t c)
@@ -96,6 +119,15 @@ static const char *read_word(struct splitter *s, size_t *problem_offset)
 	size_t open = 0;
 
 	for (char c; (c = s->text[s->at]) != '\0'; s->at++) {
+		size_t plain =
+			skip_plain(s->text + s->at, IS_END | IS_BLANK | IS_QUOTE | IS_BACKSLASH);
+
+		if (plain) {
+			copy_bytes(s->out, s->text + s->at, plain);
+			s->out += plain;
+			s->at += plain - 1;
+			continue;
+		}
 		if (c == '\\' && (s->mode == WORDS_ESCAPES || s->mode == WORDS_COMMAND)) {
 			if (!s->text[s->at + 1])
 				continue; /* a backslash at the very end is dropped */
@@ -140,10 +172,15 @@ static size_t lone_semicolon(const char *s)
 struct words words_split(struct arena *arena, const char *text, enum words_mode mode)
 {
 	struct words words = { 0 };
-	struct splitter s = { .text = text,
-			      .mode = mode,
-			      .out = arena_alloc(arena, strlen(text) + 2) };
+	struct splitter s = { .text = text, .mode = mode };
+	size_t plain = skip_plain(text, IS_END | IS_BLANK | IS_QUOTE | IS_BACKSLASH);
 
+	/* Most values are one word, and as they stand. */
+	if (plain && !text[plain] && text[0] != ';') {
+		*arena_push(arena, words.items, words.count) = (struct word){ .text = text };
+		return words;
+	}
+	s.out = arena_alloc(arena, plain + strlen(text + plain) + 2);
 	for (;;) {
 		while (is_blank(text[s.at]))
 			s.at++;
@@ -169,29 +206,33 @@ struct words words_split(struct arena *arena, const char *text, enum words_mode 
 	}
 }
 
-static bool needs_escape(unsigned char c)
+/* What cannot stand in a word without quotes. */
+static bool needs_escape(char c)
 {
-	return c <= ' ' || c == 0x7f || c == '"' || c == '\'' || c == '\\';
+	return classes[(unsigned char)c];
+}
+
+bool words_is_plain(const char *word)
+{
+	return !word[skip_plain(word, 0xff)];
 }
 
 void words_escape(struct buf *out, const char *word)
 {
 	static const char letters[] = "\a\b\n\r\t\v\f\\\"", names[] = "abnrtvf\\\"";
-	const char *p = word;
+	size_t plain = skip_plain(word, 0xff);
 
-	while (*p && !needs_escape((unsigned char)*p))
-		p++;
-	if (!*p) {
-		buf_add(out, word, (size_t)(p - word));
+	if (!word[plain]) {
+		buf_add(out, word, plain);
 		return;
 	}
 	buf_putc(out, '"');
-	for (p = word; *p; p++) {
-		const char *letter = strchr(letters, *p);
+	for (const char *p = word; *p; p++) {
+		const char *letter = needs_escape(*p) ? strchr(letters, *p) : NULL;
 
 		if (letter)
-			buf_printf(out, "\\%c", names[letter - letters]);
-		else if (needs_escape((unsigned char)*p) && *p != '\'')
+			buf_add(out, (const char[]){ '\\', names[letter - letters] }, 2);
+		else if (needs_escape(*p) && *p != '\'')
 			buf_printf(out, "\\x%02x", (unsigned)(unsigned char)*p);
 		else
 			buf_putc(out, *p);

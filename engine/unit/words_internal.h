@@ -32,6 +32,8 @@ struct words {
 
 /* Blanks are space, tab, newline, return. An empty quoted word is a word. Never fails for another reason than
  * an unknown escape or, in WORDS_PLAIN and WORDS_COMMAND, an open quote: see problem. */
+/* Words may be parts of text itself. */
 struct words words_split(struct arena *arena, const char *text, enum words_mode mode);
 /* A word with a blank, control letter, quote or backslash is put in double quotes with escapes. */
 void words_escape(struct buf *out, const char *word);
+bool words_is_plain(const char *word); /* it would be written as it is */

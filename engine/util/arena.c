@@ -132,11 +132,26 @@ char *arena_strdup(struct arena *a, const char *s)
 	return arena_copy(a, s, strlen(s));
 }
 
+/* Most texts need no formatting: a literal, or one that was made elsewhere. */
+static const char *arena_ready_text(const char *fmt, va_list ap)
+{
+	if (fmt[0] == '%' && fmt[1] == 's' && !fmt[2])
+		return va_arg(ap, const char *); /* NULL is left to printf(3) */
+	return strchr(fmt, '%') ? NULL : fmt;
+}
+
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 {
 	char first[ARENA_TEXT_BYTES] __attribute__((uninitialized)); /* most texts are shorter */
 	va_list again;
 
+	va_copy(again, ap);
+
+	const char *ready = arena_ready_text(fmt, again);
+
+	va_end(again);
+	if (ready)
+		return arena_strdup(a, ready);
 	va_copy(again, ap);
 
 	int n = vsnprintf(first, sizeof(first), fmt, ap);

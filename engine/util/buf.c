@@ -74,15 +74,27 @@ static int buf_reserve(struct buf *b, size_t extra)
 	return 0;
 }
 
-int buf_add(struct buf *b, const void *data, size_t len)
+char *buf_extend(struct buf *b, size_t len)
 {
 	bool fits = !b->failed && len < b->cap - b->len && b->cap && len <= b->max - b->len;
 
 	if (!fits && buf_reserve(b, len) < 0)
-		return -1;
-	copy_bytes(b->data + b->len, data, len);
+		return NULL;
+
+	char *at = b->data + b->len;
+
 	b->len += len;
-	b->data[b->len] = '\0';
+	at[len] = '\0';
+	return at;
+}
+
+int buf_add(struct buf *b, const void *data, size_t len)
+{
+	char *at = buf_extend(b, len);
+
+	if (!at)
+		return -1;
+	copy_bytes(at, data, len);
 	return 0;
 }
 

@@ -30,6 +30,8 @@ const char *buf_str(const struct buf *b); /* "" when empty */
 
 int buf_add(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
+/* Appends len bytes for the caller to fill in; NULL: they do not fit. */
+char *buf_extend(struct buf *b, size_t len);
 static inline int buf_putc(struct buf *b, char c)
 {
 	if (!b->data || b->failed || b->len >= b->max || b->cap < 2 || b->len > b->cap - 2)

@@ -211,6 +211,9 @@ static int restrict_paths(const struct proc_confine *c, struct err *err)
 
 	if (ruleset < 0)
 		return err_sys(err, "landlock_create_ruleset");
+	for (const char *const *p = c->list_paths; p && *p; p++)
+		if (landlock_allow(ruleset, *p, LANDLOCK_ACCESS_FS_READ_DIR, err) < 0)
+			return -1;
 	for (const char *const *p = c->read_paths; p && *p; p++)
 		if (landlock_allow(ruleset, *p, FS_READ, err) < 0)
 			return -1;
@@ -242,8 +245,23 @@ static int allow_in_part(scmp_filter_ctx ctx)
 	return rc;
 }
 
-static int fill_filter(scmp_filter_ctx ctx, const int *syscalls)
+/* O_CREAT beside O_DIRECTORY made files until Linux 6.4, and O_TMPFILE has O_DIRECTORY in it. */
+static int allow_folders(scmp_filter_ctx ctx)
 {
+	const scmp_datum_t mask = O_DIRECTORY | O_ACCMODE | O_CREAT | O_TRUNC;
+	const struct scmp_arg_cmp of_open = SCMP_A1(SCMP_CMP_MASKED_EQ, mask, O_DIRECTORY);
+	const struct scmp_arg_cmp of_openat = SCMP_A2(SCMP_CMP_MASKED_EQ, mask, O_DIRECTORY);
+	int rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, &of_openat);
+
+	/* not every architecture has open() */
+	if (rc == 0 && SCMP_SYS(open) >= 0)
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, &of_open);
+	return rc;
+}
+
+static int fill_filter(scmp_filter_ctx ctx, const struct proc_confine *c)
+{
+	const int *syscalls = c->syscalls;
 	/* no_new_privs is set already; a second time is a wasted call. */
 	int rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
 
@@ -253,6 +271,8 @@ static int fill_filter(scmp_filter_ctx ctx, const int *syscalls)
 		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (rc == 0)
 		rc = allow_in_part(ctx);
+	if (rc == 0 && c->opens_folders_only)
+		rc = allow_folders(ctx);
 	for (; rc == 0 && *syscalls != -1; syscalls++)
 		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, *syscalls, 0, NULL);
 	return rc;
@@ -272,7 +292,7 @@ static int load_filter(const struct proc_confine *c, struct err *err)
 	if (!ctx)
 		return err_set(err, ERR_SYS, "seccomp_init: out of memory");
 
-	int rc = fill_filter(ctx, c->syscalls);
+	int rc = fill_filter(ctx, c);
 
 	if (rc == 0)
 		rc = seccomp_load(ctx);

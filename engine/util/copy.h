@@ -15,19 +15,18 @@ static inline void copy_bytes(void *to, const void *from, size_t len)
 	unsigned char *out = to;
 	const unsigned char *in = from;
 
+	/* Fixed sizes become single instructions; the last of them may copy some bytes a second time. */
 	if (len > COPY_SHORT_BYTES) {
 		memcpy(to, from, len);
-		return;
-	}
-	/* Fixed sizes become single instructions. */
-	for (; len >= 8; len -= 8, out += 8, in += 8)
-		memcpy(out, in, 8);
-	if (len >= 4) {
+	} else if (len >= 8) {
+		for (size_t i = 0; i < len - 8; i += 8)
+			memcpy(out + i, in + i, 8);
+		memcpy(out + len - 8, in + len - 8, 8);
+	} else if (len >= 4) {
 		memcpy(out, in, 4);
-		out += 4;
-		in += 4;
-		len -= 4;
+		memcpy(out + len - 4, in + len - 4, 4);
+	} else {
+		for (; len; len--)
+			*out++ = *in++;
 	}
-	for (; len; len--)
-		*out++ = *in++;
 }

@@ -72,19 +72,35 @@ const char *diag_severity_name(enum diag_severity severity)
 	return "unknown";
 }
 
+static void put_number(struct buf *out, unsigned number)
+{
+	char digits[12];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	buf_putc(out, ':');
+	buf_add(out, digits + at, sizeof(digits) - at);
+}
+
 void diag_format(const struct diag *diag, struct buf *out)
 {
 	if (diag->file[0]) {
 		buf_puts(out, diag->file);
 		if (diag->line)
-			buf_printf(out, ":%u", diag->line);
+			put_number(out, diag->line);
 		if (diag->line && diag->column)
-			buf_printf(out, ":%u", diag->column);
+			put_number(out, diag->column);
 		buf_puts(out, ": ");
 	}
-	buf_printf(out, "%s: ", diag_severity_name(diag->severity));
-	if (diag->key[0])
-		buf_printf(out, "%s: ", diag->key);
+	buf_puts(out, diag_severity_name(diag->severity));
+	buf_puts(out, ": ");
+	if (diag->key[0]) {
+		buf_puts(out, diag->key);
+		buf_puts(out, ": ");
+	}
 	buf_puts(out, diag->text);
 	if (diag->rule && diag->rule[0])
 		buf_printf(out, " [%s]", diag->rule);

@@ -29,8 +29,9 @@ retry:
 	return n;
 }
 
-/* Appends up to the end of the file; the size is not asked for, because procfs says 0. */
-static int read_to_end(int fd, size_t max, struct buf *out, struct err *err)
+/* Appends up to the end of the file. size_bytes: what fstat(2) says, which only spares the question whether there is more when it
+ * has come true: procfs says 0. */
+static int read_to_end(int fd, size_t size_bytes, size_t max, struct buf *out, struct err *err)
 {
 	char chunk[FILE_CHUNK_BYTES] __attribute__((uninitialized));
 	size_t total = 0;
@@ -49,20 +50,27 @@ static int read_to_end(int fd, size_t max, struct buf *out, struct err *err)
 		if (buf_add(out, chunk, (size_t)n) < 0)
 			return buf_check(out, "buffer", err);
 		total += (size_t)n;
+		if (total == size_bytes)
+			return 0;
 	}
 }
 
-int file_read_fd(int fd, size_t max, struct buf *out, struct err *err)
+static int read_sized(int fd, size_t size_bytes, size_t max, struct buf *out, struct err *err)
 {
 	size_t before = out->len;
 
-	if (read_to_end(fd, max, out, err) == 0)
+	if (read_to_end(fd, size_bytes, max, out, err) == 0)
 		return buf_add(out, "", 0) < 0 ? buf_check(out, "buffer", err) : 0;
 	if (out->data) {
 		out->len = before;
 		out->data[before] = '\0';
 	}
 	return -1;
+}
+
+int file_read_fd(int fd, size_t max, struct buf *out, struct err *err)
+{
+	return read_sized(fd, 0, max, out, err);
 }
 
 int file_read_at(int dirfd, const char *path, size_t max, struct buf *out, struct err *err)
@@ -77,7 +85,7 @@ int file_read_at(int dirfd, const char *path, size_t max, struct buf *out, struc
 		return err_sys(err, "%s: fstat", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_INPUT, "%s: not a regular file", path);
-	if (file_read_fd(fd, max, out, err) < 0)
+	if (read_sized(fd, st.st_size > 0 ? (size_t)st.st_size : 0, max, out, err) < 0)
 		return err_wrap(err, "%s", path);
 	return 0;
 }

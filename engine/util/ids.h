@@ -19,6 +19,7 @@
 #define IDS_WORKER_PROBE 65004u
 #define IDS_WORKER_LOG 65005u
 #define IDS_WORKER_NET 65006u
+#define IDS_WORKER_SHIP 65007u /* reads logs by the group of IDS_WORKER_LOG */
 
 struct ids_range {
 	uint32_t inside, outside, count;

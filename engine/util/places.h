@@ -8,7 +8,10 @@
 #define CLEAT_BY_NAME_DIR CLEAT_RUN_DIR "/by-name"
 #define CLEAT_SOCKET CLEAT_RUN_DIR "/cleat.sock"
 #define CLEAT_PUBLISHED CLEAT_RUN_DIR "/published" /* util/published.h */
+#define CLEAT_EVENTS CLEAT_RUN_DIR "/events"	   /* util/events.h */
+#define CLEAT_HISTORY CLEAT_RUN_DIR "/history"	   /* supervise/history.h */
 #define CLEAT_ENGINE_LOCK CLEAT_RUN_DIR "/engine.lock"
+#define CLEAT_FIRST_BOOT CLEAT_RUN_DIR "/first-boot" /* in this boot /data was made ours */
 #define CLEAT_RUN_LOGS CLEAT_RUN_DIR "/logs" /* where logs go when /data/logs cannot be written */
 #define CLEAT_CONTAINERENV CLEAT_RUN_DIR "/containerenv" /* empty; bound as /run/.containerenv */
 #define CLEAT_NETWORK_DIR CLEAT_RUN_DIR "/network"	 /* who had which address */
@@ -18,12 +21,18 @@
 #define CLEAT_UNIT_DIR CLEAT_CONFIG_DIR "/units"
 #define CLEAT_IMAGE_DIR CLEAT_CONFIG_DIR "/images"
 #define CLEAT_SECRET_DIR CLEAT_CONFIG_DIR "/secrets"
+#define CLEAT_APPLIANCE_INI CLEAT_CONFIG_DIR "/appliance.ini" /* unit/appliance.h */
 
 #define CLEAT_DATA_DIR "/data"
 #define CLEAT_DATA_VERSION_FILE CLEAT_DATA_DIR "/VERSION"
 #define CLEAT_STORE_DIR CLEAT_DATA_DIR "/store"
 #define CLEAT_LOG_DIR CLEAT_DATA_DIR "/logs"
 #define CLEAT_HOME_DIR CLEAT_DATA_DIR "/home" /* %h */
+#define CLEAT_UNIT_STATE_DIR CLEAT_DATA_DIR "/units"
+#define CLEAT_LAST_GOOD_DIR CLEAT_UNIT_STATE_DIR "/last-good" /* supervise/last_good.h */
+#define CLEAT_CHOICES \
+	CLEAT_UNIT_STATE_DIR "/choices" /* enabled, disabled, masked: supervise/choices.h */
+#define CLEAT_HISTORY_DIR CLEAT_UNIT_STATE_DIR "/history" /* of images: supervise/update_record.h */
 #define CLEAT_VOLUME_DIR CLEAT_DATA_DIR "/volumes"
 #define CLEAT_SECRET_STORE CLEAT_DATA_DIR "/secrets" /* util/secret.h */
 

@@ -53,9 +53,12 @@ struct proc_confine {
 	 * linked, renamed, removed; what is open already stays usable. Nothing can be executed. */
 	const char *const *read_paths;
 	const char *const *write_paths;
-	const int *keep_caps; /* -1-terminated capability numbers; NULL: none is kept */
-	const int *syscalls;  /* -1-terminated list of what stays allowed; all else: EPERM or kill.
+	const char *const *list_paths; /* names in folders may be read, files may not */
+	const int *keep_caps;	       /* -1-terminated capability numbers; NULL: none is kept */
+	const int *syscalls; /* -1-terminated list of what stays allowed; all else: EPERM or kill.
 				 * Always: mmap and mprotect without PROT_EXEC, ioctl for stdio */
+	bool opens_folders_only; /* open() and openat() are allowed for reading a folder, and must
+				  * not be in the list */
 	bool kill_on_violation;
 	uint64_t memory_max_bytes; /* RLIMIT_AS, 0: leave */
 	unsigned max_fds;	   /* RLIMIT_NOFILE, 0: leave */

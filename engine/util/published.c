@@ -354,6 +354,7 @@ static void terminate_unit(struct published_unit *u)
 	TERMINATE(u->ports);
 	TERMINATE(u->source);
 	TERMINATE(u->probe_output);
+	TERMINATE(u->status_text);
 }
 
 static void terminate_header(struct published_header *h)

@@ -55,7 +55,7 @@ struct published_unit {
 	uint8_t oom_killed;	/* last run */
 	uint8_t boot_start;	/* 1: has [Install] for boot */
 	uint8_t client_lost; /* 1: its ports go through a proxy, clients have the gateway's address */
-	uint8_t reserved[1];
+	uint8_t startup_probe;	 /* 1: up, and its startup probe has not passed yet */
 	uint32_t restarts;	 /* since the engine first saw it */
 	uint32_t probe_failures; /* in a row */
 	uint64_t log_dropped_lines;
@@ -73,6 +73,22 @@ struct published_unit {
 	char source[256]; /* path of the unit file */
 	char probe_output[512];
 	char addresses[136]; /* in its networks: "10.88.0.5 10.89.0.2" */
+	/* of the last end that was a failure; 0: not known, or no memory controller */
+	uint64_t memory_max_bytes, memory_peak_bytes;
+	uint64_t max_rss_bytes; /* of the largest process of it */
+	uint32_t oom_kills;
+	uint32_t reserved_oom;
+	int64_t last_output_real_usec; /* when that was */
+	char log_tag[64];	       /* of what is shipped; "": the container's name */
+	char last_output
+		[1024]; /* its last lines, or those of one that is unhealthy; newlines between them */
+	char status_text[256]; /* STATUS= of the program; "": none */
+	char pod[128]; /* name of the pod that it is in; "": none. A pod is a unit whose file ends in .pod */
+	uint8_t last_good; /* 1: the file has errors (state invalid), and its last good version is what this is about */
+	uint8_t masked; /* 1: never started ("cleat mask") */
+	uint8_t choice; /* of an operator over [Install]: 0 none, 1 enabled, 2 disabled */
+	uint8_t reserved_choice[5];
+	char update[240]; /* what the last update of its image came to: "rolled back: it is unhealthy"; "" */
 };
 
 struct published_header {
@@ -100,6 +116,12 @@ struct published_header {
 		uint8_t level; /* 0 note, 1 warning, 2 error (makes /readyz 503) */
 		char text[247];
 	} notes[PUBLISHED_MAX_NOTES];
+	/* shipping of logs (log/ship.h) */
+	char ship_url[272];		  /* "": nothing is shipped */
+	uint64_t ship_sent, ship_dropped; /* lines and events since the engine began */
+	char ship_error[200];		  /* why it is not connected; "" */
+	uint8_t ship_connected;
+	uint8_t reserved_ship[7];
 };
 
 /* Writer: creates or takes over the file; an unknown major is ERR_UNSUPPORTED and nothing is

@@ -10,12 +10,12 @@
 
 static inline bool str_eq(const char *a, const char *b)
 {
-	return strcmp(a, b) == 0;
+	return *a == *b && strcmp(a, b) == 0;
 }
 /* Inline, so that the length of a literal costs nothing. */
 static inline bool str_starts(const char *s, const char *prefix)
 {
-	return strncmp(s, prefix, strlen(prefix)) == 0;
+	return (*s == *prefix || !*prefix) && strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 static inline bool str_ends(const char *s, const char *suffix)

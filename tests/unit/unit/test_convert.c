@@ -105,7 +105,7 @@ static void notify_decides_the_readiness_words(void **state)
 	assert_podman_words("Notify=Healthy\n", " --sdnotify=healthy -d ");
 	assert_engine_words("Notify=healthy\n", " --sdnotify=healthy ");
 	assert_podman_words("Notify=yes\n", " --sdnotify=container -d ");
-	assert_complaint("Notify=yes\n", DIAG_ERROR, 4, 8, "Container.Notify", "NOTIFY_SOCKET");
+	assert_engine_words("Notify=yes\n", " --sdnotify=container ");
 	assert_podman_words("[Service]\nType=oneshot\n", " --network host localhost/web:1 ");
 }
 

@@ -256,7 +256,7 @@ static void notes_of_a_template_are_said_once_and_kept_by_each(void **state)
 	size_t notes = 0;
 
 	(void)state;
-	put("t@.container", FINE "AutoUpdate=registry\n");
+	put("t@.container", FINE "ExposeHostPort=80\n");
 	put("web.container", "[Unit]\nWants=t@a.service t@b.service\n" FINE);
 	set = load_dir("");
 	for (size_t i = 0; i < set.diags.count; i++)

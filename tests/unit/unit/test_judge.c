@@ -199,9 +199,9 @@ static void keys_of_a_kind_that_is_not_run_are_not_refused_one_by_one(void **sta
 	struct unit_set set = { 0 };
 
 	(void)state;
-	load_named(&set, "p.pod", "[Pod]\nUserNS=keep-id\nExitPolicy=continue\n");
+	load_named(&set, "p.kube", "[Kube]\nYaml=/x.yaml\nUserNS=keep-id\nLogDriver=none\n");
 	assert_int_equal(set.diags.error_count, 1);
-	assert_diag(&set, DIAG_ERROR, 1, 1, "Pod", ".pod units are not supported yet");
+	assert_diag(&set, DIAG_ERROR, 1, 1, "Kube", ".kube units are not supported yet");
 	unit_set_fini(&set);
 }
 
@@ -444,6 +444,26 @@ static void values_that_are_wrong_for_sure_are_refused(void **state)
 	assert_int_equal(errors_of("IP6=${ADDRESS}\n[Service]\nEnvironment=ADDRESS=x\n"), 1);
 }
 
+static void a_oneshot_has_neither_a_notify_socket_nor_a_watchdog(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	assert_complaint("Notify=true\n[Service]\nType=oneshot\n", DIAG_NOTE, 4, 8,
+			 "Container.Notify", "there is no NOTIFY_SOCKET");
+	assert_complaint("[Service]\nType=oneshot\nWatchdogSec=5\n", DIAG_NOTE, 6, 13,
+			 "Service.WatchdogSec", "a oneshot has no watchdog");
+	load_text(&set, FINE "Notify=healthy\n[Service]\nType=oneshot\n");
+	assert_int_equal(set.diags.count, 0);
+	unit_set_fini(&set);
+	load_text(&set, FINE "Notify=true\n[Service]\nWatchdogSec=5\nNotifyAccess=main\n"
+			     "WatchdogSignal=SIGUSR1\nTimeoutAbortSec=5\n");
+	assert_true(set.units[0].is_valid);
+	assert_int_equal(set.units[0].note_count, 0);
+	assert_int_equal(set.diags.error_count, 0);
+	unit_set_fini(&set);
+}
+
 static void ports_are_noted_with_the_hosts_network_only(void **state)
 {
 	struct unit_set set;
@@ -462,8 +482,8 @@ static void values_decide_for_some_keys(void **state)
 	(void)state;
 	assert_complaint("LogDriver=k8s-file\n", DIAG_NOTE, 4, 11, "Container.LogDriver",
 			 "rotated files");
-	assert_complaint("LogDriver=none\n", DIAG_ERROR, 4, 11, "Container.LogDriver",
-			 "not supported yet");
+	assert_complaint("LogDriver=passthrough-tty\n", DIAG_ERROR, 4, 11, "Container.LogDriver",
+			 "not supported");
 	assert_complaint("LogDriver=jornald\n", DIAG_ERROR, 4, 11, "Container.LogDriver",
 			 "no log driver");
 	assert_complaint("UserNS=auto\n", DIAG_ERROR, 4, 8, "Container.UserNS",
@@ -475,8 +495,6 @@ static void values_decide_for_some_keys(void **state)
 			 "control group");
 	assert_complaint("CgroupsMode=disabled\n", DIAG_ERROR, 4, 13, "Container.CgroupsMode",
 			 "'disabled'");
-	assert_complaint("AutoUpdate=registry\n", DIAG_NOTE, 4, 12, "Container.AutoUpdate",
-			 "by hand");
 	assert_complaint("AutoUpdate=registy\n", DIAG_WARNING, 4, 12, "Container.AutoUpdate",
 			 "neither registry nor local");
 	assert_engine_words("AutoUpdate=registry\n", " --label io.containers.autoupdate=registry ");
@@ -548,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_word_that_looks_like_a_comment_is_named),
 		cmocka_unit_test(only_the_line_that_counts_is_refused),
 		cmocka_unit_test(values_that_are_wrong_for_sure_are_refused),
+		cmocka_unit_test(a_oneshot_has_neither_a_notify_socket_nor_a_watchdog),
 		cmocka_unit_test(ports_are_noted_with_the_hosts_network_only),
 		cmocka_unit_test(values_decide_for_some_keys),
 		cmocka_unit_test(full_image_names_are_not_warned_of),

@@ -212,8 +212,73 @@ static void what_systemd_refuses_is_refused(void **state)
 	assert_refused("ExecStop=/a \\y\n", 13,
 		       "unsupported escape char: systemd refuses the unit");
 	assert_refused("ExecStop=/a %c\n", 13, "%c is no specifier");
-	assert_refused("ExecStop=$A\nEnvironment=A=/x\n", 10, "not run in this version");
+	assert_refused("ExecStop=$A\nEnvironment=A=/x\n", 10, "'$A' is neither");
 	assert_refused("ExecStart=/x\n", 11, "Quadlet writes it");
+}
+
+/* "key: program|argv0|argv1.." of each command of a [Container] that begins so. */
+static void assert_reload(const char *lines, const char *expected)
+{
+	struct unit_set set;
+	char text[1024], got[2048] = "";
+	size_t len = 0;
+	const struct service *s;
+
+	snprintf(text, sizeof(text), FINE "ContainerName=site\n%s", lines);
+	s = &load_text(&set, text)->service;
+	assert_true(set.units[0].is_valid);
+	for (size_t i = 0; i < s->exec_count; i++) {
+		assert_int_equal(s->execs[i].which, SERVICE_EXEC_RELOAD);
+		len += (size_t)snprintf(got + len, sizeof(got) - len, "%s%s: %s", i ? " " : "",
+					s->execs[i].origin->key, s->execs[i].program);
+		for (size_t k = 0; k < s->execs[i].argv.count; k++)
+			len += (size_t)snprintf(got + len, sizeof(got) - len, "|%s",
+						s->execs[i].argv.items[k].text);
+	}
+	assert_string_equal(got, expected);
+	unit_set_fini(&set);
+}
+
+/* Behind the unit's own lines, as podman's generator appends it to [Service]. */
+static void reload_of_a_container_is_podmans_command(void **state)
+{
+	(void)state;
+	assert_reload(
+		"ReloadCmd=/bin/reload 'a b' %n $A\n[Service]\nEnvironment=A=1\n",
+		"Container.ReloadCmd: /usr/bin/podman|/usr/bin/podman|exec|site|/bin/reload|a b|web.service|1");
+	assert_reload(
+		"ReloadSignal=USR1\n",
+		"Container.ReloadSignal: /usr/bin/podman|/usr/bin/podman|kill|--signal|USR1|site");
+	assert_reload(
+		"ReloadSignal=HUP\n[Service]\nExecReload=/bin/first\n",
+		"Service.ExecReload: /bin/first|/bin/first Container.ReloadSignal: /usr/bin/podman|/usr/bin/podman|kill|--signal|HUP|site");
+	assert_reload("", "");
+}
+
+/* Nothing of theirs is started that commands could stand beside. */
+static void commands_of_what_is_not_started_are_refused(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "data.volume", "[Volume]\n[Service]\nExecStartPre=/bin/x\n" },
+		{ "net.network", "[Network]\n[Service]\nExecStartPre=/bin/x\n" },
+		{ "app.image", "[Image]\nImage=localhost/web:1\n[Service]\nExecStartPre=/bin/x\n" },
+		{ "data.volume", "[Unit]\nConditionPathExists=/x\n[Volume]\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct unit_set set = { 0 };
+		bool is_said = false;
+
+		load_named(&set, texts[i][0], texts[i][1]);
+		for (size_t k = 0; k < set.diags.count; k++)
+			is_said |= set.diags.items[k].severity == DIAG_ERROR &&
+				   strstr(set.diags.items[k].text,
+					  "is made when a container needs it");
+		if (!is_said || set.units[0].is_valid)
+			fail_msg("%s: %s", texts[i][0], texts[i][1]);
+		unit_set_fini(&set);
+	}
 }
 
 static void bare_names_are_noted(void **state)
@@ -294,6 +359,8 @@ int main(void)
 		cmocka_unit_test(an_empty_line_clears_its_own_kind),
 		cmocka_unit_test(every_kind_is_told_apart),
 		cmocka_unit_test(what_systemd_refuses_is_refused),
+		cmocka_unit_test(reload_of_a_container_is_podmans_command),
+		cmocka_unit_test(commands_of_what_is_not_started_are_refused),
 		cmocka_unit_test(bare_names_are_noted),
 		cmocka_unit_test(variables_that_are_not_set_are_said),
 		cmocka_unit_test(hostile_lines_stay_within_bounds),

@@ -307,8 +307,6 @@ static void what_asks_for_nothing_is_passed_over(void **state)
 	unit_set_fini(&set);
 	assert_complaint("[Service]\nPrivatePIDs=yes\n", DIAG_NOTE, 5, 13, "Service.PrivatePIDs",
 			 "its own processes");
-	assert_complaint("[Service]\nSendSIGKILL=no\n", DIAG_NOTE, 5, 13, "Service.SendSIGKILL",
-			 "always killed");
 }
 
 static void documentation_has_a_scheme(void **state)

@@ -355,6 +355,44 @@ static void a_file_without_anything_says_so(void **state)
 	done(f);
 }
 
+/* More than are looked ahead for, in a section that is met three times. */
+static void every_assignment_of_a_long_section_is_found(void **state)
+{
+	auto_buf text = BUF_INIT(64 * 1024);
+
+	(void)state;
+	for (int i = 0; i < 300; i++)
+		buf_printf(&text, "%sKey%d=v%d\n", i % 100 ? "" : "# c\n[A]\n", i, i);
+
+	struct fixture *f = read_unit(buf_str(&text));
+
+	assert_int_equal(f->file.group_count, 1);
+	for (int i = 0; i < 300; i++) {
+		char key[16], value[16];
+
+		snprintf(key, sizeof(key), "Key%d", i);
+		snprintf(value, sizeof(value), "v%d", i);
+		assert_string_equal(last(f, "A", key)->value, value);
+	}
+	assert_null(syntax_last(syntax_group(&f->file, "A"), "Key300"));
+	assert_null(syntax_last(NULL, "Key0"));
+	done(f);
+}
+
+static void what_is_added_later_is_found(void **state)
+{
+	struct fixture *f = read_unit("[A]\nx=1\n[B]\ny=2\n");
+	struct syntax_group *group = syntax_group(&f->file, "A");
+
+	(void)state;
+	syntax_add(group, &f->arena, "Zebra", key_hash("Zebra"))->value = "3";
+	syntax_add_all(group, &f->arena, syntax_group(&f->file, "B"));
+	assert_string_equal(last(f, "A", "Zebra")->value, "3");
+	assert_string_equal(last(f, "A", "y")->value, "2");
+	assert_int_equal(group->entry_count, 3);
+	done(f);
+}
+
 static void merging_appends_lines_and_keeps_their_origins(void **state)
 {
 	struct fixture *f = read_unit("[A]\nk=1\n");
@@ -397,6 +435,8 @@ int main(void)
 		cmocka_unit_test(joined_lines_are_bounded_together),
 		cmocka_unit_test(files_sections_and_assignments_are_bounded),
 		cmocka_unit_test(a_file_without_anything_says_so),
+		cmocka_unit_test(every_assignment_of_a_long_section_is_found),
+		cmocka_unit_test(what_is_added_later_is_found),
 		cmocka_unit_test(merging_appends_lines_and_keeps_their_origins),
 	};
 

@@ -184,6 +184,19 @@ static void what_is_written_is_read_back(void **state)
 	arena_fini(&arena);
 }
 
+static void what_needs_quotes_is_known(void **state)
+{
+	(void)state;
+	for (int c = 1; c < 256; c++) {
+		const char word[] = { 'a', (char)c, '\0' };
+		auto_buf out = BUF_INIT(64);
+
+		words_escape(&out, word);
+		assert_int_equal(words_is_plain(word), strcmp(buf_str(&out), word) == 0);
+	}
+	assert_true(words_is_plain(""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +212,7 @@ int main(void)
 		cmocka_unit_test(offsets_are_those_of_the_source),
 		cmocka_unit_test(words_are_written_as_podman_writes_them),
 		cmocka_unit_test(what_is_written_is_read_back),
+		cmocka_unit_test(what_needs_quotes_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

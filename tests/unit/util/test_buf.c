@@ -150,6 +150,22 @@ static void binary_data_is_kept(void **state)
 	assert_memory_equal(b.data, "a\0b", 4);
 }
 
+static void room_is_given_to_be_filled_in(void **state)
+{
+	auto_buf b = BUF_INIT(8);
+	char *at;
+
+	(void)state;
+	assert_int_equal(buf_puts(&b, "ab"), 0);
+	at = buf_extend(&b, 6);
+	assert_non_null(at);
+	memcpy(at, "cdefgh", 6);
+	assert_string_equal(buf_str(&b), "abcdefgh");
+	assert_null(buf_extend(&b, 1));
+	assert_string_equal(buf_str(&b), "abcdefgh");
+	assert_true(b.failed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +180,7 @@ int main(void)
 		cmocka_unit_test(clear_forgives_and_keeps_memory),
 		cmocka_unit_test(consume_drops_the_front),
 		cmocka_unit_test(binary_data_is_kept),
+		cmocka_unit_test(room_is_given_to_be_filled_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -471,6 +471,56 @@ static void single_files_can_be_listed(void **state)
 	assert_int_equal(in_child(*state, check_single_file), 0);
 }
 
+static int check_list(struct scratch *s)
+{
+	const char *lists[] = { s->path, NULL };
+	struct proc_confine c = { .uid = NOBODY, .gid = NOBODY, .list_paths = lists };
+
+	confine_or_exit(&c, with_open);
+	if (openat(s->fd, "read", O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0)
+		return 1;
+	if (openat(s->fd, "read/f", O_RDONLY | O_CLOEXEC) != -1 || errno != EACCES)
+		return 2;
+	if (openat(s->fd, "read/f", O_WRONLY | O_CLOEXEC) != -1 || errno != EACCES)
+		return 3;
+	return open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) == -1 && errno == EACCES ? 0 : 4;
+}
+
+static void names_can_be_listed_where_files_cannot_be_read(void **state)
+{
+	landlock_setup(*state);
+	assert_int_equal(in_child(*state, check_list), 0);
+}
+
+/* By the filter alone, which every kernel has: EPERM, where Landlock would say EACCES. */
+static int check_folders_only(struct scratch *s)
+{
+	static const char *const lists[] = { "/", NULL };
+	struct proc_confine c = { .list_paths = lists, .opens_folders_only = true };
+
+	confine_or_exit(&c, NULL);
+	if (openat(s->fd, "folder", O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0)
+		return 1;
+	if (openat(s->fd, "file", O_RDONLY | O_CLOEXEC) != -1 || errno != EPERM)
+		return 2;
+	if (openat(s->fd, "file", O_RDWR | O_DIRECTORY | O_CLOEXEC) != -1 || errno != EPERM)
+		return 3;
+	if (openat(s->fd, "new", O_CREAT | O_DIRECTORY | O_CLOEXEC, 0600) != -1 || errno != EPERM)
+		return 4;
+	if (openat(s->fd, "folder", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) != -1 || errno != EPERM)
+		return 5;
+	return openat(s->fd, "file", O_RDONLY | O_DIRECTORY | O_CLOEXEC) == -1 && errno == ENOTDIR ?
+		       0 :
+		       6;
+}
+
+static void only_folders_can_be_opened_where_asked(void **state)
+{
+	scratch_mkdir(*state, "folder");
+	scratch_write(*state, "file", "x");
+	assert_int_equal(in_child(*state, check_folders_only), 0);
+}
+
 /* ------------------------------------------------------------------ errors */
 
 static int expect_error(struct proc_confine *c, const char *text)
@@ -586,6 +636,8 @@ int main(void)
 		scratch_test(paths_are_confined),
 		scratch_test(no_list_permits_nothing),
 		scratch_test(single_files_can_be_listed),
+		scratch_test(names_can_be_listed_where_files_cannot_be_read),
+		scratch_test(only_folders_can_be_opened_where_asked),
 		cmocka_unit_test(failing_steps_are_named),
 		cmocka_unit_test(an_empty_list_is_a_bug),
 		cmocka_unit_test(base_list_takes_extra_calls),
