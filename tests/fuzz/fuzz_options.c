@@ -69,7 +69,8 @@ static void check_spec(const struct container_spec *spec)
 {
 	char clean[4096];
 
-	check(spec->image && (spec->network == SPEC_NETWORK_DEFAULT) == (spec->join_count > 0),
+	check(spec->image && (spec->network == SPEC_NETWORK_DEFAULT && !spec->pod) ==
+				     (spec->join_count > 0),
 	      "a good spec has an image and the networks of its mode");
 	for (size_t i = 0; i < spec->mount_count; i++) {
 		const char *target = spec->mounts[i].target;
@@ -99,6 +100,8 @@ static void make_oci(const struct container_spec *spec, const char *text, struct
 					 .nproc_hard = UINT64_MAX,
 					 .has_memory_controller = true,
 					 .resolv_conf = "",
+					 .pod_pid = 7,
+					 .pod_start_ticks = 1,
 					 .seccomp_text = text };
 	struct buf out = BUF_INIT(16 * 1024 * 1024);
 	struct strv env_files = { 0 };

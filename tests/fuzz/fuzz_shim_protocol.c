@@ -12,8 +12,10 @@
 #include "log/line.h"
 #include "shim/decode.h"
 #include "shim/exec_frames.h"
+#include "shim/tail.h"
 #include "shim/url.h"
 #include "util/buf.h"
+#include "util/str.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -136,6 +138,32 @@ static void try_line(const char *data, size_t size)
 		      "a line's text is its end");
 }
 
+/* Output in pieces of a size that the bytes choose, from both streams in turn: its last words can be shown to anybody. */
+static void try_tail(const char *data, size_t size)
+{
+	struct shim_tail tail = { .len = 0 };
+	char text[SHIM_TAIL_BYTES + 1], small[8];
+	size_t piece = size ? (unsigned char)data[0] + 1u : 1, length, lines = 1;
+
+	for (size_t at = 0; at < size; at += piece)
+		shim_tail_add(&tail, at / piece % 2, data + at,
+			      size - at < piece ? size - at : piece);
+	check(tail.len <= sizeof(tail.data), "what is kept is bounded");
+	shim_tail_text(&tail, text, sizeof(text));
+	length = strnlen(text, sizeof(text));
+	check(length < sizeof(text), "last words end");
+	for (size_t i = 0, n; i < length; i += n) {
+		n = str_utf8_len(text + i, length - i);
+		check(n > 0, "last words are UTF-8");
+		check(text[i] == '\n' || ((unsigned char)text[i] >= ' ' && text[i] != 0x7f),
+		      "last words control no terminal");
+		lines += text[i] == '\n';
+	}
+	check(lines <= SHIM_TAIL_LINES, "last words are a few lines");
+	shim_tail_text(&tail, small, sizeof(small));
+	check(memchr(small, '\0', sizeof(small)) != NULL, "last words end where there is no room");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* A copy of exactly this size and alignment: what reads beyond it is seen. */
@@ -150,6 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_line(copy, size);
 	try_url(copy);
 	try_all_frames(copy, size);
+	try_tail(copy, size);
 	free(copy);
 	return 0;
 }

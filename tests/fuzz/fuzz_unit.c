@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "spec/pod.h"
 #include "spec/spec.h"
 #include "unit/unit.h"
 #include "unit/unit_memory.h"
@@ -286,8 +287,10 @@ static void check_spec(const struct unit *unit)
 	struct diags diags = { 0 };
 	int rc;
 
-	must(unit->image_index < unit->spec_args.count, "a container has an image");
-	rc = spec_from_args(&spec, &arena, &unit->spec_args, &diags);
+	must(unit->kind == UNIT_POD || unit->image_index < unit->spec_args.count,
+	     "a container has an image");
+	rc = unit->kind == UNIT_POD ? spec_pod_from_args(&spec, &arena, &unit->spec_args, &diags) :
+				      spec_from_args(&spec, &arena, &unit->spec_args, &diags);
 
 	must((rc == 0) == (diags.error_count == 0), "a spec is refused with a reason");
 	check_diags(&diags, false);
@@ -318,7 +321,8 @@ static void check_unit(const struct unit_set *set, const struct unit *unit, bool
 	     "an invalid unit has an error");
 	must(unit->is_valid == str_eq(unit->error_text, ""), "an invalid unit says why");
 	check_words(unit);
-	if (!is_generator && unit->is_valid && unit->kind == UNIT_CONTAINER && !unit->is_template)
+	if (!is_generator && unit->is_valid && !unit->is_template &&
+	    (unit->kind == UNIT_CONTAINER || unit->kind == UNIT_POD))
 		check_spec(unit);
 	if (unit->service_text[0])
 		check_command(unit);

@@ -343,3 +343,120 @@ def test_what_another_version_runs_is_left_alone(boot, box_image):
     kill_engine(a)
     assert a.wait_unit("systemd-a", state="up")["pid"]
     assert a.pid_of("systemd-a") == pid
+
+
+# --- the engine's small children ------------------------------------------------------------------------------------------------
+
+PTRACE_TRACEME, PTRACE_CONT, PTRACE_SETOPTIONS = 0, 7, 0x4200
+PTRACE_O_TRACEEXIT, PTRACE_EVENT_EXIT, PTRACE_O_EXITKILL = 0x40, 6, 0x100000
+DAC_OVERRIDE, DAC_READ_SEARCH = 1 << 1, 1 << 2
+
+
+def ptrace(request, pid, data=0):
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    libc.ptrace.restype = ctypes.c_long
+    if libc.ptrace(request, pid, None, data) < 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+
+def fields(text):
+    return dict(line.split(":", 1) for line in text.splitlines())
+
+
+def status_at_its_end(a, stdin, *words):
+    """What /proc/PID/status says of a worker whose work is done, in the moment before it is gone; and its exit code."""
+    with open(os.path.join(a.dir, "stdin"), "w+b") as file:
+        file.write(stdin)
+        file.seek(0)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(file.fileno(), 0)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                ptrace(PTRACE_TRACEME, 0)
+                os.execvp("nsenter", ["nsenter", "-t", str(a.init_pid()), "-r", "-w", "-m", "/usr/bin/cleat"] + list(words))
+            finally:
+                os._exit(125)
+    _, stop = os.waitpid(pid, 0)
+    assert os.WIFSTOPPED(stop), stop
+    ptrace(PTRACE_SETOPTIONS, pid, PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL)
+    status = None
+    while os.WIFSTOPPED(stop):
+        if stop >> 8 == signal.SIGTRAP | PTRACE_EVENT_EXIT << 8:
+            with open("/proc/%d/status" % pid) as f:
+                status = fields(f.read())
+        sent = os.WSTOPSIG(stop)
+        ptrace(PTRACE_CONT, pid, 0 if sent == signal.SIGTRAP else sent)
+        _, stop = os.waitpid(pid, 0)
+    return status, os.waitstatus_to_exitcode(stop)
+
+
+def assert_confined(status, capabilities):
+    assert status["NoNewPrivs"].strip() == "1" and status["Seccomp"].strip() == "2"
+    for name in ("CapEff", "CapPrm", "CapBnd"):
+        assert int(status[name], 16) == capabilities, name
+    for name in ("CapInh", "CapAmb"):
+        assert int(status[name], 16) == 0, name
+    assert status["Groups"].strip() == ""
+
+
+def test_who_watches_the_unit_files_can_only_look(boot, box_image):
+    a = boot({"a": unit("localhost/box:latest", SLEEPER)}, images=(), start=False)
+    a.add_image("box", box_image)
+    a.start()
+    a.wait_unit("systemd-a", state="up")
+
+    def watchers():
+        return [pid for pid in a.processes("cleat") if b"units-watch" in open("/proc/%d/cmdline" % pid, "rb").read()]
+
+    def is_confined():
+        return watchers() and fields(open("/proc/%d/status" % watchers()[0]).read())["Seccomp"].strip() == "2"
+
+    wait_for("the watcher watches", is_confined)
+    assert len(watchers()) == 1
+    assert_confined(fields(open("/proc/%d/status" % watchers()[0]).read()), DAC_READ_SEARCH)
+
+
+def test_who_reads_and_keeps_unit_files_and_results_has_few_rights_left(boot, box_image):
+    a = boot({"a": unit("localhost/box:latest", SLEEPER)}, images=(), start=False)
+    a.add_image("box", box_image)
+    a.start()
+    a.wait_unit("systemd-a", state="up")
+    status, code = status_at_its_end(a, b"", "units-read")
+    assert code == 0
+    assert_confined(status, DAC_READ_SEARCH)
+    status, code = status_at_its_end(a, b"drop none.container\n", "units-keep")
+    assert code == 0
+    assert_confined(status, DAC_OVERRIDE | DAC_READ_SEARCH)
+    folder = owned_folder(a, "results")
+    status, code = status_at_its_end(a, b"{}\n", "health-log", "/data/results", "a.log")
+    assert code == 0 and open(os.path.join(folder, "a.log")).read() == "{}\n"
+    assert_confined(status, DAC_OVERRIDE)
+
+
+def owned_folder(a, name):
+    """Below /data, of a container's user: root may write there only because it has the right to."""
+    path = os.path.join(a.data, name)
+    os.mkdir(path, 0o755)
+    return owned(path)
+
+
+def has_landlock():
+    return ctypes.CDLL(None).syscall(444, None, 0, 1) > 1
+
+
+@pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock")
+def test_who_copies_unit_files_writes_nowhere_else(boot, box_image):
+    """With a link where the folder of the copies should be, as whoever restores a backup may have made it."""
+    a = boot({"a": unit("localhost/box:latest", SLEEPER)}, images=(), start=False)
+    a.add_image("box", box_image)
+    elsewhere = owned_folder(a, "elsewhere")
+    with open(os.path.join(elsewhere, "none.container"), "w") as f:
+        f.write("precious")
+    os.mkdir(os.path.join(a.data, "units"), 0o700)
+    os.symlink("../elsewhere", os.path.join(a.data, "units", "last-good"))
+    a.start()
+    a.wait_unit("systemd-a", state="up")
+    status_at_its_end(a, b"drop none.container\n", "units-keep")
+    assert os.listdir(elsewhere) == ["none.container"]
