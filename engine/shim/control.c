@@ -87,6 +87,7 @@ static void obey(struct shim *s, const struct shim_order *order, int client)
 	switch ((enum shim_type)order->type) {
 	case SHIM_HELLO:
 		s->is_greeted = true;
+		shim_record_refresh(s);
 		shim_control_send_state(s);
 		break;
 	case SHIM_SIGNAL:
@@ -108,6 +109,10 @@ static void obey(struct shim *s, const struct shim_order *order, int client)
 	case SHIM_EXEC_RESIZE:
 		shim_exec_resize(s, order);
 		break;
+	case SHIM_NOTIFY_ASK:
+		shim_notify_give(s);
+		break;
+	case SHIM_NOTIFY_GIVEN:
 	case SHIM_STATE:
 	case SHIM_PROBE_RESULT:
 		break;

@@ -39,7 +39,7 @@ static size_t count_words(const char *text, size_t length)
 
 static bool can_be_run(const struct shim_probe *m, const char *text)
 {
-	if (m->kind < SHIM_PROBE_EXEC || m->kind > SHIM_PROBE_TCP || m->timeout_usec == 0)
+	if (m->kind < SHIM_PROBE_EXEC || m->kind > SHIM_PROBE_HTTPS || m->timeout_usec == 0)
 		return false;
 	if (m->text_length == 0 || text[0] == '\0' || text[m->text_length - 1] != '\0')
 		return false;
@@ -163,6 +163,7 @@ int shim_decode(const void *message, size_t length, struct shim_order *out, stru
 	case SHIM_HELLO:
 	case SHIM_KILL:
 	case SHIM_PROBE_CANCEL:
+	case SHIM_NOTIFY_ASK:
 		return 1;
 	case SHIM_SIGNAL:
 		return decode_signal(message, length, out, err);

@@ -91,16 +91,39 @@ void shim_group_signal(int cgroup_fd, int number)
 		signal_tree(fd, number, 0);
 }
 
-bool shim_group_oom_killed(int cgroup_fd)
+static bool read_file(int cgroup_fd, const char *file, char *out, size_t size)
 {
-	auto_fd int fd = openat(cgroup_fd, "memory.events", O_RDONLY | O_CLOEXEC);
-	char text[EVENTS_MAX];
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-	const char *p;
+	auto_fd int fd = openat(cgroup_fd, file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, out, size - 1) : -1;
 
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	p = strstr(text, "oom_kill ");
-	return p && p[9] >= '1' && p[9] <= '9';
+	out[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* Digits at the front of a text. */
+static uint64_t leading_number(const char *text)
+{
+	uint64_t value = 0;
+
+	for (; *text >= '0' && *text <= '9' && value < UINT64_MAX / 16; text++)
+		value = value * 10 + (uint64_t)(*text - '0');
+	return value;
+}
+
+uint32_t shim_group_oom_kills(int cgroup_fd)
+{
+	char text[EVENTS_MAX];
+	const char *p = read_file(cgroup_fd, "memory.events", text, sizeof(text)) ?
+				strstr(text, "oom_kill ") :
+				NULL;
+	uint64_t kills = p ? leading_number(p + strlen("oom_kill ")) : 0;
+
+	return kills > UINT32_MAX ? UINT32_MAX : (uint32_t)kills;
+}
+
+uint64_t shim_group_number(int cgroup_fd, const char *file)
+{
+	char text[64];
+
+	return read_file(cgroup_fd, file, text, sizeof(text)) ? leading_number(text) : 0;
 }

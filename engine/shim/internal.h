@@ -11,6 +11,7 @@
 #include "runtime/runtime.h"
 #include "shim/decode.h"
 #include "shim/protocol.h"
+#include "shim/tail.h"
 #include "util/err.h"
 
 #define SHIM_NEVER UINT64_MAX
@@ -20,10 +21,13 @@
 struct shim_args {
 	const char *run_id;
 	const char *name;
-	const char *run_dir; /* absolute */
-	const char *log_dir; /* NULL: output goes nowhere */
+	const char *run_dir;	 /* absolute */
+	const char *log_dir;	 /* NULL: output goes nowhere */
+	bool log_is_chosen;	 /* log_dir is the unit's word */
+	const char *passthrough; /* name in front of lines that go to standard error; NULL */
 	uint64_t log_max_bytes;
 	unsigned log_max_files;
+	int notify_fd; /* 0: none */
 };
 
 /* output.c */
@@ -41,7 +45,8 @@ struct shim_output {
 	uint64_t writer_due_usec;
 	struct log_ring ring;
 	struct shim_stream streams[2];
-	char *memory;		   /* owned mapping: both framers' buffers */
+	char *memory;		   /* owned mapping: both framers' buffers, then the tail */
+	struct shim_tail *tail;	   /* in memory */
 	bool is_dropping;	   /* the ring stayed full: lines are dropped without waiting */
 	uint64_t stall_until_usec; /* when waiting turns into dropping */
 };
@@ -91,6 +96,7 @@ struct shim {
 	struct shim_args args;
 	int run_dirfd, lock_fd, null_fd; /* owned */
 	int listen_fd, client_fd;	 /* owned */
+	int notify_fd;			 /* owned; -1: the container has no NOTIFY_SOCKET */
 	bool is_greeted;		 /* the client has said HELLO */
 	bool is_ended;			 /* the container is gone, its output is being drained */
 	uint64_t drain_until_usec;
@@ -103,14 +109,6 @@ struct shim {
 	struct shim_probe_run probe;
 	struct shim_execs *execs; /* owned mapping; NULL: there was none yet */
 	struct shim_status status;
-};
-
-/* What the probing child tells the shim, in one write. */
-struct shim_probe_answer {
-	uint32_t verdict;
-	int32_t exit_code;
-	uint32_t output_length;
-	char output[SHIM_PROBE_OUTPUT_MAX];
 };
 
 void shim_probe_start(struct shim *shim, const struct shim_order *order);
@@ -126,6 +124,9 @@ void shim_probe_exec(const struct shim *shim, const char *text, size_t text_leng
 		     struct shim_probe_answer *answer);
 void shim_probe_net(const struct shim *shim, uint32_t kind, const char *url, uint64_t timeout_usec,
 		    struct shim_probe_answer *answer);
+void shim_probe_https(const struct shim *shim, const char *url, uint64_t timeout_usec,
+		      struct shim_probe_answer *answer);
+int shim_probe_join_network(const struct shim *shim, struct err *err) MUST_CHECK;
 void shim_probe_say(struct shim_probe_answer *answer, uint32_t verdict, const char *fmt, ...)
 	ERR_PRINTF(3, 4);
 
@@ -152,12 +153,23 @@ void shim_control_send_state(struct shim *shim);
 void shim_control_send(struct shim *shim, const void *message, size_t length);
 void shim_control_close(struct shim *shim);
 
+/* notify.c */
+/* Takes fd over, if it is such a socket. */
+int shim_notify_hold(struct shim *shim, int fd, struct err *err) MUST_CHECK;
+/* Answers NOTIFY_ASK. */
+void shim_notify_give(struct shim *shim);
+
 /* record.c */
 void shim_record_init(struct shim *shim);
+/* Takes the last lines of output into the record. */
+void shim_record_refresh(struct shim *shim);
 /* Writes the record, then tells the client. */
 void shim_record_publish(struct shim *shim);
 
 /* group.c: the container's cgroup */
 void shim_group_kill(int cgroup_fd);
 void shim_group_signal(int cgroup_fd, int number);
-bool shim_group_oom_killed(int cgroup_fd);
+/* memory.events' oom_kill; 0 without a memory controller. */
+uint32_t shim_group_oom_kills(int cgroup_fd);
+/* One number of a file of the cgroup, e.g. "memory.peak"; 0: no such file, or "max". */
+uint64_t shim_group_number(int cgroup_fd, const char *file);

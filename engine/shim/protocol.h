@@ -20,9 +20,12 @@
  * EOF on ctl with the lock free is the death event, for own and adopted shims alike: read status,
  * cgroup.kill, "cleat-runtime teardown RUNID". The shim is started as
  *   cleat-runtime shim --id RUNID [--log DIR --log-max-bytes N --log-max-files N] [--name NAME]
- *                      [--run-dir DIR]
- * fd 3: listening ctl socket, fds 0-2: /dev/null, /dev/null, engine's stderr; in the cgroup
- * CLEAT_CGROUP_SHIMS. It starts the container at once. NAME is the container's name for the record
+ *                      [--run-dir DIR] [--notify-fd 4|0] [--passthrough NAME]
+ * (--log-chosen DIR instead of --log: a place that a unit has named, which must not hold anything else)
+ * fd 3: listening ctl socket, fds 0-2: /dev/null, /dev/null, engine's stderr; with --notify-fd 4
+ * also that one: the socket of NOTIFY_SOCKET, which it only keeps for later engines; in the cgroup
+ * CLEAT_CGROUP_SHIMS. Without --log output goes nowhere, with --passthrough to standard error, line by
+ * line with that NAME in front. It starts the container at once. NAME is the container's name for the record
  * (default: the last part of the log directory), --run-dir replaces CLEAT_CONTAINER_DIR/RUNID. Exit
  * code 0 once status says how the container ended or why it did not start; 2 wrong arguments; 3
  * another shim holds the lock; 1 anything else before the lock was held (the reason is on stderr,
@@ -33,7 +36,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define SHIM_PROTOCOL_VERSION 1
+/* 2: NOTIFY_ASK and its answer, https probes, of the record memory_max_bytes and what follows. */
+#define SHIM_PROTOCOL_VERSION 2
 #define SHIM_MESSAGE_MAX 16384
 #define SHIM_PROBE_OUTPUT_MAX 500
 
@@ -52,9 +56,12 @@ enum shim_type {
 	SHIM_PROBE_CANCEL = 5,
 	SHIM_EXEC = 6,	      /* struct shim_exec, and with SCM_RIGHTS the client's connection */
 	SHIM_EXEC_RESIZE = 7, /* struct shim_exec_resize */
+	SHIM_NOTIFY_ASK = 8,  /* struct shim_header: for the socket of --notify-fd; NOTIFY_GIVEN */
 	/* shim -> engine */
 	SHIM_STATE = 64,	/* struct shim_state */
 	SHIM_PROBE_RESULT = 65, /* struct shim_probe_result */
+	SHIM_NOTIFY_GIVEN =
+		66, /* struct shim_header, and the socket with SCM_RIGHTS if it has one */
 };
 
 enum shim_phase {
@@ -84,6 +91,13 @@ struct shim_status {
 	char error[480];      /* FAILED: "mounts: /data: openat2: No such file or directory" */
 	char log_error[256];  /* why lines cannot be kept at present; "": all is well */
 	char unenforced[128]; /* "memory.max, pids.max": asked for, but there is no controller */
+	/* of the run's end; 0: not known (no memory controller) */
+	uint64_t memory_max_bytes, memory_peak_bytes; /* of the container's cgroup */
+	uint64_t max_rss_bytes; /* of the largest of its processes that the first one has waited for */
+	uint32_t oom_kills;	/* processes that the kernel killed for want of memory */
+	uint32_t reserved_tail;
+	/* last lines of both streams: SHIM_TAIL_LINES at most, printable, newlines between them; renewed with every record */
+	char last_output[1024];
 };
 #define SHIM_STATUS_MAGIC 0x31534c43u			     /* "CLS1" */
 #define SHIM_STATUS_MIN offsetof(struct shim_status, run_id) /* a shorter record says nothing */
@@ -102,6 +116,7 @@ static inline bool shim_status_parse(const void *bytes, size_t length, struct sh
 	out->name[sizeof(out->name) - 1] = out->error[sizeof(out->error) - 1] = '\0';
 	out->log_error[sizeof(out->log_error) - 1] = out->unenforced[sizeof(out->unenforced) - 1] =
 		'\0';
+	out->last_output[sizeof(out->last_output) - 1] = '\0';
 	return true;
 }
 
@@ -116,7 +131,13 @@ struct shim_signal {
 	uint32_t all; /* 1: every process of the container's cgroup */
 };
 
-enum shim_probe_kind { SHIM_PROBE_EXEC = 1, SHIM_PROBE_HTTP = 2, SHIM_PROBE_TCP = 3 };
+enum shim_probe_kind {
+	SHIM_PROBE_EXEC = 1,
+	SHIM_PROBE_HTTP = 2,
+	SHIM_PROBE_TCP = 3,
+	SHIM_PROBE_HTTPS =
+		4, /* as HTTP; TLS is done by CLEAT_PROGRAM, whose answer is struct shim_probe_answer */
+};
 
 /* text: EXEC: argv, each NUL-terminated; HTTP/TCP: the URL. HTTP and TCP run in the container's
  * network namespace in a child that dropped everything else; EXEC joins all namespaces and the
@@ -148,6 +169,15 @@ struct shim_probe_result {
 	uint64_t took_usec;
 	uint32_t output_length;
 	/* first bytes of stdout and stderr, or the HTTP status line; not terminated */
+	char output[SHIM_PROBE_OUTPUT_MAX];
+};
+
+/* What the process that probes tells the shim, in one write to its descriptor SHIM_PROBE_ANSWER_FD. */
+#define SHIM_PROBE_ANSWER_FD 3
+struct shim_probe_answer {
+	uint32_t verdict; /* PASS, FAIL or ERROR */
+	int32_t exit_code;
+	uint32_t output_length;
 	char output[SHIM_PROBE_OUTPUT_MAX];
 };
 

@@ -40,10 +40,18 @@ void shim_record_init(struct shim *s)
 	read_boot_id(st->boot_id, sizeof(st->boot_id));
 }
 
+void shim_record_refresh(struct shim *s)
+{
+	if (s->output.is_open)
+		shim_tail_text(s->output.tail, s->status.last_output,
+			       sizeof(s->status.last_output));
+}
+
 void shim_record_publish(struct shim *s)
 {
 	struct err err;
 
+	shim_record_refresh(s);
 	if (file_write_atomic(s->run_dirfd, "status", &s->status, sizeof(s->status), 0600, false,
 			      &err) < 0)
 		log_msg(LOG_ERROR, "shim", "%s: %s", s->args.run_dir, err.msg);

@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +32,7 @@
 #define EXIT_USAGE 2
 #define EXIT_BUSY 3
 #define CTL_FD 3
+#define NOTIFY_FD 4
 #define DRAIN_USEC SHIM_SEC  /* for the last output: somebody outside may hold the pipe */
 #define REPORT_USEC SHIM_SEC /* drop counters are told at most this often */
 #define SETTLE_USEC SHIM_SEC /* memory goes back after this long without any event */
@@ -84,12 +87,24 @@ static int set_option(struct shim_args *a, const char *option, const char *value
 		a->run_dir = value;
 	else if (str_eq(option, "--log"))
 		a->log_dir = value;
+	else if (str_eq(option, "--log-chosen")) {
+		a->log_dir = value;
+		a->log_is_chosen = true;
+	} else if (str_eq(option, "--passthrough"))
+		a->passthrough = value;
 	else if (str_eq(option, "--log-max-bytes"))
 		return set_number(value, 1, INT64_MAX, &a->log_max_bytes, option, err);
 	else if (str_eq(option, "--log-max-files")) {
 		if (set_number(value, 1, LOG_MAX_FILES, &number, option, err) < 0)
 			return -1;
 		a->log_max_files = (unsigned)number;
+	} else if (str_eq(option, "--notify-fd")) {
+		if (set_number(value, 0, NOTIFY_FD, &number, option, err) < 0)
+			return -1;
+		if (number != 0 && number != NOTIFY_FD)
+			return err_set(err, ERR_INPUT, "%s %s: neither 0 nor %d", option, value,
+				       NOTIFY_FD);
+		a->notify_fd = (int)number;
 	} else
 		return err_set(err, ERR_INPUT, "%s: unknown option", option);
 	return 0;
@@ -176,6 +191,8 @@ static int prepare(struct shim *s, struct err *err)
 	if (take_lock(s, err) < 0 || check_ctl(err) < 0)
 		return -1;
 	s->listen_fd = CTL_FD;
+	if (s->args.notify_fd && shim_notify_hold(s, s->args.notify_fd, err) < 0)
+		return -1;
 	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (s->null_fd < 0)
 		return err_sys(err, "/dev/null");
@@ -189,7 +206,8 @@ static void open_output(struct shim *s, int write_fds[2])
 	struct err err;
 
 	write_fds[0] = write_fds[1] = -1;
-	if (!s->args.log_dir || shim_output_open(&s->output, &s->args, write_fds, &err) == 0)
+	if ((!s->args.log_dir && !s->args.passthrough) ||
+	    shim_output_open(&s->output, &s->args, write_fds, &err) == 0)
 		return;
 	str_copy(s->status.log_error, sizeof(s->status.log_error), err.msg);
 	log_msg(LOG_ERROR, "shim", "log: %s", err.msg);
@@ -248,18 +266,34 @@ static __attribute__((noinline)) void start_container(struct shim *s)
 
 /* --- the end --- */
 
+static void note_memory(struct shim *s, const struct rusage *usage)
+{
+	int group = s->container.cgroup_fd;
+	struct shim_status *st = &s->status;
+
+	st->oom_kills = shim_group_oom_kills(group);
+	st->oom_killed = st->oom_kills > 0;
+	st->memory_max_bytes = shim_group_number(group, "memory.max");
+	st->memory_peak_bytes = shim_group_number(group, "memory.peak");
+	st->max_rss_bytes = usage->ru_maxrss > 0 ? (uint64_t)usage->ru_maxrss * 1024 : 0;
+}
+
 /* Other processes of the container may have outlived the first one; nothing of it stays. */
 static void on_container_ended(struct shim *s)
 {
 	siginfo_t info = { 0 };
 
-	while (waitid(P_PIDFD, (id_t)s->container.init.pidfd, &info, WEXITED | __WALL) < 0 &&
+	struct rusage usage = { 0 };
+
+	/* the system call itself: it tells what the dead have used, the C library's does not pass that on */
+	while (syscall(SYS_waitid, P_PIDFD, s->container.init.pidfd, &info, WEXITED | __WALL,
+		       &usage) < 0 &&
 	       errno == EINTR)
 		;
 	s->status.exit_signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
 	s->status.exit_code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 	s->status.exited_real_usec = real_usec();
-	s->status.oom_killed = shim_group_oom_killed(s->container.cgroup_fd);
+	note_memory(s, &usage);
 	shim_group_kill(s->container.cgroup_fd);
 	close_fd(&s->container.init.pidfd);
 	s->is_ended = true;
@@ -437,6 +471,7 @@ int cmd_shim(int argc, char **argv)
 		.null_fd = -1,
 		.listen_fd = -1,
 		.client_fd = -1,
+		.notify_fd = -1,
 		.report_at_usec = SHIM_NEVER,
 		.container = { .init = { .pidfd = -1 }, .cgroup_fd = -1 },
 		.probe = { .pidfd = -1,

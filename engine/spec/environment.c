@@ -146,6 +146,21 @@ static int put_file(struct oci *o, const char *path, const char *text, struct er
 	return 0;
 }
 
+/* Facts, not wishes: last, as podman has them. Without WATCHDOG_PID, for sd_watchdog_enabled(3) compares that with a
+ * number that the program has out here, not inside. */
+static int put_notify(struct oci *o, struct err *err)
+{
+	const struct host_facts *host = o->host;
+
+	if (host->notify_dir && put(o, "NOTIFY_SOCKET", strlen("NOTIFY_SOCKET"),
+				    OCI_NOTIFY_TARGET "/notify.sock", err) < 0)
+		return -1;
+	if (!host->watchdog_usec)
+		return 0;
+	return put(o, "WATCHDOG_USEC", strlen("WATCHDOG_USEC"),
+		   arena_printf(o->arena, "%llu", (unsigned long long)host->watchdog_usec), err);
+}
+
 int environment_make(struct oci *o, const struct strv *env_file_text, struct err *err)
 {
 	const struct container_spec *spec = o->spec;
@@ -166,7 +181,8 @@ int environment_make(struct oci *o, const struct strv *env_file_text, struct err
 	if (spec->timezone && !str_eq(spec->timezone, "local") && !is_set(o, "TZ") &&
 	    put(o, "TZ", 2, spec->timezone, err) < 0)
 		return -1;
-	if (!is_set(o, "HOSTNAME") && !is_unset(o, "HOSTNAME", strlen("HOSTNAME")))
-		return put(o, "HOSTNAME", strlen("HOSTNAME"), o->hostname, err);
-	return 0;
+	if (!is_set(o, "HOSTNAME") && !is_unset(o, "HOSTNAME", strlen("HOSTNAME")) &&
+	    put(o, "HOSTNAME", strlen("HOSTNAME"), o->hostname, err) < 0)
+		return -1;
+	return put_notify(o, err);
 }

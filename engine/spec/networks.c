@@ -292,7 +292,7 @@ bool spec_to_net_container(const struct container_spec *spec, const char *name, 
 	struct net_publish *ports = arena_alloc(arena, (spec->port_count + 1) * sizeof(*ports));
 	struct net_join *joins = arena_alloc(arena, (spec->join_count + 1) * sizeof(*joins));
 
-	if (spec->network != SPEC_NETWORK_DEFAULT)
+	if (spec->network != SPEC_NETWORK_DEFAULT || spec->pod)
 		return false;
 	for (size_t i = 0; i < spec->join_count; i++)
 		fill_join(&spec->joins[i], &joins[i]);

@@ -145,6 +145,8 @@ static int check_facts(const struct oci *o, struct err *err)
 	if (!o->run_id || !str_is_hex(o->run_id, CLEAT_RUNID_LEN))
 		return err_set(err, ERR_BUG, "run id \"%.40s\" has not %d hex digits",
 			       o->run_id ? o->run_id : "", CLEAT_RUNID_LEN);
+	if (o->spec->pod && !o->host->pod_pid)
+		return err_set(err, ERR_BUSY, "pod %s does not run", o->spec->pod);
 	if (!o->image->layers.count)
 		return err_set(err, ERR_INTEGRITY, "image %s has no layers",
 			       o->spec->image ? o->spec->image : "");
@@ -199,6 +201,7 @@ static void write_annotations(struct oci *o)
 	if (spec->secret_count)
 		json_str(o->json, "org.cleat.secrets", oci_secrets_text(o));
 	oci_write_networks(o);
+	oci_write_pod(o);
 	if (o->seccomp) {
 		digest_of(o->seccomp, strlen(o->seccomp), digest);
 		json_str(o->json, "org.cleat.seccomp", digest + strlen("sha256:"));
@@ -215,7 +218,8 @@ static int write_config(struct oci *o, struct err *err)
 	json_str(o->json, "path", "rootfs");
 	json_bool(o->json, "readonly", o->spec->read_only);
 	json_object_end(o->json);
-	json_str(o->json, "hostname", o->hostname);
+	if (!o->spec->pod) /* that of the pod stands */
+		json_str(o->json, "hostname", o->hostname);
 	if (oci_write_mounts(o, err) < 0)
 		return -1;
 	oci_write_linux(o);

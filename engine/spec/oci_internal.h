@@ -28,6 +28,8 @@ struct oci {
 	const char *seccomp; /* the object's text; NULL: unconfined */
 };
 
+#define OCI_NOTIFY_TARGET "/run/notify" /* where podman has it */
+
 void oci_remark(struct oci *o, const char *fmt, ...) ERR_PRINTF(2, 3);
 
 /* environment.c: defaults, image, files, --env, in podman's order. */
@@ -49,6 +51,11 @@ int oci_write_mounts(struct oci *o, struct err *err) MUST_CHECK;
 void oci_write_linux(struct oci *o);
 /* oci_network.c: annotations org.cleat.network.N. */
 void oci_write_networks(struct oci *o);
+/* oci_linux.c: the id maps. */
+void oci_write_maps(struct oci *o);
+/* oci_pod.c: an entry of "namespaces", that of the pod if there is one and it shares it; the annotation that says who holds them. */
+void oci_write_namespace(struct oci *o, const char *type);
+void oci_write_pod(struct oci *o);
 /* Is sysfs bound instead of mounted? Mounting needs a network namespace of the same owner. */
 bool oci_binds_sysfs(const struct container_spec *spec);
 /* Does an --unmask pattern take the path out of the lists? */

@@ -69,22 +69,15 @@ static void write_hidden(struct oci *o)
 	json_array_end(o->json);
 }
 
-static void write_namespace(struct oci *o, const char *type)
-{
-	json_object(o->json, NULL);
-	json_str(o->json, "type", type);
-	json_object_end(o->json);
-}
-
 static void write_namespaces(struct oci *o)
 {
 	static const char *const always[] = { "user", "pid", "mount", "ipc", "uts", "cgroup" };
 
 	json_array(o->json, "namespaces");
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		write_namespace(o, always[i]);
+		oci_write_namespace(o, always[i]);
 	if (o->spec->network != SPEC_NETWORK_HOST)
-		write_namespace(o, "network");
+		oci_write_namespace(o, "network");
 	json_array_end(o->json);
 }
 
@@ -170,11 +163,16 @@ static void write_sysctls(struct oci *o)
 	json_object_end(o->json);
 }
 
+void oci_write_maps(struct oci *o)
+{
+	write_map(o, "uidMappings");
+	write_map(o, "gidMappings");
+}
+
 void oci_write_linux(struct oci *o)
 {
 	json_object(o->json, "linux");
-	write_map(o, "uidMappings");
-	write_map(o, "gidMappings");
+	oci_write_maps(o);
 	write_namespaces(o);
 	json_str(o->json, "cgroupsPath",
 		 arena_printf(o->arena, CLEAT_CGROUP_CONTAINERS "/%s", o->run_id));

@@ -93,6 +93,10 @@ static void add_shm(struct oci *o, struct entries *list)
 
 	if (user_mounts_at(spec, "/dev/shm"))
 		return;
+	if (spec->pod) { /* it has flags and size already */
+		add(o, list, "/dev/shm", "x-cleat-pod", "pod", read_only ? "ro" : "rw");
+		return;
+	}
 	shm = add(o, list, "/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777");
 	strv_push(o->arena, &shm->options,
 		  number_option(o, "size",
@@ -153,6 +157,26 @@ static void add_files(struct oci *o, struct entries *list)
 	if (o->spec->network != SPEC_NETWORK_NONE && !o->spec->keeps_resolv_conf)
 		add_file(o, list, host->resolv_conf, "/etc/resolv.conf");
 	add_file(o, list, host->containerenv_file, "/run/.containerenv");
+}
+
+/* With a mount of the user's in its place nothing that the container says would arrive. */
+static int add_notify(struct oci *o, struct entries *list, struct err *err)
+{
+	if (!o->host->notify_dir)
+		return 0;
+	for (size_t i = 0; i < o->spec->mount_count; i++) {
+		const struct spec_mount *mount = &o->spec->mounts[i];
+
+		if (str_eq(mount->target, OCI_NOTIFY_TARGET) ||
+		    str_starts(mount->target, OCI_NOTIFY_TARGET "/"))
+			return err_set(err, ERR_INPUT,
+				       "%s:%u: %s belongs to NOTIFY_SOCKET: mount it elsewhere",
+				       mount->origin ? mount->origin->file : "",
+				       mount->origin ? mount->origin->line : 0, mount->target);
+	}
+	add(o, list, OCI_NOTIFY_TARGET, "bind", o->host->notify_dir,
+	    "bind,rprivate,nosuid,noexec,nodev,ro");
+	return 0;
 }
 
 static void add_scratch(struct oci *o, struct entries *list, const char *target,
@@ -404,6 +428,8 @@ int oci_write_mounts(struct oci *o, struct err *err)
 
 	add_kernel(o, &kernel);
 	add_files(o, &others);
+	if (add_notify(o, &others, err) < 0)
+		return -1;
 	add_read_only_scratch(o, &others);
 	add_image_volumes(o, &others);
 	add_user_mounts(o, &others);

@@ -11,7 +11,7 @@ void oci_write_networks(struct oci *o)
 {
 	const struct host_facts *host = o->host;
 
-	if (o->spec->network != SPEC_NETWORK_DEFAULT || !host->ends)
+	if (o->spec->network != SPEC_NETWORK_DEFAULT || o->spec->pod || !host->ends)
 		return;
 	for (size_t i = 0; i < host->end_count; i++) {
 		auto_buf words = BUF_INIT(512);

@@ -188,7 +188,7 @@ void parse_label(struct options *o, const char *value)
 	if (!str_eq(pair.name, "io.containers.autoupdate"))
 		return;
 	o->spec->auto_update = pair.value;
-	option_note(o, "noted: images change only by hand in this version");
+	o->update_word = o->word;
 }
 
 void parse_annotation(struct options *o, const char *value)
@@ -402,9 +402,7 @@ void parse_sdnotify(struct options *o, const char *value)
 	else if (str_eq(value, "healthy"))
 		o->spec->notify = SPEC_NOTIFY_HEALTHY;
 	else if (str_eq(value, "container"))
-		option_error(
-			o,
-			"readiness by notification from inside is not supported in this version: use Notify=healthy");
+		o->spec->notify = SPEC_NOTIFY_CONTAINER;
 	else
 		option_error(o, "\"%s\" is none of conmon, container, healthy, ignore",
 			     option_shown(o, value));
@@ -415,69 +413,6 @@ void parse_restart(struct options *o, const char *value)
 	if (!str_eq(value, "no") && value[0])
 		option_error(o, "refused: belongs into [Service]: Restart=%s",
 			     str_eq(value, "unless-stopped") ? "always" : option_shown(o, value));
-}
-
-void parse_log_driver(struct options *o, const char *value)
-{
-	static const char *const ours[] = { "journald", "k8s-file", "json-file" };
-
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		if (!str_eq(value, ours[i]))
-			continue;
-		o->spec->log_driver = ours[i];
-		option_note(
-			o,
-			"noted: output goes to the appliance's own rotated files (\"cleat logs\")");
-		return;
-	}
-	if (str_eq(value, "none") || str_starts(value, "passthrough"))
-		option_error(o, "log driver %s is not supported in this version",
-			     option_shown(o, value));
-	else
-		option_error(
-			o,
-			"\"%s\" is no log driver; journald, k8s-file, json-file are taken for our own files",
-			option_shown(o, value));
-}
-
-#define LOG_MIN_BYTES (32 * 1024)
-
-static void log_max_size(struct options *o, const char *value)
-{
-	uint64_t bytes;
-
-	if (!str_to_bytes(value, &bytes) || bytes > (UINT64_C(1) << 40))
-		option_error(o, "max-size=%s is no size up to 1 TiB", option_shown(o, value));
-	else if (bytes < LOG_MIN_BYTES)
-		option_error(o, "max-size=%s: at least %d bytes are needed, two longest lines",
-			     option_shown(o, value), LOG_MIN_BYTES);
-	else
-		o->spec->log_max_bytes = bytes;
-}
-
-void parse_log_opt(struct options *o, const char *value)
-{
-	uint64_t files;
-
-	if (str_starts(value, "max-size=")) {
-		log_max_size(o, value + strlen("max-size="));
-	} else if (str_starts(value, "max-file=")) {
-		if (str_to_u64(value + strlen("max-file="), 1000, &files) && files > 0)
-			o->spec->log_max_files = (unsigned)files;
-		else
-			option_error(o, "max-file= takes a number from 1 to 1000");
-	} else if (str_starts(value, "tag=") || str_starts(value, "label=")) {
-		option_note(o, "noted: log lines carry the container's name, no tag");
-	} else if (str_starts(value, "path=")) {
-		option_note(
-			o,
-			"noted: logs are in the appliance's own log directory, not at that path");
-	} else {
-		option_error(
-			o,
-			"\"%s\" is no log option; known are max-size=, max-file=, tag=, label=, path=",
-			option_shown(o, value));
-	}
 }
 
 /* --detach, --rm, --replace: how things are done here anyway. */

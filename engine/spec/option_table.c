@@ -6,6 +6,7 @@
  */
 #include "spec/options.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "util/str.h"
@@ -24,7 +25,6 @@
 	}
 
 static const char not_yet[] = "not supported in this version";
-static const char no_pods[] = "pods are not supported in this version";
 static const char no_ipv6[] = "containers have no IPv6 addresses in this version";
 static const char own_files[] =
 	"not written: run ids, names and pids are in \"cleat ps --json\" and /status";
@@ -32,8 +32,6 @@ static const char platform[] = "only images of this machine's platform can run";
 static const char no_io_limits[] = "limits of block devices are not supported in this version";
 static const char one_map[] =
 	"every container has the appliance's one id map; use UserNS=keep-id or nothing";
-static const char startup_check[] =
-	"startup health checks are not supported in this version: use HealthStartPeriod=";
 
 /* clang-format off */
 static const struct option run_rows[] = {
@@ -86,19 +84,19 @@ static const struct option run_rows[] = {
 	REFUSE("gpus", 0, OPTION_VALUE, not_yet, "all"),
 	ACT("group-add", 0, OPTION_LIST, parse_group_add, "supplementary group, name or number", "audio", "a:b"),
 	REFUSE("group-entry", 0, OPTION_VALUE, "the image's /etc/group is not changed", "g:x:1:"),
-	ACT("health-cmd", 0, OPTION_VALUE, parse_health_cmd, "command, JSON array, http://HOST:PORT/PATH, tcp://HOST:PORT, or none", "http://127.0.0.1:8000/health", "https://127.0.0.1/"),
+	ACT("health-cmd", 0, OPTION_VALUE, parse_health_cmd, "command, JSON array, http://HOST:PORT/PATH, https://HOST:PORT/PATH (whoever signed its certificate), tcp://HOST:PORT, or none", "http://127.0.0.1:8000/health", "https://web/"),
 	ACT("health-interval", 0, OPTION_VALUE, parse_health_interval, "Go duration; disable", "30s", "30"),
-	NOTE("health-log-destination", 0, OPTION_VALUE, "the last result is in /status", "local"),
-	NOTE("health-max-log-count", 0, OPTION_VALUE, "the last result is in /status", "5"),
-	NOTE("health-max-log-size", 0, OPTION_VALUE, "500 bytes of the last result are kept", "500"),
+	ACT("health-log-destination", 0, OPTION_VALUE, parse_health_log_destination, "local, events_logger (the engine's log, too), or a folder for ID-healthcheck.log", "local", "logs"),
+	ACT("health-max-log-count", 0, OPTION_VALUE, parse_health_log_count, "results that are kept; at most 100", "5", "few"),
+	ACT("health-max-log-size", 0, OPTION_VALUE, parse_health_log_size, "bytes of each result's output that are kept; at most 500", "500", "5k"),
 	ACT("health-on-failure", 0, OPTION_VALUE, parse_health_on_failure, "none, kill, restart, stop", "kill", "reboot"),
 	ACT("health-retries", 0, OPTION_VALUE, parse_health_retries, "failures in a row until unhealthy", "3", "0"),
 	ACT("health-start-period", 0, OPTION_VALUE, parse_health_start_period, "Go duration in which failures do not count", "1m30s", "soon"),
-	REFUSE("health-startup-cmd", 0, OPTION_VALUE, startup_check, "true"),
-	REFUSE("health-startup-interval", 0, OPTION_VALUE, startup_check, "10s"),
-	REFUSE("health-startup-retries", 0, OPTION_VALUE, startup_check, "3"),
-	REFUSE("health-startup-success", 0, OPTION_VALUE, startup_check, "1"),
-	REFUSE("health-startup-timeout", 0, OPTION_VALUE, startup_check, "5s"),
+	ACT("health-startup-cmd", 0, OPTION_VALUE, parse_startup_cmd, "runs instead of the health check until it has passed; same forms", "/bin/ready", "http://web/"),
+	ACT("health-startup-interval", 0, OPTION_VALUE, parse_startup_interval, "Go duration", "10s", "10"),
+	ACT("health-startup-retries", 0, OPTION_VALUE, parse_startup_retries, "failures in a row that restart the container; 0: never", "3", "few"),
+	ACT("health-startup-success", 0, OPTION_VALUE, parse_startup_success, "passes in a row that are needed", "1", "few"),
+	ACT("health-startup-timeout", 0, OPTION_VALUE, parse_startup_timeout, "Go duration, at least 1s", "5s", "500ms"),
 	ACT("health-timeout", 0, OPTION_VALUE, parse_health_timeout, "Go duration, at least 1s", "5s", "500ms"),
 	ACT("hostname", 'h', OPTION_VALUE, parse_hostname, "host name inside", "web-1", "a b"),
 	REFUSE("hosts-file", 0, OPTION_VALUE, "own hosts files are not supported in this version", "none"),
@@ -115,8 +113,8 @@ static const struct option run_rows[] = {
 	ACT("label", 'l', OPTION_VALUE, parse_label, "NAME=VALUE", "tier=web", "=x"),
 	REFUSE("label-file", 0, OPTION_LIST, "label files are not supported in this version: use Label=", "/config/labels"),
 	REFUSE("link-local-ip", 0, OPTION_VALUE, "further addresses of a container are not supported", "169.254.1.1"),
-	ACT("log-driver", 0, OPTION_VALUE, parse_log_driver, "journald, k8s-file, json-file: noted, output goes to our files", "journald", "none"),
-	ACT("log-opt", 0, OPTION_LIST, parse_log_opt, "max-size=, max-file=; tag=, path=, label= are noted", "max-size=20m", "max-size=much"),
+	ACT("log-driver", 0, OPTION_VALUE, parse_log_driver, "none keeps nothing, passthrough writes to the engine's own output; journald, k8s-file, json-file: noted, output goes to our files", "journald", "passthrough-tty"),
+	ACT("log-opt", 0, OPTION_LIST, parse_log_opt, "max-size=, max-file=, tag=, path= below /data; label= is noted", "max-size=20m", "max-size=much"),
 	ACT("mac-address", 0, OPTION_VALUE, parse_mac_address, "MAC address in the only network", "02:00:00:00:00:01", "01:00:00:00:00:01"),
 	ACT("memory", 'm', OPTION_VALUE, parse_memory, "bytes with b k m g", "256m", "12q"),
 	NOTE("memory-reservation", 0, OPTION_VALUE, "a request, no limit", "64m"),
@@ -139,8 +137,8 @@ static const struct option run_rows[] = {
 	NOTE("pidfile", 0, OPTION_VALUE, own_files, "/run/web.pid"),
 	ACT("pids-limit", 0, OPTION_VALUE, parse_pids_limit, "number of processes; 0 and -1: unlimited", "100", "many"),
 	REFUSE("platform", 0, OPTION_VALUE, platform, "linux/arm64"),
-	REFUSE("pod", 0, OPTION_VALUE, no_pods, "web"),
-	REFUSE("pod-id-file", 0, OPTION_VALUE, no_pods, "/run/pod"),
+	ACT("pod", 0, OPTION_VALUE, parse_pod, "the pod of a .pod unit, by Pod=NAME.pod", "web", NULL),
+	REFUSE("pod-id-file", 0, OPTION_VALUE, "write Pod=NAME.pod", "/run/pod"),
 	REFUSE("preserve-fd", 0, OPTION_LIST, not_yet, "5"),
 	REFUSE("preserve-fds", 0, OPTION_VALUE, not_yet, "1"),
 	REFUSE("privileged", 0, OPTION_BOOL, "name the capabilities (AddCapability=) and devices (AddDevice=) that are needed", "true"),
@@ -159,7 +157,7 @@ static const struct option run_rows[] = {
 	ACT("rm", 0, OPTION_BOOL, parse_own_way, "containers are always removed when they end", "true", NULL),
 	NOTE("rmi", 0, OPTION_BOOL, "images are kept; they are removed by hand", "true"),
 	REFUSE("rootfs", 0, OPTION_BOOL, "a root directory instead of an image is not supported in this version", "true"),
-	ACT("sdnotify", 0, OPTION_VALUE, parse_sdnotify, "conmon, healthy; ignore", "healthy", "container"),
+	ACT("sdnotify", 0, OPTION_VALUE, parse_sdnotify, "conmon; healthy; container: READY=1 through NOTIFY_SOCKET; ignore is conmon", "container", "always"),
 	ACT("seccomp-policy", 0, OPTION_VALUE, parse_seccomp_policy, "default", "default", "image"),
 	ACT("secret", 0, OPTION_VALUE, parse_secret, "NAME[,type=mount|env][,target=][,uid=,gid=,mode=]", "key,type=env", "key,type=file"),
 	ACT("security-opt", 0, OPTION_VALUE, parse_security_opt, "no-new-privileges, seccomp=, mask=, unmask=; label=, apparmor=unconfined are noted", "no-new-privileges", "apparmor=strict"),
@@ -241,9 +239,55 @@ static const struct option *find_row(const struct option_table *table, const cha
 	return NULL;
 }
 
+/* Every word of every unit is looked for among those of "podman run": its rows by a hash of the name, and by letter. */
+#define SLOTS 1024 /* a power of two, twice the rows at least */
+static struct {
+	bool is_filled;
+	const struct option *slots[SLOTS], *letters[128];
+} of_run;
+
+static_assert(sizeof(run_rows) / sizeof(run_rows[0]) < SLOTS / 2, "the table never fills");
+
+/* The slot of the name, or the free one where it would be. */
+static const struct option **find_slot(const char *name, size_t len)
+{
+	size_t slot = len * 31;
+
+	if (len)
+		slot += (size_t)(unsigned char)name[0] * 37 +
+			(size_t)(unsigned char)name[len / 2] * 101 +
+			(size_t)(unsigned char)name[len - 1] * 7;
+	for (slot %= SLOTS; of_run.slots[slot]; slot = (slot + 1) % SLOTS)
+		if (strncmp(of_run.slots[slot]->name, name, len) == 0 &&
+		    !of_run.slots[slot]->name[len])
+			break;
+	return &of_run.slots[slot];
+}
+
+static void fill_slots(void)
+{
+	if (of_run.is_filled)
+		return;
+	for (size_t i = 0; i < options_of_run.count; i++) {
+		const struct option *row = &run_rows[i];
+
+		*find_slot(row->name, strlen(row->name)) = row;
+		if (row->letter && !of_run.letters[row->letter & 127])
+			of_run.letters[row->letter & 127] = row;
+	}
+	of_run.is_filled = true;
+}
+
 const struct option *option_find(const struct option_table *table, const char *name, size_t len)
 {
-	const struct option *row = find_row(table, name, len);
+	const struct option *row;
+
+	if (table == &options_of_run) {
+		fill_slots();
+		row = *find_slot(name, len);
+	} else {
+		row = find_row(table, name, len);
+	}
 
 	for (size_t i = 0; !row && i < sizeof(aliases) / sizeof(aliases[0]); i++)
 		if (name_is(aliases[i].name, name, len))
@@ -253,6 +297,10 @@ const struct option *option_find(const struct option_table *table, const char *n
 
 const struct option *option_find_letter(const struct option_table *table, char letter)
 {
+	if (table == &options_of_run) {
+		fill_slots();
+		return letter > 0 ? of_run.letters[(unsigned char)letter] : NULL;
+	}
 	for (size_t i = 0; i < table->count; i++)
 		if (letter && table->rows[i].letter == letter)
 			return &table->rows[i];
@@ -310,6 +358,8 @@ void spec_options_markdown(struct buf *out)
 	write_table(out, &options_of_run);
 	buf_puts(out, "\n## Options of podman itself, before its command (`GlobalArgs=`)\n\n");
 	write_table(out, &options_of_podman);
+	buf_puts(out, "\n## Options of `podman pod create` (`.pod` units)\n\n");
+	write_table(out, &options_of_pod);
 }
 
 static void dictionary_word(struct buf *out, const char *text)
@@ -341,4 +391,5 @@ void spec_options_dictionary(struct buf *out)
 {
 	write_words(out, &options_of_run);
 	write_words(out, &options_of_podman);
+	write_words(out, &options_of_pod);
 }

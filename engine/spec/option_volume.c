@@ -13,11 +13,19 @@
 #include "util/places.h"
 #include "util/str.h"
 
-#define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+static bool is_name_byte(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '.' || c == '-';
+}
 
 bool volume_name_is_valid(const char *name)
 {
-	return name[0] && !strchr("._-", name[0]) && strspn(name, NAME_BYTES) == strlen(name);
+	const char *end = name;
+
+	while (is_name_byte(*end))
+		end++;
+	return name[0] && !strchr("._-", name[0]) && !*end;
 }
 
 void volume_spec_init(struct volume_spec *out, const char *name)

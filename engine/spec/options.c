@@ -42,6 +42,15 @@ void option_error(struct options *o, const char *fmt, ...)
 	va_end(ap);
 }
 
+void option_warn(struct options *o, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(o, DIAG_WARNING, arena_vprintf(o->arena, fmt, ap));
+	va_end(ap);
+}
+
 void option_note(struct options *o, const char *fmt, ...)
 {
 	va_list ap;
@@ -222,14 +231,14 @@ static void apply_text(struct options *o, const char *value)
 {
 	switch (o->row->state) {
 	case OPTION_ACTED:
+		if (o->table == &options_of_run)
+			pod_saw_option(o);
 		o->row->parse(o, value);
 		return;
 	case OPTION_NOTED:
 		option_note(o, "noted: %s", o->row->text);
 		return;
 	case OPTION_REFUSED:
-		if (str_eq(o->row->name, "pod"))
-			o->pod_word = o->word; /* the network is the pod's */
 		option_error(o, "refused: %s", o->row->text);
 		return;
 	}
@@ -407,7 +416,7 @@ static void image_and_command(struct options *o, struct cursor *c)
 	}
 }
 
-static void point_to(struct options *o, const struct arg *word, const char *option)
+void option_point_to(struct options *o, const struct arg *word, const char *option)
 {
 	o->word = word;
 	o->row = option_find(o->table, option, strlen(option));
@@ -419,13 +428,13 @@ static void judge_network(struct options *o)
 
 	network_finish(o);
 	if (o->net_sysctl_word && spec->network == SPEC_NETWORK_HOST) {
-		point_to(o, o->net_sysctl_word, "sysctl");
+		option_point_to(o, o->net_sysctl_word, "sysctl");
 		option_error(
 			o,
 			"net.* cannot be set with Network=host: it would change the appliance itself");
 	}
 	if (o->ports_word && spec->network != SPEC_NETWORK_DEFAULT) {
-		point_to(o, o->ports_word, "publish");
+		option_point_to(o, o->ports_word, "publish");
 		option_note(o, "noted: published ports have no effect with Network=%s",
 			    spec->network == SPEC_NETWORK_HOST ?
 				    "host: the program's ports are the appliance's" :
@@ -452,32 +461,15 @@ static void judge_limits(struct options *o)
 	struct container_spec *spec = o->spec;
 
 	if (o->cpus_word && o->cpu_quota_word) {
-		point_to(o, o->cpus_word, "cpus");
+		option_point_to(o, o->cpus_word, "cpus");
 		option_error(o, "cannot be given together with --cpu-period or --cpu-quota");
 	}
 	if (o->swap_word && spec->memory_swap_bytes > 0) {
-		point_to(o, o->swap_word, "memory-swap");
+		option_point_to(o, o->swap_word, "memory-swap");
 		if (!spec->memory_bytes)
 			option_error(o, "needs --memory as well: it is memory plus swap");
 		else if ((uint64_t)spec->memory_swap_bytes < spec->memory_bytes)
 			option_error(o, "is memory plus swap: it cannot be less than --memory");
-	}
-}
-
-static void judge_health(struct options *o)
-{
-	struct spec_health *health = &o->spec->health;
-
-	if (o->no_healthcheck)
-		health->kind = SPEC_PROBE_NONE;
-	if (o->health_interval_off && health->kind != SPEC_PROBE_NONE) {
-		health->kind = SPEC_PROBE_NONE;
-		point_to(o, o->health_word, "health-interval");
-		option_note(o, "noted: without an interval the health check never runs");
-	} else if (o->health_word && !o->health_command_seen && !o->no_healthcheck &&
-		   !o->health_interval_off) {
-		point_to(o, o->health_word, "health-cmd");
-		option_note(o, "noted: there is no health command, so this has no effect");
 	}
 }
 
@@ -492,7 +484,11 @@ void spec_defaults(struct container_spec *spec)
 		.registry = { .retries = 3, .retry_delay_usec = 1000000 },
 		.health = { .interval_usec = 30 * 1000000,
 			    .timeout_usec = 30 * 1000000,
-			    .retries = 3 },
+			    .retries = 3,
+			    .startup = { .interval_usec = 30 * 1000000,
+					 .timeout_usec = 30 * 1000000 },
+			    .log_count = 5,
+			    .log_bytes = 500 },
 	};
 }
 
@@ -520,10 +516,12 @@ int spec_from_args(struct container_spec *spec, struct arena *arena, const struc
 	option_words(&o, &cursor);
 	image_and_command(&o, &cursor);
 	judge_network(&o);
+	pod_judge(&o);
 	judge_capabilities(&o);
 	judge_limits(&o);
-	judge_health(&o);
+	health_judge(&o);
 	secrets_judge(&o);
+	update_judge(&o);
 	return diags->error_count == errors_before ? 0 : -1;
 }
 

@@ -43,6 +43,7 @@ struct option_table {
 
 extern const struct option_table options_of_run, options_of_podman;
 extern const struct option_table options_of_image_pull;
+extern const struct option_table options_of_pod;
 const struct option *option_find(const struct option_table *table, const char *name, size_t len);
 const struct option *option_find_letter(const struct option_table *table, char letter);
 
@@ -58,15 +59,22 @@ struct options {
 	/* Judged when all words are known. */
 	const struct arg *image_word, *network_word, *net_sysctl_word, *ports_word, *swap_word;
 	const struct arg *pod_word;
+	const struct arg *
+		pods_words[16]; /* option_pod.c: options that a pod's container leaves to its pod */
 	const struct arg *ip_word, *mac_word, *dns_word;
 	const char *ip, *mac; /* of --ip and --mac-address: of the only network */
 	struct strv aliases;  /* of --network-alias: of all networks */
 	const struct arg *cpus_word, *cpu_quota_word, *health_word, *capability_word;
-	bool health_command_seen, health_interval_off, no_healthcheck;
+	const struct arg *startup_word, *startup_cmd_word;
+	const struct arg *update_word;
+	bool health_command_seen, health_interval_off, no_healthcheck, startup_interval_off;
 };
 
 void option_error(struct options *o, const char *fmt, ...) ERR_PRINTF(2, 3);
+void option_warn(struct options *o, const char *fmt, ...) ERR_PRINTF(2, 3);
 void option_note(struct options *o, const char *fmt, ...) ERR_PRINTF(2, 3);
+/* Diagnostics point to that word from now on; option: the row that it belongs to. */
+void option_point_to(struct options *o, const struct arg *word, const char *option);
 /* The value for a message: bounded. */
 const char *option_shown(struct options *o, const char *value);
 /* True if value has no control byte (NUL cannot occur); else an error naming what. */
@@ -142,6 +150,7 @@ void spec_defaults(struct container_spec *spec);
 void parse_secret(struct options *o, const char *value);
 /* When all words are known: no two things at one place. */
 void secrets_judge(struct options *o);
+void update_judge(struct options *o);
 /* option_limit.c */
 void parse_memory(struct options *o, const char *value);
 void parse_memory_swap(struct options *o, const char *value);
@@ -179,6 +188,12 @@ void parse_dns_option(struct options *o, const char *value);
 void network_finish(struct options *o);
 void parse_no_hosts(struct options *o, const char *value);
 void parse_no_hostname(struct options *o, const char *value);
+/* option_pod.c */
+void parse_pod(struct options *o, const char *value);
+/* An option of "podman run" is about to be acted on. */
+void pod_saw_option(struct options *o);
+/* When all words are known: a container of a pod has none that are the pod's. */
+void pod_judge(struct options *o);
 /* option_health.c */
 void parse_health_cmd(struct options *o, const char *value);
 void parse_health_interval(struct options *o, const char *value);
@@ -187,5 +202,15 @@ void parse_health_start_period(struct options *o, const char *value);
 void parse_health_retries(struct options *o, const char *value);
 void parse_health_on_failure(struct options *o, const char *value);
 void parse_no_healthcheck(struct options *o, const char *value);
+void parse_startup_cmd(struct options *o, const char *value);
+void parse_startup_interval(struct options *o, const char *value);
+void parse_startup_timeout(struct options *o, const char *value);
+void parse_startup_retries(struct options *o, const char *value);
+void parse_startup_success(struct options *o, const char *value);
+void parse_health_log_destination(struct options *o, const char *value);
+void parse_health_log_count(struct options *o, const char *value);
+void parse_health_log_size(struct options *o, const char *value);
+/* When all words are known. */
+void health_judge(struct options *o);
 /* A JSON array of strings, in the arena; false when text is none. */
 bool parse_json_strings(struct arena *arena, const char *text, struct strv *out);

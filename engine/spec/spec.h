@@ -101,17 +101,49 @@ struct spec_add_host {
 	const struct origin *origin;
 };
 
-struct spec_health {
+/* What is asked of a container, in whichever form it was written. */
+struct spec_check {
 	enum spec_probe {
-		SPEC_PROBE_NONE, /* no check, or switched off by "none" */
-		SPEC_PROBE_EXEC, /* argv runs inside */
-		SPEC_PROBE_HTTP, /* http://HOST:PORT/PATH: 2xx or 3xx is a pass */
-		SPEC_PROBE_TCP,	 /* tcp://HOST:PORT: connecting is a pass */
+		SPEC_PROBE_NONE,  /* no check, or switched off by "none" */
+		SPEC_PROBE_EXEC,  /* argv runs inside */
+		SPEC_PROBE_HTTP,  /* http://HOST:PORT/PATH: 2xx or 3xx is a pass */
+		SPEC_PROBE_TCP,	  /* tcp://HOST:PORT: connecting is a pass */
+		SPEC_PROBE_HTTPS, /* as HTTP, over TLS; whose certificate it is does not matter */
 	} kind;
 	struct strv argv; /* EXEC: "/bin/sh" "-c" TEXT for the shell form */
-	const char *url;  /* HTTP, TCP */
+	const char *url;  /* HTTP, TCP, HTTPS */
+};
+
+/* Fields of a health check that the unit has said itself. */
+enum spec_health_said {
+	SPEC_HEALTH_INTERVAL = 1,
+	SPEC_HEALTH_TIMEOUT = 2,
+	SPEC_HEALTH_START_PERIOD = 4,
+	SPEC_HEALTH_RETRIES = 8,
+};
+
+#define SPEC_HEALTH_MAX_BYTES 8192 /* of a command, with its NULs */
+#define SPEC_HEALTH_MAX_WORDS 256
+#define SPEC_HEALTH_LOG_MAX_COUNT 100 /* "no limit" of podman */
+#define SPEC_HEALTH_LOG_MAX_BYTES 500 /* of one result's output */
+
+struct spec_health {
+	struct spec_check check;
+	bool is_off; /* "none", --no-healthcheck, no interval: the image's check is not run either */
+	unsigned said; /* bits of enum spec_health_said */
 	uint64_t interval_usec, timeout_usec, start_period_usec;
+	uint64_t start_interval_usec; /* of the image only: between checks in the start period; 0: not said */
 	unsigned retries;
+	/* Runs instead of check until it has passed; kind NONE: there is none. */
+	struct spec_startup {
+		struct spec_check check;
+		uint64_t interval_usec, timeout_usec;
+		unsigned retries; /* failures that restart the container; 0: never */
+		unsigned success; /* passes that are needed; 0 is 1 */
+	} startup;
+	unsigned log_count, log_bytes; /* results kept, bytes of each one's output */
+	const char *log_directory;     /* NULL: beside the container's own records */
+	bool log_to_engine;	       /* events_logger: the engine's own log gets them, too */
 	enum spec_on_failure {
 		SPEC_ON_FAILURE_UNSET,
 		SPEC_ON_FAILURE_NONE,
@@ -174,6 +206,8 @@ struct container_spec {
 	const char *log_driver; /* NULL: default */
 	uint64_t log_max_bytes; /* 0: default 10 MiB */
 	unsigned log_max_files; /* 0: default 3 */
+	const char *log_tag;	/* with {{.Name}} and {{.ImageName}}; NULL: the container's name */
+	const char *log_path;	/* folder below /data; NULL: the appliance's own */
 	const char *timezone;	/* given to the program as TZ=, "local" is the appliance's UTC */
 	/* memory plus swap; 0: podman's default (twice the memory), -1: unlimited */
 	int64_t memory_swap_bytes;
@@ -185,7 +219,7 @@ struct container_spec {
 	enum { SPEC_IMAGE_VOLUME_TMPFS, SPEC_IMAGE_VOLUME_IGNORE } image_volumes;
 	enum { SPEC_PULL_MISSING, SPEC_PULL_ALWAYS, SPEC_PULL_NEVER, SPEC_PULL_NEWER } pull;
 	struct spec_registry registry;
-	const char *auto_update; /* label value, noted */
+	const char *auto_update; /* label value: "registry", "local"; NULL: none */
 	enum { SPEC_NOTIFY_CONMON, SPEC_NOTIFY_CONTAINER, SPEC_NOTIFY_HEALTHY } notify;
 	struct spec_join *joins; /* of SPEC_NETWORK_DEFAULT: one at least */
 	size_t join_count;
@@ -193,6 +227,11 @@ struct container_spec {
 	size_t add_host_count;
 	struct strv dns, dns_search, dns_options;
 	bool keeps_resolv_conf; /* --dns=none: the image's own */
+	/* spec/pod.h. Of a container: the name of the pod that it joins; NULL. */
+	const char *pod;
+	const struct origin *pod_origin;
+	bool is_pod;	    /* this is one: no image, no program */
+	bool pod_continues; /* ExitPolicy=continue */
 };
 
 /* Facts of an image, as read from its config by an unprivileged worker. */
@@ -204,6 +243,23 @@ struct image_facts {
 	struct strv volumes; /* anonymous volume targets */
 	struct strv layers;  /* absolute directories, bottom first */
 };
+
+/* HEALTHCHECK of an image; zeroes and nothing where it says nothing. */
+struct spec_image_health {
+	struct strv test; /* Docker's form: NONE, CMD and words, CMD-SHELL and text */
+	uint64_t interval_usec, timeout_usec, start_period_usec, start_interval_usec;
+	unsigned retries;
+};
+
+/*
+ * The check that a container of this image has: the unit's own command with the unit's own times; else
+ * the image's command, with the image's times where the unit says none (as Docker has it; podman
+ * ignores the unit's then). out->check.kind is NONE when neither has one. Returns NULL, or why the
+ * image's check cannot be run, as text for people. Strings are borrowed from the unit; those of the image
+ * are copied into the arena.
+ */
+const char *spec_health_join(const struct spec_health *unit, const struct spec_image_health *image,
+			     struct arena *arena, struct spec_health *out);
 
 /* Facts of the machine, probed once at start. */
 struct host_facts {
@@ -229,8 +285,14 @@ struct host_facts {
 	const struct net_end *ends;
 	size_t end_count;
 	int default_end;
+	/* Of spec->pod: the process that holds its namespaces, and field 22 of its /proc/PID/stat; 0: not known. */
+	uint32_t pod_pid;
+	uint64_t pod_start_ticks;
 	/* The profile that spec->seccomp names, read by the caller; at most SPEC_SECCOMP_MAX_BYTES. */
 	const char *seccomp_text;
+	/* Folder with notify.sock, bound as /run/notify and told as NOTIFY_SOCKET; NULL: none. */
+	const char *notify_dir;
+	uint64_t watchdog_usec; /* told as WATCHDOG_USEC; 0: none */
 };
 
 #define SPEC_SECCOMP_MAX_BYTES (256 * 1024)
@@ -284,3 +346,5 @@ void spec_to_json(const struct container_spec *spec, struct buf *out);
  * Real-time signals count from 34, whatever the C library keeps for itself: images and init systems
  * mean glibc's numbers. */
 bool spec_signal_parse(const char *text, int *number);
+/* Why no registry can be asked what is newer, in podman's words where it has some; NULL: one can. */
+const char *spec_update_unfit(const char *image);

@@ -174,6 +174,8 @@ static const char *probe_name(enum spec_probe kind)
 		return "exec";
 	case SPEC_PROBE_HTTP:
 		return "http";
+	case SPEC_PROBE_HTTPS:
+		return "https";
 	case SPEC_PROBE_TCP:
 		return "tcp";
 	}
@@ -197,19 +199,45 @@ static const char *on_failure_name(enum spec_on_failure action)
 	return NULL;
 }
 
+static void write_check(struct json *j, const struct spec_check *check)
+{
+	json_str(j, "kind", probe_name(check->kind));
+	if (check->kind == SPEC_PROBE_EXEC)
+		write_strv(j, "argv", &check->argv);
+	else if (check->kind != SPEC_PROBE_NONE)
+		json_str(j, "url", check->url);
+}
+
+static void write_startup(struct json *j, const struct spec_startup *startup)
+{
+	if (startup->check.kind == SPEC_PROBE_NONE)
+		return;
+	json_object(j, "startup");
+	write_check(j, &startup->check);
+	json_uint(j, "interval_usec", startup->interval_usec);
+	json_uint(j, "timeout_usec", startup->timeout_usec);
+	json_uint(j, "retries", startup->retries);
+	json_uint(j, "success", startup->success);
+	json_object_end(j);
+}
+
 static void write_health(struct json *j, const struct spec_health *health)
 {
 	json_object(j, "health");
-	json_str(j, "kind", probe_name(health->kind));
-	if (health->kind == SPEC_PROBE_EXEC)
-		write_strv(j, "argv", &health->argv);
-	if (health->kind == SPEC_PROBE_HTTP || health->kind == SPEC_PROBE_TCP)
-		json_str(j, "url", health->url);
+	write_check(j, &health->check);
+	json_bool(j, "off", health->is_off);
 	json_uint(j, "interval_usec", health->interval_usec);
 	json_uint(j, "timeout_usec", health->timeout_usec);
 	json_uint(j, "start_period_usec", health->start_period_usec);
 	json_uint(j, "retries", health->retries);
 	json_str(j, "on_failure", on_failure_name(health->on_failure));
+	write_startup(j, &health->startup);
+	json_uint(j, "log_count", health->log_count);
+	json_uint(j, "log_bytes", health->log_bytes);
+	json_str(j, "log_destination",
+		 health->log_directory ? health->log_directory :
+		 health->log_to_engine ? "events_logger" :
+					 "local");
 	json_object_end(j);
 }
 
@@ -228,6 +256,7 @@ static const char *network_name(enum spec_network network)
 
 static void write_isolation(struct json *j, const struct container_spec *spec)
 {
+	json_str(j, "pod", spec->pod);
 	write_strv(j, "cap_add", &spec->cap_add);
 	write_strv(j, "cap_drop", &spec->cap_drop);
 	write_strv(j, "devices", &spec->devices);
@@ -325,6 +354,8 @@ static void write_life(struct json *j, const struct container_spec *spec)
 	json_str(j, "log_driver", spec->log_driver);
 	json_uint(j, "log_max_bytes", spec->log_max_bytes);
 	json_uint(j, "log_max_files", spec->log_max_files);
+	json_str(j, "log_tag", spec->log_tag);
+	json_str(j, "log_path", spec->log_path);
 	json_str(j, "timezone", spec->timezone);
 	json_str(j, "pull", pulls[spec->pull]);
 	write_registry(j, &spec->registry);

@@ -10,8 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/commands.h"
+#include "supervise/files.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
+#include "supervise/notify.h"
 #include "util/cleanup.h"
 #include "util/str.h"
 
@@ -60,6 +63,32 @@ static void sweep_unclaimed(struct engine *e)
 			tear_down_orphan(e, d->d_name);
 }
 
+/* What file_write_atomic() of an engine that was killed has left: there is one engine, so nobody is about
+ * to rename it. A record of a container that has such a name is none. */
+static void sweep_temporary(struct engine *e, const char *path, bool has_shim)
+{
+	auto_dir DIR *dir = opendir(path);
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		const char *end = strstr(d->d_name, ".tmp-");
+		struct unit_record record;
+		struct err err;
+
+		if (!end || end[5 + strspn(end + 5, "0123456789")])
+			continue;
+		/* a shim that lives may be about to rename these */
+		if (has_shim &&
+		    (str_starts(d->d_name, "status.") || str_starts(d->d_name, "exec-")))
+			continue;
+		if (record_load(d->d_name, e->boot_id, &record, &err) == 0 &&
+		    str_eq(record.container_name, d->d_name))
+			continue;
+		if (unlinkat(dirfd(dir), d->d_name, 0) < 0)
+			log_msg(LOG_WARN, "adopt", "%s/%s: %s", path, d->d_name, strerror(errno));
+	}
+}
+
 /* It came to its end while no engine looked: the core hears of a run, or of a start, and of its end. */
 static void report_ended(struct engine *e, unsigned index)
 {
@@ -77,10 +106,14 @@ static int adopt_living(struct engine *e, unsigned index, struct err *err)
 	struct engine_entry *entry = &e->entries[index];
 	struct run *run = &entry->run;
 	bool has_run = run->status.phase == SHIM_RUNNING || run->status.phase == SHIM_EXITED;
+	char path[128];
 
+	snprintf(path, sizeof(path), "%s/%s", CLEAT_CONTAINER_DIR, run->id);
+	sweep_temporary(e, path, true);
 	if (run_connect(e, index, err) < 0)
 		return -1;
 	run->phase = has_run ? RUN_RUNNING : RUN_ASKED;
+	notify_ask(e, index);
 	run_adopted(e, index, (enum core_health)entry->record.health);
 	return 0;
 }
@@ -129,14 +162,17 @@ static void adopt_ended(struct engine *e, unsigned index)
 
 static bool load_record(struct engine *e, struct engine_entry *entry)
 {
-	struct err err;
+	const struct unit_record *record = files_take_record(e, entry);
 
-	if (entry->spec)
-		return record_load(entry->name, e->boot_id, &entry->record, &err) == 0;
-	/* a file that has errors now does not disturb what runs from its earlier version */
-	if (record_find_unit(entry->unit->name, e->boot_id, &entry->record, &err) < 0)
+	if (!record)
 		return false;
-	str_copy(entry->name, sizeof(entry->name), entry->record.container_name);
+	entry->record = *record;
+	/* a file that has errors now does not disturb what runs from its earlier version */
+	if (!entry->spec || entry->unit->is_removed)
+		str_copy(entry->name, sizeof(entry->name), record->container_name);
+	else if (!str_eq(entry->name, record->container_name))
+		record_forget(
+			record->container_name); /* its own, under an earlier ContainerName= */
 	return true;
 }
 
@@ -146,21 +182,28 @@ void adopt_all(struct engine *e)
 {
 	if (e->run_layout_unknown)
 		return;
+	sweep_temporary(e, CLEAT_RUN_DIR, false);
+	sweep_temporary(e, CLEAT_RUN_DIR "/units", false);
+	sweep_temporary(e, CLEAT_NETWORK_DIR, false);
+	if (e->data_writable)
+		sweep_temporary(e, CLEAT_UNIT_STATE_DIR, false);
+	commands_sweep(e);
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
 		bool known = load_record(e, entry);
 
+		last_words_adopt(e, i);
 		entry->restarts_before = entry->record.restarts;
 		entry->adopted_since = known ? entry->record.since_real_usec : 0;
 		entry->start_at_boot_pending = known ? entry->record.want == CORE_WANT_UP :
 						       entry->unit->service.boot;
+		files_adopt(e, i, known);
 	}
+	files_forget_records(e);
 	sweep_unclaimed(e);
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->entries[i].record.run_id[0])
 			adopt_one(e, i);
 		else if (e->entries[i].record.ended)
 			adopt_ended(e, i);
-	for (unsigned i = 0; i < e->count; i++)
-		publish_unit(e, i);
 }

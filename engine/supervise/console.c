@@ -57,6 +57,17 @@ static const char *condition(enum core_state state, enum core_health health)
 	return "up";
 }
 
+static void say_change(struct engine *e, const struct engine_entry *entry,
+		       const struct core_unit_view *view, const char *before, const char *after)
+{
+	/* "running" after "healthy" says nothing; why something is not up does */
+	if (view->state != CORE_UP && view->state != CORE_STARTING && view->reason &&
+	    view->reason[0])
+		console_step(e, "%s  %s → %s: %s", entry->name, before, after, view->reason);
+	else
+		console_step(e, "%s  %s → %s", entry->name, before, after);
+}
+
 void console_state(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
@@ -70,9 +81,6 @@ void console_state(struct engine *e, unsigned index)
 	entry->shown_health = view.health;
 	if (strcmp(before, after) == 0)
 		return;
-	/* "running" after "healthy" says nothing; why something is not up does */
-	if (view.state != CORE_UP && view.state != CORE_STARTING && view.reason && view.reason[0])
-		console_step(e, "%s  %s → %s: %s", entry->name, before, after, view.reason);
-	else
-		console_step(e, "%s  %s → %s", entry->name, before, after);
+	say_change(e, entry, &view, before, after);
+	last_words_console(e, index, &view);
 }

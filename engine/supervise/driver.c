@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervise/commands.h"
+#include "supervise/files.h"
 #include "supervise/internal.h"
+#include "supervise/update.h"
 #include "util/str.h"
 
 #define QUEUE_MAX 2048
@@ -23,8 +26,10 @@ static bool is_draining;
 
 void engine_trace(void *arg, usec_t now, const char *line)
 {
-	(void)arg;
-	(void)now;
+	struct engine *e = arg;
+
+	if (e->history)
+		history_add(e->history, now, line);
 	log_msg(LOG_DEBUG, "core", "%s", line);
 }
 
@@ -39,12 +44,14 @@ static void enqueue(const struct core_event *event)
 	q = &queue[(queue_head + queue_count++) % QUEUE_MAX];
 	q->event = *event;
 	str_copy(q->text, sizeof(q->text), event->text ? event->text : "");
-	q->event.text = q->text;
+	/* of NOTIFY, no text is not an empty one */
+	q->event.text = event->text || event->type != CORE_EV_NOTIFY ? q->text : NULL;
 }
 
 void engine_fail_start(struct engine *e, unsigned index, const struct err *err)
 {
 	log_msg(LOG_ERROR, "supervise", "%s: start: %s", e->entries[index].name, err->msg);
+	event_emit(e, EVENT_START_FAILED, index, &(struct event_details){ .text = err->msg });
 	e->entries[index].run.phase = RUN_ENDED;
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_START_FAILED,
 					     .unit = index,
@@ -85,30 +92,17 @@ static int send_signal(struct engine *e, unsigned index, int number, struct err 
 		.number = number,
 	};
 
-	return run_send(e, index, &message, sizeof(message), err);
+	if (run_send(e, index, &message, sizeof(message), err) < 0)
+		return -1;
+	event_emit(e, EVENT_KILL, index, &(struct event_details){ .signal = number });
+	return 0;
 }
 
-static void do_cancel_probe(struct engine *e, unsigned index)
+static int watchdog_signal(const struct engine_entry *entry)
 {
-	struct shim_header message = { SHIM_PROTOCOL_VERSION, SHIM_PROBE_CANCEL, sizeof(message) };
-	struct err err;
+	unsigned number = entry->unit->service.kill.watchdog_signal;
 
-	if (run_send(e, index, &message, sizeof(message), &err) < 0)
-		log_msg(LOG_DEBUG, "supervise", "%s: cancel probe: %s", e->entries[index].name,
-			err.msg);
-}
-
-static void do_probe(struct engine *e, unsigned index, uint64_t order)
-{
-	struct err err;
-
-	if (run_probe(e, index, order, &err) == 0)
-		return;
-	engine_feed(e, &(struct core_event){ .type = CORE_EV_PROBE,
-					     .unit = index,
-					     .order = order,
-					     .discarded = true,
-					     .text = err.msg });
+	return number ? (int)number : SIGABRT;
 }
 
 static void do_teardown(struct engine *e, unsigned index)
@@ -147,20 +141,35 @@ static void act(struct engine *e, const struct core_action *action)
 		do_teardown(e, action->unit);
 		break;
 	case CORE_ACT_PROBE:
-		do_probe(e, action->unit, action->order);
+		health_probe(e, action->unit, action->order, action->startup);
 		break;
 	case CORE_ACT_PROBE_CANCEL:
-		do_cancel_probe(e, action->unit);
+		health_cancel(e, action->unit);
 		break;
 	case CORE_ACT_CONDITIONS:
+		commands_check_conditions(e, action->unit, action->order);
+		break;
 	case CORE_ACT_COMMAND:
+		commands_run(e, action->unit, action->which, action->order);
+		break;
 	case CORE_ACT_COMMAND_KILL:
+		commands_kill(e, action->unit, action->order);
+		if (action->at_once)
+			commands_kill(e, action->unit, action->order); /* the second one means it */
+		break;
 	case CORE_ACT_SIGNAL_WATCHDOG:
+		if (send_signal(e, action->unit, watchdog_signal(&e->entries[action->unit]), &err) <
+		    0)
+			log_msg(LOG_WARN, "supervise", "%s: watchdog: %s",
+				e->entries[action->unit].name, err.msg);
 		break;
 	case CORE_ACT_PUBLISH:
 		console_state(e, action->unit);
+		events_of_state(e, action->unit);
 		publish_unit(e, action->unit);
 		record_save(e, action->unit);
+		files_on_publish(e, action->unit);
+		update_on_publish(e, action->unit);
 		break;
 	case CORE_ACT_ALL_DOWN:
 		loop_stop(e->loop);
@@ -170,7 +179,8 @@ static void act(struct engine *e, const struct core_action *action)
 
 static void step(struct engine *e, const struct core_event *event)
 {
-	static struct core_action mine[4 * CORE_MAX_UNITS];
+	/* one unit may be asked for 16 times in a step (Upholds= against Conflicts=); untouched pages cost nothing */
+	static struct core_action mine[32 * CORE_MAX_UNITS];
 	const struct core_action *actions;
 	size_t count = core_step(e->core, event, loop_now(e->loop), &actions);
 
@@ -196,7 +206,7 @@ void engine_feed(struct engine *e, const struct core_event *event)
 		static struct queued q;
 
 		q = queue[queue_head];
-		q.event.text = q.text;
+		q.event.text = q.event.text ? q.text : NULL;
 		queue_head = (queue_head + 1) % QUEUE_MAX;
 		if (!--queue_count)
 			queue_head = 0; /* keeps touching the same few pages */
@@ -217,16 +227,23 @@ int engine_signal(struct engine *e, unsigned index, int number, struct err *err)
 int engine_request(struct engine *e, unsigned index, enum engine_verb verb, struct err *err)
 {
 	static const enum core_event_type events[] = {
-		[ENGINE_START] = CORE_EV_START,
-		[ENGINE_STOP] = CORE_EV_STOP,
-		[ENGINE_RESTART] = CORE_EV_RESTART,
-		[ENGINE_RESET_FAILED] = CORE_EV_RESET_FAILED,
+		[ENGINE_START] = CORE_EV_START,	    [ENGINE_STOP] = CORE_EV_STOP,
+		[ENGINE_RESTART] = CORE_EV_RESTART, [ENGINE_RESET_FAILED] = CORE_EV_RESET_FAILED,
+		[ENGINE_RELOAD] = CORE_EV_RELOAD,
 	};
 
-	if (!e->entries[index].spec && verb != ENGINE_STOP)
+	if ((!e->entries[index].spec || e->entries[index].unit->is_remnant) && verb != ENGINE_STOP)
 		return err_set(err, ERR_INPUT, "%s", e->entries[index].invalid_reason);
 	if (e->stop_wanted)
 		return err_set(err, ERR_BUSY, "the appliance is stopping");
+	if (e->entries[index].is_masked && (verb == ENGINE_START || verb == ENGINE_RESTART))
+		return err_set(err, ERR_INPUT,
+			       "%s is masked: \"cleat unmask %s\" lets it start again",
+			       e->entries[index].name, e->entries[index].name);
+	if (verb == ENGINE_RELOAD && commands_cannot_reload(e, index, err))
+		return -1;
+	if (verb == ENGINE_HEALTHCHECK)
+		return health_now(e, index, err);
 	engine_feed(e, &(struct core_event){ .type = events[verb], .unit = index });
 	return 0;
 }

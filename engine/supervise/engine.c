@@ -13,8 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "supervise/files.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
+#include "supervise/update.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/lock.h"
@@ -96,11 +98,6 @@ int engine_find(struct engine *e, const char *name, unsigned *index, struct err 
 	return nearest(e, name, err);
 }
 
-void engine_log_dir(const struct engine *e, unsigned index, char *out, size_t size)
-{
-	snprintf(out, size, "%s/%s", e->log_root, e->entries[index].name);
-}
-
 int engine_work_cgroup(const struct engine *e)
 {
 	return e->work_cgroup;
@@ -110,29 +107,6 @@ void engine_watch(struct engine *e, engine_watch_fn *fn, void *arg)
 {
 	e->watch_fn = fn;
 	e->watch_arg = arg;
-}
-
-void engine_shutdown(struct engine *e)
-{
-	e->stop_wanted = true;
-	if (e->stopping)
-		return;
-	e->stopping = true;
-	console_step(e, "stopping");
-	publish_header(e);
-	engine_feed(e, &(struct core_event){ .type = CORE_EV_SHUTDOWN });
-}
-
-/* A changed set of unit files is read by becoming a new engine: what runs is adopted. */
-void engine_reload(struct engine *e)
-{
-	char *const argv[] = { "cleat", "engine", NULL };
-
-	if (e->stopping)
-		return;
-	console_step(e, "reading the units again");
-	execv("/proc/self/exe", argv);
-	log_msg(LOG_ERROR, "engine", "reload: exec: %s", strerror(errno));
 }
 
 static void on_signal(struct loop *loop, uint32_t events, usec_t now, void *arg)
@@ -234,10 +208,14 @@ static void check_layouts(struct engine *e)
 {
 	struct err err;
 	int run = check_version(CLEAT_RUN_VERSION_FILE, true, &err);
+	bool is_first = access(CLEAT_DATA_VERSION_FILE, F_OK) < 0;
 	int data = 1;
 
 	if (run == 1)
 		data = check_version(CLEAT_DATA_VERSION_FILE, e->data_writable, &err);
+	if (is_first && data == 1 && access(CLEAT_DATA_VERSION_FILE, F_OK) == 0 &&
+	    file_write_atomic(AT_FDCWD, CLEAT_FIRST_BOOT, "", 0, 0644, false, &err) < 0)
+		publish_note(e, 1, "%s", err.msg);
 	if (run == 1 && data == 1)
 		return;
 	if (run == 0 || data == 0) {
@@ -313,9 +291,14 @@ static int set_up(struct engine *e, struct err *err)
 		return -1;
 	facts_probe(e);
 	check_layouts(e);
+	events_open(e);
 	open_store(e);
 	unit_facts_init(&e->unit_facts, &e->arena, CLEAT_HOME_DIR);
-	return units_load(e, err);
+	logs_configure(e);
+	if (units_load(e, err) < 0)
+		return -1;
+	update_open(e);
+	return 0;
 }
 
 static void tear_down(struct engine *e)
@@ -323,9 +306,12 @@ static void tear_down(struct engine *e)
 	if (e->control)
 		e->hooks->control_close(e->control);
 	status_server_stop(e);
+	logs_stop(e);
 	network_close(e);
 	publish_header(e);
 	published_close(e->published);
+	events_close(e);
+	history_close(e->history);
 	store_close(e->store);
 	loop_free(e->loop);
 }
@@ -334,16 +320,23 @@ static int run(struct engine *e, struct err *err)
 {
 	console_step(e, "engine %s: %u unit%s in %s", CLEAT_VERSION, e->count,
 		     e->count == 1 ? "" : "s", CLEAT_UNIT_DIR);
+	event_emit(e, EVENT_ENGINE_START, EVENT_OF_APPLIANCE,
+		   &(struct event_details){ .text = CLEAT_VERSION });
 	status_server_start(e);
 	if (e->hooks->control_open(e, &e->control, err) < 0)
 		publish_note(e, 2, "control socket: %s", err->msg);
 	adopt_all(e);
+	publish_all(e);
 	network_settle(e);
 	on_signal(e->loop, EPOLLIN, loop_now(e->loop),
 		  e); /* asked to stop meanwhile: nothing may start */
-	if (!e->stopping)
+	if (!e->stopping) {
 		start_wanted(e);
+		files_apply(e);
+	}
 	e->settled = true;
+	update_start(e);
+	logs_start(e);
 	publish_header(e);
 	return loop_run(e->loop, err);
 }
@@ -368,7 +361,8 @@ int engine_main(int argc, char **argv, const struct engine_hooks *hooks)
 		log_msg(LOG_ERROR, "engine", "%s", err.msg);
 		return 1;
 	}
-	console_step(e, "all containers are down");
+	if (e->left_behind == 0)
+		console_step(e, "all containers are down");
 	tear_down(e);
 	return 0;
 }

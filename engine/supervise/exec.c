@@ -17,6 +17,11 @@ static struct run *running(struct engine *e, unsigned index, struct err *err)
 {
 	struct run *run = &e->entries[index].run;
 
+	if (e->entries[index].spec && e->entries[index].spec->is_pod) {
+		err_set(err, ERR_BUSY, "%s is a pod: name one of its containers",
+			e->entries[index].name);
+		return NULL;
+	}
 	if (run->phase == RUN_RUNNING && run->ctl_fd >= 0)
 		return run;
 	err_set(err, ERR_BUSY, "container %s is not running", e->entries[index].name);
@@ -51,6 +56,7 @@ int engine_exec(struct engine *e, unsigned index, const void *message, size_t le
 	}
 	if (sendmsg(run->ctl_fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return err_sys(err, "send to the shim");
+	event_emit(e, EVENT_EXEC_CREATE, index, NULL);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "supervise/internal.h"
+#include "supervise/update.h"
 #include "util/cleanup.h"
 #include "util/str.h"
 
@@ -108,6 +109,40 @@ static enum pull_policy policy_now(const struct engine_entry *entry)
 		       entry->want.policy;
 }
 
+/* What a start takes: the unit's pin, or what its name means. A pinned image that is gone (somebody took it away by force) is no reason
+ * to stay down. */
+static int find(struct engine *e, unsigned index, const char **source, struct err *err)
+{
+	struct engine_entry *entry = &e->entries[index];
+	const char *pin = update_pin(e, index);
+	struct image_ref ref = entry->ref;
+
+	entry->is_pinned = false;
+	if (pin) {
+		str_copy(ref.digest, sizeof(ref.digest), pin);
+		if (store_find(e->store, &ref, &entry->image_arena, &entry->image, NULL, err) ==
+		    0) {
+			entry->is_pinned = true;
+			return 0;
+		}
+		arena_fini(&entry->image_arena);
+		log_msg(LOG_WARN, "image", "%s: pinned to %s: %s: what %s means now is taken",
+			entry->name, pin, err->msg, entry->spec->image);
+	}
+	return store_find(e->store, &entry->ref, &entry->image_arena, &entry->image, source, err);
+}
+
+void image_queue_ref_of_run(const struct engine *e, unsigned index, struct image_ref *out)
+{
+	const struct engine_entry *entry = &e->entries[index];
+	const char *digest = entry->record.image_digest[0] ? entry->record.image_digest :
+							     update_pin(e, index);
+
+	*out = entry->ref;
+	if (digest)
+		str_copy(out->digest, sizeof(out->digest), digest);
+}
+
 static int look_up(struct engine *e, unsigned index, bool *is_current, struct err *err)
 {
 	struct engine_entry *entry = &e->entries[index];
@@ -119,9 +154,10 @@ static int look_up(struct engine *e, unsigned index, bool *is_current, struct er
 		*err = e->store_error;
 		return -1;
 	}
-	if (store_find(e->store, &entry->ref, &entry->image_arena, &entry->image, &source, err) < 0)
+	if (find(e, index, &source, err) < 0)
 		return -1;
 	entry->has_image = true;
+	health_take_image(e, index);
 	*is_current = store_source_is_current(source);
 	return 0;
 }
@@ -133,8 +169,13 @@ void image_queue_want(struct engine *e, unsigned index)
 	struct err err;
 
 	entry->image_wanted = true;
+	if (entry->spec->is_pod) {
+		answer(e, index, NULL, false);
+		return;
+	}
 	if (look_up(e, index, &is_current, &err) == 0) {
 		is_current &= pull_decide(policy_now(entry), &entry->ref, true) == PULL_STEP_STORE;
+		is_current |= entry->is_pinned;
 		if (is_current || e->store_read_only) {
 			answer(e, index, NULL, false);
 			return;
@@ -168,9 +209,12 @@ static void on_image(struct engine *e, const char *ref)
 
 		if (!wants_ref(e, i, ref))
 			continue;
-		if (look_up(e, i, &is_current, &err) == 0)
+		if (look_up(e, i, &is_current, &err) == 0) {
+			event_emit(e, EVENT_PULL, i,
+				   &(struct event_details){ .image = ref,
+							    .text = e->entries[i].image.digest });
 			answer(e, i, NULL, false);
-		else
+		} else
 			answer(e, i, err.msg, false);
 	}
 }
@@ -180,9 +224,13 @@ static void on_no_image(struct engine *e, const struct import_record *record, bo
 	char text[1100];
 
 	snprintf(text, sizeof(text), "image %s: %s", record->ref, record->text);
-	for (unsigned i = 0; i < e->count; i++)
-		if (wants_ref(e, i, record->ref))
-			answer(e, i, text, permanent);
+	for (unsigned i = 0; i < e->count; i++) {
+		if (!wants_ref(e, i, record->ref))
+			continue;
+		event_emit(e, EVENT_PULL_FAILED, i,
+			   &(struct event_details){ .image = record->ref, .text = record->text });
+		answer(e, i, text, permanent);
+	}
 }
 
 static void on_progress(struct engine *e, const struct import_record *record)
@@ -220,6 +268,8 @@ static void on_record(struct import_slot *slot, struct import_record *record)
 		break;
 	case IMPORT_NOTE:
 		publish_note(e, 1, "images: %s", record->text);
+		break;
+	case IMPORT_NEWER: /* only answers what update_import.c asks */
 		break;
 	case IMPORT_DONE:
 		slot->is_done = true;
@@ -300,6 +350,24 @@ static bool is_asked_for(const struct pull_request *request, const struct pull_w
 	return false;
 }
 
+void image_queue_add_want(struct arena *arena, struct pull_request *request,
+			  const struct pull_want *want)
+{
+	if (!is_asked_for(request, want))
+		*arena_push(arena, request->wants, request->want_count) = *want;
+}
+
+void image_queue_keep(struct engine *e, unsigned index, struct arena *arena,
+		      struct pull_request *request)
+{
+	const struct engine_entry *entry = &e->entries[index];
+
+	if (!entry->spec || entry->spec->is_pod)
+		return;
+	*arena_push(arena, request->keeps, request->keep_count) = entry->want.ref;
+	update_keeps(e, index, arena, request);
+}
+
 /* Whom to ask: two processes for one registry would only wait for each other. */
 static void registry_of(const struct engine_entry *entry, char *out, size_t size)
 {
@@ -342,9 +410,9 @@ static void make_request(struct import_slot *slot, struct pull_request *out, str
 		struct engine_entry *entry = &e->entries[i];
 		struct pull_want want = entry->want;
 
-		if (!entry->spec)
+		image_queue_keep(e, i, arena, out);
+		if (!entry->spec || entry->spec->is_pod)
 			continue;
-		*arena_push(arena, out->keeps, out->keep_count) = want.ref;
 		if (!entry->image_wanted || entry->image_import)
 			continue;
 		registry_of(entry, registry, sizeof(registry));
@@ -353,8 +421,7 @@ static void make_request(struct import_slot *slot, struct pull_request *out, str
 		entry->image_import = slot;
 		want.policy = policy_now(entry);
 		entry->image_progress[0] = '\0';
-		if (!is_asked_for(out, &want))
-			*arena_push(arena, out->wants, out->want_count) = want;
+		image_queue_add_want(arena, out, &want);
 	}
 }
 

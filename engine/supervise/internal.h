@@ -10,6 +10,11 @@
 #include "image/worker.h"
 #include "shim/protocol.h"
 #include "supervise/engine.h"
+#include "supervise/events.h"
+#include "supervise/health.h"
+#include "supervise/history.h"
+#include "supervise/logs.h"
+#include "unit/appliance.h"
 #include "util/cgroup.h"
 #include "util/ids.h"
 #include "util/places.h"
@@ -34,7 +39,32 @@ struct unit_record {
 	char unit_name[128];		      /* the unit file */
 	uint32_t public_state, public_health; /* as published */
 	int64_t since_real_usec;	      /* when it came to be so */
+	/* of the last end that was a failure, as published */
+	uint64_t memory_max_bytes, memory_peak_bytes, max_rss_bytes;
+	int64_t last_output_real_usec;
+	uint32_t oom_kills, reserved_oom;
+	char last_output[1024];
+	/* of the run; what ADOPTED and the NOTIFY after it say */
+	uint32_t was_up, startup_passed; /* core view */
+	uint32_t said_ready;		 /* READY=1 was heard, whether it is up yet or not */
+	uint32_t reserved_said;
+	uint64_t said_watchdog_usec; /* WATCHDOG_USEC= of the program; 0: not said */
+	char status_text[256];	     /* STATUS= of the program */
+	/* files.h; all zero: not known */
+	uint8_t source[32]; /* of the version of the unit that this is about */
+	uint8_t effect[32],
+		inputs[32]; /* of what the run was made by: engine_entry.effect, inputs.h */
+	uint8_t copied[32]; /* source of the last good copy that is on the disk */
+	/* core_restore() */
+	uint32_t core_state, core_result;
+	int32_t exit_code, exit_signal;
+	uint32_t growth, limit_count;
+	uint64_t limit_begin, deadline;
+	char reason[256];
+	char image_digest[80]; /* of the image that the run was made from; "": not known */
 };
+
+struct notify;
 
 /* How far the engine is with a run directory. */
 enum run_phase {
@@ -51,7 +81,16 @@ struct run {
 	int ctl_fd;	/* -1 */
 	struct loop_source *ctl_source;
 	struct shim_status status; /* the latest that the shim reported */
-	uint64_t probe_order;	   /* order number of the probe under way, 0 */
+	struct notify *notify;	   /* notify.c; NULL: no NOTIFY_SOCKET */
+};
+
+/* What is left of the run that ended last. */
+struct last_words {
+	int64_t real_usec; /* 0: no run has ended */
+	uint64_t memory_max_bytes, memory_peak_bytes, max_rss_bytes;
+	uint32_t oom_kills;
+	bool is_new; /* not yet on the console */
+	char text[1024];
 };
 
 struct engine_entry {
@@ -79,6 +118,26 @@ struct engine_entry {
 	int64_t adopted_since;	    /* of the record that was found, until it is used; 0 */
 	unsigned restarts_before;   /* counted by earlier engines of this boot */
 	struct unit_record record;
+	struct arena health_arena;  /* what the image adds to health */
+	struct spec_health health;  /* the check in force: the unit's, or its image's */
+	const char *health_problem; /* why the image's is not run; NULL */
+	struct health_turn turn;
+	struct last_words end;
+	/* what the last events said: event_emit.c */
+	enum core_state event_state;
+	enum core_health event_health;
+	unsigned event_restarts;
+	/* files.h */
+	uint8_t effect
+		[32]; /* of what a container of this unit is made by, the files that it reads left out */
+	bool is_masked;
+	const struct choice *choice; /* enabled, disabled, masked; NULL: nothing was chosen */
+	bool was_running; /* and wanted, when an earlier engine of this boot wrote it down */
+	bool wants_copy, is_copied; /* has come up well */
+	unsigned outcome;	    /* enum files_outcome */
+	usec_t outcome_at;
+	bool is_pinned; /* image is what update_pin() says, not what the name means */
+	unsigned pod;	/* pods.h: index of its pod's entry plus one; 0: it is in none */
 };
 
 struct child {
@@ -121,6 +180,7 @@ struct engine {
 	char log_root[64]; /* CLEAT_LOG_DIR or CLEAT_RUN_LOGS */
 	int lock_fd;
 	struct published *published;
+	bool is_publishing; /* publish_all() has been */
 	struct published_header header;
 	struct loop_source *deadline_timer;
 	struct child children[ENGINE_MAX_CHILDREN];
@@ -133,9 +193,19 @@ struct engine {
 	pid_t status_pid;
 	struct loop_source *status_timer;
 	unsigned status_failures;
-	struct network *network; /* supervise/network.h */
-	bool stop_wanted;	 /* somebody asked: no orders are taken any more */
+	struct network *network;       /* supervise/network.h */
+	struct files *files;	       /* supervise/files.h */
+	struct command_slot *commands; /* one per unit; NULL until the first list: commands.c */
+	struct updates *updates;       /* supervise/update.h */
+	struct appliance appliance;    /* appliance.ini; texts in arena */
+	struct logs *logs;	       /* supervise/logs.h */
+	uint64_t ship_sent_before, ship_dropped_before; /* by workers that have ended */
+	struct event_writer *events; /* supervise/events.h; NULL: it could not be made */
+	struct history *history;     /* supervise/history.h; NULL: it could not be made */
+	struct upgrade *upgrade;     /* upgrade.c; NULL: nobody has asked for one */
+	bool stop_wanted;	     /* somebody asked: no orders are taken any more */
 	bool stopping;
+	unsigned left_behind; /* units whose end did not come within the budget: shutdown.c */
 	bool settled;
 	usec_t boot_usec; /* when PID 1 began, CLOCK_MONOTONIC */
 	engine_watch_fn *watch_fn;
@@ -156,7 +226,8 @@ int run_start(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
 int run_launch(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
 int run_send(struct engine *e, unsigned index, const void *message, size_t length,
 	     struct err *err) MUST_CHECK;
-int run_probe(struct engine *e, unsigned index, uint64_t order, struct err *err) MUST_CHECK;
+int run_probe(struct engine *e, unsigned index, uint64_t order, const struct spec_check *check,
+	      uint64_t timeout_usec, struct err *err) MUST_CHECK;
 int run_kill(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
 int run_teardown(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
 int run_connect(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
@@ -170,13 +241,27 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health);
 /* secrets.c: ERR_INPUT names the line of the unit and the secret that is missing or unfit. */
 int secrets_check(const struct container_spec *spec, struct err *err) MUST_CHECK;
 
+/* last_words.c: the last output of a container that failed, and the figures of its memory */
+void last_words_ended(struct engine *e, unsigned index); /* run.status is of the end */
+/* "out of memory: limit 64.0 MiB, peak 64.0 MiB" */
+void last_words_oom(const struct shim_status *status, char *out, size_t size);
+void last_words_ask(struct engine *e,
+		    unsigned index); /* of one that runs: comes as a state of its shim */
+void last_words_publish(struct engine *e, unsigned index, const struct core_unit_view *view);
+void last_words_console(struct engine *e, unsigned index, const struct core_unit_view *view);
+void last_words_record(const struct engine_entry *entry, struct unit_record *record);
+void last_words_adopt(struct engine *e, unsigned index);
+
 /* record.c */
 void record_save(struct engine *e, unsigned index);
+/* Bytes of a record of any version: texts end, names are names, and what this engine has no word for is as good as not told.
+ * ERR_INTEGRITY: it is none, and *out is zero. */
+int record_parse(const void *bytes, size_t length, struct unit_record *out,
+		 struct err *err) MUST_CHECK;
 int record_load(const char *name, const char *boot_id, struct unit_record *out,
 		struct err *err) MUST_CHECK;
-/* The record of a unit file whose container name cannot be known: the file has errors now. */
-int record_find_unit(const char *unit_name, const char *boot_id, struct unit_record *out,
-		     struct err *err) MUST_CHECK;
+
+void record_forget(const char *name); /* of this container */
 
 /* adopt.c */
 void adopt_all(struct engine *e);
@@ -186,10 +271,19 @@ void image_queue_want(struct engine *e, unsigned index);
 /* How the entry's image is had: its own words, and those of the .image unit that it names. -1: that unit's words are wrong; said in
  * the unit set's diagnostics. */
 int image_queue_bind(struct engine *e, struct engine_entry *entry) MUST_CHECK;
+/* For a request to an import: what must not be collected because of the entry; a want that is not in it yet. */
+void image_queue_keep(struct engine *e, unsigned index, struct arena *arena,
+		      struct pull_request *request);
+void image_queue_add_want(struct arena *arena, struct pull_request *request,
+			  const struct pull_want *want);
+/* The reference of the image that the run of an entry was made from, or, when that is not known, of what a start would take. */
+void image_queue_ref_of_run(const struct engine *e, unsigned index, struct image_ref *out);
 
 /* publish.c */
 int publish_open(struct engine *e, struct err *err) MUST_CHECK;
 void publish_unit(struct engine *e, unsigned index);
+/* What an earlier engine left is known now: from here on readers see what this one says, and until then what that one said. */
+void publish_all(struct engine *e);
 void publish_header(struct engine *e);
 /* level as struct published_note has it; the same text is kept once. */
 void publish_note(struct engine *e, unsigned level, const char *fmt, ...) ERR_PRINTF(3, 4);

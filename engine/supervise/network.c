@@ -24,6 +24,7 @@
 
 #define LEASES CLEAT_NETWORK_DIR "/leases"
 #define MARK CLEAT_NETWORK_DIR "/in-use" /* the kernel may hold something of ours */
+#define LOCK CLEAT_NETWORK_DIR "/lock"	 /* whose turn it is of the workers; never removed */
 #define BACKOFF_USEC (USEC_SEC / 10)
 #define BACKOFF_STEPS 7
 #define CLEAR_MSEC 3000
@@ -236,7 +237,12 @@ static int start_worker(struct network *n, struct err *err)
 
 	if (mark < 0)
 		return err_sys(err, "%s", MARK);
-	if (net_worker_start(n->e->work_cgroup, &n->worker, &n->fd, err) < 0) {
+
+	auto_fd int lock = open(LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (lock < 0)
+		return err_sys(err, "%s", LOCK);
+	if (net_worker_start(n->e->work_cgroup, lock, &n->worker, &n->fd, err) < 0) {
 		n->fd = -1;
 		return -1;
 	}

@@ -10,8 +10,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "supervise/choices.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
+#include "supervise/notify.h"
+#include "supervise/pods.h"
+#include "supervise/update.h"
 #include "util/str.h"
 
 #ifndef CLEAT_VERSION
@@ -135,6 +139,9 @@ static void put_notes(const struct engine *e, const struct engine_entry *entry, 
 	if (entry->remarks[0])
 		buf_printf(&text, "%s\n", entry->remarks);
 	network_notes(e, (unsigned)(entry - e->entries), &text);
+	notify_notes(e, (unsigned)(entry - e->entries), &text);
+	if (entry->health_problem)
+		buf_printf(&text, "%s\n", entry->health_problem);
 	if (status->unenforced[0])
 		buf_printf(&text, "not enforced: %s\n", status->unenforced);
 	if (status->log_error[0])
@@ -209,12 +216,25 @@ static void put_identity(const struct engine *e, const struct engine_entry *entr
 	str_copy(p->unit, sizeof(p->unit), entry->unit->name);
 	str_copy_text(p->source, sizeof(p->source), entry->unit->path);
 	str_copy(p->run_id, sizeof(p->run_id), entry->run.id);
-	str_copy_text(p->image, sizeof(p->image), entry->spec ? entry->spec->image : "");
+	str_copy_text(p->image, sizeof(p->image),
+		      entry->spec && !entry->unit->is_remnant ? entry->spec->image : "");
 	str_copy(p->image_digest, sizeof(p->image_digest),
-		 entry->has_image ? entry->image.digest : "");
+		 entry->run.phase != RUN_NONE && entry->record.image_digest[0] ?
+			 entry->record.image_digest :
+		 entry->has_image ? entry->image.digest :
+				    "");
+	update_text(e, (unsigned)(entry - e->entries), p->update, sizeof(p->update));
+	str_copy(p->pod, sizeof(p->pod), entry->pod ? pods_of(e, entry)->name : "");
 	p->boot_start = entry->unit->service.boot;
+	p->last_good = entry->spec && entry->invalid_reason;
+	p->masked = entry->is_masked;
+	p->choice = !entry->choice	       ? 0 :
+		    entry->choice->is_enabled  ? 1 :
+		    entry->choice->is_disabled ? 2 :
+						 0;
 	put_notes(e, entry, p->notes, sizeof(p->notes));
 	put_network(e, entry, p);
+	logs_tag(e, (unsigned)(entry - e->entries), p->log_tag, sizeof(p->log_tag));
 }
 
 /* Now; but what a new engine finds as its predecessor knew it has been so since then. */
@@ -232,6 +252,10 @@ static const char *detail_text(const struct engine_entry *entry, const struct co
 {
 	if (entry->invalid_reason)
 		return entry->invalid_reason;
+	if (entry->unit->is_removed)
+		return "its unit file is gone";
+	if (entry->is_masked && (view->state == CORE_DOWN || view->state == CORE_FAILED))
+		return "masked";
 	if (view->state == CORE_PULLING && entry->image_progress[0])
 		return entry->image_progress;
 	if (view->reason && view->reason[0])
@@ -246,12 +270,14 @@ void publish_unit(struct engine *e, unsigned index)
 	struct engine_entry *entry = &e->entries[index];
 	struct published_unit *p = &entry->published;
 	struct core_unit_view view;
-	uint8_t state, health;
+	uint8_t state, health, was_health = p->health;
 	bool running;
 
 	core_view(e->core, index, &view);
 	running = entry->run.phase == RUN_RUNNING;
 	state = (uint8_t)(entry->invalid_reason ? PUBLISHED_INVALID : public_state(&view));
+	if (entry->is_masked && view.result == CORE_RESULT_INVALID && state == PUBLISHED_FAILED)
+		state = PUBLISHED_DOWN; /* somebody wanted it, and was refused */
 	health = (uint8_t)view.health;
 	if (state != p->state || health != p->health || !p->since_real_usec)
 		p->since_real_usec = since_when(entry, state, health);
@@ -266,6 +292,7 @@ void publish_unit(struct engine *e, unsigned index)
 	p->oom_killed = view.oom;
 	p->restarts = entry->restarts_before + view.restarts;
 	p->probe_failures = view.probe_failures;
+	p->startup_probe = running && view.health == CORE_HEALTH_STARTING && !view.startup_passed;
 	if (entry->run.phase != RUN_NONE) /* of the last run, once there is none */
 		p->log_dropped_lines = entry->run.status.log_dropped_lines;
 	p->client_lost = network_client_lost(e, index);
@@ -273,9 +300,23 @@ void publish_unit(struct engine *e, unsigned index)
 	str_copy_text(p->detail, sizeof(p->detail), detail_text(entry, &view));
 	str_copy_text(p->probe_output, sizeof(p->probe_output),
 		      view.probe_output ? view.probe_output : "");
+	str_copy_text(p->status_text, sizeof(p->status_text),
+		      view.status_text ? view.status_text : "");
+	if (p->health == PUBLISHED_UNHEALTHY && was_health != PUBLISHED_UNHEALTHY)
+		last_words_ask(e, index);
+	last_words_publish(e, index, &view);
 	put_identity(e, entry, p);
-	if (e->published)
+	if (e->published && e->is_publishing)
 		published_put_unit(e->published, index, p);
 	if (e->watch_fn)
 		e->watch_fn(e->watch_arg, index, loop_now(e->loop));
+}
+
+void publish_all(struct engine *e)
+{
+	e->is_publishing = true;
+	if (e->published)
+		published_set_unit_count(e->published, e->count);
+	for (unsigned i = 0; i < e->count; i++)
+		publish_unit(e, i);
 }

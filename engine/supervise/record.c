@@ -4,12 +4,12 @@
  * shim is asked for. On tmpfs, so no fsync; replaced atomically. A record of another boot or of unknown shape is as
  * good as none.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "supervise/internal.h"
 #include "util/buf.h"
@@ -18,10 +18,39 @@
 #include "util/str.h"
 
 #define RECORD_DIR CLEAT_RUN_DIR "/units"
+#define UNIT_RECORD_MIN offsetof(struct unit_record, public_state)
 
 static void record_path(const char *name, char out[512])
 {
 	snprintf(out, 512, "%s/%s", RECORD_DIR, name);
+}
+
+/* Where it would go on without a container. */
+static void record_rest(struct engine *e, unsigned index)
+{
+	struct unit_record *record = &e->entries[index].record;
+	struct core_rest rest;
+
+	core_get_rest(e->core, index, &rest);
+	memcpy(record->source, e->entries[index].unit->source_digest, sizeof(record->source));
+	record->core_state = (uint32_t)rest.state;
+	record->core_result = (uint32_t)rest.result;
+	record->exit_code = rest.exit_code;
+	record->exit_signal = rest.exit_signal;
+	record->growth = rest.growth;
+	record->limit_count = rest.limit_count;
+	record->limit_begin = rest.limit_begin;
+	record->deadline = rest.deadline;
+	str_copy_text(record->reason, sizeof(record->reason), rest.reason);
+}
+
+void record_forget(const char *name)
+{
+	char path[512];
+
+	record_path(name, path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		log_msg(LOG_WARN, "supervise", "%s: %s", path, strerror(errno));
 }
 
 void record_save(struct engine *e, unsigned index)
@@ -46,15 +75,66 @@ void record_save(struct engine *e, unsigned index)
 	record->public_health = entry->published.health;
 	record->since_real_usec = entry->published.since_real_usec;
 	record->ended = view.state == CORE_UP && entry->run.phase == RUN_NONE;
+	last_words_record(entry, record);
+	record->was_up = view.was_up;
+	record->startup_passed = view.startup_passed;
+	str_copy(record->status_text, sizeof(record->status_text),
+		 view.status_text ? view.status_text : "");
 	str_copy(record->run_id, sizeof(record->run_id), entry->run.id);
 	str_copy(record->boot_id, sizeof(record->boot_id), e->boot_id);
 	str_copy(record->container_name, sizeof(record->container_name), entry->name);
 	str_copy(record->unit_name, sizeof(record->unit_name), entry->unit->name);
+	record_rest(e, index);
 	record_path(entry->name, path);
 	if (mkdir(RECORD_DIR, 0755) < 0 && errno != EEXIST)
 		log_msg(LOG_ERROR, "supervise", "%s: %s", RECORD_DIR, strerror(errno));
 	if (file_write_atomic(AT_FDCWD, path, record, sizeof(*record), 0600, false, &err) < 0)
 		log_msg(LOG_ERROR, "supervise", "record of %s: %s", entry->name, err.msg);
+}
+
+static void terminate(struct unit_record *r)
+{
+	r->run_id[sizeof(r->run_id) - 1] = '\0';
+	r->boot_id[sizeof(r->boot_id) - 1] = '\0';
+	r->container_name[sizeof(r->container_name) - 1] = '\0';
+	r->unit_name[sizeof(r->unit_name) - 1] = '\0';
+	r->reason[sizeof(r->reason) - 1] = '\0';
+	r->image_digest[sizeof(r->image_digest) - 1] = '\0';
+	r->last_output[sizeof(r->last_output) - 1] = '\0';
+	r->status_text[sizeof(r->status_text) - 1] = '\0';
+}
+
+/* A later engine may have states and reasons that this one does not know. */
+static void forget_unknown(struct unit_record *r)
+{
+	if (r->health > CORE_UNHEALTHY)
+		r->health = CORE_HEALTH_NONE;
+	if (r->core_state > CORE_FAILED || r->core_result > CORE_RESULT_PROTOCOL) {
+		r->core_state = CORE_DOWN;
+		r->core_result = CORE_RESULT_NONE;
+	}
+}
+
+int record_parse(const void *bytes, size_t length, struct unit_record *out, struct err *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (length < UNIT_RECORD_MIN)
+		return err_set(err, ERR_INTEGRITY, "%zu bytes, expected %zu", length, sizeof(*out));
+	/* an older engine's is shorter, a newer one's longer */
+	memcpy(out, bytes, length < sizeof(*out) ? length : sizeof(*out));
+	terminate(out);
+	if (out->magic != UNIT_RECORD_MAGIC ||
+	    (out->run_id[0] && !str_is_hex(out->run_id, CLEAT_RUNID_LEN)) ||
+	    strchr(out->unit_name, '/') || strchr(out->container_name, '/')) {
+		memset(out, 0, sizeof(*out));
+		return err_set(err, ERR_INTEGRITY, "not a unit record");
+	}
+	forget_unknown(out);
+	if (length < offsetof(struct unit_record, reserved_said)) { /* its engine knew neither */
+		out->was_up = out->public_state == PUBLISHED_UP;
+		out->startup_passed = 1;
+	}
+	return 0;
 }
 
 int record_load(const char *name, const char *boot_id, struct unit_record *out, struct err *err)
@@ -66,36 +146,11 @@ int record_load(const char *name, const char *boot_id, struct unit_record *out, 
 	memset(out, 0, sizeof(*out));
 	if (file_read_at(AT_FDCWD, path, 4096, &text, err) < 0)
 		return -1;
-	if (text.len < sizeof(*out))
-		return err_set(err, ERR_INTEGRITY, "%s: %zu bytes, expected %zu", path, text.len,
-			       sizeof(*out));
-	memcpy(out, text.data, sizeof(*out));
-	out->run_id[sizeof(out->run_id) - 1] = '\0';
-	out->boot_id[sizeof(out->boot_id) - 1] = '\0';
-	out->container_name[sizeof(out->container_name) - 1] = '\0';
-	out->unit_name[sizeof(out->unit_name) - 1] = '\0';
-	if (out->magic != UNIT_RECORD_MAGIC ||
-	    (out->run_id[0] && !str_is_hex(out->run_id, CLEAT_RUNID_LEN))) {
-		memset(out, 0, sizeof(*out));
-		return err_set(err, ERR_INTEGRITY, "%s: not a unit record", path);
-	}
+	if (record_parse(buf_str(&text), text.len, out, err) < 0)
+		return err_wrap(err, "%s", path);
 	if (!str_eq(out->boot_id, boot_id)) {
 		memset(out, 0, sizeof(*out));
 		return err_set(err, ERR_NOT_FOUND, "%s: of an earlier boot", path);
 	}
 	return 0;
-}
-
-int record_find_unit(const char *unit_name, const char *boot_id, struct unit_record *out,
-		     struct err *err)
-{
-	auto_dir DIR *dir = opendir(RECORD_DIR);
-	struct dirent *d;
-
-	while (dir && (d = readdir(dir)))
-		if (d->d_name[0] != '.' && record_load(d->d_name, boot_id, out, err) == 0 &&
-		    str_eq(out->unit_name, unit_name))
-			return 0;
-	memset(out, 0, sizeof(*out));
-	return err_set(err, ERR_NOT_FOUND, "no record of %s", unit_name);
 }

@@ -14,8 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/files.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
+#include "supervise/notify.h"
+#include "supervise/pods.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -114,6 +117,18 @@ static void keep_remarks(struct engine_entry *entry, const struct spec_remarks *
 	str_copy_text(entry->remarks, sizeof(entry->remarks), buf_str(&text));
 }
 
+static int write_pod_config(struct engine *e, struct engine_entry *entry, struct err *err)
+{
+	auto_buf text = BUF_INIT(CONFIG_MAX_BYTES);
+	auto_arena arena = { 0 };
+	char path[128];
+
+	if (pods_config(e, (unsigned)(entry - e->entries), &arena, &text, err) < 0)
+		return -1;
+	run_path(entry->run.id, "config.json", path);
+	return file_write_atomic(AT_FDCWD, path, text.data, text.len, 0600, false, err);
+}
+
 static int write_config(struct engine *e, struct engine_entry *entry, struct err *err)
 {
 	auto_buf text = BUF_INIT(CONFIG_MAX_BYTES);
@@ -125,15 +140,20 @@ static int write_config(struct engine *e, struct engine_entry *entry, struct err
 	struct strv env_files = { 0 };
 	char path[128];
 
+	if (entry->spec->is_pod)
+		return write_pod_config(e, entry, err);
 	image_facts_of(&entry->image, &facts);
 	if (read_env_files(entry->spec, &arena, &env_files, err) < 0 ||
 	    read_seccomp(entry->spec, &profile, err) < 0 || secrets_check(entry->spec, err) < 0)
 		return -1;
 	if (volumes_prepare(e, entry, &arena, &host, err) < 0)
 		return -1;
-	if (network_files_make(e, (unsigned)(entry - e->entries), &arena, &host, err) < 0)
+	if ((entry->pod ?
+		     pods_describe(e, entry, &arena, &host, err) :
+		     network_files_make(e, (unsigned)(entry - e->entries), &arena, &host, err)) < 0)
 		return -1;
 	host.seccomp_text = profile.len ? buf_str(&profile) : NULL;
+	notify_facts(entry, &arena, &host);
 	if (spec_to_oci(entry->spec, &facts, &host, entry->run.id, &env_files, &remarks, &arena,
 			&text, err) < 0)
 		return -1;
@@ -195,11 +215,14 @@ int run_connect(struct engine *e, unsigned index, struct err *err)
 	return 0;
 }
 
-static void disconnect(struct engine *e, struct run *run)
+static void disconnect(struct engine *e, unsigned index)
 {
+	struct run *run = &e->entries[index].run;
+
 	loop_remove(e->loop, run->ctl_source);
 	run->ctl_source = NULL;
 	close_fd(&run->ctl_fd);
+	health_over(e, index);
 }
 
 static void on_shim_reaped(void *arg, pid_t pid, int wait_status)
@@ -215,26 +238,29 @@ static void on_shim_reaped(void *arg, pid_t pid, int wait_status)
 static int spawn_shim(struct engine *e, unsigned index, int listen_fd, struct err *err)
 {
 	struct engine_entry *entry = &e->entries[index];
-	char log_dir[256], max_bytes[24], max_files[12];
-	char *argv[] = { "cleat-runtime",   "shim",    "--id",
-			 entry->run.id,	    "--log",   log_dir,
-			 "--log-max-bytes", max_bytes, "--log-max-files",
-			 max_files,	    NULL };
+	struct log_words log;
+	int notify_fd = notify_descriptor(e, index);
+	char notify_option[] = { notify_fd >= 0 ? '4' : '0', '\0' };
+	unsigned words = 4;
+	char *argv[8 + LOG_WORDS_MAX] = { "cleat-runtime", "shim", "--id", entry->run.id };
 	struct proc_spawn spawn = {
 		.path = CLEAT_RUNTIME_PROGRAM,
 		.argv = argv,
 		.cgroup_fd = e->shims_cgroup,
-		.fds = { -1, -1, STDERR_FILENO, listen_fd },
-		.fd_count = 4,
+		.fds = { -1, -1, STDERR_FILENO, listen_fd, notify_fd },
+		.fd_count = notify_fd >= 0 ? 5 : 4,
 		.new_session = true,
 	};
 
-	engine_log_dir(e, index, log_dir, sizeof(log_dir));
-	snprintf(max_bytes, sizeof(max_bytes), "%llu",
-		 (unsigned long long)(entry->spec->log_max_bytes ? entry->spec->log_max_bytes :
-								   LOG_DEFAULT_MAX_BYTES));
-	snprintf(max_files, sizeof(max_files), "%u",
-		 entry->spec->log_max_files ? entry->spec->log_max_files : LOG_DEFAULT_MAX_FILES);
+	if (entry->spec->is_pod) { /* a holder says nothing */
+		argv[4] = (char *)(uintptr_t) "--name";
+		argv[5] = entry->name;
+	}
+	argv[words++] = "--notify-fd";
+	argv[words++] = notify_option;
+	logs_shim_words(e, index, &log);
+	for (unsigned i = 0; log.words[i]; i++)
+		argv[words++] = log.words[i];
 	return children_spawn(e, &spawn, on_shim_reaped, slot_of(e, index), &entry->run.shim_pid,
 			      err);
 }
@@ -254,13 +280,15 @@ int run_launch(struct engine *e, unsigned index, struct err *err)
 	struct engine_entry *entry = &e->entries[index];
 	auto_fd int listen_fd = -1;
 
-	if (write_config(e, entry, err) < 0)
+	if (logs_check_path(e, index, err) < 0 || notify_make(e, index, err) < 0 ||
+	    write_config(e, entry, err) < 0)
 		return -1;
 	if (link_by_name(entry->name, entry->run.id, err) < 0)
 		return -1;
 	listen_fd = ctl_listen(entry->run.id, err);
 	if (listen_fd < 0 || run_connect(e, index, err) < 0)
 		return -1;
+	event_emit(e, EVENT_CREATE, index, NULL);
 	return spawn_shim(e, index, listen_fd, err);
 }
 
@@ -269,9 +297,14 @@ int run_start(struct engine *e, unsigned index, struct err *err)
 	struct run *run = &e->entries[index].run;
 	int waits;
 
+	notify_forget(&e->entries[index].record);
 	*run = (struct run){ .ctl_fd = -1, .phase = RUN_ASKED };
 	if (new_run_id(run->id, err) < 0 || prepare_directory(run->id, err) < 0)
 		return -1;
+	files_started(e, index);
+	str_copy(e->entries[index].record.image_digest,
+		 sizeof(e->entries[index].record.image_digest),
+		 e->entries[index].has_image ? e->entries[index].image.digest : "");
 	record_save(e, index);
 	waits = network_attach(e, index, err);
 	if (waits < 0)
@@ -291,35 +324,39 @@ int run_send(struct engine *e, unsigned index, const void *message, size_t lengt
 }
 
 /* EXEC probes carry their words NUL-terminated, one after the other. */
-static int probe_text(const struct spec_health *health, struct buf *out, struct err *err)
+static int probe_text(const struct spec_check *check, struct buf *out, struct err *err)
 {
-	if (health->kind == SPEC_PROBE_EXEC)
-		for (size_t i = 0; i < health->argv.count; i++)
-			buf_add(out, health->argv.items[i], strlen(health->argv.items[i]) + 1);
-	else
-		buf_add(out, health->url, strlen(health->url) + 1);
+	if (check->kind == SPEC_PROBE_EXEC)
+		for (size_t i = 0; i < check->argv.count; i++)
+			buf_add(out, check->argv.items[i], strlen(check->argv.items[i]) + 1);
+	else if (check->url)
+		buf_add(out, check->url, strlen(check->url) + 1);
 	return buf_check(out, "health check command", err);
 }
 
-int run_probe(struct engine *e, unsigned index, uint64_t order, struct err *err)
+int run_probe(struct engine *e, unsigned index, uint64_t order, const struct spec_check *check,
+	      uint64_t timeout_usec, struct err *err)
 {
-	const struct spec_health *health = &e->entries[index].spec->health;
+	static const uint32_t kinds[] = {
+		[SPEC_PROBE_NONE] = 0, /* the shim refuses it: our bug */
+		[SPEC_PROBE_EXEC] = SHIM_PROBE_EXEC,
+		[SPEC_PROBE_HTTP] = SHIM_PROBE_HTTP,
+		[SPEC_PROBE_TCP] = SHIM_PROBE_TCP,
+		[SPEC_PROBE_HTTPS] = SHIM_PROBE_HTTPS,
+	};
 	auto_buf text = BUF_INIT(SHIM_MESSAGE_MAX - sizeof(struct shim_probe));
 	auto_buf message = BUF_INIT(SHIM_MESSAGE_MAX);
 	struct shim_probe probe = { .header = { SHIM_PROTOCOL_VERSION, SHIM_PROBE, 0 } };
 
-	if (probe_text(health, &text, err) < 0)
+	if (probe_text(check, &text, err) < 0)
 		return -1;
 	probe.header.length = (uint32_t)(sizeof(probe) + text.len);
 	probe.order = order;
-	probe.timeout_usec = health->timeout_usec;
-	probe.kind = health->kind == SPEC_PROBE_EXEC ? SHIM_PROBE_EXEC :
-		     health->kind == SPEC_PROBE_HTTP ? SHIM_PROBE_HTTP :
-						       SHIM_PROBE_TCP;
+	probe.timeout_usec = timeout_usec;
+	probe.kind = kinds[check->kind];
 	probe.text_length = (uint32_t)text.len;
 	buf_add(&message, &probe, sizeof(probe));
 	buf_add(&message, text.data, text.len);
-	e->entries[index].run.probe_order = order;
 	return run_send(e, index, message.data, message.len, err);
 }
 
@@ -341,9 +378,10 @@ int run_kill(struct engine *e, unsigned index, struct err *err)
 		kill(run->shim_pid, SIGKILL);
 	snprintf(rel, sizeof(rel), "%s/%s", CLEAT_CGROUP_CONTAINERS, e->entries[index].run.id);
 	fd = cgroup_open(e->cgroup_mount, rel, false, err);
-	if (fd < 0)
+	if (fd < 0 || cgroup_kill(fd, err) < 0)
 		return -1;
-	return cgroup_kill(fd, err);
+	event_emit(e, EVENT_KILL, index, &(struct event_details){ .signal = SIGKILL });
+	return 0;
 }
 
 int run_read_status(const char *run_id, struct shim_status *out, struct err *err)
@@ -374,7 +412,8 @@ void run_forget(struct engine *e, unsigned index)
 {
 	struct run *run = &e->entries[index].run;
 
-	disconnect(e, run);
+	disconnect(e, index);
+	notify_close(e, index);
 	network_detach(e, index);
 	*run = (struct run){ .ctl_fd = -1 };
 	record_save(e, index);
@@ -385,15 +424,40 @@ void run_forget(struct engine *e, unsigned index)
 void run_adopted(struct engine *e, unsigned index, enum core_health health)
 {
 	const struct engine_entry *entry = &e->entries[index];
-	bool unwanted = entry->record.want == CORE_WANT_DOWN; /* feeding saves the record */
+	struct unit_record before = entry->record; /* feeding saves the record */
+	bool unwanted = before.want == CORE_WANT_DOWN;
 
+	health_adopt_image(e, index);
+	events_adopted(e, index, health);
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_ADOPTED,
 					     .unit = index,
 					     .starting = entry->run.phase == RUN_ASKED,
 					     .started_at = entry->run.status.started_monotonic_usec,
+					     .was_up = before.was_up,
+					     .startup_passed = before.startup_passed,
 					     .adopted_health = health });
+	notify_adopted(e, index, &before);
 	if (unwanted)
 		engine_feed(e, &(struct core_event){ .type = CORE_EV_STOP, .unit = index });
+}
+
+static void emit_end(struct engine *e, unsigned index, bool was_running,
+		     const struct core_event *end)
+{
+	bool failed = end->type == CORE_EV_START_FAILED;
+	bool lost = end->type == CORE_EV_SHIM_LOST;
+	const struct event_details details = { .code = lost	   ? -1 :
+						       end->signal ? 128 + end->signal :
+								     end->code,
+					       .signal = end->signal,
+					       .text = end->text };
+
+	/* so short a life that nobody heard of its beginning */
+	if (end->type == CORE_EV_EXITED && !was_running)
+		event_emit(e, EVENT_START, index, NULL);
+	if (end->oom)
+		event_emit(e, EVENT_OOM, index, &(struct event_details){ .text = end->text });
+	event_emit(e, failed ? EVENT_START_FAILED : EVENT_DIE, index, &details);
 }
 
 /* Reports the end of a run to the core; the record on disk is the only witness. */
@@ -403,19 +467,28 @@ void run_dead(struct engine *e, unsigned index)
 	struct core_event event = { .type = CORE_EV_SHIM_LOST,
 				    .unit = index,
 				    .text = "the shim was killed" };
+	bool was_running = run->phase == RUN_RUNNING;
+	char oom[160];
 	struct err err;
 
-	disconnect(e, run);
+	disconnect(e, index);
 	if (run->phase == RUN_ENDED || run->phase == RUN_NONE)
 		return;
+	notify_drain(e, index);
+	notify_close(e, index);
 	run->phase = RUN_ENDED;
 	if (run_read_status(run->id, &run->status, &err) == 0) {
+		last_words_ended(e, index);
 		if (run->status.phase == SHIM_EXITED) {
 			event.type = CORE_EV_EXITED;
 			event.code = run->status.exit_code;
 			event.signal = run->status.exit_signal;
 			event.oom = run->status.oom_killed;
 			event.text = "";
+			if (event.oom) {
+				last_words_oom(&run->status, oom, sizeof(oom));
+				event.text = oom;
+			}
 		} else if (run->status.phase == SHIM_FAILED) {
 			event.type = CORE_EV_START_FAILED;
 			event.text = run->status.error;
@@ -423,6 +496,7 @@ void run_dead(struct engine *e, unsigned index)
 					  run->status.error_code == ERR_UNSUPPORTED;
 		}
 	}
+	emit_end(e, index, was_running, &event);
 	/* the unit's file has errors now, so the core knows nothing of the run that went on meanwhile */
 	if (!e->entries[index].spec) {
 		if (run_teardown(e, index, &err) < 0)
@@ -441,13 +515,15 @@ static void on_hangup(struct engine *e, unsigned index)
 	struct run *run = &e->entries[index].run;
 	struct err err;
 
-	disconnect(e, run);
+	disconnect(e, index);
 	if (!run_is_alive(run->id)) {
 		run_dead(e, index);
 		return;
 	}
-	if (run_connect(e, index, &err) == 0)
+	if (run_connect(e, index, &err) == 0) {
+		notify_ask(e, index);
 		return;
+	}
 	run->ctl_source =
 		loop_timer(e->loop, loop_now(e->loop) + RECHECK_USEC, recheck, slot_of(e, index));
 }
@@ -465,49 +541,29 @@ static void on_state(struct engine *e, unsigned index, const void *data, size_t 
 {
 	struct engine_entry *entry = &e->entries[index];
 	struct run *run = &entry->run;
-	size_t have = length - sizeof(struct shim_header);
+	struct shim_status status;
 
-	memset(&run->status, 0, sizeof(run->status));
-	memcpy(&run->status, (const char *)data + sizeof(struct shim_header),
-	       have < sizeof(run->status) ? have : sizeof(run->status));
+	/* the record on disk is whole, whatever this was meant to be */
+	if (!shim_status_parse((const char *)data + sizeof(struct shim_header),
+			       length - sizeof(struct shim_header), &status))
+		return;
+	run->status = status;
 	if (run->status.phase != SHIM_RUNNING || run->phase != RUN_ASKED) {
 		publish_unit(e, index);
 		return;
 	}
 	run->phase = RUN_RUNNING;
+	event_emit(e, EVENT_START, index, NULL);
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_RUNNING,
 					     .unit = index,
 					     .started_at = run->status.started_monotonic_usec });
+	notify_begin(e, index);
 }
 
-static void on_probe_result(struct engine *e, unsigned index,
-			    const struct shim_probe_result *result)
+static void on_message(struct engine *e, unsigned index, const char *data, size_t length,
+		       int passed)
 {
-	struct run *run = &e->entries[index].run;
-	char text[SHIM_PROBE_OUTPUT_MAX + 32];
-	uint32_t length = result->output_length;
-	struct core_event event = { .type = CORE_EV_PROBE, .unit = index, .order = result->order };
-
-	if (length > SHIM_PROBE_OUTPUT_MAX)
-		length = SHIM_PROBE_OUTPUT_MAX;
-	snprintf(text, sizeof(text), "%s%.*s",
-		 result->verdict == SHIM_PROBE_TIMEOUT ? "timed out: " : "", (int)length,
-		 result->output);
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ')
-			*p = ' ';
-	if (run->probe_order == result->order)
-		run->probe_order = 0;
-	event.pass = result->verdict == SHIM_PROBE_PASS;
-	event.discarded = result->verdict == SHIM_PROBE_CANCELLED ||
-			  result->verdict == SHIM_PROBE_BUSY;
-	event.code = result->exit_code;
-	event.text = text;
-	engine_feed(e, &event);
-}
-
-static void on_message(struct engine *e, unsigned index, const char *data, size_t length)
-{
+	auto_fd int fd = passed;
 	struct shim_header header;
 	struct shim_probe_result result = { .order = 0 };
 
@@ -520,8 +576,30 @@ static void on_message(struct engine *e, unsigned index, const char *data, size_
 		on_state(e, index, data, length);
 	} else if (header.type == SHIM_PROBE_RESULT) {
 		memcpy(&result, data, length < sizeof(result) ? length : sizeof(result));
-		on_probe_result(e, index, &result);
+		health_on_result(e, index, &result);
+	} else if (header.type == SHIM_NOTIFY_GIVEN) {
+		notify_given(e, index, take_fd(&fd));
 	}
+}
+
+static ssize_t receive(int ctl_fd, char *data, size_t size, int *passed)
+{
+	struct iovec iov = { .iov_base = data, .iov_len = size };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.space,
+			    .msg_controllen = sizeof(control.space) };
+	ssize_t n = recvmsg(ctl_fd, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len >= CMSG_LEN(sizeof(int)))
+		memcpy(passed, CMSG_DATA(c), sizeof(*passed));
+	return n;
 }
 
 static void on_ctl(struct loop *loop, uint32_t events, usec_t now, void *arg)
@@ -529,13 +607,14 @@ static void on_ctl(struct loop *loop, uint32_t events, usec_t now, void *arg)
 	struct run_slot *slot = arg;
 	struct run *run = &slot->e->entries[slot->index].run;
 	static char data[SHIM_MESSAGE_MAX];
-	ssize_t n = recv(run->ctl_fd, data, sizeof(data), 0);
+	int passed = -1;
+	ssize_t n = receive(run->ctl_fd, data, sizeof(data), &passed);
 
 	(void)loop;
 	(void)events;
 	(void)now;
 	if (n > 0)
-		on_message(slot->e, slot->index, data, (size_t)n);
+		on_message(slot->e, slot->index, data, (size_t)n, passed);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		on_hangup(slot->e, slot->index);
 }
@@ -582,7 +661,8 @@ int run_teardown(struct engine *e, unsigned index, struct err *err)
 		.fd_count = 3,
 	};
 
-	disconnect(e, run);
+	disconnect(e, index);
+	notify_close(e, index);
 	run->phase = RUN_ENDED;
 	if (children_spawn(e, &spawn, on_torn_down, slot_of(e, index), NULL, err) < 0) {
 		run->ctl_source = loop_timer(e->loop, loop_now(e->loop) + USEC_SEC, retry_teardown,

@@ -8,8 +8,12 @@
 #include <string.h>
 
 #include "spec/volume.h"
+#include "supervise/commands.h"
+#include "supervise/files.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
+#include "supervise/notify.h"
+#include "supervise/pods.h"
 #include "unit/graph.h"
 #include "util/str.h"
 
@@ -23,10 +27,12 @@ static void convert(struct engine *e, struct engine_entry *entry)
 		return;
 	entry->spec = arena_new(&e->arena, struct container_spec);
 	if (spec_check_global_args(&unit->global_args, &e->units.diags) < 0 ||
-	    spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args, &e->units.diags) <
-		    0 ||
-	    ref_parse(entry->spec->image, &entry->ref, &err) < 0 ||
-	    image_queue_bind(e, entry) < 0) {
+	    (unit->kind == UNIT_POD ?
+		     pods_convert(e, entry) < 0 :
+		     spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args,
+				    &e->units.diags) < 0 ||
+			     ref_parse(entry->spec->image, &entry->ref, &err) < 0 ||
+			     image_queue_bind(e, entry) < 0)) {
 		if (e->units.diags.count == before)
 			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.Image",
 				 "%s", err.msg);
@@ -69,6 +75,21 @@ static void add_dep(struct engine *e, struct core_policy *policy, struct core_de
 			(struct core_dep){ kind, target };
 }
 
+/* What a dependency on a group means for a member of it that is wanted (weak: it may fail, and nobody stops it with the group). False:
+ * nothing, because nobody stops, reloads or starts a group itself. */
+static bool reaches_members(enum service_dep_kind kind)
+{
+	return kind == SERVICE_DEP_AFTER || kind == SERVICE_DEP_WANTS ||
+	       kind == SERVICE_DEP_REQUIRES || kind == SERVICE_DEP_BINDS_TO ||
+	       kind == SERVICE_DEP_UPHOLDS || kind == SERVICE_DEP_ON_FAILURE ||
+	       kind == SERVICE_DEP_ON_SUCCESS;
+}
+
+static bool is_strong(enum service_dep_kind kind)
+{
+	return kind == SERVICE_DEP_REQUIRES || kind == SERVICE_DEP_BINDS_TO;
+}
+
 /* The core knows no groups: who waits for one waits for its members, who starts one starts them. */
 static void link_group(struct engine *e, const struct unit_graph *graph,
 		       const struct unit_graph_edge *edge, unsigned self,
@@ -80,13 +101,11 @@ static void link_group(struct engine *e, const struct unit_graph *graph,
 		const struct unit_graph_edge *member = &graph->edges[group->out_begin + i];
 		bool is_order = member->kind == SERVICE_DEP_AFTER;
 
-		/* PartOf= a group: nobody stops one. */
-		if (member->to == self || edge->kind == SERVICE_DEP_PART_OF ||
+		if (member->to == self || !reaches_members(edge->kind) ||
 		    is_order != (edge->kind == SERVICE_DEP_AFTER))
 			continue;
 		/* A member that a group only wants may fail without the group. */
-		if (is_order || edge->kind == SERVICE_DEP_WANTS ||
-		    member->kind == SERVICE_DEP_REQUIRES)
+		if (is_order || !is_strong(edge->kind) || member->kind == SERVICE_DEP_REQUIRES)
 			add_dep(e, policy, deps, edge->kind, member->to);
 		else if (member->kind == SERVICE_DEP_WANTS || member->kind == SERVICE_DEP_UPHOLDS)
 			add_dep(e, policy, deps, SERVICE_DEP_WANTS, member->to);
@@ -103,34 +122,12 @@ static void link_deps(struct engine *e, const struct unit_graph *graph, unsigned
 	for (unsigned i = 0; i < node->out_count; i++) {
 		const struct unit_graph_edge *edge = &graph->edges[node->out_begin + i];
 
-		if (!service_dep_is_acted_on(edge->kind))
-			continue; /* its key's row says so to people */
 		if (edge->to < graph->unit_count)
 			add_dep(e, policy, &deps, edge->kind, edge->to);
 		else if (graph->nodes[edge->to].kind == UNIT_NODE_GROUP)
 			link_group(e, graph, edge, index, policy, &deps);
 	}
 	policy->deps = deps;
-}
-
-static void policy_of_health(const struct spec_health *health, struct core_health_policy *out)
-{
-	static const enum core_on_unhealthy actions[] = {
-		[SPEC_ON_FAILURE_UNSET] = CORE_ON_UNHEALTHY_DEFAULT,
-		[SPEC_ON_FAILURE_NONE] = CORE_ON_UNHEALTHY_NONE,
-		[SPEC_ON_FAILURE_KILL] = CORE_ON_UNHEALTHY_KILL,
-		[SPEC_ON_FAILURE_RESTART] = CORE_ON_UNHEALTHY_RESTART,
-		[SPEC_ON_FAILURE_STOP] = CORE_ON_UNHEALTHY_STOP,
-	};
-
-	*out = (struct core_health_policy){
-		.is_set = health->kind != SPEC_PROBE_NONE,
-		.interval_usec = health->interval_usec,
-		.timeout_usec = health->timeout_usec,
-		.start_period_usec = health->start_period_usec,
-		.retries = health->retries,
-		.action = actions[health->on_failure],
-	};
 }
 
 static void policy_of_service(const struct service *s, struct core_policy *out)
@@ -149,26 +146,37 @@ static void policy_of_service(const struct service *s, struct core_policy *out)
 	out->success = s->success;
 	out->restart_prevent = s->restart_prevent;
 	out->restart_force = s->restart_force;
+	out->commands = commands_of(s);
+	out->has_conditions = s->condition_count > 0;
+	out->restart_is_direct = s->restart_mode == SERVICE_RESTART_MODE_DIRECT;
+	out->kills_at_start_timeout = s->timeout_start_mode == SERVICE_TIMEOUT_KILL;
+	out->kills_at_stop_timeout = s->timeout_stop_mode == SERVICE_TIMEOUT_KILL;
+	out->never_kills = !s->kill.sends_sigkill;
 }
 
 static void add_to_core(struct engine *e, const struct unit_graph *graph, unsigned index)
 {
 	const struct engine_entry *entry = &e->entries[index];
 	const struct unit *unit = entry->unit;
-	struct core_policy policy = { .name = entry->name, .is_invalid = !entry->spec };
+	struct core_policy policy = { .name = entry->name,
+				      .is_invalid = !entry->spec || entry->is_masked ||
+						    unit->is_removed || unit->is_remnant };
 
 	policy_of_service(&unit->service, &policy);
 	if (entry->spec) {
 		policy.stop_timeout_usec = entry->spec->stop_timeout_usec;
 		policy.ready_when_healthy = entry->spec->notify == SPEC_NOTIFY_HEALTHY;
-		policy_of_health(&entry->spec->health, &policy.health);
+		health_load(e, index);
+		health_policy(&entry->health, &policy.health, &policy.startup);
+		notify_policy(entry->spec, &unit->service, &policy);
 		link_deps(e, graph, index, &policy);
+		pods_policy(entry->spec, &policy);
 	}
 	core_add(e->core, &policy);
 }
 
 /* The error that the unit is listed with. */
-static const char *invalid_reason(struct engine *e, const struct unit *unit)
+const char *units_invalid_reason(struct engine *e, const struct unit *unit)
 {
 	auto_buf line = BUF_INIT(1024);
 
@@ -204,7 +212,15 @@ static void make_entries(struct engine *e)
 	if (e->resource_begin > CORE_MAX_UNITS)
 		publish_note(e, 2, "%s: %zu units, the first %d are used", CLEAT_UNIT_DIR,
 			     e->resource_begin, CORE_MAX_UNITS);
-	e->entries = arena_alloc(&e->arena, (e->count + 1) * sizeof(*e->entries));
+	if (e->entries && e->count <= e->files->entry_capacity) {
+		memset(e->entries, 0, (e->count + 1) * sizeof(*e->entries));
+	} else {
+		e->entries = arena_alloc(&e->arena, (e->count + 1) * sizeof(*e->entries));
+		e->files->entry_capacity = e->count;
+	}
+	e->files->all_count = e->files->removed_begin = e->count;
+	while (e->files->removed_begin && e->units.units[e->files->removed_begin - 1].is_removed)
+		e->files->removed_begin--;
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
 
@@ -213,10 +229,12 @@ static void make_entries(struct engine *e)
 		convert(e, entry);
 		/* an invalid unit's container name may be anything: only a checked one becomes part of paths */
 		str_copy(entry->name, sizeof(entry->name),
+			 entry->spec && entry->spec->is_pod	    ? entry->spec->name :
 			 entry->spec && entry->unit->container_name ? entry->unit->container_name :
 								      entry->unit->name);
 	}
 	refuse_twins(e);
+	pods_link(e);
 }
 
 /* Its words are judged like those of a container. */
@@ -255,14 +273,36 @@ static void sort_out(struct engine *e)
 			judge_volume(e, &set->units[i]);
 	unit_set_refuse_broken_references(set);
 	for (size_t i = 0; i < set->count; i++)
-		if (!set->units[i].is_template && !is_resource(&set->units[i]))
+		if (!set->units[i].is_template && !is_resource(&set->units[i]) &&
+		    !set->units[i].is_removed)
+			sorted[kept++] = set->units[i];
+	/* last, so that they can be forgotten when they are gone */
+	for (size_t i = 0; i < set->count; i++)
+		if (set->units[i].is_removed)
 			sorted[kept++] = set->units[i];
 	e->resource_begin = kept;
 	for (size_t i = 0; i < set->count; i++)
-		if (!set->units[i].is_template && is_resource(&set->units[i]))
+		if (!set->units[i].is_template && is_resource(&set->units[i]) &&
+		    !set->units[i].is_removed)
 			sorted[kept++] = set->units[i];
 	set->units = sorted;
 	set->count = kept;
+}
+
+static void open_history(struct engine *e)
+{
+	static struct history_unit units[CORE_MAX_UNITS];
+	struct err err;
+
+	if (e->run_layout_unknown)
+		return;
+	for (unsigned i = 0; i < e->count; i++) {
+		str_copy(units[i].name, sizeof(units[i].name), e->entries[i].name);
+		str_copy(units[i].unit, sizeof(units[i].unit), e->entries[i].unit->name);
+	}
+	e->history = history_open(CLEAT_HISTORY, units, e->count, &err);
+	if (!e->history)
+		publish_note(e, 1, "history: %s", err.msg);
 }
 
 static int make_core(struct engine *e, struct err *err)
@@ -271,6 +311,7 @@ static int make_core(struct engine *e, struct err *err)
 
 	if (unit_graph_make(&graph, &e->units, err) < 0)
 		return -1;
+	open_history(e);
 	e->core = core_new(engine_trace, e);
 	for (unsigned i = 0; i < e->count; i++)
 		add_to_core(e, &graph, i);
@@ -285,22 +326,57 @@ static int make_core(struct engine *e, struct err *err)
 	return 0;
 }
 
-int units_load(struct engine *e, struct err *err)
+int units_read_once(struct engine *e, struct err *err)
 {
-	if (unit_set_load(&e->units, CLEAT_UNIT_DIR, &e->unit_facts, err) < 0)
-		publish_note(e, 2, "%s", err->msg);
+	int rc = unit_set_load(&e->units, CLEAT_UNIT_DIR, &e->unit_facts, err);
+
 	sort_out(e);
 	make_entries(e);
+	return rc;
+}
+
+void units_forget(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++)
+		arena_fini(&e->entries[i].spec_arena);
+	unit_set_fini(&e->units);
+	e->count = 0;
+}
+
+/* What an operator has chosen counts for more than [Install]. */
+static void choose(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		struct unit *unit = &e->units.units[i];
+		const struct choice *choice = choices_find(&e->files->choices, unit->name);
+
+		if (!choice || unit->is_removed)
+			continue;
+		e->entries[i].is_masked = choice->is_masked;
+		e->entries[i].choice = choice;
+		if (choice->is_enabled || choice->is_disabled)
+			unit->service.boot = choice->is_enabled;
+	}
+}
+
+int units_load(struct engine *e, struct err *err)
+{
+	if (files_open(e, err) < 0)
+		return -1;
+	files_read(e);
+	if (e->files->is_unreadable)
+		publish_note(e, 2, "%s", e->files->unreadable_why);
+	choose(e);
 	network_open(e);
 	if (make_core(e, err) < 0)
 		return -1;
 	report(e);
-	if (e->published)
-		published_set_unit_count(e->published, e->count);
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
 
-		entry->invalid_reason = entry->spec ? NULL : invalid_reason(e, entry->unit);
+		entry->invalid_reason = entry->spec ? files_fault(e, entry->unit) :
+						      units_invalid_reason(e, entry->unit);
+		files_digest_entry(e, i);
 		publish_unit(e, i);
 	}
 	return 0;

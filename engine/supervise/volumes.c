@@ -33,7 +33,7 @@ static int check_tmpfs(const struct engine *e, const struct engine_entry *entry,
 		       struct err *err)
 {
 	for (unsigned i = 0; i < e->count; i++)
-		if (&e->entries[i] != entry && e->entries[i].spec &&
+		if (&e->entries[i] != entry && e->entries[i].spec && !e->entries[i].spec->is_pod &&
 		    mounts_volume(e->entries[i].spec, name))
 			return err_set(
 				err, ERR_UNSUPPORTED,

@@ -26,7 +26,8 @@ static int decode(union message *m, size_t length, uint32_t type, struct shim_or
 
 static void orders_without_content(void **state)
 {
-	static const uint32_t types[] = { SHIM_HELLO, SHIM_KILL, SHIM_PROBE_CANCEL };
+	static const uint32_t types[] = { SHIM_HELLO, SHIM_KILL, SHIM_PROBE_CANCEL,
+					  SHIM_NOTIFY_ASK };
 	union message m = { 0 };
 	struct shim_order order;
 
@@ -130,6 +131,8 @@ static void probes(void **state)
 	assert_int_equal(decode_probe(&m, SHIM_PROBE_HTTP, UINT64_MAX, "http://x/", 10, &order), 1);
 	assert_int_equal(order.kind, SHIM_PROBE_HTTP);
 	assert_int_equal(order.timeout_usec, SHIM_PROBE_TIMEOUT_MAX_USEC);
+	assert_int_equal(decode_probe(&m, SHIM_PROBE_HTTPS, 1000, "https://x/", 11, &order), 1);
+	assert_int_equal(order.kind, SHIM_PROBE_HTTPS);
 }
 
 /* Their sender waits for a result, so they are orders all the same. */
@@ -149,7 +152,7 @@ static void probes_that_cannot_be_run(void **state)
 		size_t length;
 	} cases[] = {
 		{ 0, 1, "x", 2 },
-		{ 4, 1, "x", 2 },
+		{ 5, 1, "x", 2 },
 		{ SHIM_PROBE_EXEC, 0, "x", 2 },
 		{ SHIM_PROBE_EXEC, 1, "", 0 },
 		{ SHIM_PROBE_EXEC, 1, "\0x", 3 },

@@ -49,13 +49,18 @@ static void oom_kills(void **state)
 	struct group g = group_open();
 
 	(void)state;
-	assert_false(shim_group_oom_killed(g.fd)); /* no memory controller */
+	assert_int_equal(shim_group_oom_kills(g.fd), 0); /* no memory controller */
 	put(&g, "memory.events", "low 0\nhigh 0\nmax 12\noom 3\noom_kill 0\noom_group_kill 7\n");
-	assert_false(shim_group_oom_killed(g.fd));
+	assert_int_equal(shim_group_oom_kills(g.fd), 0);
 	put(&g, "memory.events", "low 0\nhigh 0\nmax 12\noom 3\noom_kill 10\noom_group_kill 1\n");
-	assert_true(shim_group_oom_killed(g.fd));
+	assert_int_equal(shim_group_oom_kills(g.fd), 10);
 	put(&g, "memory.events", "");
-	assert_false(shim_group_oom_killed(g.fd));
+	assert_int_equal(shim_group_oom_kills(g.fd), 0);
+	put(&g, "memory.events", "67108864\n");
+	assert_int_equal(shim_group_number(g.fd, "memory.events"), 67108864);
+	put(&g, "memory.events", "max\n");
+	assert_int_equal(shim_group_number(g.fd, "memory.events"), 0);
+	assert_int_equal(shim_group_number(g.fd, "memory.peak"), 0); /* before Linux 5.19 */
 	group_close(&g);
 }
 

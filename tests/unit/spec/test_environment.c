@@ -158,6 +158,28 @@ static void texts_must_fit_the_files(void **state)
 	teardown(&f);
 }
 
+static void notify_socket_and_watchdog_are_facts(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "--sdnotify=container");
+	MAKE(&f);
+	assert_null(env_of(&f, "NOTIFY_SOCKET"));
+	assert_null(env_of(&f, "WATCHDOG_USEC"));
+	teardown(&f);
+	setup(&f);
+	f.host.notify_dir = "/run/cleat/c/" RUN_ID "/notify/in";
+	f.host.watchdog_usec = 30000000;
+	PARSE_OPTIONS(&f, "--env=NOTIFY_SOCKET=/elsewhere", "--env=WATCHDOG_USEC=1");
+	MAKE(&f);
+	assert_string_equal(env_of(&f, "NOTIFY_SOCKET"), "/run/notify/notify.sock");
+	assert_string_equal(env_of(&f, "WATCHDOG_USEC"), "30000000");
+	assert_null(env_of(&f, "WATCHDOG_PID"));
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +190,7 @@ int main(void)
 		cmocka_unit_test(a_hostile_image_cannot_smuggle_lines),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(texts_must_fit_the_files),
+		cmocka_unit_test(notify_socket_and_watchdog_are_facts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -388,6 +388,45 @@ static void volumes_without_a_name_are_memory(void **state)
 	teardown(&f);
 }
 
+static void the_folder_of_the_notify_socket(void **state)
+{
+	static const char folder[] = "/run/cleat/c/" RUN_ID "/notify/in";
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	f.host.notify_dir = folder;
+	PARSE_OPTIONS(&f, "--tmpfs=/run");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/run/notify", "source"), folder);
+	ASSERT_OPTIONS(&f, "/run/notify", "bind", "rprivate", "nosuid", "noexec", "nodev", "ro");
+	assert_true(mount_index(&f, "/run") < mount_index(&f, "/run/notify"));
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--sdnotify=container");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/run/notify"));
+	teardown(&f);
+}
+
+static void nothing_may_hide_the_notify_socket(void **state)
+{
+	static const char *const words[] = { "--tmpfs=/run/notify",
+					     "--tmpfs=/run/notify/notify.sock" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f;
+
+		setup(&f);
+		f.host.notify_dir = "/run/cleat/c/" RUN_ID "/notify/in";
+		PARSE_OPTIONS(&f, words[i]);
+		MAKE_FAILS(&f, "web.container:11: /run/notify");
+		assert_int_equal(f.err.code, ERR_INPUT);
+		teardown(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +446,8 @@ int main(void)
 		cmocka_unit_test(volumes_are_folders_unless_something_else_is_known),
 		cmocka_unit_test(volumes_without_a_name_are_memory),
 		cmocka_unit_test(an_unmasked_cgroup_is_writable),
+		cmocka_unit_test(the_folder_of_the_notify_socket),
+		cmocka_unit_test(nothing_may_hide_the_notify_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,7 +119,7 @@ static void labels_replace_each_other_by_name(void **state)
 	expect_refused("--label=a\x01=1", "control byte");
 }
 
-static void auto_update_is_noted(void **state)
+static void auto_update_says_what_it_cannot_follow(void **state)
 {
 	struct fixture f;
 
@@ -128,8 +128,28 @@ static void auto_update_is_noted(void **state)
 	PARSE_OPTIONS(&f, "--label=io.containers.autoupdate=registry");
 	assert_good(&f);
 	assert_string_equal(f.spec.auto_update, "registry");
-	assert_note(&f, "images change only by hand");
+	/* the image of the fixture is made here */
+	assert_true(has_diag(&f, DIAG_WARNING, "ask no registry"));
 	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--label=io.containers.autoupdate=local");
+	assert_good(&f);
+	assert_int_equal(f.diags.count, 0);
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--label=io.containers.autoupdate=sometimes");
+	assert_good(&f);
+	assert_true(has_diag(&f, DIAG_WARNING, "invalid auto-update policy \"sometimes\""));
+	teardown(&f);
+	assert_null(spec_update_unfit("registry.example/a/b:1"));
+	assert_null(spec_update_unfit("127.0.0.1:5000/app"));
+	assert_non_null(strstr(spec_update_unfit("alpine"), "fully-qualified image references"));
+	assert_non_null(strstr(spec_update_unfit("localhost/a:1"), "localhost/"));
+	assert_non_null(strstr(spec_update_unfit("Not A Name"), "invalid reference format"));
+	assert_non_null(strstr(
+		spec_update_unfit(
+			"quay.io/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+		"without digest"));
 }
 
 static void users_are_names_or_mapped_numbers(void **state)
@@ -290,6 +310,16 @@ static void readiness(void **state)
 	assert_good(&f);
 	assert_int_equal(f.spec.notify, SPEC_NOTIFY_HEALTHY);
 	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--sdnotify=conmon", "--sdnotify=container");
+	assert_good(&f);
+	assert_int_equal(f.spec.notify, SPEC_NOTIFY_CONTAINER);
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--sdnotify=container", "--sdnotify=ignore");
+	assert_good(&f);
+	assert_int_equal(f.spec.notify, SPEC_NOTIFY_CONMON);
+	teardown(&f);
 	expect_refused("--sdnotify=maybe", "is none of");
 }
 
@@ -312,11 +342,34 @@ static void log_options(void **state)
 	assert_string_equal(f.spec.log_driver, "json-file");
 	assert_int_equal(f.spec.log_max_bytes, 20 * MIB);
 	assert_int_equal(f.spec.log_max_files, 5);
+	assert_string_equal(f.spec.log_tag, "x");
+	assert_null(f.spec.log_path);
 	assert_note(&f, "rotated files");
-	assert_note(&f, "no tag");
 	teardown(&f);
-	expect_refused("--log-opt=max-size=1k", "at least 32768 bytes");
-	expect_refused("--log-opt=max-file=0", "1 to 1000");
+	setup(&f);
+	PARSE_OPTIONS(&f, "--log-driver=none", "--log-opt=path=/data/a//b/../c",
+		      "--log-opt=tag=app-{{.Name}}/{{.ImageName}}", "--log-opt=label=x");
+	assert_good(&f);
+	assert_string_equal(f.spec.log_driver, "none");
+	assert_string_equal(f.spec.log_path, "/data/a/c");
+	assert_string_equal(f.spec.log_tag, "app-{{.Name}}/{{.ImageName}}");
+	assert_note(&f, "no labels");
+	teardown(&f);
+	expect_refused("--log-opt=path=/var/log/web", "below /data");
+	expect_refused("--log-opt=path=/data", "below /data");
+	expect_refused("--log-opt=path=/data/../etc/web", "below /data");
+	expect_refused("--log-opt=path=logs", "below /data");
+	expect_refused("--log-opt=path=/data/store/x", "own");
+	expect_refused("--log-opt=path=/data/volumes/x", "own");
+	expect_refused("--log-opt=path=/data/secrets", "own");
+	expect_refused("--log-opt=path=/data/logs", "own");
+	expect_refused("--log-opt=tag=", "1 to 48");
+	expect_refused("--log-opt=tag={{.ID}}", "known are {{.Name}}");
+	expect_refused("--log-opt=tag=a b", "printable ASCII");
+	expect_refused("--log-opt=max-size=63k", "at least 65536 bytes");
+	expect_refused("--log-opt=max-size=-1", "without a limit");
+	expect_refused("--log-opt=max-file=0", "1 to 100");
+	expect_refused("--log-opt=max-file=101", "1 to 100");
 	expect_refused("--log-opt=compress=true", "no log option");
 	expect_refused("--log-driver=passthrough-tty", "not supported");
 	expect_refused("--log-driver=syslog", "no log driver");
@@ -349,7 +402,7 @@ int main(void)
 		cmocka_unit_test(variables_need_a_name_and_a_value),
 		cmocka_unit_test(environment_files_are_absolute),
 		cmocka_unit_test(labels_replace_each_other_by_name),
-		cmocka_unit_test(auto_update_is_noted),
+		cmocka_unit_test(auto_update_says_what_it_cannot_follow),
 		cmocka_unit_test(users_are_names_or_mapped_numbers),
 		cmocka_unit_test(keep_groups_is_noted),
 		cmocka_unit_test(signals_have_the_kernels_numbers),

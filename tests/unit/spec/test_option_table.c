@@ -12,7 +12,7 @@ static void parse_row(struct fixture *f, const struct option *row, const char *v
 {
 	const char *word = arena_printf(&f->arena, "--%s=%s", row->name, value);
 
-	if (str_eq(row->name, "network") || str_eq(row->name, "ip") ||
+	if (str_eq(row->name, "network") || str_eq(row->name, "ip") || str_eq(row->name, "pod") ||
 	    str_eq(row->name, "mac-address"))
 		PARSE(f, word, "localhost/app");
 	else
@@ -233,7 +233,8 @@ static void markdown_has_a_line_for_every_row(void **state)
 	spec_options_markdown(&out);
 	for (const char *p = out.data; (p = strstr(p, "\n| `--")); p++)
 		lines++;
-	assert_int_equal(lines, options_of_run.count + options_of_podman.count);
+	assert_int_equal(lines,
+			 options_of_run.count + options_of_podman.count + options_of_pod.count);
 	assert_non_null(
 		strstr(out.data, "| `--volume`, `-v` | acted on | SOURCE:/TARGET[:OPTIONS], "));
 	assert_non_null(strstr(out.data, "type=bind\\|volume\\|tmpfs"));
