@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -258,6 +259,17 @@ static int cmd_seccomp_compile(int argc, char **argv)
 	return 0;
 }
 
+/* What the holder of a pod becomes (runtime/hold.c): whatever ends it, ends the pod. */
+static int cmd_hold(int argc, char **argv)
+{
+	(void)argv;
+	if (argc != 1)
+		return EXIT_USAGE;
+	prctl(PR_SET_NAME, "cleat-hold", 0, 0, 0);
+	for (;;)
+		pause();
+}
+
 static int cmd_check(int argc, char **argv)
 {
 	(void)argv;
@@ -276,6 +288,7 @@ static int cmd_version(int argc, char **argv)
 
 static const struct command commands[] = {
 	{ "shim", "--id RUNID ... (for the engine: engine/shim/README.md)", cmd_shim },
+	{ "hold", "(what the holder of a pod's namespaces becomes)", cmd_hold },
 	{ "teardown", "[--cgroup-mount DIR] RUNID", cmd_teardown },
 	{ "run", "[--bundle DIR] [--data-dir DIR] [--cache-dir DIR] [--cgroup-mount DIR] RUNID",
 	  cmd_run },

@@ -120,8 +120,15 @@ void api_status(struct api_call *call)
 
 void api_logs(struct api_call *call)
 {
+	struct err err;
+
 	if (!api_find(call, &call->answer->index))
 		return;
+	/* as Docker has it for such drivers */
+	if (engine_log_is_kept(call->engine, call->answer->index, &err) < 0) {
+		api_fail(call->answer, 501, "%s", err.msg);
+		return;
+	}
 	call->answer->log_args = call->order->log_args;
 	call->answer->is_stream = true;
 }
@@ -179,10 +186,16 @@ static void ask(struct api_call *call, enum engine_verb verb)
 		api_fail(answer, status_of(&err), "%s", err.msg);
 		return;
 	}
-	answer->is_pending = true;
 	answer->index = index;
 	answer->verb = verb;
 	answer->stop_usec = call->order->stop_usec;
+	answer->has_caller =
+		call->order->caller[0] &&
+		engine_find(call->engine, call->order->caller, &answer->caller, &err) == 0;
+	answer->is_pending = !call->order->no_wait &&
+			     !(answer->has_caller && answer->caller == index);
+	if (!answer->is_pending)
+		answer->status = 202;
 }
 
 void api_start(struct api_call *call)
@@ -203,6 +216,31 @@ void api_restart(struct api_call *call)
 void api_reset(struct api_call *call)
 {
 	ask(call, ENGINE_RESET_FAILED);
+}
+
+void api_reload_unit(struct api_call *call)
+{
+	struct engine_unit unit;
+	unsigned index;
+
+	if (!api_find(call, &index))
+		return;
+	engine_unit(call->engine, index, &unit);
+	if (unit.spec && unit.view.state != CORE_UP)
+		api_fail(call->answer, 409, "%s is not active, cannot reload",
+			 unit.unit->service_name);
+	else
+		ask(call, ENGINE_RELOAD);
+}
+
+void api_healthcheck(struct api_call *call)
+{
+	unsigned index;
+
+	if (!api_find(call, &index))
+		return;
+	call->answer->results_before = engine_health_results(call->engine, index);
+	ask(call, ENGINE_HEALTHCHECK);
 }
 
 static bool is_on_its_way(const struct core_unit_view *view)
@@ -265,7 +303,8 @@ static void walk_neighbours(struct walk *walk, const struct engine_unit *unit)
 }
 
 /* A unit that waits is worth waiting for as long as something that it waits for moves. What backs off or gave up does not. */
-static bool is_wait_hopeful(struct engine *engine, unsigned index)
+static bool is_wait_hopeful(struct engine *engine, unsigned index, const struct api_answer *answer,
+			    bool *is_for_caller)
 {
 	static struct walk walk; /* too large for a frame; one thread */
 
@@ -276,6 +315,7 @@ static bool is_wait_hopeful(struct engine *engine, unsigned index)
 		struct engine_unit unit;
 
 		engine_unit(engine, walk.todo[at], &unit);
+		*is_for_caller |= answer->has_caller && walk.todo[at] == answer->caller;
 		if (is_on_its_way(&unit.view))
 			return true;
 		if (unit.view.state == CORE_WAITING)
@@ -316,6 +356,9 @@ static bool stop_settled(struct api_answer *answer, const struct engine_unit *un
 {
 	if (is_down(&unit->view))
 		return settle(answer, 204);
+	/* it stops when those that need it have, and the one whose command this is may be among them */
+	if (answer->has_caller && unit->view.state == CORE_UP)
+		return settle(answer, 202);
 	return unit->view.want == CORE_WANT_UP && settle_contradicted(answer, unit, "start");
 }
 
@@ -323,6 +366,7 @@ static bool start_settled(struct engine *engine, struct api_answer *answer,
 			  const struct engine_unit *unit)
 {
 	const struct core_unit_view *view = &unit->view;
+	bool is_for_caller = false, is_hopeful;
 
 	switch (view->state) {
 	case CORE_STOPPING:
@@ -334,12 +378,18 @@ static bool start_settled(struct engine *engine, struct api_answer *answer,
 	case CORE_PULLING:
 		return false;
 	case CORE_WAITING:
-		return !is_wait_hopeful(engine, answer->index) && settle_failure(answer, 409, unit);
+		is_hopeful = is_wait_hopeful(engine, answer->index, answer, &is_for_caller);
+		if (is_for_caller)
+			return settle(answer, 202);
+		return !is_hopeful && settle_failure(answer, 409, unit);
 	case CORE_UP:
 		/* A restart has not begun yet while others that need this unit stop first. */
-		if (answer->verb == ENGINE_RESTART && view->since <= answer->asked_at)
+		if (answer->verb == ENGINE_RESTART && view->since <= answer->asked_at) {
+			if (answer->has_caller)
+				return settle(answer, 202);
 			return view->want == CORE_WANT_DOWN &&
 			       settle_contradicted(answer, unit, "stop");
+		}
 		return settle(answer, 204);
 	case CORE_DOWN:
 		/* A one-shot that has finished; the result alone may be an earlier run's. */
@@ -353,6 +403,33 @@ static bool start_settled(struct engine *engine, struct api_answer *answer,
 	return settle_failure(answer, 500, unit);
 }
 
+/* The result of the check that was asked for, or of the one that was under way then. */
+static bool health_settled(struct engine *engine, struct api_answer *answer,
+			   const struct engine_unit *unit)
+{
+	if (engine_health_results(engine, answer->index) != answer->results_before) {
+		api_render_health(engine, answer->index, &answer->body);
+		return settle(answer, 200);
+	}
+	if (unit->view.health != CORE_HEALTH_NONE)
+		return false;
+	return settle_failure(answer, 409, unit);
+}
+
+static bool reload_settled(struct engine *engine, struct api_answer *answer,
+			   const struct engine_unit *unit)
+{
+	const char *failure = engine_reload_error(engine, answer->index);
+
+	if (unit->view.is_reloading)
+		return false;
+	if (!failure[0])
+		return settle(answer, 204);
+	answer->is_pending = false;
+	api_fail(answer, 500, "container %s: reload: %s", unit->published->name, failure);
+	return true;
+}
+
 bool api_settled(struct engine *engine, struct api_answer *answer)
 {
 	struct engine_unit unit;
@@ -364,6 +441,10 @@ bool api_settled(struct engine *engine, struct api_answer *answer)
 	case ENGINE_START:
 	case ENGINE_RESTART:
 		return start_settled(engine, answer, &unit);
+	case ENGINE_HEALTHCHECK:
+		return health_settled(engine, answer, &unit);
+	case ENGINE_RELOAD:
+		return reload_settled(engine, answer, &unit);
 	case ENGINE_RESET_FAILED:
 		break;
 	}

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "api/events.h"
 #include "api/internal.h"
 #include "util/cleanup.h"
 #include "util/places.h"
@@ -93,6 +94,8 @@ static void client_done(struct client *c)
 {
 	if (c->answer.reload)
 		engine_reload(c->api->engine);
+	if (c->answer.applies_choices)
+		engine_apply_choices(c->api->engine);
 	c->is_answering = false;
 	answer_reset(&c->answer);
 	buf_fini(&c->out);
@@ -170,10 +173,11 @@ static void stream_error(const struct client *c, const struct err *err)
 }
 
 /* The connection leaves this process: a child of lowest privilege reads the log and writes the client. */
-static void stream_spawn(struct client *c, int log_fd)
+static void stream_spawn(struct client *c, int log_fd, const char *make)
 {
 	const struct api_log_args *args = &c->answer.log_args;
-	char *argv[2 + API_MAX_LOG_ARGS + 1] = { "cleat", "log-stream" };
+	const char *const *events = c->answer.event_words;
+	char *argv[2 + API_MAX_LOG_ARGS + 2] = { "cleat", events ? "event-stream" : "log-stream" };
 	struct engine *engine = c->api->engine;
 	struct proc_spawn spawn = {
 		.path = "/proc/self/exe",
@@ -187,6 +191,10 @@ static void stream_spawn(struct client *c, int log_fd)
 
 	for (unsigned i = 0; i < args->count; i++)
 		argv[2 + i] = c->answer.log_args.words[i];
+	if (make)
+		argv[2 + args->count] = (char *)(uintptr_t)make;
+	for (unsigned i = 0; events && events[i]; i++)
+		argv[2 + i] = (char *)(uintptr_t)events[i];
 	fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
 	if (proc_spawn(&spawn, &proc, &err) < 0) {
 		stream_error(c, &err);
@@ -202,7 +210,8 @@ static void client_stream(struct client *c)
 	static const char head[] =
 		"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
 		"Connection: close\r\n\r\n";
-	char dir[256];
+	char dir[256], make[256 + sizeof("--make-chosen=")];
+	bool may_come = false;
 	auto_fd int log_fd = -1;
 	struct err err;
 
@@ -215,10 +224,13 @@ static void client_stream(struct client *c)
 		client_answer(c);
 		return;
 	}
-	/* a container without a log directory has had no output yet: an empty stream */
+	/* a container without a log directory has had no output yet: an empty stream, or one that waits */
+	if (log_fd < 0 && c->answer.log_args.is_following)
+		may_come =
+			engine_log_make_word(c->api->engine, c->answer.index, make, sizeof(make));
 	if (send(c->fd, head, sizeof(head) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(head) - 1 &&
-	    log_fd >= 0)
-		stream_spawn(c, log_fd);
+	    (log_fd >= 0 || may_come))
+		stream_spawn(c, log_fd, may_come ? make : NULL);
 	client_close(c);
 }
 
@@ -247,6 +259,24 @@ static void client_exec(struct client *c)
 	client_answer(c);
 }
 
+static void client_events(struct client *c)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+				   "Connection: close\r\n\r\n";
+	struct err err;
+	auto_fd int ring = api_events_open(&err);
+
+	if (ring < 0) {
+		c->keep_alive = false;
+		api_fail(&c->answer, 500, "%s", err.msg);
+		client_answer(c);
+		return;
+	}
+	if (send(c->fd, head, sizeof(head) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(head) - 1)
+		stream_spawn(c, ring, NULL);
+	client_close(c);
+}
+
 static void client_act(struct client *c, const struct http_request *request)
 {
 	struct engine *engine = c->api->engine;
@@ -256,7 +286,9 @@ static void client_act(struct client *c, const struct http_request *request)
 	c->head_only = str_eq(request->method, "HEAD");
 	client_deadline(c, USEC_NEVER);
 	api_route(engine, request, &c->answer);
-	if (c->answer.is_stream)
+	if (c->answer.is_stream && c->answer.event_words)
+		client_events(c);
+	else if (c->answer.is_stream)
 		client_stream(c);
 	else if (c->answer.is_exec)
 		client_exec(c);
@@ -516,4 +548,14 @@ void api_close(void *state)
 	close_fd(&api->fd);
 	unlink(CLEAT_SOCKET);
 	free(api);
+}
+
+bool api_is_waited_for(const void *state)
+{
+	const struct api *api = state;
+
+	for (size_t i = 0; i < API_MAX_CLIENTS; i++)
+		if (api->clients[i].fd >= 0 && api->clients[i].answer.is_pending)
+			return true;
+	return false;
 }

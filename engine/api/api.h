@@ -15,3 +15,5 @@ void api_id(const char *name, char out[API_ID_LEN + 1]);
 /* Binds the socket (a stale file is removed: the caller holds the engine lock) and serves until api_close. */
 int api_open(struct engine *engine, void **state, struct err *err) MUST_CHECK;
 void api_close(void *state);
+/* Is there a client whose answer is held back? */
+bool api_is_waited_for(const void *state);

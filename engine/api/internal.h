@@ -16,6 +16,7 @@
 struct api_log_args {
 	char words[API_MAX_LOG_ARGS][48];
 	unsigned count;
+	bool is_following;
 };
 
 /* An answer that is ready, or what it waits for. */
@@ -30,11 +31,18 @@ struct api_answer {
 	unsigned index;
 	enum engine_verb verb;
 	usec_t asked_at;
+	uint64_t results_before; /* of health checks, when a new one was asked for */
 	usec_t stop_usec; /* SIGKILL that long after the stop signal, if the unit's own limit is longer; USEC_NEVER */
+	/* asked by a command line of that unit (COMMANDS_OF_VARIABLE): what can come only when the command has ended is not waited for */
+	bool has_caller;
+	unsigned caller;
 	/* the connection becomes a log stream */
 	bool is_stream;
 	struct api_log_args log_args;
-	bool reload; /* after the answer has gone out */
+	const char *const
+		*event_words; /* not NULL: a stream of events; borrowed until the next request */
+	bool reload;	      /* after the answer has gone out */
+	bool applies_choices; /* the same */
 	/* the connection goes to the container's shim, with this order */
 	bool is_exec;
 	const struct buf *exec; /* borrowed until the next request */
@@ -46,10 +54,17 @@ struct api_order {
 	const struct api_route *route;
 	char name[256]; /* what stood for {}; never empty where the pattern has one */
 	bool all;
+	bool no_wait;	  /* answered as soon as the engine knows of it */
+	char caller[128]; /* a container's name; "": nobody's command line */
 	int signal;
 	usec_t stop_usec;
 	uint16_t rows, columns;
 	struct api_log_args log_args;
+	uint64_t since_usec, until_usec; /* of events; 0: none */
+	bool is_dry, keeps_failed;	 /* of an update */
+	char digest[80];		 /* of a rollback; "": the one before */
+	char filters[1024];		 /* Docker's, as JSON */
+	char file[1024];		 /* a path of the appliance */
 };
 
 struct api_call {
@@ -98,13 +113,30 @@ void api_list(struct api_call *call);
 void api_inspect(struct api_call *call);
 void api_status(struct api_call *call);
 void api_logs(struct api_call *call);
+void api_events(struct api_call *call); /* events.c */
 void api_start(struct api_call *call);
 void api_stop(struct api_call *call);
 void api_restart(struct api_call *call);
 void api_reset(struct api_call *call);
+void api_reload_unit(struct api_call *call);
+void api_healthcheck(struct api_call *call);
 void api_kill(struct api_call *call);
 void api_reload(struct api_call *call);
 void api_images_changed(struct api_call *call);
+/* files.c */
+void api_reload_report(struct api_call *call);
+/* updates.c */
+void api_update_all(struct api_call *call);
+void api_update(struct api_call *call);
+void api_update_report(struct api_call *call);
+void api_rollback(struct api_call *call);
+void api_enable(struct api_call *call);
+void api_disable(struct api_call *call);
+void api_mask(struct api_call *call);
+void api_unmask(struct api_call *call);
+/* upgrade.c */
+void api_upgrade(struct api_call *call);
+void api_upgrade_report(struct api_call *call);
 /* Has a held-back answer come to a result? Fills status and body then and is no longer pending. */
 bool api_settled(struct engine *engine, struct api_answer *answer);
 /* Does a change of this unit concern the held-back answer? */
@@ -116,6 +148,8 @@ usec_t api_hurry(struct engine *engine, const struct api_answer *answer, usec_t 
 void api_render_list(struct engine *engine, bool all, struct buf *out);
 void api_render_inspect(struct engine *engine, unsigned index, struct buf *out);
 void api_render_version(struct buf *out);
+/* The last result of a health check. */
+void api_render_health(struct engine *engine, unsigned index, struct buf *out);
 void api_render_info(struct engine *engine, struct buf *out);
 void api_render_status(struct engine *engine, struct buf *out);
 /* Docker's words for a span of time: "About a minute", "3 hours". */

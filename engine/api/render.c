@@ -11,6 +11,7 @@
 
 #include "api/internal.h"
 #include "spec/spec.h"
+#include "supervise/health_log.h"
 #include "util/digest.h"
 #include "util/json.h"
 #include "util/str.h"
@@ -183,6 +184,8 @@ void api_render_list(struct engine *engine, bool all, struct buf *out)
 		struct engine_unit unit;
 
 		engine_unit(engine, i, &unit);
+		if (unit.spec && unit.spec->is_pod)
+			continue; /* Docker's clients know containers */
 		if (all || is_running(unit.published) || unit.published->state == PUBLISHED_BACKOFF)
 			render_entry(&json, &unit);
 	}
@@ -190,22 +193,52 @@ void api_render_list(struct engine *engine, bool all, struct buf *out)
 	buf_putc(out, '\n');
 }
 
+/* The record on tmpfs is the only memory of results. */
+static void read_results(const struct published_unit *p, struct arena *arena,
+			 struct health_log *out)
+{
+	char path[128];
+	struct err err;
+
+	*out = (struct health_log){ 0 };
+	health_log_path(p->run_id, path);
+	if (p->run_id[0] && health_log_read(path, arena, out, &err) < 0) {
+		log_msg(LOG_WARN, "api", "%s: %s", p->name, err.msg);
+		out->count = 0;
+	}
+}
+
 static void render_health(struct json *json, const struct published_unit *p)
 {
+	auto_arena arena = { 0 };
+	struct health_log log;
+
 	if (p->health == PUBLISHED_HEALTH_NONE)
 		return;
+	read_results(p, &arena, &log);
 	json_object(json, "Health");
-	json_str(json, "Status", published_health_name(p->health));
-	json_uint(json, "FailingStreak", p->probe_failures);
-	json_array(json, "Log");
-	if (p->probe_output[0]) {
-		json_object(json, NULL);
-		json_int(json, "ExitCode", p->probe_failures ? 1 : 0);
-		json_str(json, "Output", p->probe_output);
-		json_object_end(json);
-	}
-	json_array_end(json);
+	health_log_json(&log, published_health_name(p->health), p->probe_failures, json);
 	json_object_end(json);
+}
+
+void api_render_health(struct engine *engine, unsigned index, struct buf *out)
+{
+	struct json json = JSON_TO(out);
+	auto_arena arena = { 0 };
+	struct engine_unit unit;
+	struct health_log log;
+
+	engine_unit(engine, index, &unit);
+	read_results(unit.published, &arena, &log);
+	json_object(&json, NULL);
+	json_str(&json, "Status", core_health_name(unit.view.health));
+	if (log.count) {
+		json_bool(&json, "Startup", log.items[log.count - 1].startup);
+		json_int(&json, "ExitCode", log.items[log.count - 1].exit_code);
+		json_str(&json, "Output", log.items[log.count - 1].output);
+	}
+	json_object_end(&json);
+	buf_putc(out, '\n');
 }
 
 static void render_state(struct json *json, const struct published_unit *p)
@@ -238,7 +271,33 @@ static void json_strings(struct json *json, const char *key, const struct strv *
 	json_array_end(json);
 }
 
-static void render_config(struct json *json, const struct engine_unit *unit)
+/* Docker's Healthcheck: the check in force, times in nanoseconds. Our own kinds of probes are their URL. */
+static void render_check(struct json *json, const struct spec_health *health)
+{
+	const struct strv *argv = &health->check.argv;
+	bool is_shell = argv->count == 3 && str_eq(argv->items[0], "/bin/sh") &&
+			str_eq(argv->items[1], "-c");
+
+	if (health->check.kind == SPEC_PROBE_NONE)
+		return;
+	json_object(json, "Healthcheck");
+	json_array(json, "Test");
+	json_str(json, NULL, is_shell ? "CMD-SHELL" : "CMD");
+	if (health->check.kind != SPEC_PROBE_EXEC)
+		json_str(json, NULL, health->check.url);
+	else
+		for (size_t i = is_shell ? 2 : 0; i < argv->count; i++)
+			json_str(json, NULL, argv->items[i]);
+	json_array_end(json);
+	json_uint(json, "Interval", health->interval_usec * 1000);
+	json_uint(json, "Timeout", health->timeout_usec * 1000);
+	json_uint(json, "StartPeriod", health->start_period_usec * 1000);
+	json_uint(json, "Retries", health->retries);
+	json_object_end(json);
+}
+
+static void render_config(struct json *json, const struct engine_unit *unit,
+			  const struct spec_health *health)
 {
 	const struct container_spec *spec = unit->spec;
 
@@ -260,6 +319,7 @@ static void render_config(struct json *json, const struct engine_unit *unit)
 			json_strings(json, "Entrypoint", &spec->entrypoint);
 		json_str(json, "WorkingDir", spec->workdir ? spec->workdir : "");
 		json_str(json, "StopSignal", spec->stop_signal ? spec->stop_signal : "SIGTERM");
+		render_check(json, health);
 	}
 	json_labels(json, unit);
 	json_object_end(json);
@@ -322,7 +382,7 @@ void api_render_inspect(struct engine *engine, unsigned index, struct buf *out)
 	render_state(&json, unit.published);
 	json_str(&json, "Image", unit.published->image_digest);
 	json_uint(&json, "RestartCount", unit.published->restarts);
-	render_config(&json, &unit);
+	render_config(&json, &unit, engine_health(engine, index));
 	render_host_config(&json, &unit);
 	render_mounts(&json, unit.spec);
 	api_render_network(&json, &unit);
@@ -332,6 +392,13 @@ void api_render_inspect(struct engine *engine, unsigned index, struct buf *out)
 	json_str(&json, "RunId", unit.published->run_id);
 	json_str(&json, "State", published_state_name(unit.published->state));
 	json_str(&json, "Detail", unit.published->detail);
+	json_bool(&json, "LastGood", unit.published->last_good);
+	json_bool(&json, "Masked", unit.published->masked);
+	json_str(&json, "Choice",
+		 unit.published->choice == 1 ? "enabled" :
+		 unit.published->choice == 2 ? "disabled" :
+					       "");
+	json_str(&json, "StatusText", unit.published->status_text);
 	json_object_end(&json);
 	json_object_end(&json);
 	buf_putc(out, '\n');
@@ -406,6 +473,7 @@ void api_render_status(struct engine *engine, struct buf *out)
 		json_int(&json, "pid", p->pid);
 		json_uint(&json, "restarts", p->restarts);
 		json_str(&json, "detail", p->detail);
+		json_str(&json, "status_text", p->status_text);
 		json_object_end(&json);
 	}
 	json_array_end(&json);

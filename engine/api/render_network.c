@@ -28,6 +28,8 @@ const char *api_network_mode(const struct container_spec *spec)
 		return "host";
 	if (spec->network == SPEC_NETWORK_NONE)
 		return "none";
+	if (!spec->join_count) /* a container of a pod has the pod's */
+		return "pod";
 	return spec->join_count == 1 && str_eq(spec->joins[0].network, NET_DEFAULT) ?
 		       "bridge" :
 		       spec->joins[0].network;

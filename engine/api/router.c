@@ -92,6 +92,14 @@ static bool read_list(const struct http_request *request, struct api_order *orde
 	return read_flag(request, "all", &order->all, answer);
 }
 
+/* Whether the answer is held back, and for whom it must not be. */
+static bool read_wait(const struct http_request *request, struct api_order *order,
+		      struct api_answer *answer)
+{
+	return read_flag(request, "nowait", &order->no_wait, answer) &&
+	       read_text(request, "caller", order->caller, sizeof(order->caller), answer);
+}
+
 /* Seconds; negative: no limit but the unit's own. */
 static bool read_stop(const struct http_request *request, struct api_order *order,
 		      struct api_answer *answer)
@@ -99,7 +107,8 @@ static bool read_stop(const struct http_request *request, struct api_order *orde
 	char value[24];
 	uint64_t seconds;
 
-	if (!read_text(request, "t", value, sizeof(value), answer))
+	if (!read_wait(request, order, answer) ||
+	    !read_text(request, "t", value, sizeof(value), answer))
 		return false;
 	if (!value[0] ||
 	    (value[0] == '-' && str_to_u64(value + 1, STOP_MAX_SEC, &seconds) && seconds))
@@ -157,7 +166,7 @@ static bool parse_time(char *text, uint64_t *usec)
 	return true;
 }
 
-static bool read_time(const struct http_request *request, const char *name, struct api_order *order,
+static bool read_time(const struct http_request *request, const char *name, uint64_t *out,
 		      struct api_answer *answer)
 {
 	char value[40], copy[40];
@@ -170,9 +179,28 @@ static bool read_time(const struct http_request *request, const char *name, stru
 		api_fail(answer, 400, "%s=%s: seconds since 1970 are expected", name, value);
 		return false;
 	}
+	*out = usec;
+	return true;
+}
+
+static bool read_log_time(const struct http_request *request, const char *name,
+			  struct api_order *order, struct api_answer *answer)
+{
+	uint64_t usec;
+
+	if (!read_time(request, name, &usec, answer))
+		return false;
 	if (usec)
 		log_arg(order, "--%s=%" PRIu64, name, usec);
 	return true;
+}
+
+static bool read_events(const struct http_request *request, struct api_order *order,
+			struct api_answer *answer)
+{
+	return read_text(request, "filters", order->filters, sizeof(order->filters), answer) &&
+	       read_time(request, "since", &order->since_usec, answer) &&
+	       read_time(request, "until", &order->until_usec, answer);
 }
 
 static bool read_tail(const struct http_request *request, struct api_order *order,
@@ -208,14 +236,16 @@ static bool read_logs(const struct http_request *request, struct api_order *orde
 		return false;
 	}
 	log_arg(order, "--docker-frames");
+	order->log_args.is_following = follow;
 	if (follow)
 		log_arg(order, "--follow");
 	if (timestamps)
 		log_arg(order, "--timestamps");
 	if (!out || !err)
 		log_arg(order, out ? "--no-stderr" : "--no-stdout");
-	return read_tail(request, order, answer) && read_time(request, "since", order, answer) &&
-	       read_time(request, "until", order, answer);
+	return read_tail(request, order, answer) &&
+	       read_log_time(request, "since", order, answer) &&
+	       read_log_time(request, "until", order, answer);
 }
 
 /* 0: not given, which leaves the terminal as it is. */
@@ -243,18 +273,43 @@ static bool read_size(const struct http_request *request, struct api_order *orde
 	       read_length(request, "w", &order->columns, answer);
 }
 
+static bool read_file(const struct http_request *request, struct api_order *order,
+		      struct api_answer *answer)
+{
+	if (!read_text(request, "file", order->file, sizeof(order->file), answer))
+		return false;
+	if (order->file[0] == '/')
+		return true;
+	api_fail(answer, 400, "file=%s: a path that begins with / is expected", order->file);
+	return false;
+}
+
+static bool read_update(const struct http_request *request, struct api_order *order,
+			struct api_answer *answer)
+{
+	return read_flag(request, "dry", &order->is_dry, answer) &&
+	       read_flag(request, "keep", &order->keeps_failed, answer);
+}
+
+static bool read_digest(const struct http_request *request, struct api_order *order,
+			struct api_answer *answer)
+{
+	return read_text(request, "digest", order->digest, sizeof(order->digest), answer);
+}
+
 static const struct api_route routes[] = {
 	{ "GET", "/_ping", "", NULL, api_ping },
 	{ "HEAD", "/_ping", "", NULL, api_ping },
 	{ "GET", "/version", "", NULL, api_version },
 	{ "GET", "/info", "", NULL, api_info },
+	{ "GET", "/events", "since until filters", read_events, api_events },
 	{ "GET", "/containers/json", "all", read_list, api_list },
 	{ "GET", "/containers/{}/json", "", NULL, api_inspect },
 	{ "GET", "/containers/{}/logs", "stdout stderr follow timestamps tail since until",
 	  read_logs, api_logs },
-	{ "POST", "/containers/{}/start", "", NULL, api_start },
-	{ "POST", "/containers/{}/stop", "t", read_stop, api_stop },
-	{ "POST", "/containers/{}/restart", "t", read_stop, api_restart },
+	{ "POST", "/containers/{}/start", "nowait caller", read_wait, api_start },
+	{ "POST", "/containers/{}/stop", "t nowait caller", read_stop, api_stop },
+	{ "POST", "/containers/{}/restart", "t nowait caller", read_stop, api_restart },
 	{ "POST", "/containers/{}/kill", "signal", read_kill, api_kill },
 	{ "POST", "/containers/{}/exec", "", NULL, api_exec_create },
 	{ "POST", "/exec/{}/start", "", NULL, api_exec_start },
@@ -262,8 +317,21 @@ static const struct api_route routes[] = {
 	{ "GET", "/exec/{}/json", "", NULL, api_exec_inspect },
 	{ "GET", "/cleat/v1/status", "", NULL, api_status },
 	{ "POST", "/cleat/v1/units/{}/reset-failed", "", NULL, api_reset },
+	{ "POST", "/cleat/v1/units/{}/reload", "nowait caller", read_wait, api_reload_unit },
+	{ "POST", "/cleat/v1/units/{}/healthcheck", "", NULL, api_healthcheck },
 	{ "POST", "/cleat/v1/reload", "", NULL, api_reload },
+	{ "GET", "/cleat/v1/reload", "", NULL, api_reload_report },
+	{ "POST", "/cleat/v1/units/{}/enable", "", NULL, api_enable },
+	{ "POST", "/cleat/v1/units/{}/disable", "", NULL, api_disable },
+	{ "POST", "/cleat/v1/units/{}/mask", "", NULL, api_mask },
+	{ "POST", "/cleat/v1/units/{}/unmask", "", NULL, api_unmask },
+	{ "POST", "/cleat/v1/updates", "dry keep", read_update, api_update_all },
+	{ "GET", "/cleat/v1/updates", "", NULL, api_update_report },
+	{ "POST", "/cleat/v1/units/{}/update", "dry keep", read_update, api_update },
+	{ "POST", "/cleat/v1/units/{}/rollback", "digest", read_digest, api_rollback },
 	{ "POST", "/cleat/v1/images/changed", "", NULL, api_images_changed },
+	{ "POST", "/cleat/v1/upgrade", "file", read_file, api_upgrade },
+	{ "GET", "/cleat/v1/upgrade", "", NULL, api_upgrade_report },
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
@@ -311,8 +379,10 @@ static const struct api_route *find_route(const struct http_request *request,
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
 		if (!matches(routes[i].pattern, path, order->name, sizeof(order->name)))
 			continue;
-		if (str_eq(routes[i].method, request->method))
+		if (str_eq(routes[i].method, request->method)) {
+			answer->extra[0] = '\0'; /* of rows with the same path */
 			return &routes[i];
+		}
 		used += (size_t)snprintf(answer->extra + used, sizeof(answer->extra) - used, "%s%s",
 					 used ? ", " : "Allow: ", routes[i].method);
 	}

@@ -14,8 +14,11 @@
 #include "cli/findings.h"
 #include "cli/lint.h"
 #include "spec/networks.h"
+#include "spec/pod.h"
 #include "spec/spec.h"
 #include "spec/volume.h"
+#include "supervise/choices.h"
+#include "unit/appliance.h"
 #include "unit/unit.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -53,14 +56,26 @@ struct beside {
 struct check {
 	bool is_json, wants_advice;
 	const char *config; /* --config; NULL */
+	uint64_t stop_budget_usec;
 	const char *dirs[CHECK_MAX_PATHS];
 	struct beside files[CHECK_MAX_PATHS];
 	size_t dir_count, file_count;
 	struct unit_facts facts;
 	struct arena arena;
-	struct arena work;     /* of one unit's option table, emptied after it */
-	struct diags together; /* what the units of the set at hand say of networks together */
+	struct arena work; /* of one unit's option table, emptied after it */
 	struct findings findings;
+};
+
+/* What the option table says to a set. Each unit's words go through it once: the units are judged together, too. */
+struct opinion {
+	struct diags diags; /* of one unit */
+	bool is_fine;
+};
+
+struct opinions {
+	struct arena arena;
+	struct opinion *of_units; /* by their index */
+	struct diags together;	  /* what the units say together of networks, and of their stop */
 };
 
 static struct beside find_beside(struct check *c, const char *file)
@@ -139,33 +154,91 @@ static void check_secrets(struct check *c, const struct unit *unit,
 	}
 }
 
-/* The option table's opinion, at the lines that the words came from. Of a unit that is refused already, what has no line is
- * not said; nor is what may be among the complaints of the set that were not kept. Returns whether it agrees. */
-static bool check_spec(struct check *c, const struct unit_set *set, const struct unit *unit)
+/* Returns whether the option table takes the words of a container. */
+static bool read_container(struct check *c, const struct unit *unit, struct check_networks *n,
+			   struct check_stop *stop, struct diags *diags)
 {
-	struct diags diags = { 0 };
+	struct container_spec spec;
+
+	if (unit->image_index >= unit->spec_args.count ||
+	    spec_from_args(&spec, &c->work, &unit->spec_args, diags) < 0)
+		return false;
+	check_networks_add_container(n, unit, &spec);
+	stop->stop_timeout_usec = spec.stop_timeout_usec;
+	if (!diags->error_count)
+		check_secrets(c, unit, &spec, diags);
+	return !diags->error_count;
+}
+
+/* The words of a unit of any other kind. */
+static bool read_other(struct check *c, const struct unit *unit, struct check_networks *n,
+		       struct diags *diags)
+{
 	struct container_spec spec;
 	struct volume_spec volume;
 	struct net_network network;
-	bool is_fine;
 
-	is_fine = spec_check_global_args(&unit->global_args, &diags) == 0;
-	if (unit->kind == UNIT_CONTAINER)
-		is_fine &= unit->image_index < unit->spec_args.count &&
-			   spec_from_args(&spec, &c->work, &unit->spec_args, &diags) == 0;
-	else if (unit->kind == UNIT_IMAGE)
-		is_fine &= spec_image_from_args(&spec, &c->work, &unit->spec_args, &diags) == 0;
-	else if (unit->kind == UNIT_NETWORK)
-		is_fine &= spec_network_from_args(&network, &c->work, &unit->spec_args, unit->name,
-						  &diags) == 0;
-	if (unit->kind == UNIT_VOLUME)
-		is_fine &= volume_from_args(&volume, &c->work, &unit->spec_args, &diags) == 0;
-	if (unit->kind == UNIT_CONTAINER && is_fine) {
-		check_secrets(c, unit, &spec, &diags);
-		is_fine = !diags.error_count;
+	if (unit->kind == UNIT_POD) {
+		if (spec_pod_from_args(&spec, &c->work, &unit->spec_args, diags) < 0)
+			return false;
+		check_networks_add_container(n, unit, &spec);
+		return true;
 	}
-	for (size_t i = 0; i < diags.count; i++) {
-		struct diag d = diags.items[i];
+	if (unit->kind == UNIT_IMAGE)
+		return spec_image_from_args(&spec, &c->work, &unit->spec_args, diags) == 0;
+	if (unit->kind == UNIT_VOLUME)
+		return volume_from_args(&volume, &c->work, &unit->spec_args, diags) == 0;
+	if (unit->kind != UNIT_NETWORK)
+		return true;
+	check_networks_add(n, unit);
+	return spec_network_from_args(&network, &c->work, &unit->spec_args, unit->name, diags) == 0;
+}
+
+/* A template's words still hold the instance's place. */
+static void read_words(struct check *c, const struct unit *unit, struct check_networks *n,
+		       struct check_stop *stop, struct opinion *opinion)
+{
+	opinion->is_fine = true;
+	if (unit->is_template)
+		return;
+	opinion->is_fine = spec_check_global_args(&unit->global_args, &opinion->diags) == 0;
+	opinion->is_fine &= unit->kind == UNIT_CONTAINER ?
+				    read_container(c, unit, n, stop, &opinion->diags) :
+				    read_other(c, unit, n, &opinion->diags);
+	arena_reset(&c->work);
+}
+
+static void opinions_init(struct opinions *o, struct check *c, const struct unit_set *set)
+{
+	struct check_networks networks;
+	struct check_stop *stops;
+
+	*o = (struct opinions){ .of_units = NULL };
+	stops = arena_alloc(&o->arena, (set->count + 1) * sizeof(stops[0]));
+	o->of_units = arena_alloc(&o->arena, (set->count + 1) * sizeof(o->of_units[0]));
+	check_networks_init(&networks);
+	for (size_t i = 0; i < set->count; i++)
+		read_words(c, &set->units[i], &networks, &stops[i], &o->of_units[i]);
+	check_networks_judge(&networks, &o->together);
+	check_stop_judge(set, stops, c->stop_budget_usec, &o->together);
+	check_networks_fini(&networks);
+}
+
+static void opinions_fini(struct opinions *o, const struct unit_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		diags_fini(&o->of_units[i].diags);
+	diags_fini(&o->together);
+	arena_fini(&o->arena);
+}
+
+/* The option table's opinion, at the lines that the words came from. Of a unit that is refused already, what has no line is
+ * not said; nor is what may be among the complaints of the set that were not kept. */
+static void say_opinion(struct check *c, const struct unit_set *set, const struct unit *unit,
+			const struct diags *diags)
+{
+	for (size_t i = 0; i < diags->count; i++) {
+		struct diag d = diags->items[i];
 		bool may_be_said = set->diags.severity_count[d.severity] > DIAG_MAX &&
 				   (d.severity != DIAG_ERROR || !unit->is_valid);
 
@@ -173,12 +246,11 @@ static bool check_spec(struct check *c, const struct unit_set *set, const struct
 			continue;
 		if (!d.file[0])
 			d.file = unit->path;
-		d.text = unit_shown_text(unit, &diags.items[i], &c->work);
+		d.text = unit_shown_text(unit, &diags->items[i], &c->work);
 		findings_add_opinion(&c->findings, &d);
 	}
-	diags_fini(&diags);
-	arena_reset(&c->work);
-	return is_fine;
+	if (diags->count)
+		arena_reset(&c->work);
 }
 
 static void advise(struct findings *f, const struct unit *unit)
@@ -193,22 +265,49 @@ static void advise(struct findings *f, const struct unit *unit)
 }
 
 /* Of this unit alone or with others. */
-static bool is_well_together(const struct check *c, const struct unit *unit)
+static bool is_well_together(const struct diags *together, const struct unit *unit)
 {
-	for (size_t i = 0; i < c->together.count; i++)
-		if (c->together.items[i].severity == DIAG_ERROR &&
-		    str_eq(c->together.items[i].file, unit->path))
+	for (size_t i = 0; i < together->count; i++)
+		if (together->items[i].severity == DIAG_ERROR &&
+		    str_eq(together->items[i].file, unit->path))
 			return false;
 	return true;
 }
 
-static void check_unit(struct check *c, const struct unit_set *set, const struct unit *unit)
+/* What counts for more than the [Install] of the appliance's own units. */
+static void say_choice(struct check *c, const struct unit *unit)
 {
-	bool is_fine = unit->is_valid && is_well_together(c, unit);
+	static struct choices choices;
+	static bool is_loaded;
+	const struct choice *choice;
+	struct diags diags = { 0 };
+	struct err err;
 
-	/* A template's words still hold the instance's place. */
-	if (!unit->is_template)
-		is_fine &= check_spec(c, set, unit);
+	if (!str_starts(unit->path, CLEAT_UNIT_DIR "/"))
+		return;
+	if (!is_loaded && choices_load(&choices, CLEAT_CHOICES, &err) < 0)
+		choices.count = 0;
+	is_loaded = true;
+	choice = choices_find(&choices, unit->name);
+	if (!choice)
+		return;
+	diag_add(&diags, DIAG_NOTE, unit->path, 0, 0, "", "%s",
+		 choice->is_masked  ? "masked: never started (\"cleat mask\")" :
+		 choice->is_enabled ? "enabled: started at boot, whatever [Install] says" :
+				      "disabled: not started at boot, whatever [Install] says");
+	findings_add(&c->findings, &diags.items[0]);
+	diags_fini(&diags);
+}
+
+static void check_unit(struct check *c, const struct unit_set *set, const struct opinions *opinions,
+		       const struct unit *unit)
+{
+	const struct opinion *opinion = &opinions->of_units[unit - set->units];
+	bool is_fine = unit->is_valid && opinion->is_fine &&
+		       is_well_together(&opinions->together, unit);
+
+	say_opinion(c, set, unit, &opinion->diags);
+	say_choice(c, unit);
 	if (c->wants_advice)
 		advise(&c->findings, unit);
 	findings_add_unit(&c->findings, unit, is_fine);
@@ -216,19 +315,17 @@ static void check_unit(struct check *c, const struct unit_set *set, const struct
 
 static void check_set(struct check *c, const struct unit_set *set)
 {
-	struct diags outer = c->together;
+	struct opinions opinions;
 
-	c->together = (struct diags){ 0 };
+	opinions_init(&opinions, c, set);
 	for (size_t i = 0; i < set->diags.count; i++)
 		findings_add(&c->findings, &set->diags.items[i]);
 	findings_add_unseen(&c->findings, &set->diags);
-	check_networks(set, &c->together);
-	for (size_t i = 0; i < c->together.count; i++)
-		findings_add_opinion(&c->findings, &c->together.items[i]);
+	for (size_t i = 0; i < opinions.together.count; i++)
+		findings_add_opinion(&c->findings, &opinions.together.items[i]);
 	for (size_t i = 0; i < set->count; i++)
-		check_unit(c, set, &set->units[i]);
-	diags_fini(&c->together);
-	c->together = outer;
+		check_unit(c, set, &opinions, &set->units[i]);
+	opinions_fini(&opinions, set);
 }
 
 static int check_dir(struct check *c, const char *dir)
@@ -283,7 +380,8 @@ static bool is_about(const struct diag *d, const struct beside *b)
 }
 
 /* False: nothing is known of such a file. */
-static bool check_file_in(struct check *c, const struct unit_set *set, const struct beside *b)
+static bool check_file_in(struct check *c, const struct unit_set *set,
+			  const struct opinions *opinions, const struct beside *b)
 {
 	bool is_known = false, is_refused = false, has_reason = false;
 
@@ -296,9 +394,9 @@ static bool check_file_in(struct check *c, const struct unit_set *set, const str
 		has_reason |= d->severity == DIAG_ERROR;
 		findings_add(&c->findings, d);
 	}
-	for (size_t i = 0; i < c->together.count; i++)
-		if (is_about(&c->together.items[i], b))
-			findings_add_opinion(&c->findings, &c->together.items[i]);
+	for (size_t i = 0; i < opinions->together.count; i++)
+		if (is_about(&opinions->together.items[i], b))
+			findings_add_opinion(&c->findings, &opinions->together.items[i]);
 	for (size_t i = 0; i < set->count; i++) {
 		const struct unit *unit = &set->units[i];
 
@@ -306,7 +404,7 @@ static bool check_file_in(struct check *c, const struct unit_set *set, const str
 			continue;
 		is_known = true;
 		is_refused |= !unit->is_valid;
-		check_unit(c, set, unit);
+		check_unit(c, set, opinions, unit);
 	}
 	if (is_refused && !has_reason)
 		findings_add_hidden_error(&c->findings);
@@ -341,13 +439,14 @@ static bool is_about_named(const struct check *c, const struct unit_set *set, co
 static int check_folder(struct check *c, const char *folder)
 {
 	struct unit_set set = { 0 };
+	struct opinions opinions = { .of_units = NULL };
 	struct err err;
 	int rc = unit_set_load_folder(&set, folder, &c->facts, &err);
 
 	if (rc < 0)
 		fprintf(stderr, "cleat check: %s\n", err.msg);
 	if (rc == 0)
-		check_networks(&set, &c->together);
+		opinions_init(&opinions, c, &set);
 	for (size_t i = 0; rc == 0 && i < c->file_count; i++) {
 		struct beside *b = &c->files[i];
 
@@ -356,16 +455,44 @@ static int check_folder(struct check *c, const char *folder)
 		b->is_done = true;
 		c->findings.is_here = b->file[0] != '.' && str_eq(folder, ".");
 		/* No unit file by its name, or one that only hides others. */
-		if (!check_file_in(c, &set, b))
+		if (!check_file_in(c, &set, &opinions, b))
 			check_alone(c, b->file);
 	}
-	diags_fini(&c->together);
+	opinions_fini(&opinions, &set);
 	if (set.diags.dropped && is_about_named(c, &set, folder))
 		findings_add_unseen(&c->findings, &set.diags);
 	else
 		c->findings.may_lack |= set.diags.dropped > 0;
 	unit_set_fini(&set);
 	return rc;
+}
+
+/* Of a copy of /config, or of the appliance's own when its units are checked. */
+static int check_appliance(struct check *c, bool is_own)
+{
+	const char *path = c->config ? arena_printf(&c->arena, "%s/appliance.ini", c->config) :
+				       CLEAT_APPLIANCE_INI;
+	struct appliance appliance;
+	struct diags diags = { 0 };
+	struct err err;
+	int rc = 0;
+
+	if (c->config || is_own)
+		rc = appliance_load(&appliance, &c->arena, &diags, path, &err);
+	if (rc < 0) {
+		fprintf(stderr, "cleat check: %s\n", err.msg);
+		return -1;
+	}
+	for (size_t i = 0; i < diags.count; i++)
+		findings_add(&c->findings, &diags.items[i]);
+	c->stop_budget_usec = APPLIANCE_STOP_BUDGET_USEC;
+	if (c->config || is_own) {
+		c->facts.unknown_keys_are_warnings |= appliance.unknown_keys_are_warnings;
+		if (appliance.stop_budget_usec)
+			c->stop_budget_usec = appliance.stop_budget_usec;
+	}
+	diags_fini(&diags);
+	return 0;
 }
 
 static int check_all(struct check *c)
@@ -434,7 +561,7 @@ static int run(struct check *c, int argc, char **argv)
 	c->findings.wants_units = c->is_json;
 	unit_facts_init(&c->facts, &c->arena, NULL);
 	c->facts.wants_service_text = c->wants_advice;
-	if (take_unknown_keys(c, unknown_keys) < 0)
+	if (take_unknown_keys(c, unknown_keys) < 0 || check_appliance(c, !names) < 0)
 		return CHECK_UNREADABLE;
 	for (int i = 1; i <= names; i++)
 		if (add_path(c, argv[i]) < 0)

@@ -1,55 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What units say together about networks: subnets that overlap, names that nobody has, addresses and ports that two have. A
- * unit with errors of its own is left out: they are said elsewhere.
+ * unit with errors of its own is left out: they are said elsewhere. Must never keep a whole spec: only what its networks are.
  */
 #include "cli/findings.h"
 
 #include "spec/networks.h"
 
-static void add_network(const struct unit *unit, struct arena *arena, struct net_network *networks,
-			size_t *count)
+static bool is_counted(const struct unit *unit)
+{
+	return unit->is_valid && !unit->is_template;
+}
+
+void check_networks_init(struct check_networks *n)
+{
+	*n = (struct check_networks){ .network_count = 0 };
+	n->networks = arena_alloc(&n->arena, (NET_MAX_NETWORKS + 1) * sizeof(*n->networks));
+}
+
+void check_networks_add(struct check_networks *n, const struct unit *unit)
 {
 	struct diags ignored = { 0 };
 
-	if (*count < NET_MAX_NETWORKS - 1 &&
-	    spec_network_from_args(&networks[*count], arena, &unit->spec_args, unit->name,
-				   &ignored) == 0)
-		(*count)++;
+	if (is_counted(unit) && n->network_count < NET_MAX_NETWORKS - 1 &&
+	    spec_network_from_args(&n->networks[n->network_count], &n->arena, &unit->spec_args,
+				   unit->name, &ignored) == 0)
+		n->network_count++;
 	diags_fini(&ignored);
 }
 
-static void add_container(const struct unit *unit, struct arena *arena,
-			  struct net_container **containers, size_t *count)
+static const char *keep_text(struct arena *arena, const char *text)
 {
-	struct container_spec *spec = arena_new(arena, struct container_spec);
-	struct net_container container;
-	struct diags ignored = { 0 };
-
-	if (spec_from_args(spec, arena, &unit->spec_args, &ignored) == 0 &&
-	    spec_to_net_container(spec, unit->container_name, unit->name, unit->service.boot, arena,
-				  &container))
-		*arena_push(arena, *containers, *count) = container;
-	diags_fini(&ignored);
+	return text ? arena_strdup(arena, text) : NULL;
 }
 
-void check_networks(const struct unit_set *set, struct diags *out)
+/* What points into the spec's own memory. */
+static const struct net_join *keep_joins(struct arena *arena, const struct net_join *from,
+					 size_t count)
 {
-	auto_arena arena = { 0 };
-	struct net_network *networks =
-		arena_alloc(&arena, (NET_MAX_NETWORKS + 1) * sizeof(*networks));
-	struct net_container *containers = NULL;
-	size_t network_count = 0, container_count = 0;
+	struct net_join *joins = arena_alloc(arena, (count + 1) * sizeof(*joins));
 
-	for (size_t i = 0; i < set->count; i++) {
-		const struct unit *unit = &set->units[i];
+	for (size_t i = 0; i < count; i++) {
+		const char **aliases =
+			arena_alloc(arena, (from[i].alias_count + 1) * sizeof(*aliases));
 
-		if (!unit->is_valid || unit->is_template)
-			continue;
-		if (unit->kind == UNIT_NETWORK)
-			add_network(unit, &arena, networks, &network_count);
-		else if (unit->kind == UNIT_CONTAINER)
-			add_container(unit, &arena, &containers, &container_count);
+		for (size_t k = 0; k < from[i].alias_count; k++)
+			aliases[k] = keep_text(arena, from[i].aliases[k]);
+		joins[i] = from[i];
+		joins[i].network = keep_text(arena, from[i].network);
+		joins[i].interface = keep_text(arena, from[i].interface);
+		joins[i].aliases = aliases;
 	}
-	spec_networks_judge(networks, network_count, containers, container_count, out);
+	return joins;
+}
+
+void check_networks_add_container(struct check_networks *n, const struct unit *unit,
+				  const struct container_spec *spec)
+{
+	const char *name = spec->name ? spec->name : unit->container_name;
+	struct net_container container;
+
+	if (!is_counted(unit) || spec->network != SPEC_NETWORK_DEFAULT ||
+	    !spec_to_net_container(spec, name, unit->name, unit->service.boot, &n->arena,
+				   &container))
+		return;
+	container.name = keep_text(&n->arena, name);
+	container.joins = keep_joins(&n->arena, container.joins, container.join_count);
+	*arena_push(&n->arena, n->containers, n->container_count) = container;
+}
+
+void check_networks_judge(struct check_networks *n, struct diags *out)
+{
+	spec_networks_judge(n->networks, n->network_count, n->containers, n->container_count, out);
+}
+
+void check_networks_fini(struct check_networks *n)
+{
+	arena_fini(&n->arena);
 }

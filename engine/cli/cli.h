@@ -100,6 +100,8 @@ void cli_table_cell(struct cli_table *table, enum cli_colour colour, const char 
 void cli_table_print(struct cli_table *table, FILE *out, bool with_colours); /* frees */
 /* On a terminal, unless NO_COLOR says otherwise. */
 bool cli_wants_colours(FILE *out);
+/* healthcheck.c: the last results of a run's health checks, a line each; nothing where there are none or they are not ours to read. */
+void cli_print_checks(const char *run_id);
 /* "3 min", "2 h", "5 d" */
 void cli_span(int64_t usec, char out[24]);
 /* Control bytes (C0, DEL, C1) and what is no UTF-8 become '?', in place. */

@@ -4,6 +4,7 @@
  * closes). Bounded: an answer above RESPONSE_MAX is an error.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -21,6 +22,9 @@
 #define HEAD_MAX 16384u
 #define REQUEST_MAX (128u * 1024)
 #define PING_SEC 5
+/* An engine that becomes another one (a reload, an upgrade, a crash) listens again within a tenth of a second. */
+#define CONNECT_TRIES 20
+#define CONNECT_GAP_MSEC 25
 
 static const char *socket_path = CLEAT_SOCKET;
 
@@ -61,8 +65,12 @@ static int connect_socket(unsigned limit_sec, struct err *err)
 		return err_sys(err, "socket");
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return err_sys(err, "the engine does not answer at %s", socket_path);
+	for (unsigned tries = 1; connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0;
+	     tries++) {
+		if (errno != ECONNREFUSED || tries == CONNECT_TRIES)
+			return err_sys(err, "the engine does not answer at %s", socket_path);
+		poll(NULL, 0, CONNECT_GAP_MSEC);
+	}
 	return take_fd(&fd);
 }
 

@@ -10,19 +10,26 @@
 #include <sys/prctl.h>
 
 #include "api/api.h"
+#include "api/events.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/personality.h"
 #include "image/worker.h"
+#include "log/budget.h"
 #include "log/log.h"
+#include "log/ship.h"
 #include "net/proxy.h"
 #include "net/worker.h"
 #include "status/status.h"
+#include "supervise/commands.h"
 #include "supervise/engine.h"
+#include "supervise/last_good.h"
+#include "supervise/watcher.h"
 #include "util/str.h"
 
 static int cmd_engine(int argc, char **argv)
 {
-	static const struct engine_hooks hooks = { api_open, api_close };
+	static const struct engine_hooks hooks = { api_open, api_close, api_is_waited_for };
 
 	return engine_main(argc, argv, &hooks);
 }
@@ -43,20 +50,42 @@ static const struct command commands[] = {
 	  "list containers with state, health and reasons" },
 	{ "status", cmd_status, "[NAME...]",
 	  "say how the appliance and its containers are, and why" },
-	{ "logs", cmd_logs, "[-f] [-t] [--tail N] [--since T] [--until T] NAME",
-	  "print a container's output" },
-	{ "start", cmd_start, "NAME...", "start containers and wait until they are up" },
-	{ "stop", cmd_stop, "NAME...", "stop containers and wait until they are down" },
-	{ "restart", cmd_restart, "NAME...", "stop and start again" },
+	{ "events", cmd_events,
+	  "[-f|--no-follow] [--since T] [--until T] [--filter KEY=VALUE]... [--format text|json]",
+	  "say what has happened and what happens now" },
+	{ "logs", cmd_logs, "[-f] [-t] [--names] [--tail N] [--since T] [--until T] NAME...",
+	  "print containers' output" },
+	{ "start", cmd_start, "[--no-block] NAME...",
+	  "start containers and wait until they are up" },
+	{ "stop", cmd_stop, "[--no-block] NAME...",
+	  "stop containers and wait until they are down" },
+	{ "restart", cmd_restart, "[--no-block] NAME...", "stop and start again" },
 	{ "kill", cmd_kill, "[-s SIGNAL] NAME...",
 	  "send a signal (KILL) to a container's first process" },
 	{ "exec", cmd_exec,
 	  "[-i] [-t] [-d] [-u USER[:GROUP]] [-w DIR] [-e NAME=VALUE]... NAME COMMAND...",
 	  "run a program in a running container" },
+	{ "healthcheck run", cmd_healthcheck_run, "[--ignore-result] NAME",
+	  "run a container's health check now; 0 it passed, 1 it did not, 125 there was no result" },
 	{ "reset-failed", cmd_reset_failed, "NAME...",
 	  "forget failures, so that a unit may start again" },
-	{ "reload", cmd_reload, "", "read the unit files again; what runs is kept" },
+	{ "reload", cmd_reload, "[--json] | [--no-block] UNIT...",
+	  "read the unit files now; says what was started, restarted and stopped, and every error. Of units: their ExecReload= and its like" },
+	{ "upgrade", cmd_upgrade, "[FILE]",
+	  "go on with another engine: the one that lies at /usr/bin/cleat now, or at FILE of the appliance, after a look at it" },
+	{ "enable", cmd_enable, "[--now] UNIT...",
+	  "start units at boot, whatever their [Install] says" },
+	{ "disable", cmd_disable, "[--now] UNIT...", "do not start units at boot" },
+	{ "mask", cmd_mask, "[--now] UNIT...", "never start units, whoever asks" },
+	{ "unmask", cmd_unmask, "UNIT...", "take back \"cleat mask\"" },
+	{ "auto-update", cmd_auto_update,
+	  "[--dry-run] [--rollback=true|false] [--format table|json] [UNIT...]",
+	  "start units with AutoUpdate= from newer images, and go back where that is no good" },
+	{ "rollback", cmd_rollback, "[--list] UNIT [DIGEST]",
+	  "start a unit from the image before, or another one of its history" },
 	{ "inspect", cmd_inspect, "NAME", "print everything about a container as JSON" },
+	{ "pod ls", cmd_pod_ls, "[--format table|json]", "list pods and their containers" },
+	{ "pod inspect", cmd_pod_inspect, "NAME...", "print what is known of pods as JSON" },
 	{ "secret create", cmd_secret_create, "[--replace] [--env] [-l NAME=VALUE]... NAME FILE|-",
 	  "keep a secret; prints its id" },
 	{ "secret ls", cmd_secret_ls, "[-n] [-q] [--format json]", "list secrets" },
@@ -99,8 +128,8 @@ static const struct command commands[] = {
 	  "name every problem of unit files with file and line" },
 	{ "quadlet", cmd_quadlet, "[--user] [-v] --dryrun [DIR|FILE...] | OUTDIR",
 	  "convert units to services as podman's generator does" },
-	{ "explain", cmd_explain, "[--json] [--dir DIR] UNIT|FILE",
-	  "say of each line of a unit what it became, and why" },
+	{ "explain", cmd_explain, "[--json] [--dir DIR] UNIT|FILE | --history [--json] UNIT",
+	  "say of each line of a unit what it became, and why; what has become of the unit so far" },
 	{ "spec", cmd_spec, "[--oci] UNIT", "print what a unit becomes" },
 	{ "keys", cmd_keys, "[KEY...]", "list the unit keys and what becomes of each" },
 	{ "states", cmd_states, "--dot", "print the supervisor's transition table" },
@@ -112,7 +141,23 @@ static const struct command commands[] = {
 	{ "unpack", cmd_unpack, "", NULL },
 	{ "status-server", cmd_status_server, "", NULL },
 	{ "log-stream", cmd_log_stream, "", NULL },
-	{ "net", cmd_net, "--socket FD", NULL },
+	{ "units-read", cmd_units_read, "", NULL },
+	{ "units-watch", cmd_units_watch, "UNITS INPUTS", NULL },
+	{ "units-keep", cmd_units_keep, "", NULL },
+	{ "upgrade-check", cmd_upgrade_check, "FILE", NULL },
+	{ "upgrade-ready", cmd_upgrade_ready, "", NULL },
+	{ "run-commands", cmd_run_commands,
+	  "NAME UMASK FOLDER (FLAGS LABEL PROGRAM COUNT WORD...)...", NULL },
+	{ "check-conditions", cmd_check_conditions, "(FLAGS LABEL NAME TEXT)...", NULL },
+	{ "log-budget", cmd_log_budget,
+	  "[--bytes N] [--percent N] --root DIR... [--dir NAME=DIR]...", NULL },
+	{ "log-ship", cmd_log_ship, "--url URL [--ca FILE] --root DIR... [--dir NAME=DIR]...",
+	  NULL },
+	{ "event-stream", cmd_event_stream, "", NULL },
+	{ "net", cmd_net, "--socket FD --lock FD", NULL },
+	{ "history-keep", cmd_history_keep, "", NULL },
+	{ "health-log", cmd_health_log, "FOLDER NAME", NULL },
+	{ "probe-https", cmd_probe_https, "SECONDS URL", NULL },
 	{ "proxy", cmd_proxy, "(--listen[-udp] ADDR:PORT --connect ADDR:PORT)... [--netns PATH]",
 	  NULL },
 };
@@ -207,7 +252,7 @@ static void print_list(FILE *out, const char *group)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (commands[i].help && (!group || is_in_group(&commands[i], group)))
-			fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].help);
+			fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].help);
 }
 
 static void print_usage(FILE *out, const char *group)
@@ -312,19 +357,25 @@ static int run_group(int argc, char **argv)
 	return asked ? CLI_OK : CLI_USAGE;
 }
 
+int cli_run(int argc, char **argv)
+{
+	int taken;
+	const struct command *command = find_command(argv, &taken);
+
+	if (!command && is_group(argv[0]))
+		return run_group(argc, argv);
+	if (!command)
+		return unknown_command(argv);
+	argv[taken - 1] = (char *)(uintptr_t)command->name;
+	return run(command, argc - (taken - 1), argv + (taken - 1));
+}
+
 int cli_main(int argc, char **argv)
 {
-	const struct command *command;
-	int result, taken, first = take_global(argc, argv, &result);
+	int result, first;
 
-	if (!first)
+	if (personality_main(argc, argv, &result))
 		return result;
-	command = find_command(argv + first, &taken);
-	if (!command && is_group(argv[first]))
-		return run_group(argc - first, argv + first);
-	if (!command)
-		return unknown_command(argv + first);
-	first += taken - 1;
-	argv[first] = (char *)(uintptr_t)command->name;
-	return run(command, argc - first, argv + first);
+	first = take_global(argc, argv, &result);
+	return first ? cli_run(argc - first, argv + first) : result;
 }

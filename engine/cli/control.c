@@ -11,13 +11,11 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "spec/spec.h"
+#include "supervise/commands.h"
 #include "util/loop.h"
 #include "util/places.h"
 #include "util/str.h"
 #include "yyjson.h"
-
-#define RELOAD_USEC (30 * USEC_SEC)
-#define RELOAD_POLL_NSEC 20000000
 
 static int unreachable(const struct err *err)
 {
@@ -99,19 +97,47 @@ static int plain_verb(int argc, char **argv, const char *prefix, const char *suf
 	return count < 0 ? CLI_USAGE : each_unit(argv, count, prefix, suffix);
 }
 
+/* Verbs that are waited for: not with --no-block, and in a unit's own command line not for what can only come when that has ended. */
+static int ask_units(char **argv, int count, const char *prefix, const char *verb, bool no_block)
+{
+	const char *caller = getenv(COMMANDS_OF_VARIABLE);
+	auto_buf suffix = BUF_INIT(1024);
+
+	buf_printf(&suffix, "%s%s", verb, no_block ? "?nowait=1" : "");
+	if (caller && caller[0]) {
+		buf_puts(&suffix, no_block ? "&caller=" : "?caller=");
+		cli_encode(caller, &suffix);
+	}
+	return each_unit(argv, count, prefix, buf_str(&suffix));
+}
+
+static int waiting_verb(int argc, char **argv, const char *prefix, const char *verb)
+{
+	bool no_block = false;
+	const struct cli_option options[] = { { NULL, "--no-block", &no_block, NULL } };
+	int count = cli_options(argc, argv, options, 1);
+
+	return count < 0 ? CLI_USAGE : ask_units(argv, count, prefix, verb, no_block);
+}
+
 int cmd_start(int argc, char **argv)
 {
-	return plain_verb(argc, argv, "/containers/", "/start");
+	return waiting_verb(argc, argv, "/containers/", "/start");
 }
 
 int cmd_stop(int argc, char **argv)
 {
-	return plain_verb(argc, argv, "/containers/", "/stop");
+	return waiting_verb(argc, argv, "/containers/", "/stop");
 }
 
 int cmd_restart(int argc, char **argv)
 {
-	return plain_verb(argc, argv, "/containers/", "/restart");
+	return waiting_verb(argc, argv, "/containers/", "/restart");
+}
+
+int cmd_reload_units(int count, char **argv, bool no_block)
+{
+	return ask_units(argv, count, "/cleat/v1/units/", "/reload", no_block);
 }
 
 int cmd_reset_failed(int argc, char **argv)
@@ -146,75 +172,6 @@ static bool has_no_words(int argc, char **argv)
 	if (count > 0)
 		fprintf(stderr, "cleat %s: \"%s\": no word is expected here\n", argv[0], argv[1]);
 	return count == 0;
-}
-
-/* What is published of the engine; began 0: nothing is. */
-struct engine_said {
-	int64_t began;
-	bool is_settled, is_stopping;
-};
-
-static struct engine_said read_engine(bool print_invalid)
-{
-	struct published_header header;
-	struct published_unit *units;
-	struct engine_said said = { 0 };
-	unsigned count;
-	struct err err;
-
-	if (cli_read_published(&header, &units, &count, &err) == 0)
-		said = (struct engine_said){ header.engine_started_real_usec, header.settled,
-					     header.draining };
-	for (unsigned i = 0; print_invalid && i < count; i++)
-		if (units[i].state == PUBLISHED_INVALID)
-			fprintf(stderr, "cleat: %s: invalid: %s\n", units[i].name, units[i].detail);
-	free(units);
-	return said;
-}
-
-/* The engine becomes a new one; what is asked of it meanwhile would fail, so the command ends when that one is there. */
-static int wait_for_new_engine(int64_t before)
-{
-	const struct timespec pause = { .tv_nsec = RELOAD_POLL_NSEC };
-	usec_t limit = clock_now_usec() + RELOAD_USEC;
-
-	do {
-		struct engine_said said = read_engine(false);
-
-		if (said.is_stopping) {
-			fprintf(stderr, "cleat: the appliance is stopping\n");
-			return CLI_FAILED;
-		}
-		if (said.began && said.began != before && said.is_settled && cli_engine_answers()) {
-			read_engine(true);
-			return CLI_OK;
-		}
-		nanosleep(&pause, NULL);
-	} while (clock_now_usec() < limit);
-	fprintf(stderr,
-		"cleat: the engine was told to read its units again and has not come back within %u s\n",
-		(unsigned)(RELOAD_USEC / USEC_SEC));
-	return CLI_NO_ENGINE;
-}
-
-int cmd_reload(int argc, char **argv)
-{
-	struct cli_response response = { 0 };
-	struct err err;
-	int64_t before;
-	int result;
-
-	if (!has_no_words(argc, argv))
-		return CLI_USAGE;
-	before = read_engine(false).began;
-	if (cli_request("POST", "/cleat/v1/reload", &response, &err) < 0)
-		result = unreachable(&err);
-	else if (response.status != 202)
-		result = refused(&response);
-	else
-		result = wait_for_new_engine(before);
-	buf_fini(&response.body);
-	return result;
 }
 
 /* JSON may carry what a container printed; on a terminal its C1 controls would be obeyed. */

@@ -143,8 +143,9 @@ static int print(struct explain *e, bool is_json, struct err *err)
 int cmd_explain(int argc, char **argv)
 {
 	const char *dir = CLEAT_UNIT_DIR;
-	bool is_json = false;
+	bool is_json = false, wants_history = false;
 	const struct cli_option options[] = { { NULL, "--json", &is_json, NULL },
+					      { NULL, "--history", &wants_history, NULL },
 					      { NULL, "--dir", NULL, &dir } };
 	int names = cli_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
 	struct explain e = { 0 };
@@ -153,9 +154,12 @@ int cmd_explain(int argc, char **argv)
 
 	if (names != 1) {
 		if (names >= 0)
-			fprintf(stderr, "usage: cleat explain [--json] [--dir DIR] UNIT|FILE\n");
+			fprintf(stderr, "usage: cleat explain [--json] [--dir DIR] UNIT|FILE\n"
+					"       cleat explain --history [--json] UNIT\n");
 		return CLI_USAGE;
 	}
+	if (wants_history)
+		return explain_history(argv[1], is_json);
 	if (find_all(&e, argv[1], dir, &err) < 0 || print(&e, is_json, &err) < 0)
 		fprintf(stderr, "cleat explain: %s\n", err.msg);
 	else

@@ -83,6 +83,9 @@ struct explain_default *explain_names(struct explain *e, size_t *count);
 /* "started at boot", "loaded (not started at boot)". */
 const char *explain_start(struct explain *e);
 
+/* explain_history.c: what has become of a unit so far. Says itself what is wrong; the exit status. */
+int explain_history(const char *name, bool is_json);
+
 /* explain_print.c: for people; explain_json.c: for programs. */
 void explain_print(struct explain *e, struct buf *out);
 void explain_write_json(struct explain *e, struct buf *out);

@@ -497,8 +497,9 @@ static void add_spec_defaults(struct explain *e, struct explain_default **list, 
 		add_default(e, list, count, "Container.Memory", "no memory limit of its own");
 	if (!spec->pids_limit)
 		add_default(e, list, count, "Container.PidsLimit", "at most 2048 processes");
-	if (spec->health.kind == SPEC_PROBE_NONE)
-		add_default(e, list, count, "Container.HealthCmd", "its health is not looked at");
+	if (spec->health.check.kind == SPEC_PROBE_NONE && !spec->health.is_off)
+		add_default(e, list, count, "Container.HealthCmd",
+			    "the check of its image, if that has one");
 	if (!spec->stop_signal)
 		add_default(e, list, count, "Container.StopSignal",
 			    "stopped with the image's signal; when it names none, with SIGTERM");

@@ -8,10 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "spec/spec.h"
 #include "unit/unit.h"
 #include "util/buf.h"
 #include "util/diag.h"
 #include "util/json.h"
+
+struct net_container;
+struct net_network;
 
 #define FINDINGS_PLACES 8192 /* slots, a power of two above all diagnostics that are kept */
 
@@ -40,8 +44,29 @@ void findings_add_unseen(struct findings *f, const struct diags *diags);
 void findings_add_hidden_error(struct findings *f);
 void findings_add_unit(struct findings *f, const struct unit *unit, bool is_fine);
 
-/* check_networks.c: what the units of a set say together about networks. */
-void check_networks(const struct unit_set *set, struct diags *out);
+/* check_networks.c: what the units of a set say together about networks. Units are added one by one, in their order. */
+struct check_networks {
+	struct arena arena;
+	struct net_network *networks;
+	struct net_container *containers;
+	size_t network_count, container_count;
+};
+void check_networks_init(struct check_networks *n);
+void check_networks_fini(struct check_networks *n);
+/* A .network unit. */
+void check_networks_add(struct check_networks *n, const struct unit *unit);
+/* A .container or .pod unit whose words make this spec, which may be gone afterwards. */
+void check_networks_add_container(struct check_networks *n, const struct unit *unit,
+				  const struct container_spec *spec);
+void check_networks_judge(struct check_networks *n, struct diags *out);
+
+/* check_stop.c: which units may take longer to stop than the appliance has for it, they and those that go before them. stops: one for each
+ * unit of the set, at its index. */
+struct check_stop {
+	uint64_t stop_timeout_usec; /* of a .container unit whose words are right: the spec's */
+};
+void check_stop_judge(const struct unit_set *set, const struct check_stop *stops,
+		      uint64_t budget_usec, struct diags *out);
 
 /* To standard output, and without JSON the sum to standard error. -1: it could not be written. */
 int findings_write(struct findings *f, bool is_json, struct err *err) MUST_CHECK;

@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "image/store.h"
 #include "spec/spec.h"
+#include "supervise/update_record.h"
 #include "unit/unit.h"
 #include "util/buf.h"
 #include "util/places.h"
@@ -64,6 +65,21 @@ static void keep_unit(struct store_keep *keep, const struct unit *unit)
 	diags_fini(&diags);
 }
 
+/* What its updates may have to go back to. One that cannot be read may name anything: nothing is removed then. */
+static int keep_history(struct store_keep *keep, const struct unit *unit, struct err *err)
+{
+	const char *digests[UPDATE_KEEPS_MAX];
+	struct update_record record;
+	unsigned count;
+
+	if (update_record_load(unit->name, &record, err) < 0)
+		return -1;
+	count = update_record_keeps(&record, digests);
+	for (unsigned i = 0; i < count; i++)
+		store_keep_digest(keep, unit->name, digests[i]);
+	return 0;
+}
+
 static int keep_units(struct store_keep *keep, const char *dir, struct err *err)
 {
 	struct unit_set set = { 0 };
@@ -76,8 +92,11 @@ static int keep_units(struct store_keep *keep, const char *dir, struct err *err)
 	unit_facts_init(&facts, &arena, NULL);
 	if (unit_set_load(&set, dir, &facts, err) < 0)
 		rc = err_wrap(err, "units of %s", dir);
-	for (size_t i = 0; rc == 0 && i < set.count; i++)
+	for (size_t i = 0; rc == 0 && i < set.count; i++) {
 		keep_unit(keep, &set.units[i]);
+		if (set.units[i].kind == UNIT_CONTAINER)
+			rc = keep_history(keep, &set.units[i], err);
+	}
 	unit_set_fini(&set);
 	return rc;
 }

@@ -363,7 +363,9 @@ static void check_commands(const struct lint *l)
 	const struct service *service = &l->unit->service;
 
 	for (size_t i = 0; i < service->exec_count; i++)
-		advise(l, service->execs[i].origin, NULL, service->execs[i].program);
+		/* those of ReloadCmd= and ReloadSignal= reach the container only */
+		if (!str_starts(service->execs[i].origin->key, "Container."))
+			advise(l, service->execs[i].origin, NULL, service->execs[i].program);
 }
 
 static void check_memory(const struct lint *l)

@@ -71,7 +71,9 @@ static const char *detail_text(const struct published_unit *u)
 		return u->detail;
 	if (u->health == PUBLISHED_UNHEALTHY)
 		return u->probe_output;
-	return u->client_lost ? "client addresses are lost: ports go through a proxy" : "";
+	if (u->client_lost)
+		return "client addresses are lost: ports go through a proxy";
+	return u->status_text;
 }
 
 static bool is_shown(const struct published_unit *u, bool all)
@@ -79,36 +81,58 @@ static bool is_shown(const struct published_unit *u, bool all)
 	return all || u->wanted || u->pid || u->state == PUBLISHED_INVALID;
 }
 
-static void add_row(struct cli_table *table, const struct published_unit *u)
+static const char *state_text(const struct published_unit *u, char out[64])
 {
+	snprintf(out, 64, "%s%s", published_state_name(u->state),
+		 u->last_good ? " (running last good)" :
+		 u->masked    ? " (masked)" :
+				"");
+	return out;
+}
+
+static void add_row(struct cli_table *table, const struct published_unit *u, bool with_pods)
+{
+	char state[64];
 	char since[24], pid[16], restarts[16], code[24];
 
 	cli_span(clock_real_usec() - u->since_real_usec, since);
 	snprintf(pid, sizeof(pid), "%d", u->pid);
 	snprintf(restarts, sizeof(restarts), "%u", u->restarts);
 	cli_table_cell(table, CLI_PLAIN, u->name);
-	cli_table_cell(table, state_colour(u), published_state_name(u->state));
+	cli_table_cell(table, state_colour(u), state_text(u, state));
 	cli_table_cell(table, CLI_PLAIN, u->health ? published_health_name(u->health) : "-");
 	cli_table_cell(table, CLI_PLAIN, since);
 	cli_table_cell(table, CLI_PLAIN, u->pid ? pid : "-");
 	cli_table_cell(table, CLI_PLAIN, exit_text(u, code));
 	cli_table_cell(table, CLI_PLAIN, restarts);
 	cli_table_cell(table, CLI_PLAIN, u->ports[0] ? u->ports : "-");
-	cli_table_cell(table, CLI_PLAIN, u->image[0] ? u->image : "-");
+	if (with_pods)
+		cli_table_cell(table, CLI_PLAIN, u->pod[0] ? u->pod : "-");
+	cli_table_cell(table, CLI_PLAIN,
+		       u->image[0]		 ? u->image :
+		       str_ends(u->unit, ".pod") ? "(pod)" :
+						   "-");
 	cli_table_cell(table, CLI_PLAIN, detail_text(u));
 }
 
 static void print_table(const struct published_unit *units, unsigned count, bool all)
 {
-	static const char *const titles[] = { "NAME", "STATE",	  "HEALTH", "SINCE", "PID",
-					      "EXIT", "RESTARTS", "PORTS",  "IMAGE", "DETAIL" };
-	struct cli_table table = { .columns = sizeof(titles) / sizeof(titles[0]) };
+	static const char *const titles[] = { "NAME", "STATE", "HEALTH",   "SINCE",
+					      "PID",  "EXIT",  "RESTARTS", "PORTS",
+					      "POD",  "IMAGE", "DETAIL" };
+	const size_t column_count = sizeof(titles) / sizeof(titles[0]);
+	struct cli_table table = { 0 };
+	bool with_pods = false;
 
-	for (size_t i = 0; i < table.columns; i++)
-		cli_table_cell(&table, CLI_PLAIN, titles[i]);
+	for (unsigned i = 0; i < count; i++)
+		with_pods |= units[i].pod[0] && is_shown(&units[i], all);
+	table.columns = column_count - !with_pods;
+	for (size_t i = 0; i < column_count; i++)
+		if (with_pods || !str_eq(titles[i], "POD"))
+			cli_table_cell(&table, CLI_PLAIN, titles[i]);
 	for (unsigned i = 0; i < count; i++)
 		if (is_shown(&units[i], all))
-			add_row(&table, &units[i]);
+			add_row(&table, &units[i], with_pods);
 	cli_table_print(&table, stdout, cli_wants_colours(stdout));
 }
 
@@ -119,12 +143,16 @@ static void json_unit(struct json *json, const struct published_unit *u)
 	json_str(json, "unit", u->unit);
 	json_str(json, "state", published_state_name(u->state));
 	json_str(json, "health", published_health_name(u->health));
+	json_bool(json, "last_good", u->last_good);
+	json_bool(json, "masked", u->masked);
+	json_str(json, "choice", u->choice == 1 ? "enabled" : u->choice == 2 ? "disabled" : "");
 	json_bool(json, "wanted", u->wanted);
 	json_int(json, "pid", u->pid);
 	json_int(json, "exit_code", u->exit_code);
 	json_int(json, "exit_signal", u->exit_signal);
 	json_uint(json, "restarts", u->restarts);
 	json_str(json, "run_id", u->run_id);
+	json_str(json, "pod", u->pod);
 	json_str(json, "image", u->image);
 	json_str(json, "image_digest", u->image_digest);
 	json_str(json, "addresses", u->addresses);
@@ -132,6 +160,8 @@ static void json_unit(struct json *json, const struct published_unit *u)
 	json_bool(json, "client_address_lost", u->client_lost);
 	json_str(json, "detail", u->detail);
 	json_str(json, "probe_output", u->probe_output);
+	json_str(json, "status_text", u->status_text);
+	json_str(json, "update", u->update);
 	json_object_end(json);
 }
 
@@ -183,28 +213,69 @@ static void print_line(const char *title, const char *text)
 		printf("  %-10s %s\n", title, text);
 }
 
-static void print_notes(const struct published_unit *u)
+/* Each line of a text with the same title. */
+static void print_lines(const char *title, const char *text)
 {
-	char notes[sizeof(u->notes)];
+	char copy[sizeof(((struct published_unit *)NULL)->last_output)];
 
-	str_copy(notes, sizeof(notes), u->notes);
-	for (char *line = notes, *next; line; line = next) {
+	str_copy(copy, sizeof(copy), text);
+	for (char *line = copy, *next; line; line = next) {
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = '\0';
-		print_line("note", line);
+		print_line(title, line);
 	}
+}
+
+static void print_memory(const struct published_unit *u)
+{
+	char text[160];
+	int n = 0;
+
+	if (!u->oom_kills)
+		return;
+	n = snprintf(text, sizeof(text), "%" PRIu32 " killed", u->oom_kills);
+	if (u->memory_max_bytes)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, ", limit %" PRIu64 " KiB",
+			      u->memory_max_bytes / 1024);
+	if (u->memory_peak_bytes)
+		snprintf(text + n, sizeof(text) - (size_t)n, ", peak %" PRIu64 " KiB",
+			 u->memory_peak_bytes / 1024);
+	print_line("oom", text);
+}
+
+static void print_probe(const struct published_unit *u)
+{
+	char text[sizeof(u->probe_output) + 64];
+
+	if (!u->probe_failures) {
+		print_line("probe", u->probe_output);
+		return;
+	}
+	snprintf(text, sizeof(text), "%sfailed %" PRIu32 " times in a row%s%s",
+		 u->startup_probe ? "startup probe " : "", u->probe_failures,
+		 u->probe_output[0] ? ": " : "", u->probe_output);
+	print_line("probe", text);
 }
 
 static void print_unit(const struct published_unit *u)
 {
+	char state[64];
 	char since[24], code[24], text[128];
 
 	cli_span(clock_real_usec() - u->since_real_usec, since);
-	printf("%s: %s%s%s for %s\n", u->name, published_state_name(u->state),
-	       u->health ? ", " : "", u->health ? published_health_name(u->health) : "", since);
+	printf("%s: %s%s%s for %s\n", u->name, state_text(u, state), u->health ? ", " : "",
+	       u->health ? published_health_name(u->health) : "", since);
 	print_line("why", u->detail);
+	print_line("says", u->status_text);
+	print_line("update", u->update);
 	print_line("unit", u->source);
+	print_line("at boot", u->masked	     ? "never, masked" :
+			      u->choice == 1 ? "started, enabled" :
+			      u->choice == 2 ? "not started, disabled" :
+			      u->boot_start  ? "started" :
+					       "");
+	print_line("pod", u->pod);
 	print_line("image", u->image);
 	print_line("digest", u->image_digest);
 	if (u->pid) {
@@ -212,16 +283,19 @@ static void print_unit(const struct published_unit *u)
 		print_line("pid", text);
 	}
 	print_line("last exit", exit_text(u, code));
+	print_memory(u);
 	snprintf(text, sizeof(text), "%u", u->restarts);
 	print_line("restarts", text);
-	print_line("probe", u->probe_output);
+	print_probe(u);
+	cli_print_checks(u->run_id);
 	print_line("addresses", u->addresses);
 	print_line("ports", u->ports);
 	if (u->log_dropped_lines) {
 		snprintf(text, sizeof(text), "%" PRIu64 " log lines", u->log_dropped_lines);
 		print_line("dropped", text);
 	}
-	print_notes(u);
+	print_lines("output", u->last_output);
+	print_lines("note", u->notes);
 }
 
 static void print_appliance(const struct published_header *header)
@@ -230,9 +304,31 @@ static void print_appliance(const struct published_header *header)
 
 	printf("cleat %s on %s%s\n", header->version, header->hostname,
 	       header->draining ? ", stopping" : "");
+	if (header->ship_url[0])
+		printf("  %-10s %s: %s, %" PRIu64 " sent, %" PRIu64 " dropped%s%s\n", "shipping",
+		       header->ship_url, header->ship_connected ? "connected" : "not connected",
+		       header->ship_sent, header->ship_dropped, header->ship_error[0] ? ": " : "",
+		       header->ship_error);
 	for (unsigned i = 0; i < header->note_count; i++)
 		print_line(header->notes[i].level < 3 ? titles[header->notes[i].level] : titles[2],
 			   header->notes[i].text);
+}
+
+static void print_members(const struct published_unit *pod, const struct published_unit *units,
+			  unsigned count)
+{
+	if (!str_ends(pod->unit, ".pod"))
+		return;
+	for (unsigned i = 0; i < count; i++) {
+		char text[sizeof(units->name) + 64];
+
+		if (!str_eq(units[i].pod, pod->name))
+			continue;
+		snprintf(text, sizeof(text), "%s: %s%s%s", units[i].name,
+			 published_state_name(units[i].state), units[i].health ? ", " : "",
+			 units[i].health ? published_health_name(units[i].health) : "");
+		print_line("container", text);
+	}
 }
 
 static int print_named(const struct published_unit *units, unsigned count, char **names,
@@ -246,6 +342,7 @@ static int print_named(const struct published_unit *units, unsigned count, char 
 
 		if (u) {
 			print_unit(u);
+			print_members(u, units, count);
 			continue;
 		}
 		fprintf(stderr, "cleat: %s\n", err.msg);

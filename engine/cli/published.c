@@ -38,12 +38,17 @@ static void clean_unit(struct published_unit *u)
 	cli_clean(u->ports);
 	cli_clean(u->source);
 	cli_clean(u->probe_output);
+	cli_clean(u->status_text);
+	cli_clean(u->update);
+	clean_lines(u->last_output);
 }
 
 static void clean_header(struct published_header *h)
 {
 	cli_clean(h->version);
 	cli_clean(h->hostname);
+	cli_clean(h->ship_url);
+	cli_clean(h->ship_error);
 	if (h->note_count > PUBLISHED_MAX_NOTES)
 		h->note_count = PUBLISHED_MAX_NOTES;
 	for (unsigned i = 0; i < h->note_count; i++)

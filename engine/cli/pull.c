@@ -143,6 +143,8 @@ static void on_record(struct pull *p, struct import_record *record)
 		clear_bar(p);
 		fprintf(stderr, "cleat: note: %s\n", record->text);
 		break;
+	case IMPORT_NEWER: /* only answers what nobody asks here */
+		break;
 	case IMPORT_DONE:
 		p->is_done = true;
 		break;

@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "image/store.h"
+#include "spec/pod.h"
 #include "spec/spec.h"
 #include "spec/volume.h"
 #include "unit/unit.h"
@@ -244,6 +245,19 @@ static int read_env_files(const struct container_spec *spec, struct arena *arena
 	return 0;
 }
 
+static int make_pod_oci(const struct container_spec *pod, struct arena *arena, struct buf *out,
+			struct err *err)
+{
+	struct host_facts host;
+	char mount[256];
+
+	find_host(&host, mount, sizeof(mount));
+	if (spec_pod_to_oci(pod, &host, "000000000000", arena, out, err) < 0)
+		return -1;
+	buf_putc(out, '\n');
+	return 0;
+}
+
 static int make_oci(const struct request *r, const struct unit_set *set,
 		    const struct container_spec *spec, struct arena *arena, struct buf *out,
 		    struct err *err)
@@ -255,6 +269,8 @@ static int make_oci(const struct request *r, const struct unit_set *set,
 	struct host_facts host;
 	char mount[256];
 
+	if (spec->is_pod)
+		return make_pod_oci(spec, arena, out, err);
 	if (find_image(r, spec, arena, &found, err) < 0)
 		return err_wrap(err, "image %s", spec->image);
 
@@ -271,6 +287,11 @@ static int make_oci(const struct request *r, const struct unit_set *set,
 	find_host(&host, mount, sizeof(mount));
 	volumes_of_units(set, arena, &volumes, &host.volume_count);
 	host.volumes = volumes;
+	if (spec->pod) {
+		host.pod_pid = 1;
+		fprintf(stderr, "note: process 1 stands for the one that holds pod %s\n",
+			spec->pod);
+	}
 	if (read_env_files(spec, arena, &env_files, err) < 0)
 		return -1;
 	if (spec->seccomp && !str_eq(spec->seccomp, "unconfined") &&
@@ -285,6 +306,22 @@ static int make_oci(const struct request *r, const struct unit_set *set,
 	return 0;
 }
 
+/* What is wrong with a pod is said where its unit is checked. */
+static int read_spec(const struct unit_set *set, const struct unit *unit,
+		     struct container_spec *spec, struct arena *arena, struct diags *diags)
+{
+	if (unit->kind == UNIT_POD)
+		return spec_pod_from_args(spec, arena, &unit->spec_args, diags);
+	if (spec_from_args(spec, arena, &unit->spec_args, diags) < 0)
+		return -1;
+	if (spec->pod && spec_join_pod_of(set, spec, arena) < 0)
+		arg_diag(diags, DIAG_WARNING,
+			 &(const struct arg){ .text = spec->pod, .origin = spec->pod_origin },
+			 "the unit of pod %s has errors: what is the pod's is not shown",
+			 spec->pod);
+	return 0;
+}
+
 static int show_unit(const struct request *r, const struct unit_set *set, const struct unit *unit)
 {
 	auto_buf out = BUF_INIT(OUTPUT_MAX_BYTES);
@@ -296,7 +333,7 @@ static int show_unit(const struct request *r, const struct unit_set *set, const 
 
 	/* The notes are told again, and more exactly, by the words that the keys became. */
 	print_diags(&set->diags, unit->path, DIAG_WARNING);
-	if (unit->is_valid && spec_from_args(&spec, &arena, &unit->spec_args, &diags) == 0 &&
+	if (unit->is_valid && read_spec(set, unit, &spec, &arena, &diags) == 0 &&
 	    spec_check_global_args(&unit->global_args, &diags) == 0) {
 		if (!r->oci) {
 			spec_to_json(&spec, &out);

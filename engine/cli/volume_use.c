@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <yyjson.h>
 
+#include "spec/pod.h"
 #include "spec/spec.h"
 #include "spec/volume.h"
 #include "unit/unit.h"
@@ -93,7 +94,9 @@ static void take_container(struct volume_use *use, const struct unit *unit)
 	struct diags diags = { 0 };
 	auto_arena arena = { 0 };
 	bool is_fine = unit->is_valid &&
-		       spec_from_args(&spec, &arena, &unit->spec_args, &diags) == 0;
+		       (unit->kind == UNIT_POD ?
+				spec_pod_from_args(&spec, &arena, &unit->spec_args, &diags) :
+				spec_from_args(&spec, &arena, &unit->spec_args, &diags)) == 0;
 
 	for (size_t i = 0; is_fine && i < spec.mount_count; i++)
 		if (spec.mounts[i].volume)
@@ -120,7 +123,7 @@ static void find_units(struct volume_use *use, const char *unit_dir)
 
 		if (unit->is_template)
 			continue;
-		if (unit->kind == UNIT_CONTAINER)
+		if (unit->kind == UNIT_CONTAINER || unit->kind == UNIT_POD)
 			take_container(use, unit);
 		else if (unit->kind == UNIT_VOLUME && unit->resource_name)
 			add(use, unit->resource_name, strlen(unit->resource_name), unit->name,

@@ -91,9 +91,11 @@ static void check_units(const struct status_server *s, struct pass *p)
 
 	for (unsigned i = 0; status_unit_get(s, i, &u); i++) {
 		const char *fault = status_unit_fault(&u);
-		const char *said = u.detail[0]			   ? u.detail :
-				   u.health == PUBLISHED_UNHEALTHY ? u.probe_output :
-								     "";
+		/* that it is running is not why it is not ready */
+		bool is_up = u.state == PUBLISHED_UP && u.health != PUBLISHED_HEALTH_NONE;
+		const char *said = is_up && (u.probe_output[0] || u.probe_failures) ?
+					   u.probe_output :
+					   u.detail;
 		char name[sizeof(u.name) + 8], reason[sizeof(u.detail) + 64];
 
 		snprintf(name, sizeof(name), "unit %s", u.name);

@@ -30,6 +30,14 @@ static void put_number(struct json *j, const char *key, int64_t value, bool is_k
 		json_null(j, key);
 }
 
+static void put_bytes(struct json *j, const char *key, uint64_t value)
+{
+	if (value)
+		json_uint(j, key, value);
+	else
+		json_null(j, key);
+}
+
 static void put_lines(struct json *j, const char *key, const char *text)
 {
 	json_array(j, key);
@@ -62,6 +70,10 @@ static void put_exit(struct json *j, const struct published_unit *u)
 	put_number(j, "code", u->exit_code, u->exit_code >= 0);
 	put_number(j, "signal", u->exit_signal, u->exit_signal > 0);
 	json_bool(j, "oom_killed", u->oom_killed);
+	put_number(j, "oom_kills", u->oom_kills, u->oom_kills > 0);
+	put_bytes(j, "memory_max_bytes", u->memory_max_bytes);
+	put_bytes(j, "memory_peak_bytes", u->memory_peak_bytes);
+	put_bytes(j, "max_rss_bytes", u->max_rss_bytes);
 	json_object_end(j);
 }
 
@@ -78,9 +90,14 @@ static void put_unit(struct json *j, const struct status_server *s, const struct
 	json_str(j, "health", health[0] ? health : "none");
 	json_bool(j, "wanted", u->wanted);
 	json_bool(j, "boot", u->boot_start);
+	json_bool(j, "last_good", u->last_good);
+	json_bool(j, "masked", u->masked);
+	json_str(j, "choice", u->choice == 1 ? "enabled" : u->choice == 2 ? "disabled" : "");
 	json_bool(j, "operator_fault", u->operator_fault);
 	json_bool(j, "ready", !status_unit_fault(u));
 	json_str(j, "detail", u->detail);
+	json_str(j, "status_text", u->status_text);
+	json_str(j, "update", u->update);
 	put_time(j, "since", u->since_real_usec);
 	put_number(j, "pid", u->pid, u->pid > 0);
 	put_time(j, "started", u->started_real_usec);
@@ -90,8 +107,12 @@ static void put_unit(struct json *j, const struct status_server *s, const struct
 	json_object(j, "probe");
 	json_uint(j, "failures", u->probe_failures);
 	json_str(j, "output", u->probe_output);
+	json_bool(j, "startup", u->startup_probe);
 	json_object_end(j);
+	put_lines(j, "last_output", u->last_output);
+	put_time(j, "last_output_time", u->last_output_real_usec);
 	json_str(j, "run_id", u->run_id);
+	json_str(j, "pod", u->pod);
 	json_str(j, "image", u->image);
 	json_str(j, "image_digest", u->image_digest);
 	put_words(j, "addresses", u->addresses);
@@ -126,6 +147,21 @@ static void put_notes(struct json *j, const struct published_header *h)
 	json_array_end(j);
 }
 
+static void put_shipping(struct json *j, const struct published_header *h)
+{
+	if (!h->ship_url[0]) {
+		json_null(j, "log_shipping");
+		return;
+	}
+	json_object(j, "log_shipping");
+	json_str(j, "url", h->ship_url);
+	json_bool(j, "connected", h->ship_connected);
+	json_uint(j, "sent", h->ship_sent);
+	json_uint(j, "dropped", h->ship_dropped);
+	json_str(j, "error", h->ship_error);
+	json_object_end(j);
+}
+
 static void put_reason(const char *name, bool ok, const char *reason, void *arg)
 {
 	char text[1024];
@@ -158,6 +194,7 @@ bool status_render_json(const struct status_server *s, struct buf *out)
 	json_array_end(&j);
 	json_bool(&j, "ready", ready);
 	put_notes(&j, h);
+	put_shipping(&j, h);
 	json_array(&j, "units");
 	for (unsigned i = 0; status_unit_get(s, i, &u); i++)
 		put_unit(&j, s, &u);

@@ -23,7 +23,10 @@ static void cells_of(const struct published_unit *u, char cells[COLUMNS][CELL_BY
 	if (u->since_real_usec > 0)
 		status_time(u->since_real_usec, false, since);
 	snprintf(cells[0], CELL_BYTES, "%s", u->name);
-	snprintf(cells[1], CELL_BYTES, "%s", published_state_name(u->state));
+	snprintf(cells[1], CELL_BYTES, "%s%s", published_state_name(u->state),
+		 u->last_good ? " (running last good)" :
+		 u->masked    ? " (masked)" :
+				"");
 	snprintf(cells[2], CELL_BYTES, "%s", health[0] ? health : "-");
 	snprintf(cells[3], CELL_BYTES, "%s", since);
 	snprintf(cells[4], CELL_BYTES, "%" PRIu32, u->restarts);
@@ -58,7 +61,8 @@ static void put_cell(struct buf *out, const char *text, size_t width, bool is_la
 		buf_printf(out, "%*s", (int)(columns < width ? width - columns : 0) + 2, "");
 }
 
-static void put_table(const struct status_server *s, struct buf *out)
+/* A record is large: inlined, the frames of all loops over them would add up. */
+__attribute__((noinline)) static void put_table(const struct status_server *s, struct buf *out)
 {
 	char cells[COLUMNS][CELL_BYTES];
 	size_t widths[COLUMNS];
@@ -83,16 +87,17 @@ static void put_line(struct buf *out, const char *title, const char *text)
 	buf_putc(out, '\n');
 }
 
-static void put_notes(struct buf *out, const char *notes)
+/* Each line of a text with the same title. */
+static void put_lines(struct buf *out, const char *title, const char *notes)
 {
-	char line[sizeof(((struct published_unit *)NULL)->notes)];
+	char line[sizeof(((struct published_unit *)NULL)->last_output)];
 
 	while (*notes) {
 		size_t len = strcspn(notes, "\n");
 
 		memcpy(line, notes, len);
 		line[len] = '\0';
-		put_line(out, "note", line);
+		put_line(out, title, line);
 		notes += len;
 		notes += *notes == '\n';
 	}
@@ -112,16 +117,20 @@ static void put_exit(struct buf *out, const struct published_unit *u)
 /* What the table leaves out. */
 static void put_details(struct buf *out, const struct published_unit *u)
 {
+	put_line(out, "says", u->status_text);
+	put_line(out, "update", u->update);
 	if (u->probe_failures) {
-		buf_printf(out, "  %-9s failed %" PRIu32 " times in a row%s", "probe",
-			   u->probe_failures, u->probe_output[0] ? ": " : "");
+		buf_printf(out, "  %-9s %sfailed %" PRIu32 " times in a row%s", "probe",
+			   u->startup_probe ? "startup probe " : "", u->probe_failures,
+			   u->probe_output[0] ? ": " : "");
 		status_put_clean(out, u->probe_output);
 		buf_putc(out, '\n');
 	}
 	put_exit(out, u);
 	if (u->log_dropped_lines)
 		buf_printf(out, "  %-9s %" PRIu64 " log lines\n", "dropped", u->log_dropped_lines);
-	put_notes(out, u->notes);
+	put_lines(out, "output", u->last_output);
+	put_lines(out, "note", u->notes);
 }
 
 static void put_failure(const char *name, bool ok, const char *reason, void *arg)
@@ -189,6 +198,7 @@ void status_render_unit_text(const struct published_unit *u, struct buf *out)
 	}
 	put_line(out, "digest", u->image_digest);
 	put_line(out, "unit", u->source);
+	put_line(out, "pod", u->pod);
 	put_line(out, "addresses", u->addresses);
 	put_line(out, "ports", u->ports);
 	if (u->pid > 0)

@@ -17,6 +17,8 @@
 #include <yyjson.h>
 
 #include "api/internal.h"
+#include "supervise/files.h"
+#include "supervise/history.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
 #include "util/path.h"
@@ -119,8 +121,9 @@ static inline int fixture_setup(void **state)
 	must(e->loop != NULL, "loop");
 	e->deadline_timer = loop_timer(e->loop, USEC_NEVER, on_stop_turn, NULL);
 	f->stop = loop_timer(e->loop, USEC_NEVER, on_stop_turn, NULL);
-	e->shims_cgroup = e->work_cgroup = e->import_fd = -1;
-	e->import.pid = 1;
+	e->shims_cgroup = e->work_cgroup = -1;
+	for (size_t i = 0; i < ENGINE_MAX_IMPORTS; i++) /* busy: none is started */
+		e->imports[i].proc.pid = 1;
 	str_copy(e->log_root, sizeof(e->log_root), CLEAT_LOG_DIR);
 	e->store = store_open(CLEAT_STORE_DIR, &e->store_read_only, &e->store_error);
 	must(e->store != NULL, e->store_error.msg);
@@ -140,6 +143,8 @@ static inline int fixture_teardown(void **state)
 		arena_fini(&e->entries[i].image_arena);
 	}
 	network_close(e);
+	history_close(e->history);
+	files_close(e);
 	core_free(e->core);
 	unit_set_fini(&e->units);
 	store_close(e->store);

@@ -99,6 +99,19 @@ static void a_start_that_fails_says_why(void **state)
 	assert_int_equal(state_of(f, "lone"), CORE_DOWN);
 }
 
+static void a_health_check_by_hand_needs_one_and_something_that_runs(void **state)
+{
+	struct fixture *f = *state;
+	struct api_answer a;
+
+	ask_engine(f, "POST /cleat/v1/units/lone/healthcheck", &a);
+	expect_message(&a, 400, "container systemd-lone has no health check");
+	ask_engine(f, "POST /cleat/v1/units/broken.container/healthcheck", &a);
+	expect_message(&a, 400, "broken.container:5:");
+	ask_engine(f, "POST /cleat/v1/units/nobody/healthcheck", &a);
+	expect_message(&a, 404, "no container");
+}
+
 static void a_start_waits_for_what_is_on_its_way(void **state)
 {
 	struct fixture *f = *state;
@@ -336,6 +349,7 @@ int main(void)
 		engine_test(containers_are_found_by_every_name_and_by_id),
 		engine_test(a_start_is_held_back_until_it_has_an_outcome),
 		engine_test(a_start_that_fails_says_why),
+		engine_test(a_health_check_by_hand_needs_one_and_something_that_runs),
 		engine_test(a_start_waits_for_what_is_on_its_way),
 		engine_test(a_start_does_not_wait_for_what_does_not_come),
 		engine_test(other_units_do_not_concern_an_answer_that_does_not_wait_for_them),

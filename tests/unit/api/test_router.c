@@ -71,7 +71,9 @@ static void every_row_is_reached_with_and_without_a_version(void **state)
 		snprintf(text, sizeof(text), "%s %s%.*s%s%s%s", route->method, prefixes[i % 4],
 			 hole ? (int)(hole - route->pattern) : 255, route->pattern,
 			 hole ? "some-name" : "", hole ? hole + 2 : "",
-			 strstr(route->params, "stdout") ? "?stdout=1" : "");
+			 strstr(route->params, "stdout") ? "?stdout=1" :
+			 strstr(route->params, "file")	 ? "?file=/a" :
+							   "");
 		expect_taken(text, &o);
 		assert_ptr_equal(o.order.route, route);
 		assert_non_null(route->run);
@@ -171,6 +173,30 @@ static void list_takes_dockers_idea_of_true(void **state)
 		assert_false(o.order.all);
 	}
 	expect_refusal("GET /containers/json?all=11111111111111111111", 400, "all");
+}
+
+/* What a unit's own command line asks for must not wait for that unit. */
+static void orders_say_who_must_not_wait(void **state)
+{
+	static const char *const paths[] = { "/containers/a/start", "/containers/a/stop",
+					     "/containers/a/restart", "/cleat/v1/units/a/reload" };
+	char text[128];
+	struct outcome o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		snprintf(text, sizeof(text), "POST %s", paths[i]);
+		expect_taken(text, &o);
+		assert_false(o.order.no_wait);
+		assert_string_equal(o.order.caller, "");
+		snprintf(text, sizeof(text), "POST %s?nowait=1&caller=my%%20web", paths[i]);
+		expect_taken(text, &o);
+		assert_true(o.order.no_wait);
+		assert_string_equal(o.order.caller, "my web");
+	}
+	snprintf(text, sizeof(text), "POST /containers/a/start?caller=%%zz");
+	expect_refusal(text, 400, "caller");
+	expect_refusal("POST /containers/a/kill?caller=b", 400, "caller");
 }
 
 static void stop_takes_seconds(void **state)
@@ -278,6 +304,7 @@ int main(void)
 		cmocka_unit_test(wrong_methods_are_told_the_right_ones),
 		cmocka_unit_test(parameters_that_would_be_left_out_are_refused),
 		cmocka_unit_test(list_takes_dockers_idea_of_true),
+		cmocka_unit_test(orders_say_who_must_not_wait),
 		cmocka_unit_test(stop_takes_seconds),
 		cmocka_unit_test(kill_never_falls_back_to_sigkill_for_a_signal_it_does_not_know),
 		cmocka_unit_test(log_queries_become_words),

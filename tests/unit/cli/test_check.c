@@ -165,7 +165,7 @@ static void bad_values_of_options_are_said_at_their_line(void **state)
 static void one_problem_is_said_once(void **state)
 {
 	(void)state;
-	put("w.container", "[Container]\nImage=localhost/web:1\nLogDriver=none\n");
+	put("w.container", "[Container]\nImage=localhost/web:1\nLogDriver=passthrough-tty\n");
 	assert_int_equal(RUN(cmd_check, "check", root), 1);
 	assert_output(1, "0 of 1 unit can be started: 1 error, 0 warnings, 0 notes");
 }

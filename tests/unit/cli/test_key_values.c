@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "spec/pod.h"
 #include "spec/spec.h"
 #include "spec/volume.h"
 #include "unit/keys.h"
@@ -38,7 +39,7 @@ static char root[] = "/tmp/cleat-values-XXXXXX";
 static const struct {
 	const char *section, *suffix, *lines[3];
 } kinds[] = {
-	{ "Container", "container", { "Image=localhost/web:1", "Network=bridge" } },
+	{ "Container", "container", { "Image=quay.io/team/web:1", "Network=bridge" } },
 	{ "Pod", "pod", { NULL } },
 	{ "Volume", "volume", { NULL } },
 	{ "Network", "network", { NULL } },
@@ -172,6 +173,9 @@ static void check(const struct row *row, const char *value, struct unit_set *set
 		assert_true(diags->error_count > 0);
 	if (unit->kind == UNIT_CONTAINER && unit->image_index < unit->spec_args.count &&
 	    spec_from_args(&spec, &arena, &unit->spec_args, diags) < 0)
+		assert_true(diags->error_count > 0);
+	if (unit->kind == UNIT_POD &&
+	    spec_pod_from_args(&spec, &arena, &unit->spec_args, diags) < 0)
 		assert_true(diags->error_count > 0);
 	if (unit->kind == UNIT_VOLUME &&
 	    volume_from_args(&volume, &arena, &unit->spec_args, diags) < 0)

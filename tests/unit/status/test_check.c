@@ -150,6 +150,22 @@ static void failed_but_not_of_the_boot(struct published_unit *u)
 	u->boot_start = 0;
 }
 
+static void unhealthy_and_running(struct published_unit *u)
+{
+	unhealthy(u);
+	u->probe_failures = 4;
+	snprintf(u->detail, sizeof(u->detail), "running");
+}
+
+static void startup_probe_fails(struct published_unit *u)
+{
+	u->health = PUBLISHED_HEALTH_STARTING;
+	u->startup_probe = 1;
+	u->probe_failures = 4;
+	snprintf(u->detail, sizeof(u->detail), "running");
+	snprintf(u->probe_output, sizeof(u->probe_output), "no migration yet");
+}
+
 static void units_that_count(void **state)
 {
 	struct fixture *f = *state;
@@ -163,6 +179,12 @@ static void units_that_count(void **state)
 	assert_get(f, "/readyz", 503, "[-]unit web failed: not healthy yet\n");
 	put_one(f, unhealthy);
 	assert_get(f, "/readyz", 503, "[-]unit web failed: unhealthy: HTTP 500\n");
+	put_one(f, unhealthy_and_running);
+	assert_get(f, "/readyz", 503, "[-]unit web failed: unhealthy: HTTP 500\n");
+	put_one(f, startup_probe_fails);
+	assert_get(f, "/readyz", 503, "[-]unit web failed: not healthy yet: no migration yet\n");
+	assert_get(f, "/status?format=text", 200,
+		   "probe     startup probe failed 4 times in a row: no migration yet\n");
 	put_one(f, without_probe);
 	assert_get(f, "/readyz", 200, "ok");
 	put_one(f, stopped_by_hand);
