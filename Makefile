@@ -389,6 +389,10 @@ test-programs: all rootfs lxc examples unit-binaries fuzz-binaries
 test: check test-programs
 	$(Q)CLEAT_BUILT=1 $(PYTHON) -m pytest -p no:cacheprovider tests
 
+.PHONY: soak
+soak: all rootfs
+	$(Q)CLEAT_BUILT=1 SOAK_SEC=$(or $(SOAK_SEC),600) SOAK_UNITS=$(or $(SOAK_UNITS),300) $(PYTHON) -m pytest -p no:cacheprovider tests/soak
+
 # --- the rest -------------------------------------------------------------------------------------------------------------
 
 .PHONY: clean distclean help
@@ -409,6 +413,7 @@ help:
 	@echo 'make check           rules and static analysis; check-fast without the analysis'
 	@echo 'make format          clang-format over all C files'
 	@echo 'make fuzz [SECONDS=n] each fuzz target for n seconds (20)'
+	@echo 'make soak            ten minutes of 300 containers that exit, hang, flood, go sick; SOAK_SEC=n SOAK_UNITS=n'
 	@echo 'make bench           the figures, each as bound, measured, met or missed'
 	@echo 'make sysroot         third-party libraries only; host-libs: those for tests'
 	@echo 'make clean           what we compiled; distclean: the libraries and sources too'

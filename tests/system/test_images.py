@@ -718,7 +718,7 @@ def test_unpack_sees_one_folder_and_keeps_five_capabilities(tmp_path):
         assert status["NoNewPrivs"] == "1"
         assert os.readlink("/proc/%d/root" % process.pid) == str(root)
         assert os.readlink("/proc/%d/ns/user" % process.pid) != os.readlink("/proc/self/ns/user")
-        assert open_files(process.pid) == [0, 1, 2, 3]
+        assert open_files(process.pid) == [0, 1, 2, 3, 4]  # 4: leave for a large zstd window
         os.close(data_read)
         os.write(data_write, HELLO)
         os.close(data_write)

@@ -561,7 +561,7 @@ def test_a_unit_waits_for_its_registry(boot, held, tmp_path, box_image):
     with open(os.path.join(appliance.config, "auth.json"), "w", encoding="utf-8") as f:
         json.dump({"credsStore": "desktop"}, f)
     appliance.add_unit("app", unit("%s/team/box:1" % registry.host, "Exec=sleep 1000000\nStopTimeout=0\nRetry=0\n"))
-    appliance.cleat("reload")
+    appliance.cleat("reload", check=False)  # 1: it has not come up
     seen = appliance.wait_unit("systemd-app", state="backoff")
     assert "waiting for the network" in seen["detail"] and registry.host in seen["detail"] and "next try in" in seen["detail"]
     registry.start()
@@ -594,12 +594,12 @@ def test_what_no_unit_needs_makes_room(boot, held, tmp_path, box_image):
         with open(os.path.join(appliance.config, "registries.conf"), "w", encoding="utf-8") as f:
             f.write('[[registry]]\nlocation = "%s"\ninsecure = true\n' % registry.host)
         appliance.add_unit("app", unit("%s/team/box:1" % registry.host, "Exec=sleep 1000000\nStopTimeout=0\n"))
-        appliance.cleat("reload")
+        appliance.cleat("reload", check=False)  # 1: "other" never starts
         appliance.wait_unit("systemd-app", state="up")
         appliance.inside("cleat", "pull", "-q", registry.host + "/noise:0", registry.host + "/noise:1")
         # Nothing is collected by hand: that would need to know who needs what. 19 MiB of 40 are taken, 9 more do not fit beside the reserve.
         appliance.add_unit("other", unit("%s/noise:2" % registry.host, "Exec=/nothing\nStopTimeout=0\n", "Restart=no\n"))
-        appliance.cleat("reload")
+        appliance.cleat("reload", check=False)  # 1: "other" never starts
         wait_for("the image of the other unit has come", lambda: registry.host + "/noise:2" in appliance.inside("cleat", "images", "--format", "json"))
         names = appliance.inside("cleat", "images", "--format", "json")
         assert registry.host + "/noise:0" not in names and registry.host + "/noise:1" not in names

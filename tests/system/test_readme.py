@@ -97,7 +97,7 @@ def test_no_user_rights_are_needed(place):
 # --- what they print -------------------------------------------------------------------------------------------------------
 
 BAD = "[Container]\n" + IMAGE + HOST + """User=1000
-AutoUpdate=registry
+LogDriver=journald
 DropCapabilty=ALL
 Restart=always
 ReadOnly=yes please
@@ -193,9 +193,11 @@ def test_a_unit_without_install_is_not_started_at_boot(tmp_path):
 CLAIMS = [
     ("units", 0, "`.volume`", HOST + "Volume=data.volume:/a", None),
     ("units", 0, "`.network`", "Network=net.network", None),
-    ("units", 1, "`.pod", HOST + "Pod=p.pod", "error"),
+    ("units", 0, "`.pod`", "Pod=p.pod", None),
+    ("pods", 0, "`StartWithPod=`", "Pod=p.pod\nStartWithPod=false", None),
+    ("pods", 1, "`podman pod create`", HOST + "PodmanArgs=--pod=p", "error"),
     ("images", 0, "`Pull=`", HOST + "Pull=always", None),
-    ("images", 1, "`AutoUpdate=` (noted)", HOST + "AutoUpdate=registry", "note"),
+    ("images", 0, "`AutoUpdate=`", HOST + "AutoUpdate=local", None),
     ("images", 1, "`Rootfs=`", HOST + "Rootfs=/srv/root", "error"),
     ("network", 0, "default bridge", "ReadOnly=true", None),
     ("network", 0, "static addresses", "Network=net.network\nIP=192.0.2.7", None),
@@ -242,21 +244,25 @@ CLAIMS = [
     ("supervision", 0, "`Type=oneshot`", HOST + "[Service]\nType=oneshot", None),
     ("supervision", 0, "stop signals and timeouts", HOST + "StopSignal=SIGINT\n[Service]\nTimeoutStopSec=5", None),
     ("supervision", 0, "`Notify=healthy`", HOST + "Notify=healthy\nHealthCmd=tcp://127.0.0.1:80", None),
-    ("supervision", 1, "`ExecStartPre=`", HOST + "[Service]\nExecStartPre=/bin/true", "error"),
-    ("supervision", 1, "conditions", HOST + "[Unit]\nConditionPathExists=/data", "error"),
-    ("supervision", 1, "`Conflicts=`", HOST + "[Unit]\nConflicts=b.service", "error"),
-    ("supervision", 1, "`Upholds=`", HOST + "[Unit]\nUpholds=b.service", "error"),
-    ("supervision", 1, "`Notify=true`", HOST + "Notify=true", "error"),
-    ("supervision", 1, "watchdog", HOST + "[Service]\nWatchdogSec=10", "error"),
-    ("supervision", 1, "`OnFailure=`", HOST + "[Unit]\nOnFailure=b.service", "note"),
-    ("supervision", 1, "reloading of a unit (noted)", HOST + "ReloadCmd=/bin/true", "note"),
+    ("supervision", 0, "`ExecStartPre=`", HOST + "[Service]\nExecStartPre=/bin/true", None),
+    ("supervision", 0, "conditions", HOST + "[Unit]\nConditionPathExists=/data", None),
+    ("supervision", 0, "`Conflicts=`", HOST + "[Unit]\nConflicts=b.service", None),
+    ("supervision", 0, "`Upholds=`", HOST + "[Unit]\nUpholds=b.service", None),
+    ("supervision", 0, "`Notify=true`", HOST + "Notify=true", None),
+    ("supervision", 0, "`WatchdogSec=`", HOST + "[Service]\nWatchdogSec=10", None),
+    ("supervision", 0, "`OnFailure=`", HOST + "[Unit]\nOnFailure=b.service", None),
+    ("supervision", 0, "reloading of a unit", HOST + "ReloadCmd=/bin/true", None),
+    ("supervision", 1, "`FileDescriptorStoreMax=`", HOST + "[Service]\nFileDescriptorStoreMax=3", "note"),
     ("health", 0, "string", HOST + "HealthCmd=/bin/check --now", None),
     ("health", 0, "CMD-SHELL", HOST + "HealthCmd=CMD-SHELL true", None),
     ("health", 0, "JSON", HOST + 'HealthCmd=["/bin/check"]', None),
     ("health", 0, "`http://`", HOST + "HealthCmd=http://127.0.0.1:80/", None),
     ("health", 0, "`tcp://`", HOST + "HealthCmd=tcp://127.0.0.1:80", None),
-    ("health", 1, "startup probes", HOST + "HealthStartupCmd=/bin/check", "error"),
-    ("health", 1, "`https://`", HOST + "HealthCmd=https://127.0.0.1/", "error"),
+    ("health", 0, "startup probes", HOST + "HealthCmd=/bin/check\nHealthStartupCmd=/bin/check", None),
+    ("health", 0, "`https://`", HOST + "HealthCmd=https://127.0.0.1/", None),
+    ("health", 1, "beyond 500 bytes", HOST + "HealthCmd=/bin/check\nHealthMaxLogSize=1000", "note"),
+    ("logs", 0, "none and passthrough", HOST + "LogDriver=none", None),
+    ("logs", 0, "tag", HOST + "LogOpt=tag=x", None),
     ("logs", 1, "journald", HOST + "LogDriver=journald", "note"),
     ("logs", 1, "k8s-file", HOST + "LogDriver=k8s-file", "note"),
     ("logs", 1, "json-file", HOST + "LogDriver=json-file", "note"),
@@ -274,14 +280,14 @@ def table():
 def test_the_table_says_what_check_says(tmp_path, row, column, words, lines, said):
     assert words in table()[row][column]
     write(tmp_path, {"a.container": "[Container]\n" + IMAGE + lines + "\n", "b.container": PLAIN,
-                     "data.volume": "[Volume]\n", "net.network": "[Network]\nSubnet=192.0.2.0/24\n"})
+                     "data.volume": "[Volume]\n", "p.pod": "[Pod]\n", "net.network": "[Network]\nSubnet=192.0.2.0/24\n"})
     status, problems, _ = check(tmp_path)
     assert status == (1 if said == "error" else 0), problems
     assert said in [problem["severity"] for problem in problems] if said else not problems, problems
 
 
 OTHER_KINDS = {
-    "a.pod": "[Pod]\n", "a.build": "[Build]\nImageTag=localhost/a:1\nSetWorkingDirectory=unit\n", "a.kube": "[Kube]\nYaml=a.yaml\n",
+    "a.build": "[Build]\nImageTag=localhost/a:1\nSetWorkingDirectory=unit\n", "a.kube": "[Kube]\nYaml=a.yaml\n",
     "a.artifact": "[Artifact]\nArtifact=localhost/a:1\n",
 }
 
@@ -298,8 +304,8 @@ def test_other_kinds_are_converted_and_invalid_with_the_reason(tmp_path, name):
 
 
 def test_an_appliance_lists_them_and_is_not_ready(boot):
-    a = boot({"app.pod": "[Pod]\n"})
+    a = boot({"app.kube": "[Kube]\nYaml=app.yaml\n"})
     entry, = a.status()["units"]
-    assert entry["state"] == "invalid" and ".pod units are not supported yet" in entry["detail"]
+    assert entry["state"] == "invalid" and ".kube units are not supported yet" in entry["detail"]
     code, body = a.http("/readyz?verbose")
     assert code == 503 and "app" in body

@@ -121,6 +121,9 @@ def config(rootfs, command, share, uid=1001, network=True):
     }
 
 
+PROTOCOL = 2  # SHIM_PROTOCOL_VERSION
+
+
 class Shim:
     """One shim and its container; the client side of ctl."""
 
@@ -168,7 +171,7 @@ class Shim:
         if not data:
             return None
         version, kind, length = struct.unpack_from("=HHI", data)
-        assert version == 1 and length == len(data)
+        assert version == PROTOCOL and length == len(data)
         if kind == STATE:
             return kind, parse_status(data[8:])
         assert kind == RESULT
@@ -905,7 +908,7 @@ def test_a_log_directory_that_cannot_be_made(world):
     shim.wait_share("ready")
     status = shim.wait_for(STATE, lambda s: s["dropped_lines"] == 10)
     assert status["phase"] == RUNNING and status["error"] == ""
-    assert "/file" in status["log_error"] and "Not a directory" in status["log_error"]
+    assert "/file" in status["log_error"] and "not a folder" in status["log_error"]
     assert shim.probe(EXEC, ["/bin/true"])["verdict"] == PASS
 
 
