@@ -156,7 +156,8 @@ static const char *format_at(const struct personality_call *call, int *i)
 
 	if (str_starts(word, "--format="))
 		return word + strlen("--format=");
-	if ((str_eq(word, "--format") || str_eq(word, "-f")) && *i + 1 < call->argc)
+	if ((str_eq(word, "--format") || str_eq(word, "-f")) && *i + 1 < call->argc &&
+	    call->argv[*i + 1])
 		return call->argv[++*i];
 	return NULL;
 }
@@ -228,7 +229,8 @@ static const char *value_at(const struct personality_call *call, int *i, const c
 
 	if (strncmp(word, longer, len) == 0 && word[len] == '=')
 		return word + len + 1;
-	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc)
+	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc &&
+	    call->argv[*i + 1])
 		return call->argv[++*i];
 	return NULL;
 }

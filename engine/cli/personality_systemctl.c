@@ -62,7 +62,8 @@ static const char *value_of(const struct personality_call *call, int *i, const c
 
 	if (strncmp(word, longer, len) == 0 && word[len] == '=')
 		return word + len + 1;
-	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc)
+	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc &&
+	    call->argv[*i + 1])
 		return call->argv[++*i];
 	return NULL;
 }
@@ -262,7 +263,7 @@ static int each(const struct personality_call *call,
 		const struct published_unit *unit = NULL;
 		char service[300];
 
-		for (unsigned k = 0; is_pattern(o.names[i]) && k < all.count; k++) {
+		for (unsigned k = 0; all.units && is_pattern(o.names[i]) && k < all.count; k++) {
 			personality_service(&all.units[k], service, sizeof(service));
 			if (fnmatch(o.names[i], service, 0) == 0) {
 				int one = fn(call, &o, &all.units[k]);

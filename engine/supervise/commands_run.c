@@ -261,7 +261,7 @@ static int judge(struct runner *r, const struct line *line, int status)
 
 static int run_line(struct runner *r, const struct line *line)
 {
-	struct proc proc;
+	struct proc proc = { .pidfd = -1 };
 	int ends[2], status = 0, started;
 
 	r->last[0] = '\0';

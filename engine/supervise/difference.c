@@ -252,7 +252,7 @@ static void save_known(struct engine *e)
 
 bool files_was_known(const struct engine *e, const char *unit)
 {
-	for (size_t i = 1; i < e->files->known_count; i++)
+	for (size_t i = 1; e->files->known && i < e->files->known_count; i++)
 		if (str_eq(e->files->known[i], unit))
 			return true;
 	return false;

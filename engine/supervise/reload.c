@@ -83,7 +83,8 @@ static void judge(struct engine *e, const struct buf *answer)
 	f->check_error[0] = '\0';
 	publish_drop_notes(e, NOTE);
 	if (answer->len == 1 + sizeof(f->digest) && answer->data[0] == 'd') {
-		if (f->check.is_forced || memcmp(answer->data + 1, f->digest, sizeof(f->digest)))
+		if (f->check.is_forced ||
+		    memcmp(answer->data + 1, f->digest, sizeof(f->digest)) != 0)
 			become_new(e);
 		return;
 	}

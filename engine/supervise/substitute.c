@@ -62,7 +62,7 @@ static void load_records(struct engine *e)
 		    record_load(d->d_name, e->boot_id, &f->records[f->record_count], &err) == 0 &&
 		    str_eq(f->records[f->record_count].container_name, d->d_name))
 			f->record_count++;
-	if (f->record_count)
+	if (f->records && f->record_count)
 		qsort(f->records, f->record_count, sizeof(f->records[0]), compare_records);
 }
 

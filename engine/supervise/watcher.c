@@ -254,8 +254,8 @@ static bool read_hex(const char *text, uint8_t out[32])
 	if (!str_is_hex(text, 64))
 		return false;
 	for (size_t i = 0; i < 32; i++)
-		out[i] =
-			(uint8_t)(str_hex_value(text[2 * i]) << 4 | str_hex_value(text[2 * i + 1]));
+		out[i] = (uint8_t)((unsigned)str_hex_value(text[2 * i]) << 4 |
+				   (unsigned)str_hex_value(text[2 * i + 1]));
 	return true;
 }
 
