@@ -104,7 +104,7 @@ static int wanted_bridge(const struct net_wanted *wanted, const char *name)
 	return -1;
 }
 
-static bool is_wanted_end(const struct net_wanted *wanted, const char *name)
+bool net_is_wanted_end(const struct net_wanted *wanted, const char *name)
 {
 	for (size_t i = 0; i < wanted->endpoint_count; i++)
 		if (str_eq(wanted->endpoints[i].link, name))
@@ -122,7 +122,7 @@ static void leave_ends(struct differ *d, bool sweep)
 		const struct net_found_link *link = &f->links[i];
 
 		if (link->master && is_our_bridge(link_at(f, link->master)) &&
-		    !is_wanted_end(d->wanted, link->name))
+		    !net_is_wanted_end(d->wanted, link->name))
 			add(d, NET_OP_LINK_DELETE, link->name, -1);
 	}
 }
@@ -133,7 +133,7 @@ static bool has_ends(const struct differ *d, const struct net_found_link *bridge
 		const struct net_found_link *link = &d->found->links[i];
 
 		if (link->master == bridge->index &&
-		    !(sweep && !is_wanted_end(d->wanted, link->name)))
+		    !(sweep && !net_is_wanted_end(d->wanted, link->name)))
 			return true;
 	}
 	return false;

@@ -84,5 +84,6 @@ void net_op_print(const struct net_op *op, struct buf *out);
 
 /* "cleat0", "cleat-*". */
 bool net_is_ours(const char *name);
+bool net_is_wanted_end(const struct net_wanted *wanted, const char *link);
 /* The bridge is ours, or the link hangs on such a bridge. */
 bool net_link_is_ours(const struct net_found *found, uint32_t index);

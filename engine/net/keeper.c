@@ -44,14 +44,6 @@ void keeper_fini(struct keeper *k)
 		nft_elements_fini(&k->tables[i].elements);
 }
 
-static bool has_end(const struct net_wanted *wanted, const char *link)
-{
-	for (size_t i = 0; i < wanted->endpoint_count; i++)
-		if (str_eq(wanted->endpoints[i].link, link))
-			return true;
-	return false;
-}
-
 static bool has_address(const struct net_wanted *wanted, const struct net_endpoint *end)
 {
 	for (size_t i = 0; i < wanted->endpoint_count; i++)
@@ -68,10 +60,10 @@ static void remember_left(struct keeper *k, const struct net_wanted *next)
 	struct net_endpoint *left = most ? calloc(most, sizeof(*left)) : NULL;
 
 	for (size_t i = 0; left && i < k->left_count && count < NET_MAX_ENDPOINTS; i++)
-		if (!has_end(next, k->left[i].link))
+		if (!net_is_wanted_end(next, k->left[i].link))
 			left[count++] = k->left[i];
 	for (size_t i = 0; left && i < k->wanted.endpoint_count && count < NET_MAX_ENDPOINTS; i++)
-		if (!has_end(next, k->wanted.endpoints[i].link))
+		if (!net_is_wanted_end(next, k->wanted.endpoints[i].link))
 			left[count++] = k->wanted.endpoints[i];
 	free(k->left);
 	k->left = left;
