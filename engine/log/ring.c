@@ -145,6 +145,16 @@ void log_ring_ask_room(struct log_ring *ring, size_t room)
 			;
 }
 
+bool log_ring_moved(const struct log_ring *ring, uint64_t *seen)
+{
+	uint64_t tail = __atomic_load_n(&ring->shared->tail, __ATOMIC_SEQ_CST);
+
+	if (tail <= *seen || tail > ring->head)
+		return false;
+	*seen = tail;
+	return true;
+}
+
 void log_ring_room_seen(struct log_ring *ring)
 {
 	uint64_t count;

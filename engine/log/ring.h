@@ -41,6 +41,9 @@ void log_ring_publish(struct log_ring *ring);
 size_t log_ring_room(const struct log_ring *ring);
 /* Asks for one wake-up through room_event once at least room bytes are free. */
 void log_ring_ask_room(struct log_ring *ring, size_t room);
+/* Has the consumer taken anything since *seen, its count of bytes of the last such look (0 for the
+ * first)? A count beyond what was put in is a lie and no progress. */
+bool log_ring_moved(const struct log_ring *ring, uint64_t *seen);
 /* Takes the event off room_event. */
 void log_ring_room_seen(struct log_ring *ring);
 /* Gives the pages back when the ring is empty; true if none are held afterwards. */

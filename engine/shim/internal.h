@@ -48,7 +48,8 @@ struct shim_output {
 	char *memory;		   /* owned mapping: both framers' buffers, then the tail */
 	struct shim_tail *tail;	   /* in memory */
 	bool is_dropping;	   /* the ring stayed full: lines are dropped without waiting */
-	uint64_t stall_until_usec; /* when waiting turns into dropping */
+	uint64_t stall_until_usec; /* when waiting turns into dropping, unless the writer got ahead */
+	uint64_t writer_seen;	   /* how far it was at the last look */
 };
 
 /* Opens ring and pipes; write_fds are the container's stdout and stderr (owned by the caller). */
@@ -68,9 +69,11 @@ void shim_output_tick(struct shim_output *out, uint64_t now_usec);
 uint64_t shim_output_deadline(const struct shim_output *out);
 /* Gives back what idle streams and the empty ring hold; false: the ring is not empty, try later. */
 bool shim_output_release(struct shim_output *out);
+/* A stream waits for the writer, which is given up when it makes no progress. */
+bool shim_output_is_waiting(const struct shim_output *out);
 /* Both streams have ended and everything is in the ring. */
 bool shim_output_is_done(const struct shim_output *out);
-/* No more waiting: what does not fit is dropped. */
+/* No more waiting: what does not fit is dropped and counted, what lies in the pipes included. */
 void shim_output_finish(struct shim_output *out);
 /* Takes the counters into the record; true when something changed. */
 bool shim_output_report(const struct shim_output *out, struct shim_status *status);
@@ -99,7 +102,7 @@ struct shim {
 	int notify_fd;			 /* owned; -1: the container has no NOTIFY_SOCKET */
 	bool is_greeted;		 /* the client has said HELLO */
 	bool is_ended;			 /* the container is gone, its output is being drained */
-	uint64_t drain_until_usec;
+	uint64_t drain_until_usec, drain_limit_usec;
 	uint64_t report_at_usec;	    /* when changed counters are told, SHIM_NEVER */
 	uint64_t settle_at_usec;	    /* when idle memory is given back, SHIM_NEVER */
 	uint64_t now_usec;		    /* CLOCK_MONOTONIC of this turn */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The container's output on its way to the ring. A full ring makes the container wait for a moment,
- * because a busy machine is no reason to lose lines; when the writer does not get ahead within that
- * moment, the disk is stalled, and lines are dropped and counted without any further waiting until
- * half of the ring is free. Must never touch the disk.
+ * The container's output on its way to the ring. A full ring makes the container wait as any full
+ * pipe does for as long as the writer gets ahead, because neither a busy machine nor a slow disk is
+ * a reason to lose lines; when it has not moved for a second, the disk is stalled, and lines are
+ * dropped and counted without any further waiting until half of the ring is free. Must never touch
+ * the disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +19,9 @@
 #include "util/cleanup.h"
 #include "util/str.h"
 
-#define STALL_USEC (20 * SHIM_MSEC) /* how long a container waits for the disk, once a stall */
-#define WRITER_PAUSE_USEC SHIM_SEC  /* before a killed writer is followed by the next */
-#define READS_A_TURN 4		    /* so that orders and the other stream get their turn */
+#define PATIENCE_USEC SHIM_SEC		 /* with a writer that does not move, once a stall */
+#define WRITER_PAUSE_USEC (SHIM_SEC / 4) /* before a killed writer is followed by the next */
+#define READS_A_TURN 4			 /* so that orders and the other stream get their turn */
 
 static int open_stream(struct shim_stream *stream, const char *name, int *write_fd, struct err *err)
 {
@@ -109,8 +110,10 @@ static void push(struct shim_output *out, struct shim_stream *stream, const char
 
 static void begin_stall(struct shim_output *out, uint64_t now_usec)
 {
-	if (out->stall_until_usec == SHIM_NEVER)
-		out->stall_until_usec = now_usec + STALL_USEC;
+	if (out->stall_until_usec == SHIM_NEVER) {
+		log_ring_moved(&out->ring, &out->writer_seen);
+		out->stall_until_usec = now_usec + PATIENCE_USEC;
+	}
 	log_ring_ask_room(&out->ring, out->ring.size / 4);
 }
 
@@ -229,11 +232,20 @@ uint64_t shim_output_deadline(const struct shim_output *out)
 void shim_output_tick(struct shim_output *out, uint64_t now_usec)
 {
 	if (now_usec >= out->stall_until_usec) {
-		begin_dropping(out);
-		push_stalled(out, true);
+		if (log_ring_moved(&out->ring, &out->writer_seen)) {
+			out->stall_until_usec = now_usec + PATIENCE_USEC;
+		} else {
+			begin_dropping(out);
+			push_stalled(out, true);
+		}
 	}
 	if (now_usec >= out->writer_due_usec)
 		restart_writer(out, now_usec);
+}
+
+bool shim_output_is_waiting(const struct shim_output *out)
+{
+	return out->is_open && out->stall_until_usec != SHIM_NEVER;
 }
 
 bool shim_output_is_done(const struct shim_output *out)
@@ -250,14 +262,16 @@ void shim_output_finish(struct shim_output *out)
 {
 	if (!out->is_open)
 		return;
-	for (int i = 0; i < 2; i++) {
+	begin_dropping(out);
+	push_stalled(out, true);
+	for (unsigned i = 0; i < 2; i++) {
 		struct shim_stream *s = &out->streams[i];
 
+		shim_output_read(out, i, 0);
 		s->is_stalled = s->is_stalled || !s->at_end;
 		s->at_end = true;
 		close_fd(&s->fd);
 	}
-	begin_dropping(out);
 	push_stalled(out, true);
 	/* The last lines shall not be lost to a pause. */
 	if (out->writer_due_usec != SHIM_NEVER)

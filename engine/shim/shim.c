@@ -33,9 +33,10 @@
 #define EXIT_BUSY 3
 #define CTL_FD 3
 #define NOTIFY_FD 4
-#define DRAIN_USEC SHIM_SEC  /* for the last output: somebody outside may hold the pipe */
-#define REPORT_USEC SHIM_SEC /* drop counters are told at most this often */
-#define SETTLE_USEC SHIM_SEC /* memory goes back after this long without any event */
+#define DRAIN_USEC SHIM_SEC	       /* for the last output: somebody outside may hold the pipe */
+#define DRAIN_MAX_USEC (10 * SHIM_SEC) /* and with a writer that gets ahead, but slowly */
+#define REPORT_USEC SHIM_SEC	       /* drop counters are told at most this often */
+#define SETTLE_USEC SHIM_SEC	       /* memory goes back after this long without any event */
 
 enum poll_slot {
 	SLOT_LISTEN,
@@ -298,6 +299,7 @@ static void on_container_ended(struct shim *s)
 	close_fd(&s->container.init.pidfd);
 	s->is_ended = true;
 	s->drain_until_usec = s->now_usec + DRAIN_USEC;
+	s->drain_limit_usec = s->now_usec + DRAIN_MAX_USEC;
 	shim_probe_stop(s, SHIM_PROBE_CANCELLED);
 }
 
@@ -443,6 +445,15 @@ static void handle_time(struct shim *s)
 	}
 }
 
+/* The last lines wait for a writer that gets ahead; one that does not is given up by output.c. */
+static void prolong_drain(struct shim *s)
+{
+	uint64_t until = s->now_usec + DRAIN_USEC;
+
+	if (s->is_ended && shim_output_is_waiting(&s->output))
+		s->drain_until_usec = until < s->drain_limit_usec ? until : s->drain_limit_usec;
+}
+
 static bool is_over(const struct shim *s)
 {
 	if (s->status.phase == SHIM_FAILED)
@@ -458,6 +469,7 @@ static void stay(struct shim *s)
 	s->settle_at_usec = monotonic_usec() + SETTLE_USEC;
 	while (!is_over(s)) {
 		wait_for_events(s, slots);
+		prolong_drain(s);
 		handle_events(s, slots);
 		handle_time(s);
 	}

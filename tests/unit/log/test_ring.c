@@ -122,6 +122,23 @@ static void room_is_told_once_when_asked(void **state)
 	log_ring_close(&ring);
 }
 
+static void progress_is_what_was_taken_since_the_last_look(void **state)
+{
+	struct log_ring ring = open_ring(SIZE);
+	uint64_t seen = 0;
+
+	(void)state;
+	assert_true(put(&ring, "abcdef", 6));
+	log_ring_publish(&ring);
+	assert_false(log_ring_moved(&ring, &seen));
+	log_ring_consume(&ring, 2);
+	assert_true(log_ring_moved(&ring, &seen));
+	assert_false(log_ring_moved(&ring, &seen));
+	log_ring_consume(&ring, 4);
+	assert_true(log_ring_moved(&ring, &seen));
+	log_ring_close(&ring);
+}
+
 static void losses_and_error_reach_the_producer(void **state)
 {
 	struct log_ring ring = open_ring(SIZE);
@@ -160,6 +177,7 @@ static void a_lying_consumer_gets_no_memory_overwritten(void **state)
 	assert_true(put(&ring, "abc", 3));
 	log_ring_publish(&ring);
 	log_ring_consume(&ring, 1000000); /* far beyond the head */
+	assert_false(log_ring_moved(&ring, &(uint64_t){ 0 }));
 	assert_int_equal(log_ring_room(&ring), 0);
 	assert_null(log_ring_reserve(&ring, 1));
 	log_ring_close(&ring);
@@ -292,6 +310,7 @@ int main(void)
 		cmocka_unit_test(exactly_the_size_fits),
 		cmocka_unit_test(data_is_contiguous_across_the_end),
 		cmocka_unit_test(room_is_told_once_when_asked),
+		cmocka_unit_test(progress_is_what_was_taken_since_the_last_look),
 		cmocka_unit_test(losses_and_error_reach_the_producer),
 		cmocka_unit_test(a_lying_consumer_gets_no_memory_overwritten),
 		cmocka_unit_test(pages_go_back_when_empty_and_only_then),

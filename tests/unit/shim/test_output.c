@@ -89,16 +89,55 @@ static void a_full_ring_makes_the_stream_wait_first(void **state)
 	fixture_open(&f);
 	fill_ring(&f, 0, 1000);
 	assert_false(f.out.is_dropping);
-	assert_true(f.out.stall_until_usec > 1000 &&
-		    f.out.stall_until_usec <= 1000 + 100 * SHIM_MSEC);
+	assert_true(shim_output_is_waiting(&f.out));
+	assert_true(f.out.stall_until_usec > 1000 && f.out.stall_until_usec <= 1000 + SHIM_SEC);
 	shim_output_tick(&f.out, f.out.stall_until_usec - 1);
 	assert_true(f.out.streams[0].is_stalled);
 	/* The writer goes on in time: nothing was lost. */
 	consume(&f, LOG_RING_BYTES);
 	shim_output_room(&f.out);
 	assert_false(f.out.streams[0].is_stalled);
-	assert_int_equal(f.out.stall_until_usec, SHIM_NEVER);
+	assert_false(shim_output_is_waiting(&f.out));
 	assert_false(shim_output_report(&f.out, &f.status));
+	fixture_close(&f);
+}
+
+/* A disk that takes one line a second is slow, not stalled; it is stalled from when it takes none. */
+static void a_writer_that_gets_ahead_loses_nothing(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	fill_ring(&f, 0, 0);
+	for (int i = 0; i < 50; i++) {
+		consume(&f, LINE_BYTES);
+		shim_output_tick(&f.out, f.out.stall_until_usec);
+		assert_false(f.out.is_dropping);
+		assert_true(shim_output_is_waiting(&f.out));
+	}
+	assert_false(shim_output_report(&f.out, &f.status));
+	shim_output_tick(&f.out, f.out.stall_until_usec);
+	assert_true(f.out.is_dropping);
+	/* The room that was made has taken the line that waited. */
+	assert_false(shim_output_is_waiting(&f.out));
+	assert_false(shim_output_report(&f.out, &f.status));
+	fixture_close(&f);
+}
+
+/* What was taken out before the ring was full is no progress. */
+static void progress_counts_from_the_beginning_of_the_wait(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	write_line(&f, 0);
+	shim_output_read(&f.out, 0, 0);
+	consume(&f, LOG_RING_BYTES);
+	fill_ring(&f, 0, 0);
+	shim_output_tick(&f.out, f.out.stall_until_usec);
+	assert_true(f.out.is_dropping);
 	fixture_close(&f);
 }
 
@@ -187,6 +226,23 @@ static void the_end_of_both_streams(void **state)
 	fixture_close(&f);
 }
 
+/* Of what the shim has not even read when it has to end, nothing vanishes without being counted. */
+static void finishing_counts_what_the_pipe_holds(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	fill_ring(&f, 0, 0);
+	for (int i = 0; i < 10; i++)
+		write_line(&f, 0);
+	shim_output_finish(&f.out);
+	assert_true(shim_output_is_done(&f.out));
+	assert_true(shim_output_report(&f.out, &f.status));
+	assert_int_equal(f.status.log_dropped_lines, 11);
+	fixture_close(&f);
+}
+
 /* Somebody keeps the pipe open, or the ring stays full: the shim ends all the same and counts. */
 static void finishing_does_not_wait(void **state)
 {
@@ -250,6 +306,7 @@ static void no_output_at_all(void **state)
 
 	(void)state;
 	assert_true(shim_output_is_done(&out));
+	assert_false(shim_output_is_waiting(&out));
 	assert_false(shim_output_report(&out, &status));
 	shim_output_finish(&out);
 }
@@ -258,10 +315,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_ring_makes_the_stream_wait_first),
+		cmocka_unit_test(a_writer_that_gets_ahead_loses_nothing),
+		cmocka_unit_test(progress_counts_from_the_beginning_of_the_wait),
 		cmocka_unit_test(a_stalled_writer_costs_lines_not_time),
 		cmocka_unit_test(dropping_ends_when_half_is_free),
 		cmocka_unit_test(the_end_of_both_streams),
 		cmocka_unit_test(finishing_does_not_wait),
+		cmocka_unit_test(finishing_counts_what_the_pipe_holds),
 		cmocka_unit_test(the_writers_losses_are_added),
 		cmocka_unit_test(idle_memory_goes_back_but_no_text),
 		cmocka_unit_test(no_output_at_all),
