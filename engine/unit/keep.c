@@ -5,12 +5,14 @@
  */
 #include "unit/keep_internal.h"
 
+#include <link.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "unit/lines.h"
 #include "util/copy.h"
 
+#define PAGE_BYTES 4096u
 #define KNOWN 128 /* a power of two */
 
 /* Most texts of a unit are met again: its path, the names of its keys, the words of a line in both of their forms. */
@@ -39,20 +41,44 @@ static void *remember(struct keeper *k, const void *from, void *to)
 	return to;
 }
 
-/* Where the program itself lies (ld(1), "provided symbols"): names of keys, flags of options. */
-extern const char __executable_start[], _end[];
+/* Where the program's constants lie: names of keys, flags of options. Not up to _end: between its parts the linker leaves a hole where
+ * pages may be larger than this machine's (64 KiB on aarch64), and the kernel puts a heap's blocks there. */
+static struct constants {
+	uintptr_t begin, end;
+} constants;
 
-static bool is_of_program(const char *text)
+static int find_constants(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	return (uintptr_t)text - (uintptr_t)__executable_start <
-	       (uintptr_t)_end - (uintptr_t)__executable_start;
+	(void)size;
+	(void)arg;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const __typeof__(*info->dlpi_phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t begin = info->dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type != PT_LOAD || (ph->p_flags & PF_W))
+			continue;
+		/* in the order of their addresses (ELF); the next one goes on where the last one ends, or after a hole */
+		if (!constants.end)
+			constants.begin = begin;
+		else if (begin / PAGE_BYTES > (constants.end + PAGE_BYTES - 1) / PAGE_BYTES)
+			break;
+		constants.end = begin + ph->p_memsz;
+	}
+	return 1; /* the first object is the program; a static one has no others */
+}
+
+bool keep_is_constant(const char *text)
+{
+	if (!constants.end)
+		dl_iterate_phdr(find_constants, NULL);
+	return (uintptr_t)text - constants.begin < constants.end - constants.begin;
 }
 
 static void keep_text(struct keeper *k, const char **text)
 {
 	const char *known;
 
-	if (!*text || is_of_program(*text))
+	if (!*text || keep_is_constant(*text))
 		return;
 	if (!**text) {
 		*text = "";
