@@ -481,6 +481,7 @@ static void add_default(struct explain *e, struct explain_default **list, size_t
 static void add_spec_defaults(struct explain *e, struct explain_default **list, size_t *count)
 {
 	const struct container_spec *spec = &e->spec;
+	uint64_t limit;
 
 	if (!e->has_spec)
 		return;
@@ -493,7 +494,9 @@ static void add_spec_defaults(struct explain *e, struct explain_default **list, 
 	if (!spec->read_only)
 		add_default(e, list, count, "Container.ReadOnly",
 			    "the root file system can be written and is thrown away at each start");
-	if (!spec->memory_bytes)
+	if (!spec->memory_bytes &&
+	    !spec_cgroup_bytes(spec, &(struct host_facts){ .memory_bytes = UINT64_MAX },
+			       "memory.max", &limit))
 		add_default(e, list, count, "Container.Memory", "no memory limit of its own");
 	if (!spec->pids_limit)
 		add_default(e, list, count, "Container.PidsLimit", "at most 2048 processes");

@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "runtime/disks.h"
 #include "util/cgroup.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -122,6 +123,24 @@ static bool has_file(int dir, const char *name)
 	return fstatat(dir, name, &st, 0) == 0;
 }
 
+static int write_unified(int dir, const struct plan_limits *l, char *unenforced, size_t size,
+			 struct err *err)
+{
+	for (size_t i = 0; i < l->setting_count; i++) {
+		const struct plan_setting *s = &l->settings[i];
+		int rc = str_eq(s->file, "io.max") ?
+				 disks_write_io_max(dir, s->value, err) :
+				 file_write_text_at(dir, s->file, s->value, err);
+
+		if (rc == 0)
+			continue;
+		if (err->code != ERR_NOT_FOUND || has_file(dir, s->file))
+			return err_wrap(err, "%s = %s", s->file, s->value);
+		note_unenforced(unenforced, size, s->file);
+	}
+	return 0;
+}
+
 /* An empty one may be left over from a start that failed; one with processes is somebody's life. */
 static int make_cgroup(const char *mount, const char *run_id, struct err *err)
 {
@@ -158,9 +177,11 @@ int limits_open_cgroup(const char *mount, const char *run_id, const struct plan_
 	if (dir < 0)
 		return -1;
 	/* One look instead of three writes a start: the engine has delegated at boot. */
-	if (count > 1 && !has_file(dir, list[count - 1].file))
+	if ((count > 1 && !has_file(dir, list[count - 1].file)) ||
+	    (limits->setting_count && !has_file(dir, limits->settings[0].file)))
 		delegate_down(mount);
-	if (write_settings(dir, list, count, unenforced, size, err) < 0)
+	if (write_settings(dir, list, count, unenforced, size, err) < 0 ||
+	    write_unified(dir, limits, unenforced, size, err) < 0)
 		return err_wrap(err, "cgroup");
 	return take_fd(&dir);
 }

@@ -20,6 +20,7 @@
 #define PLAN_MAX_MOUNTS 256
 #define PLAN_MAX_PATHS 256 /* maskedPaths, readonlyPaths */
 #define PLAN_MAX_LAYERS 128
+#define PLAN_MAX_SETTINGS 64
 #define PLAN_MAX_DEVICES 64
 #define PLAN_MAX_SYSCTLS 64
 #define PLAN_MAX_RLIMITS 16
@@ -66,9 +67,11 @@ struct plan_mount {
 	bool change_owner;    /* x-cleat-chown: all of it is given to the container's user */
 	bool own_missing;     /* x-cleat-owner: the user's, if the image has no such directory */
 	bool idmap;	      /* idmap: ids on disk are those of the container */
-	bool is_missing;      /* the mount point had to be made: the image has none */
-	bool is_directory;    /* bind: what the source is */
-	int tree;	      /* bind: detached mount, opened by start; -1 until then */
+	bool share; /* x-cleat-share: where the kernel refuses proc or sysfs, the appliance's, read-only */
+	bool is_shared;	   /* proc: so it came */
+	bool is_missing;   /* the mount point had to be made: the image has none */
+	bool is_directory; /* bind: what the source is */
+	int tree;	   /* bind: detached mount, opened by start; -1 until then */
 	int staging; /* volume: detached mount of the folder that its content is made in; -1: none is needed */
 	int staging_lock; /* the volume's lock, held meanwhile; -1 */
 };
@@ -131,6 +134,11 @@ struct plan_limits {
 	uint64_t cpu_quota_usec, cpu_period_usec; /* 0: none */
 	uint64_t cpu_weight;			  /* 1..10000, 0: none */
 	uint64_t pids;				  /* 0: none; UINT64_MAX: "max" */
+	/* linux.resources.unified: further files of the cgroup. Lines of io.max may name a disk by a path (runtime/disks.h). */
+	struct plan_setting {
+		const char *file, *value;
+	} * settings;
+	size_t setting_count;
 };
 
 struct plan {

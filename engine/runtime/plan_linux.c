@@ -197,14 +197,44 @@ static int read_pids(struct plan *plan, yyjson_val *value, struct err *err)
 	return plan_walk(plan, value, keys, err);
 }
 
+/* OCI: "list of files in the cgroup v2 unified hierarchy". One name, no path: what it may be is the spec's business. */
+static int read_unified(struct plan *plan, yyjson_val *value, struct err *err)
+{
+	struct plan_limits *limits = &plan->limits;
+	yyjson_obj_iter it;
+	yyjson_val *key;
+
+	if (!yyjson_is_obj(value))
+		return err_set(err, ERR_INPUT, "not an object");
+	if (yyjson_obj_size(value) > PLAN_MAX_SETTINGS)
+		return err_set(err, ERR_LIMIT, "more than %d settings", PLAN_MAX_SETTINGS);
+	limits->settings =
+		plan_alloc(plan, yyjson_obj_size(value) + 1, sizeof(*limits->settings), err);
+	if (!limits->settings)
+		return -1;
+	limits->setting_count = 0;
+	it = yyjson_obj_iter_with(value);
+	while ((key = yyjson_obj_iter_next(&it))) {
+		struct plan_setting *setting = &limits->settings[limits->setting_count++];
+
+		setting->file = yyjson_get_str(key);
+		if (strchr(setting->file, '/') || !strchr(setting->file, '.') ||
+		    str_starts(setting->file, "cgroup.") || str_starts(setting->file, "."))
+			return err_set(err, ERR_UNSUPPORTED, "\"%s\" is no limit of a controller",
+				       setting->file);
+		if (plan_str(yyjson_obj_iter_get_val(key), &setting->value, err) < 0)
+			return err_wrap(err, "%s", setting->file);
+	}
+	return 0;
+}
+
 static int read_resources(struct plan *plan, yyjson_val *value, struct err *err)
 {
 	static const struct plan_key keys[] = {
 		/* Rules about device nodes: in a user namespace no node can be made, and those
 		 * of /dev are binds of what the appliance itself may use. */
-		{ "devices", NULL }, { "memory", read_memory },
-		{ "cpu", read_cpu }, { "pids", read_pids },
-		{ NULL, NULL },
+		{ "devices", NULL },   { "memory", read_memory },   { "cpu", read_cpu },
+		{ "pids", read_pids }, { "unified", read_unified }, { NULL, NULL },
 	};
 
 	return plan_walk(plan, value, keys, err);

@@ -69,16 +69,21 @@ static void write_hidden(struct oci *o)
 	json_array_end(o->json);
 }
 
-static void write_namespaces(struct oci *o)
+void oci_write_namespaces(struct oci *o, const char *const *names)
 {
-	static const char *const always[] = { "user", "pid", "mount", "ipc", "uts", "cgroup" };
-
 	json_array(o->json, "namespaces");
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		oci_write_namespace(o, always[i]);
+	for (; *names; names++)
+		oci_write_namespace(o, *names);
 	if (o->spec->network != SPEC_NETWORK_HOST)
 		oci_write_namespace(o, "network");
 	json_array_end(o->json);
+}
+
+static void write_namespaces(struct oci *o)
+{
+	static const char *const names[] = { "user", "pid", "mount", "ipc", "uts", "cgroup", NULL };
+
+	oci_write_namespaces(o, names);
 }
 
 static void write_map(struct oci *o, const char *key)
@@ -101,23 +106,93 @@ static void not_enforced(struct oci *o, const char *what, const char *controller
 		   what, controller);
 }
 
+/* OCI counts memory plus swap; podman's default is as much swap as memory. A lower memory.max leaves the swap as it is. */
+static void write_swap(struct oci *o, uint64_t limit)
+{
+	const struct container_spec *spec = o->spec;
+	uint64_t bytes;
+
+	if (spec_cgroup_bytes(spec, o->host, "memory.swap.max", &bytes))
+		return; /* it says what is meant */
+	if (spec->memory_swap_bytes < 0)
+		json_int(o->json, "swap", -1);
+	else if (spec->memory_swap_bytes)
+		json_uint(o->json, "swap",
+			  (uint64_t)spec->memory_swap_bytes - spec->memory_bytes + limit);
+	else
+		json_uint(o->json, "swap", spec->memory_bytes + limit);
+}
+
 static void write_memory(struct oci *o)
 {
 	const struct container_spec *spec = o->spec;
+	uint64_t limit = spec->memory_bytes, most;
 
-	if (!spec->memory_bytes)
+	if (!limit)
 		return;
 	if (!o->host->has_memory_controller) {
 		not_enforced(o, "Memory=", "memory");
 		return;
 	}
+	if (spec_cgroup_bytes(spec, o->host, "memory.max", &most) && most < limit)
+		limit = most;
 	json_object(o->json, "memory");
-	json_uint(o->json, "limit", spec->memory_bytes);
-	/* OCI counts memory plus swap; podman's default is as much swap as memory. */
-	if (spec->memory_swap_bytes)
-		json_int(o->json, "swap", spec->memory_swap_bytes);
+	json_uint(o->json, "limit", limit);
+	write_swap(o, limit);
+	json_object_end(o->json);
+}
+
+static bool has_controller(const struct host_facts *host, const char *file)
+{
+	return str_starts(file, "memory.") ? host->has_memory_controller :
+	       str_starts(file, "cpuset.") ? host->has_cpuset_controller :
+	       str_starts(file, "cpu.")	   ? host->has_cpu_controller :
+	       str_starts(file, "io.")	   ? host->has_io_controller :
+					     host->has_pids_controller;
+}
+
+/* All lines of io.max as one text, a line a device. */
+static void write_io_max(struct oci *o)
+{
+	const struct container_spec *spec = o->spec;
+	auto_buf text = BUF_INIT(256 * 1024);
+
+	for (size_t i = 0; i < spec->cgroup_count; i++)
+		if (str_eq(spec->cgroup[i].name, "io.max"))
+			buf_printf(&text, "%s%s", text.len ? "\n" : "", spec->cgroup[i].value);
+	if (text.len && o->host->has_io_controller)
+		json_str(o->json, "io.max", buf_str(&text));
+	else if (text.len)
+		not_enforced(o, "the limit of a disk", "io");
+}
+
+static void write_setting(struct oci *o, const struct spec_pair *setting)
+{
+	uint64_t bytes;
+
+	if (str_eq(setting->name, "io.max") ||
+	    (str_eq(setting->name, "memory.max") && o->spec->memory_bytes))
+		return; /* said elsewhere */
+	if (!has_controller(o->host, setting->name))
+		not_enforced(o, setting->name,
+			     arena_strndup(o->arena, setting->name, strcspn(setting->name, ".")));
+	else if (spec_cgroup_bytes(o->spec, o->host, setting->name, &bytes) &&
+		 str_starts(setting->name, "memory."))
+		json_str(o->json, setting->name,
+			 arena_printf(o->arena, "%llu", (unsigned long long)bytes));
 	else
-		json_uint(o->json, "swap", spec->memory_bytes * 2);
+		json_str(o->json, setting->name, setting->value);
+}
+
+/* What OCI has no word for, or only a word of cgroup v1. */
+static void write_unified(struct oci *o)
+{
+	if (!o->spec->cgroup_count)
+		return;
+	json_object(o->json, "unified");
+	for (size_t i = 0; i < o->spec->cgroup_count; i++)
+		write_setting(o, &o->spec->cgroup[i]);
+	write_io_max(o);
 	json_object_end(o->json);
 }
 
@@ -180,6 +255,7 @@ void oci_write_linux(struct oci *o)
 	write_memory(o);
 	write_cpu(o);
 	write_pids(o);
+	write_unified(o);
 	json_object_end(o->json);
 	write_sysctls(o);
 	if (o->seccomp)

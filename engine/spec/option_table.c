@@ -29,7 +29,6 @@ static const char no_ipv6[] = "containers have no IPv6 addresses in this version
 static const char own_files[] =
 	"not written: run ids, names and pids are in \"cleat ps --json\" and /status";
 static const char platform[] = "only images of this machine's platform can run";
-static const char no_io_limits[] = "limits of block devices are not supported in this version";
 static const char one_map[] =
 	"every container has the appliance's one id map; use UserNS=keep-id or nothing";
 
@@ -40,12 +39,12 @@ static const struct option run_rows[] = {
 	REFUSE("arch", 0, OPTION_VALUE, platform, "arm64"),
 	NOTE("attach", 'a', OPTION_LIST, "output always goes to the container's log", "stdout"),
 	ACT("authfile", 0, OPTION_VALUE, parse_auth_file, "file with the registries' passwords, in place of /config/auth.json", "/config/auth.json", "auth.json"),
-	NOTE("blkio-weight", 0, OPTION_VALUE, "a weight, no limit: the kernel's default is used", "100"),
+	ACT("blkio-weight", 0, OPTION_VALUE, parse_blkio_weight, "share of the disks, 10 to 1000", "100", "5"),
 	NOTE("blkio-weight-device", 0, OPTION_LIST, "a weight, no limit: the kernel's default is used", "/dev/sda:100"),
 	ACT("cap-add", 0, OPTION_LIST, parse_cap_add, "add a capability; ALL", "NET_ADMIN", "NET_ADMINN"),
 	ACT("cap-drop", 0, OPTION_LIST, parse_cap_drop, "drop a capability; ALL", "all", "everything"),
 	ACT("cert-dir", 0, OPTION_VALUE, parse_cert_dir, "folder with the registry's certificates, in place of /config/certs.d", "/config/certs.d/registry", "certs"),
-	REFUSE("cgroup-conf", 0, OPTION_LIST, "raw cgroup settings are not supported in this version", "memory.high=1000000"),
+	ACT("cgroup-conf", 0, OPTION_VALUE, parse_cgroup_conf, "FILE=VALUE: a limit of cgroup v2; where an option or another word says the same, the stricter one counts", "memory.high=1000000", "memory.peak=0"),
 	REFUSE("cgroup-parent", 0, OPTION_VALUE, "containers live in cgroups of the engine's own", "/other"),
 	ACT("cgroupns", 0, OPTION_VALUE, parse_private_namespace, "always private", "private", "host"),
 	ACT("cgroups", 0, OPTION_VALUE, parse_cgroups, "split, enabled and no-conmon are what is done anyway", "split", "disabled"),
@@ -56,20 +55,20 @@ static const struct option run_rows[] = {
 	ACT("cpu-quota", 0, OPTION_VALUE, parse_cpu_quota, "microseconds a period, at least 1000; 0 and -1: none", "50000", "10"),
 	NOTE("cpu-rt-period", 0, OPTION_VALUE, "cgroup v2 has no such limit; podman ignores it too", "1000"),
 	NOTE("cpu-rt-runtime", 0, OPTION_VALUE, "cgroup v2 has no such limit; podman ignores it too", "1000"),
-	NOTE("cpu-shares", 'c', OPTION_VALUE, "a weight, no limit: the kernel's default is used", "512"),
+	ACT("cpu-shares", 'c', OPTION_VALUE, parse_cpu_shares, "share of the processors, 2 to 262144", "512", "1"),
 	ACT("cpus", 0, OPTION_VALUE, parse_cpus, "number of processors, with a fraction", "1.5", "one"),
-	REFUSE("cpuset-cpus", 0, OPTION_VALUE, "pinning to processors is not supported in this version", "0-1"),
-	REFUSE("cpuset-mems", 0, OPTION_VALUE, "pinning to memory nodes is not supported in this version", "0"),
+	ACT("cpuset-cpus", 0, OPTION_VALUE, parse_cpuset_cpus, "processors that it may use", "0-1", "1-0"),
+	ACT("cpuset-mems", 0, OPTION_VALUE, parse_cpuset_mems, "memory nodes that it may use", "0", "a"),
 	ACT("creds", 0, OPTION_VALUE, parse_creds, "USER:PASSWORD for the registry", "user:word", "user"),
 	NOTE("decryption-key", 0, OPTION_LIST, "encrypted layers are refused by name", "/config/keys/key.pem"),
 	ACT("detach", 'd', OPTION_BOOL, parse_own_way, "containers always run in the background", "true", NULL),
 	NOTE("detach-keys", 0, OPTION_VALUE, "nothing is attached", "ctrl-p,ctrl-q"),
 	ACT("device", 0, OPTION_LIST, parse_device, "HOST[:CONTAINER][:rw|rwm]: a device node of the appliance", "/dev/net/tun:/dev/net/tun:rwm", "/dev/net/tun:r"),
 	REFUSE("device-cgroup-rule", 0, OPTION_LIST, "device rules have no place in a user namespace (podman refuses them there too)", "c 1:3 rwm"),
-	REFUSE("device-read-bps", 0, OPTION_LIST, no_io_limits, "/dev/sda:1mb"),
-	REFUSE("device-read-iops", 0, OPTION_LIST, no_io_limits, "/dev/sda:100"),
-	REFUSE("device-write-bps", 0, OPTION_LIST, no_io_limits, "/dev/sda:1mb"),
-	REFUSE("device-write-iops", 0, OPTION_LIST, no_io_limits, "/dev/sda:100"),
+	ACT("device-read-bps", 0, OPTION_LIST, parse_device_read_bps, "DEVICE:BYTES a second; a folder or file stands for the disk that it is on", "/dev/sda:1mb", "/dev/sda:much"),
+	ACT("device-read-iops", 0, OPTION_LIST, parse_device_read_iops, "DEVICE:OPERATIONS a second; a folder or file stands for the disk that it is on", "/dev/sda:100", "/dev/sda:much"),
+	ACT("device-write-bps", 0, OPTION_LIST, parse_device_write_bps, "DEVICE:BYTES a second; a folder or file stands for the disk that it is on", "/dev/sda:1mb", "/dev/sda:much"),
+	ACT("device-write-iops", 0, OPTION_LIST, parse_device_write_iops, "DEVICE:OPERATIONS a second; a folder or file stands for the disk that it is on", "/dev/sda:100", "/dev/sda:much"),
 	NOTE("disable-content-trust", 0, OPTION_BOOL, "has no effect in podman either", "true"),
 	ACT("dns", 0, OPTION_LIST, parse_dns, "address of a name server, in place of the appliance's; none: the image's /etc/resolv.conf", "192.0.2.1", "ns.example.org"),
 	ACT("dns-option", 0, OPTION_LIST, parse_dns_option, "option of the resolver, besides the appliance's", "ndots:1", "a b"),

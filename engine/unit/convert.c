@@ -9,6 +9,7 @@
 
 #include "unit/convert_internal.h"
 #include "unit/kinds_internal.h"
+#include "unit/service_internal.h"
 #include "util/str.h"
 
 /* Words that no line asked for. */
@@ -179,6 +180,8 @@ struct arg_list convert_container(struct reading *r, size_t *image_index)
 	convert_image(r, &image);
 	convert_name(r, &words);
 	convert_keys(r, &words);
+	if (!r->is_podman)
+		service_push_limits(r, &words);
 	*image_index = words.count;
 	for (size_t i = 0; i < image.count; i++)
 		arg_push(r->arena, &words, image.items[i].text, image.items[i].origin);

@@ -87,6 +87,7 @@ void service_read(struct reading *r)
 	if (r->unit->kind == UNIT_POD && !syntax_last(syntax_group(r->file, "Service"), "Restart"))
 		service->restart = SERVICE_RESTART_ON_FAILURE;
 	service_check_times(r);
+	service_check_limits(r);
 	service_read_environment_files(r);
 	service_expand_execs(r);
 }

@@ -146,8 +146,8 @@ static bool list_has(const char *list, const char *word)
 
 int cgroup_delegate(int dirfd, struct cgroup_controllers *out, struct err *err)
 {
-	static const char *const names[] = { "cpu", "memory", "pids", "io" };
-	bool *const flags[] = { &out->cpu, &out->memory, &out->pids, &out->io };
+	static const char *const names[] = { "cpu", "memory", "pids", "io", "cpuset" };
+	bool *const flags[] = { &out->cpu, &out->memory, &out->pids, &out->io, &out->cpuset };
 	auto_buf have = BUF_INIT(4096);
 	struct err ignored;
 

@@ -18,10 +18,10 @@ int cgroup_find_mount(char *out, size_t size, struct err *err) MUST_CHECK;
 int cgroup_of_pid(int pid, char *out, size_t size, struct err *err) MUST_CHECK;
 /* Opens MOUNT/REL as a directory, making missing ones when make is set. */
 int cgroup_open(const char *mount, const char *rel, bool make, struct err *err) MUST_CHECK;
-/* Switches on for children of the directory whatever of cpu, memory, pids and io is available there; says which are on.
+/* Switches on for children of the directory whatever of cpu, memory, pids, io and cpuset is available there; says which are on.
  * Not getting one is no error. */
 struct cgroup_controllers {
-	bool cpu, memory, pids, io;
+	bool cpu, memory, pids, io, cpuset;
 };
 int cgroup_delegate(int dirfd, struct cgroup_controllers *out, struct err *err) MUST_CHECK;
 int cgroup_kill(int dirfd, struct err *err) MUST_CHECK;

@@ -161,9 +161,12 @@ static void mounts_are_read(void **state)
 			"\"options\":[\"ro\",\"rw\",\"size=1m\",\"mode=700\",\"noexec\",\"tmpcopyup\"]},"
 			"{\"destination\":\"/proc\",\"type\":\"proc\"},"
 			"{\"destination\":\"/n\",\"type\":\"none\",\"source\":\"/n\","
-			"\"options\":[\"bind\",\"noatime\",\"strictatime\"]}]",
+			"\"options\":[\"bind\",\"noatime\",\"strictatime\"]},"
+			"{\"destination\":\"/sys\",\"type\":\"sysfs\",\"options\":[\"ro\",\"x-cleat-share\"]}]",
 			""));
-	assert_int_equal(plan.mount_count, 4);
+	assert_int_equal(plan.mount_count, 5);
+	assert_true(plan.mounts[4].share);
+	assert_false(plan.mounts[2].share);
 	m = &plan.mounts[0];
 	assert_int_equal(m->kind, PLAN_MOUNT_BIND);
 	assert_string_equal(m->target, "/data/y");
@@ -208,6 +211,10 @@ static void mount_refusals(void **state)
 		  ERR_UNSUPPORTED, "x-cleat-make" },
 		{ "{\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"size=1,uid=0\"]}",
 		  ERR_INPUT, "comma" },
+		{ "{\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"x-cleat-share\"]}",
+		  ERR_UNSUPPORTED, "x-cleat-share" },
+		{ "{\"destination\":\"/x\",\"source\":\"/y\",\"options\":[\"x-cleat-share\"]}",
+		  ERR_UNSUPPORTED, "x-cleat-share" },
 		{ "{\"destination\":\"/x\",\"type\":\"proc\",\"options\":[\"tmpcopyup\"]}",
 		  ERR_UNSUPPORTED, "tmpcopyup" },
 		{ "{\"destination\":\"/x\",\"type\":\"proc\",\"uidMappings\":[]}", ERR_UNSUPPORTED,
@@ -253,6 +260,28 @@ static void limits_are_in_words_of_cgroup2(void **state)
 	assert_int_equal(plan.limits.cpu_weight, 0);
 	assert_true(plan.limits.pids == UINT64_MAX);
 	plan_fini(&plan);
+}
+
+static void further_files_of_the_cgroup(void **state)
+{
+	struct plan plan;
+
+	(void)state;
+	assert_plan(&plan, document("", "",
+				    ",\"resources\":{\"unified\":{\"memory.high\":\"1000\","
+				    "\"io.max\":\"8:0 rbps=1\"}}"));
+	assert_int_equal(plan.limits.setting_count, 2);
+	assert_string_equal(plan.limits.settings[0].file, "memory.high");
+	assert_string_equal(plan.limits.settings[0].value, "1000");
+	assert_string_equal(plan.limits.settings[1].file, "io.max");
+	plan_fini(&plan);
+	assert_refused(document("", "", ",\"resources\":{\"unified\":{\"cgroup.kill\":\"1\"}}"),
+		       ERR_UNSUPPORTED, "no limit of a controller");
+	assert_refused(document("", "", ",\"resources\":{\"unified\":{\"../x.max\":\"1\"}}"),
+		       ERR_UNSUPPORTED, "no limit of a controller");
+	assert_refused(document("", "", ",\"resources\":{\"unified\":{\"x.max\":1}}"), ERR_INPUT,
+		       "x.max");
+	assert_refused(document("", "", ",\"resources\":{\"unified\":[]}"), ERR_INPUT, "unified");
 }
 
 static void linux_is_read(void **state)
@@ -434,6 +463,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(process_refusals, scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(mounts_are_read, scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(mount_refusals, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(further_files_of_the_cgroup, scratch_setup,
+						scratch_teardown),
 		cmocka_unit_test_setup_teardown(limits_are_in_words_of_cgroup2, scratch_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(linux_is_read, scratch_setup, scratch_teardown),

@@ -119,12 +119,14 @@ static void finding_them(void **state)
 	write_text("secrets/a", "value of a");
 	snprintf(config, sizeof(config), "%s", in_scratch("secrets"));
 	places = (struct secret_places){ config, "/nowhere" };
-	assert_int_equal(read_secrets(&plan, "env,a,A\\nmount,missing,0,0,444,/x", &err), 0);
-	/* An exec needs no files. */
+	assert_int_equal(
+		read_secrets(&plan, "env,a,A\\nmount,missing,0,0,444,/x\\nenv,gone,G", &err), 0);
+	/* An exec needs no files, and goes without a variable whose secret is gone. */
 	assert_int_equal(secrets_open(&plan, &places, SECRETS_ENV, &err), 0);
 	assert_true(plan.secrets[0].file.fd >= 0);
 	assert_int_equal(plan.secrets[0].file.length, strlen("value of a"));
 	assert_int_equal(plan.secrets[1].file.fd, -1);
+	assert_int_equal(plan.secrets[2].file.fd, -1);
 	assert_int_equal(plan.secret_fs, -1);
 	secrets_close(&plan);
 	assert_int_equal(plan.secrets[0].file.fd, -1);

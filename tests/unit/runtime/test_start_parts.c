@@ -226,6 +226,34 @@ static void limits_are_written(void **state)
 	assert_file("cleat/c/abc/cpu.max", "50000 100000");
 }
 
+static void further_files_are_written(void **state)
+{
+	struct plan_setting settings[] = { { "memory.high", "1000" },
+					   { "io.max", "8:0 rbps=1\n8:16 wiops=2" } };
+	const struct plan_limits limits = { .settings = settings, .setting_count = 2 };
+	char unenforced[64];
+	struct err err;
+	int fd;
+
+	(void)state;
+	make_fake_cgroup();
+	write_text("cleat/c/abc/io.max", "");
+	fd = limits_open_cgroup(scratch, "abc", &limits, unenforced, sizeof(unenforced), &err);
+	if (fd < 0)
+		fail_msg("%s", err.msg);
+	close(fd);
+	assert_string_equal(unenforced, "memory.high");
+	/* each line is a write of its own, as the kernel wants it: of a plain file the last one stays */
+	assert_file("cleat/c/abc/io.max", "8:16 wiops=2");
+
+	settings[1].value = "/nowhere rbps=1";
+	assert_int_equal(limits_open_cgroup(scratch, "abc", &limits, NULL, 0, &err), -1);
+	assert_non_null(strstr(err.msg, "/nowhere"));
+	settings[1].value = "/proc rbps=1"; /* no disk at all */
+	assert_int_equal(limits_open_cgroup(scratch, "abc", &limits, NULL, 0, &err), -1);
+	assert_non_null(strstr(err.msg, "name the block device"));
+}
+
 static void missing_controllers_are_named(void **state)
 {
 	const struct plan_limits limits = { .memory_bytes = 4096, .pids = 12 };
@@ -344,6 +372,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(limits_are_written, scratch_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(missing_controllers_are_named, scratch_setup,
+						scratch_teardown),
+		cmocka_unit_test_setup_teardown(further_files_are_written, scratch_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_living_cgroup_is_not_reused, scratch_setup,
 						scratch_teardown),

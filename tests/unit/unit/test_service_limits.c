@@ -434,11 +434,79 @@ static void places_of_input_and_output(void **state)
 	unit_set_fini(&set);
 }
 
+/* What the container gets of them, in podman's words. */
+static void limits_become_words_of_the_container(void **state)
+{
+	static const struct {
+		const char *line, *word;
+	} rows[] = {
+		{ "MemoryMax=64M", "memory.max=67108864" },
+		{ "MemoryLimit=64M", "memory.max=67108864" },
+		{ "MemoryHigh=12.5%", "memory.high=12%" },
+		{ "MemoryHigh=0.5%", "memory.high=1%" },
+		{ "MemorySwapMax=0", "memory.swap.max=0" },
+		{ "MemoryMax=infinity", NULL },
+		{ "MemoryLow=1M", NULL },
+		{ "CPUQuota=150%", "cpu.max=150000 100000" },
+		{ "CPUQuota=0.5%", "cpu.max=1000 200000" },
+		{ "CPUQuota=20%\nCPUQuotaPeriodSec=10ms", "cpu.max=2000 10000" },
+		{ "CPUWeight=idle", "cpu.idle=1" },
+		{ "CPUWeight=200", "cpu.weight=200" },
+		{ "TasksMax=20", "pids.max=20" },
+		{ "TasksMax=infinity", NULL },
+		{ "AllowedCPUs=4 0-1", "cpuset.cpus=0-1,4" },
+		{ "IOReadBandwidthMax=/dev/sda 5M", "io.max=/dev/sda rbps=5000000" },
+		{ "IOWriteIOPSMax=/data 100", "io.max=/data wiops=100" },
+		{ "IOWriteIOPSMax=/data infinity", NULL },
+		{ "IOWeight=7", "io.weight=7" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct unit *unit;
+		const char *found = NULL;
+		struct unit_set set;
+		char text[256];
+
+		snprintf(text, sizeof(text), FINE "[Service]\n%s\n", rows[i].line);
+		unit = load_text(&set, text);
+		for (size_t k = 0; k + 1 < unit->spec_args.count; k++)
+			if (str_eq(unit->spec_args.items[k].text, "--cgroup-conf"))
+				found = unit->spec_args.items[k + 1].text;
+		if (rows[i].word ? !found || !str_eq(found, rows[i].word) : found != NULL)
+			fail_msg("%s: %s", rows[i].line, found ? found : "nothing");
+		assert_true(unit->is_valid);
+		unit_set_fini(&set);
+	}
+}
+
+static void limits_that_nobody_has_are_said(void **state)
+{
+	struct unit_set set = { 0 };
+
+	(void)state;
+	load_named(&set, "app.pod", "[Pod]\n[Service]\nMemoryMax=64M\n");
+	assert_true(has_said(&set, DIAG_ERROR, "limits of a whole pod are not supported"));
+	unit_set_fini(&set);
+	set = (struct unit_set){ 0 };
+	load_named(&set, "data.volume", "[Volume]\n[Service]\nTasksMax=6\n");
+	assert_true(has_said(&set, DIAG_NOTE, "no process of its own"));
+	unit_set_fini(&set);
+	load_lines(&set, "TasksMax=50%\n");
+	assert_true(has_said(&set, DIAG_ERROR, "write a number"));
+	unit_set_fini(&set);
+	load_lines(&set, "CPUQuota=102401%\n");
+	assert_true(has_said(&set, DIAG_ERROR, "more than 1024 processors"));
+	unit_set_fini(&set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(amounts_of_memory),
 		cmocka_unit_test(every_amount_has_its_place),
+		cmocka_unit_test(limits_become_words_of_the_container),
+		cmocka_unit_test(limits_that_nobody_has_are_said),
 		cmocka_unit_test(misspelt_limits_refuse_the_unit),
 		cmocka_unit_test(misspelt_wishes_are_warned_of),
 		cmocka_unit_test(root_and_nested_slices),
