@@ -14,6 +14,7 @@
 #include "log/log.h"
 #include "shim/internal.h"
 #include "util/cleanup.h"
+#include "util/pass_fd.h"
 
 void shim_control_close(struct shim *s)
 {
@@ -119,32 +120,12 @@ static void obey(struct shim *s, const struct shim_order *order, int client)
 	}
 }
 
-/* passed: the descriptor that came with it, owned by the caller; -1. A second one is not even installed. */
-static ssize_t receive(struct shim *s, int *passed)
-{
-	/* One byte more than allowed tells a message that is too long. */
-	struct iovec iov = { .iov_base = s->message, .iov_len = SHIM_MESSAGE_MAX + 1 };
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.space,
-			    .msg_controllen = sizeof(control.space) };
-	ssize_t n = recvmsg(s->client_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len >= CMSG_LEN(sizeof(int)))
-		memcpy(passed, CMSG_DATA(c), sizeof(*passed));
-	return n;
-}
-
 void shim_control_receive(struct shim *s)
 {
 	auto_fd int passed = -1;
-	ssize_t n = receive(s, &passed);
+	/* One byte more than allowed tells a message that is too long. */
+	ssize_t n = pass_fd_receive(s->client_fd, s->message, SHIM_MESSAGE_MAX + 1, &passed,
+				    MSG_DONTWAIT);
 	struct shim_order order;
 	struct err err;
 	int rc;

@@ -159,6 +159,8 @@ void shim_control_close(struct shim *shim);
 /* notify.c */
 /* Takes fd over, if it is such a socket. */
 int shim_notify_hold(struct shim *shim, int fd, struct err *err) MUST_CHECK;
+/* The container has ended and nobody is connected: what lies in the socket goes into the run directory, unread. */
+void shim_notify_keep(struct shim *shim);
 /* Answers NOTIFY_ASK. */
 void shim_notify_give(struct shim *shim);
 

@@ -22,6 +22,8 @@
 #include "util/cleanup.h"
 
 #define DEATH_WAIT_MSEC 20
+/* A deadline that is seen so much later has passed while nobody ran, the probe neither. */
+#define FROZEN_USEC SHIM_SEC
 #define GROUP_NAME_MAX 40
 
 /* Descriptors of the child: its standard three, then these. */
@@ -307,6 +309,9 @@ void shim_probe_stop(struct shim *s, uint32_t verdict)
 
 void shim_probe_tick(struct shim *s)
 {
-	if (s->probe.is_active && s->now_usec >= s->probe.deadline_usec)
-		shim_probe_stop(s, SHIM_PROBE_TIMEOUT);
+	uint64_t deadline = s->probe.deadline_usec;
+
+	if (s->probe.is_active && s->now_usec >= deadline)
+		shim_probe_stop(s, s->now_usec - deadline < FROZEN_USEC ? SHIM_PROBE_TIMEOUT :
+									  SHIM_PROBE_CANCELLED);
 }

@@ -15,6 +15,8 @@
  *                 the same fact
  *   exec-ID       struct shim_exec_record of an exec session, replaced atomically; written before
  *                 its client sees the end. The newest SHIM_EXEC_MAX_RECORDS of ended ones are kept
+ *   notify-rest   what was said through NOTIFY_SOCKET and no engine has taken before the shim's end: records of struct
+ *                 shim_notify_rest, the datagram behind each; the last one may be cut off. Read when the lock is free
  * by-name/NAME -> ../c/RUNID
  *
  * EOF on ctl with the lock free is the death event, for own and adopted shims alike: read status,
@@ -98,6 +100,8 @@ struct shim_status {
 	uint32_t reserved_tail;
 	/* last lines of both streams: SHIM_TAIL_LINES at most, printable, newlines between them; renewed with every record */
 	char last_output[1024];
+	uint32_t lost; /* enum host_loss of util/host.h: with less isolation than usual, as appliance.ini allows */
+	uint32_t reserved_lost;
 };
 #define SHIM_STATUS_MAGIC 0x31534c43u			     /* "CLS1" */
 #define SHIM_STATUS_MIN offsetof(struct shim_status, run_id) /* a shorter record says nothing */
@@ -179,6 +183,14 @@ struct shim_probe_answer {
 	int32_t exit_code;
 	uint32_t output_length;
 	char output[SHIM_PROBE_OUTPUT_MAX];
+};
+
+#define SHIM_NOTIFY_REST_FILE "notify-rest"
+#define SHIM_NOTIFY_REST_MAX 64	   /* messages */
+#define SHIM_NOTIFY_REST_TEXT 4097 /* of each: one byte more than a message may have */
+struct shim_notify_rest {
+	int32_t pid;	 /* of the sender, as the shim sees it; 0: not told */
+	uint32_t length; /* of what follows */
 };
 
 /*

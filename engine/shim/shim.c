@@ -218,6 +218,7 @@ static void note_running(struct shim *s)
 {
 	s->status.phase = SHIM_RUNNING;
 	str_copy(s->status.unenforced, sizeof(s->status.unenforced), s->container.unenforced);
+	s->status.lost = s->container.lost;
 	s->status.container_pid = s->container.init.pid;
 	s->status.container_start_ticks = proc_start_ticks(s->container.init.pid);
 	s->status.started_real_usec = real_usec();
@@ -319,8 +320,10 @@ static void finish(struct shim *s)
 {
 	shim_output_finish(&s->output);
 	shim_output_report(&s->output, &s->status);
-	if (s->is_ended)
+	if (s->is_ended) {
 		s->status.phase = SHIM_EXITED;
+		shim_notify_keep(s);
+	}
 	say_goodbye(s);
 }
 

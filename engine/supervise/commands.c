@@ -191,14 +191,22 @@ static void stop_timer(struct command_slot *slot)
 
 /* --- the end of a list -------------------------------------------------------------------------------------------------------- */
 
-/* What the child has written before it ended; killed, it has written nothing. */
+/* What the child has written before it ended: of two records the second; killed before anybody asked it to end, none. */
 static void read_result(struct command_slot *slot, int wait_status, struct command_result *out)
 {
-	ssize_t n = read(slot->result_fd, out, sizeof(*out));
+	struct command_result record;
+	bool is_known = false;
 
+	for (int i = 0; i < 2; i++) {
+		if (read(slot->result_fd, &record, sizeof(record)) != (ssize_t)sizeof(record) ||
+		    record.magic != COMMAND_RESULT_MAGIC)
+			break;
+		*out = record;
+		is_known = true;
+	}
 	close_fd(&slot->result_fd);
 	out->text[sizeof(out->text) - 1] = '\0';
-	if (n == (ssize_t)sizeof(*out) && out->magic == COMMAND_RESULT_MAGIC)
+	if (is_known)
 		return;
 	*out = (struct command_result){ .code = 255 };
 	if (WIFSIGNALED(wait_status)) {

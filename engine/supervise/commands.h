@@ -55,6 +55,7 @@ void commands_write_label(const struct origin *origin, const char *what, struct 
 
 /* What the children say on descriptor 3: one of these; none when they were killed. */
 #define COMMAND_RESULT_MAGIC 0x31584c43u /* "CLX1" */
+/* One, or, of a list that was asked to end, a second one that replaces it. */
 struct command_result {
 	uint32_t magic;
 	uint32_t permanent; /* an Assert*= did not hold */

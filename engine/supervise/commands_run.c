@@ -215,18 +215,31 @@ static int start(struct runner *r, const struct line *line, int output, struct p
 	return 1;
 }
 
+/* What is said if the engine has to kill us along with the command; a second record says it better. */
+static void report_early(const struct runner *r, const struct line *line)
+{
+	struct command_result result = { .code = -1, .signal = SIGKILL };
+	auto_buf text = BUF_INIT(2048);
+
+	buf_printf(&text, "%s: had to be killed%s%s", line->label, r->last[0] ? ": " : "", r->last);
+	str_copy_text(result.text, sizeof(result.text), buf_str(&text));
+	command_report(&result);
+}
+
 /* Asked to end: the command first, its whole session; what does not listen is killed by the engine. */
-static void on_signal(struct runner *r, pid_t pid)
+static void on_signal(struct runner *r, const struct line *line, pid_t pid)
 {
 	struct signalfd_siginfo info;
 
 	while (read(r->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (!r->is_asked)
+			report_early(r, line);
 		r->is_asked = true;
 		kill(-pid, SIGTERM);
 	}
 }
 
-static void attend(struct runner *r, const struct proc *proc, int *output)
+static void attend(struct runner *r, const struct line *line, const struct proc *proc, int *output)
 {
 	for (;;) {
 		struct pollfd fds[] = {
@@ -237,10 +250,10 @@ static void attend(struct runner *r, const struct proc *proc, int *output)
 
 		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			return;
-		if (fds[1].revents)
-			on_signal(r, proc->pid);
 		if (fds[2].revents && !read_output(r, *output))
 			close_fd(output);
+		if (fds[1].revents)
+			on_signal(r, line, proc->pid);
 		if (fds[0].revents)
 			return;
 	}
@@ -278,7 +291,7 @@ static int run_line(struct runner *r, const struct line *line)
 	if (started <= 0)
 		return started;
 	close_fd(&output);
-	attend(r, &proc, &input);
+	attend(r, line, &proc, &input);
 	while (waitpid(proc.pid, &status, 0) < 0 && errno == EINTR)
 		;
 	close(proc.pidfd);

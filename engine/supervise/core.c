@@ -365,7 +365,7 @@ static const char *dispatch_unit(struct core *core, struct core_unit *unit,
 		life_reset(core, unit);
 		return "failures forgotten";
 	case CORE_EV_IMAGE_READY:
-		life_on_image_ready(core, unit);
+		life_on_image_ready(core, unit, event->text);
 		return NULL;
 	case CORE_EV_IMAGE_FAILED:
 		life_on_image_failed(core, unit, event);
@@ -509,6 +509,7 @@ void core_view(const struct core *core, unsigned unit, struct core_unit_view *ou
 		.is_reloading = u->is_reloading || u->command == CORE_COMMAND_RELOAD,
 		.startup_passed = u->startup_passed,
 		.was_up = u->was_up,
+		.had_member = u->had_member,
 	};
 }
 

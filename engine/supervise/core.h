@@ -136,7 +136,7 @@ enum core_event_type {
 	CORE_EV_RESTART, /* text: why, NULL for "asked to restart" */
 	CORE_EV_RELOAD, /* operator: RELOAD commands of a unit that is UP; passed on along PROPAGATES_RELOAD_TO */
 	CORE_EV_RESET_FAILED,
-	CORE_EV_IMAGE_READY,
+	CORE_EV_IMAGE_READY, /* or it is time to look for it again; text: why; NULL or "": the image has come */
 	CORE_EV_IMAGE_FAILED, /* text; permanent until the images change */
 	CORE_EV_RUNNING,      /* execve happened */
 	CORE_EV_START_FAILED, /* text; permanent when input is wrong */
@@ -182,6 +182,7 @@ struct core_event {
 	bool starting;
 	bool was_up; /* ADOPTED: it had been UP, so it is ready and ExecStartPost= has been run */
 	bool startup_passed; /* ADOPTED: its startup probe is over */
+	bool had_member;     /* ADOPTED: of a pod: there has been one */
 	/* START: more STARTs of the same boot follow; no container starts before one without it,
 	 * so that After= holds whatever the order of the events. */
 	bool more;
@@ -232,6 +233,7 @@ struct core_unit_view {
 	bool is_reloading;
 	bool startup_passed; /* its startup probe is over, or it has none */
 	bool was_up;	     /* this instance has been UP: for the record that ADOPTED comes from */
+	bool had_member;     /* a pod that has had one: likewise */
 };
 
 struct core;

@@ -289,8 +289,14 @@ void bonds_look_alone(struct core *core, struct core_unit *unit)
 		has_member = unit->in.items[i].kind == SERVICE_DEP_BINDS_TO && member != unit &&
 			     (member->want == CORE_WANT_UP || core_is_alive(member->state));
 	}
-	if (has_member)
+	if (has_member) {
+		if (!unit->had_member)
+			core_touch(core, unit); /* the next engine has to know */
 		unit->had_member = true;
-	else if (unit->had_member)
+	} else if (unit->had_member && core->transactions == 0) {
+		/* Adoption is under way: a member may be the next that is found. */
+		timer_set(core, unit, CORE_TIMER_UPHOLD, core->now + CORE_BOND_ADOPTION_USEC);
+	} else if (unit->had_member) {
 		bonds_stop(core, unit, "its last member has gone");
+	}
 }

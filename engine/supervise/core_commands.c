@@ -157,6 +157,20 @@ static void note_failure(struct core *core, struct core_unit *unit, const struct
 	core_note(core, unit, "%s", outcome->text);
 }
 
+/* What took too long has told which line of it, and what that said last. */
+static void note_overdue(struct core *core, struct core_unit *unit, const struct core_event *event)
+{
+	char text[2 * CORE_TEXT_MAX];
+
+	if (unit->result != CORE_RESULT_TIMEOUT || !event->text || !event->text[0])
+		return;
+	snprintf(text, sizeof(text), "%.200s; %.300s", unit->cause[0] ? unit->cause : unit->reason,
+		 event->text);
+	if (unit->state == CORE_CLEANING)
+		core_copy_text(unit->cause, sizeof(unit->cause), text);
+	core_set_reason(core, unit, "%s", text);
+}
+
 bool command_on_done(struct core *core, struct core_unit *unit, const struct core_event *event)
 {
 	enum core_command which = unit->command;
@@ -177,6 +191,8 @@ bool command_on_done(struct core *core, struct core_unit *unit, const struct cor
 	} else {
 		if (!was_void && !event->pass)
 			note_failure(core, unit, &outcome);
+		else if (was_void)
+			note_overdue(core, unit, event);
 		if (unit->state == CORE_STOPPING)
 			stop_next(core, unit);
 		else

@@ -37,7 +37,7 @@ enum core_timer {
 	CORE_TIMER_PROBE,   /* running: next probe, or the answer to the one in flight is overdue */
 	CORE_TIMER_WATCHDOG, /* running: the next sign of life is overdue */
 	CORE_TIMER_RELOAD,   /* UP: the reload is overdue */
-	CORE_TIMER_UPHOLD,   /* DOWN, FAILED: Upholds= tries again */
+	CORE_TIMER_UPHOLD, /* DOWN, FAILED: Upholds= tries again; STARTING, UP: an adopted pod looks for its members */
 	CORE_TIMER_COUNT,
 };
 
@@ -227,7 +227,7 @@ void life_settle(struct core *core, struct core_unit *unit); /* CLEANING is over
 /* RemainAfterExit=: counts as up though nothing runs any more. */
 bool life_will_remain(const struct core_unit *unit);
 /* Events about one unit; false: did not fit the state and was ignored. */
-bool life_on_image_ready(struct core *core, struct core_unit *unit);
+bool life_on_image_ready(struct core *core, struct core_unit *unit, const char *why);
 bool life_on_image_failed(struct core *core, struct core_unit *unit,
 			  const struct core_event *event);
 bool life_on_running(struct core *core, struct core_unit *unit);

@@ -383,13 +383,13 @@ static void back_off(struct core *core, struct core_unit *unit)
 	timer_set(core, unit, CORE_TIMER_STATE, policy_add_usec(core->now, delay));
 }
 
-bool life_on_image_ready(struct core *core, struct core_unit *unit)
+bool life_on_image_ready(struct core *core, struct core_unit *unit, const char *why)
 {
 	bool was_missing = (unit->state == CORE_FAILED || unit->state == CORE_BACKOFF) &&
 			   unit->result == CORE_RESULT_IMAGE && unit->want == CORE_WANT_UP;
 
 	if (was_missing) {
-		begin(core, unit, "the image has come");
+		begin(core, unit, why && why[0] ? why : "the image has come");
 	} else if (unit->state == CORE_PULLING) {
 		unit->image_failures = 0;
 		try_start(core, unit);
@@ -553,6 +553,7 @@ bool life_on_adopted(struct core *core, struct core_unit *unit, const struct cor
 		return false;
 	unit->want = CORE_WANT_UP;
 	life_begin_instance(core, unit);
+	unit->had_member = event->had_member;
 	if (event->ended) {
 		unit->finished = true;
 		unit->result = CORE_RESULT_SUCCESS;
@@ -562,6 +563,7 @@ bool life_on_adopted(struct core *core, struct core_unit *unit, const struct cor
 	} else {
 		adopt_running(core, unit, event);
 	}
+	order_queue(core, unit); /* its last member may have gone while nobody looked */
 	if (core->is_shutting_down)
 		life_stop(core, unit, "shutdown");
 	return true;

@@ -196,7 +196,8 @@ void core_move(struct core *core, struct core_unit *unit, enum core_state state,
 	unit->stage = CORE_STAGE_NONE;
 	unit->since = core->now;
 	core_set_reason(core, unit, "%s", why);
-	core_note(core, unit, "%s -> %s: %s", states[old].name, states[state].name, why);
+	if (!core->is_restoring)
+		core_note(core, unit, "%s -> %s: %s", states[old].name, states[state].name, why);
 	enter(core, unit, old, state);
 }
 
@@ -296,7 +297,9 @@ static void check_timers(const struct core *core, const struct core_unit *u)
 		"the time for a reload outlived it");
 	require(core, u,
 		u->timers[CORE_TIMER_UPHOLD] == USEC_NEVER || u->state == CORE_DOWN ||
-			u->state == CORE_FAILED,
+			u->state == CORE_FAILED ||
+			(u->policy.stops_when_alone &&
+			 (u->state == CORE_STARTING || u->state == CORE_UP)),
 		"a start by Upholds= is due while it is not down");
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "supervise/commands.h"
 #include "supervise/files.h"
@@ -207,6 +208,19 @@ static void reload(struct engine *e, unsigned index, const uint8_t inputs[32])
 	record_save(e, index);
 }
 
+/* What a start would not find any more; what runs has it, and is not taken down for that. */
+static int find_inputs(const struct container_spec *spec, struct err *err)
+{
+	for (size_t i = 0; i < spec->env_file_count; i++)
+		if (access(spec->env_files[i].path, F_OK) < 0)
+			return err_sys(err, "environment file %s", spec->env_files[i].path);
+	for (size_t i = 0; i < spec->mount_count; i++)
+		if (spec->mounts[i].kind == SPEC_MOUNT_BIND && spec->mounts[i].read_only &&
+		    access(spec->mounts[i].source, F_OK) < 0)
+			return err_sys(err, "%s", spec->mounts[i].source);
+	return secrets_check(spec, err);
+}
+
 /* What runs, or ran when the engine before this one wrote it down: it may have ended since, by that engine's own order, which was killed
  * while it restarted the unit for this very change. */
 static void apply_one(struct engine *e, unsigned index)
@@ -227,6 +241,11 @@ static void apply_one(struct engine *e, unsigned index)
 	if (is_same(entry->record.inputs, inputs))
 		return;
 	core_view(e->core, index, &view);
+	if (entry->run.phase == RUN_RUNNING && find_inputs(entry->spec, &err) < 0) {
+		console_step(e, "%s: goes on as it was started: %s", entry->name, err.msg);
+		publish_note(e, 1, "%s goes on as it was started: %s", entry->name, err.msg);
+		return;
+	}
 	if (!commands_cannot_reload(e, index, &err) && view.state == CORE_UP &&
 	    entry->run.phase == RUN_RUNNING)
 		reload(e, index, inputs);

@@ -10,11 +10,14 @@
 
 #include "supervise/commands.h"
 #include "supervise/files.h"
+#include "supervise/health.h"
 #include "supervise/internal.h"
 #include "supervise/update.h"
 #include "util/str.h"
 
 #define QUEUE_MAX 2048
+#define PULSE_MIN_USEC (500 * USEC_MSEC)
+#define PULSE_MAX_USEC (10 * USEC_SEC)
 
 struct queued {
 	struct core_event event;
@@ -66,7 +69,7 @@ static void do_start(struct engine *e, unsigned index)
 
 	if (e->layout_unknown || !e->cgroup_mount[0] || e->shims_cgroup < 0) {
 		err_set(&err, ERR_UNSUPPORTED,
-			"the appliance cannot run containers: see the notes of /status");
+			"the appliance cannot run containers: \"cleat doctor\" and the notes of /status say why");
 		engine_fail_start(e, index, &err);
 	} else if (run_start(e, index, &err) < 0) {
 		engine_fail_start(e, index, &err);
@@ -196,6 +199,25 @@ static void step(struct engine *e, const struct core_event *event)
 		act(e, &mine[i]);
 }
 
+/*
+ * A freeze shows only as a timer that comes late, and only by as much as it is late. So the loop wakes before the next deadline too, the
+ * closer the oftener, and often while a probe may run out of time; with nothing to wait for it sleeps without end.
+ */
+void engine_arm(struct engine *e)
+{
+	usec_t now = loop_now(e->loop), at = core_deadline(e->core), pulse;
+
+	if (at != USEC_NEVER && at > now) {
+		pulse = (at - now) / 4;
+		if (pulse > PULSE_MAX_USEC)
+			pulse = PULSE_MAX_USEC;
+		if (pulse < PULSE_MIN_USEC || health_is_probing())
+			pulse = PULSE_MIN_USEC;
+		at = now + pulse < at ? now + pulse : at;
+	}
+	loop_timer_set(e->loop, e->deadline_timer, at);
+}
+
 void engine_feed(struct engine *e, const struct core_event *event)
 {
 	enqueue(event);
@@ -213,7 +235,7 @@ void engine_feed(struct engine *e, const struct core_event *event)
 		step(e, &q.event);
 	}
 	is_draining = false;
-	loop_timer_set(e->loop, e->deadline_timer, core_deadline(e->core));
+	engine_arm(e);
 }
 
 int engine_signal(struct engine *e, unsigned index, int number, struct err *err)

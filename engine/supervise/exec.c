@@ -12,6 +12,7 @@
 #include "supervise/internal.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/pass_fd.h"
 
 static struct run *running(struct engine *e, unsigned index, struct err *err)
 {
@@ -37,24 +38,10 @@ int engine_exec(struct engine *e, unsigned index, const void *message, size_t le
 		struct err *err)
 {
 	struct run *run = running(e, index, err);
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)message, .iov_len = length };
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if (!run)
 		return -1;
-	if (client >= 0) {
-		m.msg_control = control.space;
-		m.msg_controllen = sizeof(control.space);
-		CMSG_FIRSTHDR(&m)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&m)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&m)->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &client, sizeof(client));
-	}
-	if (sendmsg(run->ctl_fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (pass_fd_send(run->ctl_fd, message, length, client, MSG_DONTWAIT) < 0)
 		return err_sys(err, "send to the shim");
 	event_emit(e, EVENT_EXEC_CREATE, index, NULL);
 	return 0;

@@ -182,7 +182,7 @@ static void next(struct engine *e)
 	}
 	if (!queue_count)
 		queue_head = 0;
-	loop_timer_set(e->loop, e->deadline_timer, core_deadline(e->core));
+	engine_arm(e);
 }
 
 /* The place is free again; the next one's turn comes. */
@@ -240,6 +240,11 @@ void health_cancel(struct engine *e, unsigned index)
 	else if (run_send(e, index, &message, sizeof(message), &err) < 0)
 		log_msg(LOG_DEBUG, "supervise", "%s: cancel probe: %s", e->entries[index].name,
 			err.msg);
+}
+
+bool health_is_probing(void)
+{
+	return running > 0;
 }
 
 void health_over(struct engine *e, unsigned index)

@@ -35,6 +35,8 @@ void health_adopt_image(struct engine *e, unsigned index);
 void health_probe(struct engine *e, unsigned index, uint64_t order, bool startup);
 void health_cancel(struct engine *e, unsigned index);
 void health_on_result(struct engine *e, unsigned index, const struct shim_probe_result *result);
+/* Is any probe under way? */
+bool health_is_probing(void);
 /* Nobody answers any more: the connection is gone. */
 void health_over(struct engine *e, unsigned index);
 /* Somebody wants a result: the probe under way, or one that is due at once. ERR_BUSY: does not run; ERR_INPUT: has no check. */

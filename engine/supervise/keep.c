@@ -5,13 +5,11 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "supervise/files.h"
 #include "util/cleanup.h"
-#include "util/file.h"
 #include "util/str.h"
 
 #define ORDERS_MAX_BYTES (1024 * 1024)
@@ -38,19 +36,6 @@ static void write_orders(struct engine *e, struct buf *out)
 		buf_printf(out, "drop %s\n", f->stale[i]);
 	if (f->keep.wants_sync)
 		buf_puts(out, "sync " CLEAT_CHOICES "\n");
-}
-
-static int orders_fd(const struct buf *orders, struct err *err)
-{
-	auto_fd int fd = memfd_create("orders", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(err, "memfd_create");
-	if (file_write_all(fd, orders->data, orders->len, err) < 0)
-		return -1;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(err, "lseek");
-	return take_fd(&fd);
 }
 
 /* Tried again after a while only: what failed is a full or a broken disk. */
@@ -94,23 +79,12 @@ static void start(struct engine *e)
 {
 	char *argv[] = { "cleat", "units-keep", NULL };
 	auto_buf orders = BUF_INIT(ORDERS_MAX_BYTES);
-	auto_fd int fd = -1;
 	struct err err;
 
 	write_orders(e, &orders);
 	if (!orders.len)
 		return;
-	fd = orders_fd(&orders, &err);
-
-	struct proc_spawn spawn = {
-		.path = "/proc/self/exe",
-		.argv = argv,
-		.cgroup_fd = e->work_cgroup,
-		.fds = { fd, -1, STDERR_FILENO },
-		.fd_count = 3,
-	};
-
-	if (fd < 0 || children_spawn(e, &spawn, on_kept, e, &e->files->keep.pid, &err) < 0)
+	if (children_spawn_fed(e, argv, &orders, on_kept, e, &e->files->keep.pid, &err) < 0)
 		log_msg(LOG_WARN, "units", "copies of units: %s", err.msg);
 	else
 		take_orders(e);

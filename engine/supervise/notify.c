@@ -19,6 +19,7 @@
 
 #include "supervise/internal.h"
 #include "util/cleanup.h"
+#include "util/file.h"
 #include "util/str.h"
 
 /* A turn of the loop takes at most so many messages of a container; one that has more to say waits, and blocks when
@@ -26,6 +27,8 @@
 #define MESSAGES_A_TURN 8
 #define PAUSE_USEC (50 * USEC_MSEC)
 #define MESSAGES_AT_END 64
+#define REST_MAX_BYTES \
+	(SHIM_NOTIFY_REST_MAX * (sizeof(struct shim_notify_rest) + SHIM_NOTIFY_REST_TEXT))
 /* Messages that wait in the kernel while no engine reads; the kernel's own default is 10, systemd's this. */
 #define QUEUE_MESSAGES "512\n"
 #define QUEUE_FILE "/proc/sys/net/unix/max_dgram_qlen"
@@ -446,12 +449,45 @@ void notify_adopted(struct engine *e, unsigned index, const struct unit_record *
 		engine_feed(e, &event);
 }
 
+/* It ended while no engine lived, and its shim has left what it had said. */
+static void hear_rest(struct engine *e, unsigned index)
+{
+	struct engine_entry *entry = &e->entries[index];
+	auto_buf rest = BUF_INIT(REST_MAX_BYTES);
+	struct notify *n = NULL;
+	char path[128];
+	struct err err;
+	size_t at = 0;
+
+	snprintf(path, sizeof(path), "%s/%s/" SHIM_NOTIFY_REST_FILE, CLEAT_CONTAINER_DIR,
+		 entry->run.id);
+	if (!entry->spec || file_read_at(AT_FDCWD, path, REST_MAX_BYTES, &rest, &err) < 0)
+		return;
+	n = entry->run.notify = slot_new(e, index, -1);
+	while (n && entry->run.notify == n) {
+		struct shim_notify_rest head;
+
+		if (rest.len - at < sizeof(head))
+			return;
+		memcpy(&head, rest.data + at, sizeof(head));
+		at += sizeof(head);
+		if (head.length > rest.len - at)
+			return;
+		hear(n, rest.data + at, head.length, head.pid);
+		at += head.length;
+	}
+}
+
 void notify_drain(struct engine *e, unsigned index)
 {
 	struct notify *n = e->entries[index].run.notify;
 
-	if (!n || e->entries[index].run.phase != RUN_RUNNING)
+	if (e->entries[index].run.phase != RUN_RUNNING)
 		return;
+	if (!n) {
+		hear_rest(e, index);
+		return;
+	}
 	for (unsigned i = 0; i < MESSAGES_AT_END; i++)
 		if (!read_one(n))
 			return;

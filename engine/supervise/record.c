@@ -78,6 +78,7 @@ void record_save(struct engine *e, unsigned index)
 	last_words_record(entry, record);
 	record->was_up = view.was_up;
 	record->startup_passed = view.startup_passed;
+	record->had_member = view.had_member;
 	str_copy(record->status_text, sizeof(record->status_text),
 		 view.status_text ? view.status_text : "");
 	str_copy(record->run_id, sizeof(record->run_id), entry->run.id);

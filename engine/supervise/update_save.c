@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,25 +104,10 @@ static void make_batch(struct engine *e, struct buf *out)
 	}
 }
 
-static int batch_fd(const struct buf *batch, struct err *err)
-{
-	auto_fd int fd = memfd_create("history", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(err, "memfd_create");
-	if (buf_check(batch, "records of updates", err) < 0 ||
-	    file_write_all(fd, batch->data, batch->len, err) < 0)
-		return -1;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(err, "lseek");
-	return take_fd(&fd);
-}
-
 void update_save_next(struct engine *e)
 {
 	char *argv[] = { "cleat", "history-keep", NULL };
 	auto_buf batch = BUF_INIT(BATCH_MAX_BYTES);
-	auto_fd int fd = -1;
 	struct err err;
 
 	if (e->updates->saver)
@@ -135,17 +119,7 @@ void update_save_next(struct engine *e)
 		written(e, CLEAT_DATA_DIR " cannot be written");
 		return;
 	}
-	fd = batch_fd(&batch, &err);
-
-	struct proc_spawn spawn = {
-		.path = "/proc/self/exe",
-		.argv = argv,
-		.cgroup_fd = e->work_cgroup,
-		.fds = { fd, -1, STDERR_FILENO },
-		.fd_count = 3,
-	};
-
-	if (fd < 0 || children_spawn(e, &spawn, on_saved, e, &e->updates->saver, &err) < 0)
+	if (children_spawn_fed(e, argv, &batch, on_saved, e, &e->updates->saver, &err) < 0)
 		written(e, err.msg);
 }
 

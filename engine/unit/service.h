@@ -59,11 +59,6 @@ struct service_dep {
 	const char *target;
 	const struct origin *origin;
 };
-/* The kinds that the supervisor's core knows; every other is data for "explain" and for the graph. */
-static inline bool service_dep_is_acted_on(enum service_dep_kind kind)
-{
-	return kind <= SERVICE_DEP_RELOAD_PROPAGATED_FROM;
-}
 
 /* A name that is no unit of the set: "webapp.target" in WantedBy= and its like, whoever starts it starts this unit
  * (WANTS, REQUIRES, UPHOLDS), and in [Unit] PartOf=, whoever stops or restarts it does so to this unit (PART_OF). */

@@ -154,8 +154,6 @@ static void missing_dep(struct reading *r, enum service_dep_kind kind, const cha
 
 	if (may_be_group)
 		service_add_dep(r, r->unit, kind, target, origin);
-	if (!service_dep_is_acted_on(kind))
-		return; /* the key's own row says that nothing comes of it */
 	reading_note(
 		r, origin,
 		arena_printf(

@@ -38,8 +38,8 @@ struct loop {
 	bool stopped;
 	usec_t now;
 	usec_t late_usec;
-	loop_hook_fn *hook;
-	void *hook_arg;
+	loop_hook_fn *hook, *late_hook;
+	void *hook_arg, *late_arg;
 	struct loop_source *sources; /* owned */
 	struct loop_source *dead;    /* owned */
 	struct loop_source **heap;   /* earliest first */
@@ -257,6 +257,12 @@ void loop_before_sleep(struct loop *loop, loop_hook_fn *fn, void *arg)
 	loop->hook_arg = arg;
 }
 
+void loop_when_late(struct loop *loop, loop_hook_fn *fn, void *arg)
+{
+	loop->late_hook = fn;
+	loop->late_arg = arg;
+}
+
 /* musl has no wrapper; the plain call has a millisecond's grain and would wake early or late. */
 static int wait_events(const struct loop *loop, struct epoll_event *events, usec_t timeout_usec)
 {
@@ -323,6 +329,8 @@ static int loop_turn(struct loop *loop, struct err *err)
 		return err_sys(err, "epoll_pwait2");
 	loop->now = clock_now_usec();
 	loop->late_usec = loop->now > deadline ? loop->now - deadline : 0;
+	if (loop->late_hook && loop->late_usec)
+		loop->late_hook(loop, loop->now, loop->late_usec, loop->late_arg);
 	call_io(loop, events, count);
 	call_timers(loop);
 	return 0;

@@ -40,6 +40,8 @@ struct loop_source *loop_timer(struct loop *loop, usec_t at, loop_timer_fn *fn, 
 void loop_timer_set(struct loop *loop, struct loop_source *timer, usec_t at);
 void loop_remove(struct loop *loop, struct loop_source *source); /* NULL is fine */
 void loop_before_sleep(struct loop *loop, loop_hook_fn *fn, void *arg);
+/* Called first in a turn that begins late, before the descriptors and timers of that turn; what it removes or arms holds for them. */
+void loop_when_late(struct loop *loop, loop_hook_fn *fn, void *arg);
 /* Runs until loop_stop(). */
 int loop_run(struct loop *loop, struct err *err) MUST_CHECK;
 void loop_stop(struct loop *loop);

@@ -513,6 +513,7 @@ static void adopt_some(struct world *w)
 		event.starting = chance(w, 30);
 		event.was_up = chance(w, 50);
 		event.startup_passed = chance(w, 50);
+		event.had_member = chance(w, 50);
 		event.ended = w->policies[i].remain_after_exit && chance(w, 30);
 		if (!event.ended) {
 			w->fakes[i].phase = event.starting ? CREATING : RUNNING;

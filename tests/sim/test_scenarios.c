@@ -283,6 +283,7 @@ static void adopt(struct sim *sim, struct sim_unit *unit, char **words)
 		.starting = has_word(words, "creating"),
 		.was_up = has_word(words, "was-up"),
 		.startup_passed = has_word(words, "startup-passed"),
+		.had_member = has_word(words, "had-member"),
 	};
 
 	if (!event.ended) {

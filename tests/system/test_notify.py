@@ -165,6 +165,33 @@ def test_what_is_said_while_no_engine_lives_is_heard_by_the_next(boot, talker):
     stop_and_look(a)
 
 
+def is_zombie(pid):
+    """Ended, and PID 1, which is stopped, has not noticed."""
+    with open("/proc/%d/stat" % pid) as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+@pytest.mark.parametrize("words,state,result", [("READY=1", "down", "finished"), ("STATUS=almost", "failed", "before it said that it is ready")])
+def test_who_was_ready_and_ended_while_no_engine_lived_has_finished(boot, talker, words, state, result):
+    text = "until [ -e /x/go ]; do sleep 0.05; done; say %s; touch /x/said; exit 0" % words
+    a = boot(({}), images=(), start=False)
+    shared = os.path.join(a.data, "home", "x")
+    a.add_image("box", str(talker / "box.tar"))
+    a.add_unit("brief", script(text, NOTIFY + "Volume=%h/x:/x\n", "Restart=no"))
+    a.start()
+    a.wait_unit("systemd-brief", state="starting", pid=tuple(range(1, 1 << 22)))
+    pid = a.pid_of("systemd-brief")
+
+    def go():
+        open(os.path.join(shared, "go"), "w").close()
+        wait_for("the container and its shim have ended", lambda: not os.path.exists("/proc/%d" % pid) and all(map(is_zombie, a.processes("cleat-shim"))))
+
+    without_engine(a, go)
+    entry = a.wait_unit("systemd-brief", state=state)
+    assert result in entry["detail"], entry
+    stop_and_look(a)
+
+
 def test_the_next_engine_knows_that_it_was_ready_and_that_it_was_up(boot, talker):
     """READY=1 was heard, ExecStartPost= is still being run: the next engine runs that again, and the one after it does not."""
     a = boot({}, images=(), start=False)

@@ -11,6 +11,7 @@ import pytest
 from appliance import IDLE, leftovers, unit, wait_for
 from lxc import LXC_CONFIG
 from test_network import HOST, OUTSIDE, boot_in, engine_dies, read_inside, world  # noqa: F401 (a fixture)
+from test_notify import without_engine
 
 SERVE = "trap 'exit 0' TERM; while :; do echo hello | nc -l -p 7777 & wait; done"
 
@@ -203,6 +204,27 @@ def test_exit_policy(boot, world, box_image, policy):
     else:
         a.wait_unit("web", state="down")
         assert a.processes("cleat-hold") == []
+
+
+def test_the_last_member_ends_while_no_engine_lives(boot, world, box_image):
+    """ExitPolicy=stop holds for it all the same; and the end of the engine alone is no end of a member."""
+    a = boot_in(boot, world, box_image, {"web.pod": pod(), "one": once("one")})
+    for name in ("web", "one"):
+        a.wait_unit(name, state="up")
+    held, inner = holder(a), a.pid_of("one")
+    without_engine(a, lambda: None)
+    a.wait_unit("one", state="up")
+    assert holder(a) == held
+
+    def end():
+        with open(os.path.join(a.data, "home", "go", "now"), "w"):
+            pass
+        wait_for("it has ended", lambda: not os.path.exists("/proc/%d" % inner))
+
+    without_engine(a, end)
+    a.wait_unit("one", state="down")
+    a.wait_unit("web", state="down")
+    assert a.processes("cleat-hold") == []
 
 
 def test_start_with_pod_is_a_choice(boot, world, box_image):

@@ -840,7 +840,7 @@ def test_a_stopped_writer_delays_neither_stop_nor_exit_code(world):
 
 def test_the_next_writer_waits_for_the_one_before(world):
     log = world.path / "log"
-    first = world.shim("echo ready > /share/ready; read x < /share/go; seq 1 100; exit 0", log=log)
+    first = world.shim("echo ready > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; seq 1 100; exit 0", log=log)
     os.mkfifo(os.path.join(first.share, "go"))
     os.chmod(os.path.join(first.share, "go"), 0o666)
     first.running()
@@ -863,7 +863,7 @@ def test_the_next_writer_waits_for_the_one_before(world):
 
 
 def test_what_was_in_the_ring_survives_the_shim(world):
-    shim = world.shim("echo ready > /share/ready; read x < /share/go; seq 1 500; echo done > /share/done; sleep 1000",
+    shim = world.shim("echo ready > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; seq 1 500; echo done > /share/done; sleep 1000",
                       log=world.path / "log")
     os.mkfifo(os.path.join(shim.share, "go"))
     os.chmod(os.path.join(shim.share, "go"), 0o666)
@@ -885,7 +885,7 @@ def test_what_was_in_the_ring_survives_the_shim(world):
 
 
 def test_a_killed_writer_is_replaced(world):
-    shim = world.shim("echo one; echo ready > /share/ready; read x < /share/go; echo two; sleep 1000", log=world.path / "log")
+    shim = world.shim("echo one; echo ready > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; echo two; sleep 1000", log=world.path / "log")
     os.mkfifo(os.path.join(shim.share, "go"))
     os.chmod(os.path.join(shim.share, "go"), 0o666)
     shim.running()

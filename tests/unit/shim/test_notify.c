@@ -9,6 +9,7 @@
 
 #include "shim/internal.h"
 #include "util/cleanup.h"
+#include "util/pass_fd.h"
 
 static void only_a_datagram_socket_of_this_machine_is_held(void **state)
 {
@@ -49,21 +50,11 @@ static void it_does_not_get_into_programs(void **state)
 static unsigned receive(int client, int *passed)
 {
 	struct shim_header header = { 0 };
-	struct iovec iov = { .iov_base = &header, .iov_len = sizeof(header) };
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.space,
-			    .msg_controllen = sizeof(control.space) };
 
 	*passed = -1;
-	if (recvmsg(client, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof(header))
+	if (pass_fd_receive(client, &header, sizeof(header), passed, MSG_DONTWAIT) !=
+	    sizeof(header))
 		return 0;
-	if (CMSG_FIRSTHDR(&m))
-		memcpy(passed, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(*passed));
 	assert_int_equal(header.length, sizeof(header));
 	return header.type;
 }
@@ -120,14 +111,136 @@ static void a_client_that_is_gone_is_put_off(void **state)
 	shim_notify_give(&s); /* nobody asks any more */
 }
 
+struct kept {
+	struct shim s;
+	int said; /* our end */
+	char dir[32];
+	char memory[SHIM_MESSAGE_MAX + 1];
+};
+
+static int setup(void **state)
+{
+	struct kept *k = calloc(1, sizeof(*k));
+	int pair[2], on = 1;
+
+	assert_non_null(k);
+	*k = (struct kept){ .dir = "/tmp/cleat-shim-XXXXXX" };
+	assert_non_null(mkdtemp(k->dir));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair),
+			 0);
+	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+	k->said = pair[1];
+	k->s = (struct shim){ .notify_fd = pair[0],
+			      .client_fd = -1,
+			      .message = k->memory,
+			      .args = { .run_dir = k->dir },
+			      .run_dirfd = open(k->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	assert_true(k->s.run_dirfd >= 0);
+	*state = k;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct kept *k = *state;
+
+	unlinkat(k->s.run_dirfd, SHIM_NOTIFY_REST_FILE, 0);
+	rmdir(k->dir);
+	close(k->s.run_dirfd);
+	close(k->s.notify_fd);
+	close(k->said);
+	free(k);
+	return 0;
+}
+
+static ssize_t rest_of(const struct kept *k, char *out, size_t size)
+{
+	auto_fd int fd = openat(k->s.run_dirfd, SHIM_NOTIFY_REST_FILE, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : read(fd, out, size);
+}
+
+static void what_nobody_has_taken_is_left_with_its_senders(void **state)
+{
+	struct kept *k = *state;
+	struct shim_notify_rest head;
+	static char rest[SHIM_NOTIFY_REST_MAX * (sizeof(head) + SHIM_NOTIFY_REST_TEXT)];
+	static char large[SHIM_NOTIFY_REST_TEXT + 100];
+
+	memset(large, 'x', sizeof(large));
+	assert_int_equal(send(k->said, "READY=1", 7, 0), 7);
+	assert_int_equal(send(k->said, "", 0, 0), 0);
+	assert_int_equal(send(k->said, large, sizeof(large), 0), sizeof(large));
+	shim_notify_keep(&k->s);
+	assert_int_equal(rest_of(k, rest, sizeof(rest)),
+			 3 * sizeof(head) + 7 + SHIM_NOTIFY_REST_TEXT);
+	memcpy(&head, rest, sizeof(head));
+	assert_int_equal(head.pid, getpid());
+	assert_int_equal(head.length, 7);
+	assert_memory_equal(rest + sizeof(head), "READY=1", 7);
+	memcpy(&head, rest + sizeof(head) + 7, sizeof(head));
+	assert_int_equal(head.length, 0);
+	memcpy(&head, rest + 2 * sizeof(head) + 7, sizeof(head));
+	assert_int_equal(head.length, SHIM_NOTIFY_REST_TEXT);
+}
+
+static void a_flood_is_bounded(void **state)
+{
+	struct kept *k = *state;
+	unsigned sent = 0;
+	static char rest[1 << 20];
+
+	/* the kernel takes a few more than we keep only where the queue is as long as the engine makes it */
+	while (sent < SHIM_NOTIFY_REST_MAX + 5 &&
+	       send(k->said, "WATCHDOG=1", 10, MSG_DONTWAIT) == 10)
+		sent++;
+	shim_notify_keep(&k->s);
+	if (sent > SHIM_NOTIFY_REST_MAX)
+		sent = SHIM_NOTIFY_REST_MAX;
+	assert_int_equal(rest_of(k, rest, sizeof(rest)),
+			 sent * (sizeof(struct shim_notify_rest) + 10));
+}
+
+/* Who is connected has the socket and reads it himself; one that has gone does not. */
+static void nothing_is_taken_from_a_client(void **state)
+{
+	struct kept *k = *state;
+	char rest[100];
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	k->s.client_fd = pair[0];
+	assert_int_equal(send(k->said, "READY=1", 7, 0), 7);
+	shim_notify_keep(&k->s);
+	assert_int_equal(rest_of(k, rest, sizeof(rest)), -1);
+	close(pair[1]);
+	shim_notify_keep(&k->s);
+	assert_int_equal(rest_of(k, rest, sizeof(rest)), sizeof(struct shim_notify_rest) + 7);
+	close(pair[0]);
+}
+
+static void without_messages_there_is_no_file(void **state)
+{
+	struct kept *k = *state;
+	char rest[8];
+
+	shim_notify_keep(&k->s);
+	assert_int_equal(rest_of(k, rest, sizeof(rest)), -1);
+}
+
 int main(void)
 {
+#define KEPT(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_datagram_socket_of_this_machine_is_held),
 		cmocka_unit_test(it_does_not_get_into_programs),
 		cmocka_unit_test(it_is_given_to_who_asks),
 		cmocka_unit_test(without_one_the_answer_is_empty),
 		cmocka_unit_test(a_client_that_is_gone_is_put_off),
+		KEPT(what_nobody_has_taken_is_left_with_its_senders),
+		KEPT(a_flood_is_bounded),
+		KEPT(nothing_is_taken_from_a_client),
+		KEPT(without_messages_there_is_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,8 +61,9 @@ static void run_child(int (*run)(int argc, char **argv), const char *const *word
 		length += (size_t)n;
 	out->log[length] = '\0';
 	assert_int_equal(waitpid(pid, &out->status, 0), pid);
-	out->has_result = read(ends[0], &out->result, sizeof(out->result)) ==
-			  (ssize_t)sizeof(out->result);
+	out->has_result = false;
+	while (read(ends[0], &out->result, sizeof(out->result)) == (ssize_t)sizeof(out->result))
+		out->has_result = true;
 	close(ends[0]);
 	close(said[0]);
 }
@@ -249,6 +250,27 @@ static void asked_to_end_it_tells_the_command_and_runs_no_other(void **state)
 	assert_null(strstr(o.log, "never"));
 	assert_true(o.has_result);
 	assert_int_equal(o.result.code, 5);
+}
+
+/* The engine kills the child along with a command that does not listen: what the child has said by then counts. */
+static void killed_after_it_was_asked_it_has_told_line_and_last_words(void **state)
+{
+	static struct outcome o;
+
+	(void)state;
+	run_child(
+		cmd_run_commands,
+		(const char *const[]){
+			"run-commands", "web", "22", "/",
+			LINE(".", "3", "/bin/sh", "-c",
+			     "trap 'kill -9 $PPID; exit' TERM; echo there; while :; do sleep 0.05; done"),
+			NULL },
+		&o, SIGTERM);
+	assert_true(WIFSIGNALED(o.status));
+	assert_true(o.has_result);
+	assert_int_equal(o.result.signal, SIGKILL);
+	assert_string_equal(o.result.text,
+			    "web.container:7: ExecStartPre=/bin/sh: had to be killed: there");
 }
 
 static void folder_and_umask_are_set_and_a_missing_folder_fails(void **state)
@@ -504,6 +526,7 @@ int main(void)
 		cmocka_unit_test(output_is_bounded_and_clean),
 		cmocka_unit_test(who_keeps_the_output_open_is_not_waited_for),
 		cmocka_unit_test(asked_to_end_it_tells_the_command_and_runs_no_other),
+		cmocka_unit_test(killed_after_it_was_asked_it_has_told_line_and_last_words),
 		cmocka_unit_test(folder_and_umask_are_set_and_a_missing_folder_fails),
 		cmocka_unit_test(words_that_are_no_list_are_refused),
 		cmocka_unit_test(which_lists_a_unit_has),

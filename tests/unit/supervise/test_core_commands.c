@@ -136,6 +136,45 @@ static void a_list_is_not_begun_while_another_one_is_dying(void **state)
 }
 
 /* A container that ends while its reload is killed is torn down at once; ExecStopPost= waits for the command. */
+/* The driver learns only from the end of the list which line took so long. */
+static void what_took_too_long_is_named_when_its_end_is_known(void **state)
+{
+	struct fixture *f = *state;
+	struct core_event end = {
+		.type = CORE_EV_COMMAND,
+		.signal = 15,
+		.text = "web.container:7: ExecStartPre=/bin/x: ended by signal 15: step 2"
+	};
+
+	add_web(f, HAS(START_PRE));
+	fixture_do(f, 0, 0, CORE_EV_START);
+	fixture_do(f, 0, 0, CORE_EV_IMAGE_READY);
+	assert_string_equal(fixture_do(f, core_deadline(f->core), 0, CORE_EV_TIMER),
+			    "command-kill web start-pre");
+	end.order = f->command;
+	fixture_step(f, core_deadline(f->core) - 1, &end);
+	assert_int_equal(fixture_view(f, 0).state, CORE_FAILED);
+	assert_int_equal(fixture_view(f, 0).result, CORE_RESULT_TIMEOUT);
+	assert_non_null(strstr(fixture_view(f, 0).reason, "ExecStartPre= not finished within "));
+	assert_non_null(strstr(fixture_view(f, 0).reason, end.text));
+}
+
+/* An operator who stops a start knows why its command was killed. */
+static void what_was_stopped_is_not_blamed(void **state)
+{
+	struct fixture *f = *state;
+	struct core_event end = { .type = CORE_EV_COMMAND, .signal = 15, .text = "blamed" };
+
+	add_web(f, HAS(START_PRE));
+	fixture_do(f, 0, 0, CORE_EV_START);
+	fixture_do(f, 0, 0, CORE_EV_IMAGE_READY);
+	fixture_do(f, 1, 0, CORE_EV_STOP);
+	end.order = f->command;
+	fixture_step(f, 2, &end);
+	assert_int_equal(fixture_view(f, 0).state, CORE_DOWN);
+	assert_null(strstr(fixture_view(f, 0).reason, "blamed"));
+}
+
 static void the_teardown_does_not_wait_for_a_command_but_exec_stop_post_does(void **state)
 {
 	struct fixture *f = *state;
@@ -235,6 +274,8 @@ int main(void)
 		TEST(a_condition_without_a_text_still_gives_a_reason),
 		TEST(the_codes_of_exec_condition),
 		TEST(a_list_is_not_begun_while_another_one_is_dying),
+		TEST(what_took_too_long_is_named_when_its_end_is_known),
+		TEST(what_was_stopped_is_not_blamed),
 		TEST(the_teardown_does_not_wait_for_a_command_but_exec_stop_post_does),
 		TEST(a_freeze_moves_the_deadlines_of_commands),
 		TEST(a_reload_is_for_what_runs),
