@@ -287,7 +287,7 @@ static void walk_neighbours(struct walk *walk, const struct engine_unit *unit)
 	for (size_t i = 0; i < unit->unit->service.dep_count; i++) {
 		const struct service_dep *dep = &unit->unit->service.deps[i];
 
-		if (dep->kind != SERVICE_DEP_BEFORE && service_dep_is_acted_on(dep->kind) &&
+		if (dep->kind != SERVICE_DEP_BEFORE &&
 		    find_service(walk->engine, dep->target, &target))
 			walk_add(walk, target);
 	}

@@ -2,8 +2,8 @@
 /*
  * Exec: what a client wants to run in a container, as Docker says it, becomes an order for the
  * container's shim, and the client's connection goes along. What was created and not started yet
- * lives here, the newest API_MAX_EXECS; the rest of a session's life is the shim's, and its record
- * says how it ended. Must never hand on a word that was not understood.
+ * lives here, the newest API_MAX_EXECS, with a copy for the next engine (exec_created.c); the rest of a
+ * session's life is the shim's, and its record says how it ended. Must never hand on a word that was not understood.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,11 +271,31 @@ static int new_id(const char *run_id, char out[SHIM_EXEC_ID_LEN + 1], struct err
 	return 0;
 }
 
+/* Takes message over, in the place of the oldest. */
+static struct created *add_created(const char *id, const struct buf *message)
+{
+	struct created *c = &created[next_created];
+
+	if (c->id[0] && !c->is_started)
+		api_exec_forget(c->id);
+	buf_fini(&c->message);
+	*c = (struct created){ .message = *message };
+	memcpy(c->id, id, sizeof(c->id));
+	next_created = (next_created + 1) % API_MAX_EXECS;
+	return c;
+}
+
 static struct created *find_created(const char *id)
 {
+	struct buf message;
+	struct err ignored;
+
 	for (unsigned i = 0; i < API_MAX_EXECS; i++)
 		if (created[i].id[0] && str_eq(created[i].id, id))
 			return &created[i];
+	if (api_exec_kept(id, &message, &ignored) == 0) /* by an earlier engine */
+		return add_created(id, &message);
+	buf_fini(&message);
 	return NULL;
 }
 
@@ -292,7 +312,6 @@ static void answer_id(struct api_call *call, const char *id)
 
 void api_exec_create(struct api_call *call)
 {
-	struct created *c = &created[next_created];
 	struct buf message = BUF_INIT(0);
 	char id[SHIM_EXEC_ID_LEN + 1];
 	struct err err;
@@ -308,10 +327,8 @@ void api_exec_create(struct api_call *call)
 		api_fail(call->answer, 500, "%s", err.msg);
 	} else {
 		memcpy(message.data + offsetof(struct shim_exec, id), id, SHIM_EXEC_ID_LEN);
-		buf_fini(&c->message);
-		*c = (struct created){ .message = message };
-		memcpy(c->id, id, sizeof(c->id));
-		next_created = (next_created + 1) % API_MAX_EXECS;
+		api_exec_keep(id, &message);
+		add_created(id, &message);
 		answer_id(call, id);
 		return;
 	}
@@ -369,6 +386,7 @@ void api_exec_start(struct api_call *call)
 	head.flags |= upgrade_flags(call->request);
 	memcpy(c->message.data, &head, sizeof(head));
 	c->is_started = true;
+	api_exec_forget(c->id);
 	call->answer->is_exec = true;
 	call->answer->index = index;
 	call->answer->exec = &c->message;

@@ -92,12 +92,21 @@ const struct api_route *api_routes(size_t *count);
 void api_route(struct engine *engine, const struct http_request *request,
 	       struct api_answer *answer);
 void api_fail(struct api_answer *answer, int status, const char *fmt, ...) ERR_PRINTF(3, 4);
+/* What an order was refused for, under the status of its kind; 202 and {}: it is taken. */
+void api_refuse(struct api_answer *answer, const struct err *err);
+void api_accept(struct api_answer *answer);
 
 /* exec.c. The readers are pure: a body into an order for the shim (struct shim_exec without id), and what a start adds to
  * it. message is the caller's in any case (buf_fini). */
 int api_exec_read(const char *body, size_t length, struct buf *message, struct err *err) MUST_CHECK;
 int api_exec_read_start(const char *body, size_t length, struct buf *message,
 			struct err *err) MUST_CHECK;
+/* exec_created.c: what was created and not started yet, for the next engine. message is the caller's in any case. */
+void api_exec_keep(const char *id, const struct buf *message);
+void api_exec_forget(const char *id);
+int api_exec_kept(const char *id, struct buf *message, struct err *err) MUST_CHECK;
+/* Is this the whole order of that session? ERR_INTEGRITY. Pure. */
+int api_exec_check(const struct buf *message, const char *id, struct err *err) MUST_CHECK;
 void api_exec_create(struct api_call *call);
 void api_exec_start(struct api_call *call);
 void api_exec_resize(struct api_call *call);

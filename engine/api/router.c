@@ -35,6 +35,22 @@ void api_fail(struct api_answer *answer, int status, const char *fmt, ...)
 	answer->content_type = NULL;
 }
 
+void api_refuse(struct api_answer *answer, const struct err *err)
+{
+	int status = err->code == ERR_BUSY	? 409 :
+		     err->code == ERR_NOT_FOUND ? 404 :
+		     err->code == ERR_INPUT	? 400 :
+						  500;
+
+	api_fail(answer, status, "%s", err->msg);
+}
+
+void api_accept(struct api_answer *answer)
+{
+	answer->status = 202;
+	buf_puts(&answer->body, "{}\n");
+}
+
 /* Is this the name of one of the pairs of the query? */
 static bool is_given(const struct http_request *request, const char *name)
 {

@@ -45,14 +45,8 @@ void api_rollback(struct api_call *call)
 	if (!api_find(call, &index))
 		return;
 	if (engine_rollback(call->engine, index, call->order->digest, &err) < 0) {
-		api_fail(call->answer,
-			 err.code == ERR_BUSY	   ? 409 :
-			 err.code == ERR_NOT_FOUND ? 404 :
-			 err.code == ERR_INPUT	   ? 400 :
-						     500,
-			 "%s", err.msg);
+		api_refuse(call->answer, &err);
 		return;
 	}
-	call->answer->status = 202;
-	buf_puts(&call->answer->body, "{}\n");
+	api_accept(call->answer);
 }

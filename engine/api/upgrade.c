@@ -7,15 +7,10 @@ void api_upgrade(struct api_call *call)
 	struct err err;
 
 	if (engine_upgrade(call->engine, call->order->file, &err) < 0) {
-		api_fail(call->answer,
-			 err.code == ERR_BUSY  ? 409 :
-			 err.code == ERR_INPUT ? 400 :
-						 500,
-			 "%s", err.msg);
+		api_refuse(call->answer, &err);
 		return;
 	}
-	call->answer->status = 202;
-	buf_puts(&call->answer->body, "{}\n");
+	api_accept(call->answer);
 }
 
 void api_upgrade_report(struct api_call *call)

@@ -19,12 +19,6 @@
 #define GONE_USEC (30 * USEC_SEC) /* the engine may be about to be another one */
 #define OUTPUT_MAX_BYTES (8 * 1024 * 1024)
 
-static int unreachable(const struct err *err)
-{
-	fprintf(stderr, "cleat: %s\n", err->msg);
-	return CLI_NO_ENGINE;
-}
-
 static int post(const char *path)
 {
 	struct cli_response response = { 0 };
@@ -33,7 +27,7 @@ static int post(const char *path)
 	struct err err;
 
 	if (cli_request("POST", path, &response, &err) < 0) {
-		result = unreachable(&err);
+		result = cli_unreachable(&err);
 	} else if (response.status != 202) {
 		cli_message(&response, message, sizeof(message));
 		fprintf(stderr, "cleat: %s\n", message);

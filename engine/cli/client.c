@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -25,6 +26,8 @@
 /* An engine that becomes another one (a reload, an upgrade, a crash) listens again within a tenth of a second. */
 #define CONNECT_TRIES 20
 #define CONNECT_GAP_MSEC 25
+
+#define GET_TRIES 3 /* a question changes nothing: it is asked again of the engine that follows */
 
 static const char *socket_path = CLEAT_SOCKET;
 
@@ -183,8 +186,9 @@ static int went_away(struct err *err)
 		socket_path);
 }
 
-static int open_stream(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
-		       struct err *err)
+/* went: the engine ended before the head of its answer was there. */
+static int try_stream(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+		      bool *went, struct err *err)
 {
 	auto_fd int fd = -1;
 	int rc;
@@ -195,12 +199,33 @@ static int open_stream(unsigned limit_sec, const struct cli_ask *ask, struct cli
 		return -1;
 	while ((rc = cli_parse_head(out, err)) == 0) {
 		rc = receive(fd, &out->body, err);
+		*went = rc == 0;
 		if (rc == 0)
 			return went_away(err);
 		if (rc < 0)
 			return -1;
 	}
 	return rc < 0 ? -1 : take_fd(&fd);
+}
+
+static bool may_ask_again(const struct cli_ask *ask, bool went, unsigned *tries)
+{
+	return went && str_eq(ask->method, "GET") && !ask->body_length && ++*tries < GET_TRIES;
+}
+
+static int open_stream(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+		       struct err *err)
+{
+	unsigned tries = 0;
+
+	for (;;) {
+		bool went = false;
+		int fd = try_stream(limit_sec, ask, out, &went, err);
+
+		if (fd >= 0 || !may_ask_again(ask, went, &tries))
+			return fd;
+		buf_fini(&out->body);
+	}
 }
 
 int cli_open_stream(const char *method, const char *path, struct cli_response *out, struct err *err)
@@ -213,8 +238,8 @@ int cli_ask_stream(const struct cli_ask *ask, struct cli_response *out, struct e
 	return open_stream(0, ask, out, err);
 }
 
-static int request(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
-		   struct err *err)
+static int try_request(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+		       bool *went, struct err *err)
 {
 	auto_fd int fd = open_stream(limit_sec, ask, out, err);
 	int rc = 1;
@@ -225,7 +250,24 @@ static int request(unsigned limit_sec, const struct cli_ask *ask, struct cli_res
 		;
 	if (rc < 0)
 		return -1;
-	return out->length != SIZE_MAX && out->body.len < out->length ? went_away(err) : 0;
+	*went = out->length != SIZE_MAX && out->body.len < out->length;
+	return *went ? went_away(err) : 0;
+}
+
+static int request(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+		   struct err *err)
+{
+	unsigned tries = 0;
+
+	for (;;) {
+		bool went = false;
+
+		if (try_request(limit_sec, ask, out, &went, err) == 0)
+			return 0;
+		if (!may_ask_again(ask, went, &tries))
+			return -1;
+		buf_fini(&out->body);
+	}
 }
 
 int cli_request(const char *method, const char *path, struct cli_response *out, struct err *err)
@@ -272,4 +314,19 @@ void cli_message(const struct cli_response *response, char *out, size_t size)
 		snprintf(out, size, "the engine answered with status %d", response->status);
 	yyjson_doc_free(doc);
 	cli_clean(out);
+}
+
+int cli_unreachable(const struct err *err)
+{
+	fprintf(stderr, "cleat: %s\n", err->msg);
+	return CLI_NO_ENGINE;
+}
+
+int cli_refused(const struct cli_response *response)
+{
+	char message[700];
+
+	cli_message(response, message, sizeof(message));
+	fprintf(stderr, "cleat: %s\n", message);
+	return CLI_FAILED;
 }

@@ -17,21 +17,6 @@
 #include "util/str.h"
 #include "yyjson.h"
 
-static int unreachable(const struct err *err)
-{
-	fprintf(stderr, "cleat: %s\n", err->msg);
-	return CLI_NO_ENGINE;
-}
-
-static int refused(const struct cli_response *response)
-{
-	char message[700];
-
-	cli_message(response, message, sizeof(message));
-	fprintf(stderr, "cleat: %s\n", message);
-	return CLI_FAILED;
-}
-
 static int ask(const char *method, const char *prefix, const char *name, const char *suffix,
 	       struct cli_response *response, struct err *err)
 {
@@ -54,11 +39,11 @@ static int one_unit(const char *name, const char *prefix, const char *suffix)
 	struct err err;
 
 	if (ask("POST", prefix, name, suffix, &response, &err) < 0)
-		result = unreachable(&err);
+		result = cli_unreachable(&err);
 	else if (response.status / 100 == 2 || response.status == 304)
 		puts(name);
 	else
-		result = refused(&response);
+		result = cli_refused(&response);
 	buf_fini(&response.body);
 	fflush(stdout);
 	return result;
@@ -201,11 +186,11 @@ int cmd_inspect(int argc, char **argv)
 		return CLI_USAGE;
 	}
 	if (ask("GET", "/containers/", argv[1], "/json", &response, &err) < 0)
-		result = unreachable(&err);
+		result = cli_unreachable(&err);
 	else if (response.status == 200)
 		print_json(&response.body);
 	else
-		result = refused(&response);
+		result = cli_refused(&response);
 	buf_fini(&response.body);
 	return result;
 }

@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "image/store.h"
 #include "spec/spec.h"
+#include "supervise/last_good.h"
 #include "supervise/update_record.h"
 #include "unit/unit.h"
 #include "util/buf.h"
@@ -101,6 +102,39 @@ static int keep_units(struct store_keep *keep, const char *dir, struct err *err)
 	return rc;
 }
 
+/* The copy of a unit whose file has errors now is what the next engine starts: whatever its Image= lines name. */
+static int keep_copy(struct store_keep *keep, const char *name, struct err *err)
+{
+	struct unit_substitute copy;
+	auto_arena arena = { 0 };
+
+	if (last_good_read(CLEAT_LAST_GOOD_DIR, name, &arena, &copy, err) < 0)
+		return err->code == ERR_NOT_FOUND ? 0 : -1;
+	for (const char *line = copy.text, *end = copy.text + copy.length; line < end;) {
+		const char *next = memchr(line, '\n', (size_t)(end - line));
+		size_t length = (size_t)((next ? next : end) - line);
+
+		if (length > 6 && memcmp(line, "Image=", 6) == 0)
+			store_keep_name(keep, name, arena_strndup(&arena, line + 6, length - 6));
+		line += length + 1;
+	}
+	return 0;
+}
+
+static int keep_copies(struct store_keep *keep, struct err *err)
+{
+	auto_arena arena = { 0 };
+	const char **names;
+	size_t count;
+
+	if (last_good_list(CLEAT_LAST_GOOD_DIR, &arena, &names, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (keep_copy(keep, names[i], err) < 0)
+			return err_wrap(err, "copies of units");
+	return 0;
+}
+
 /* The version of a unit that runs may be an older one than its file; an engine that has never been here published nothing. */
 static void keep_published(struct store_keep *keep)
 {
@@ -120,7 +154,7 @@ static void keep_published(struct store_keep *keep)
 int cli_keepers(struct store_keep *keep, const char *unit_dir, struct err *err)
 {
 	keep_published(keep);
-	if (keep_units(keep, unit_dir, err) < 0)
+	if (keep_units(keep, unit_dir, err) < 0 || keep_copies(keep, err) < 0)
 		return -1;
 	return store_keep_running(keep, CLEAT_CONTAINER_DIR, err);
 }

@@ -204,3 +204,17 @@ int personality_run(const struct personality_call *call, int usage, int failed)
 		return usage;
 	return result == CLI_FAILED ? (call->row->failed ? call->row->failed : failed) : result;
 }
+
+const char *personality_value(const struct personality_call *call, int *i, const char *longer,
+			      const char *shorter)
+{
+	const char *word = call->argv[*i];
+	size_t len = strlen(longer);
+
+	if (strncmp(word, longer, len) == 0 && word[len] == '=')
+		return word + len + 1;
+	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc &&
+	    call->argv[*i + 1])
+		return call->argv[++*i];
+	return NULL;
+}

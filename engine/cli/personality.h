@@ -37,6 +37,9 @@ int personality_journalctl(int argc, char **argv);
 /* The row that the words begin with; *taken: how many of them. */
 const struct personality_row *personality_find(const struct personality_row *rows, size_t count,
 					       char *const *words, int *taken);
+/* The value of an option at argv[*i], "--longer=VALUE", "--longer VALUE" or "-s VALUE", on which *i stands then; NULL: it is none of these. */
+const char *personality_value(const struct personality_call *call, int *i, const char *longer,
+			      const char *shorter);
 /* Runs the row. usage: exit code of wrong words and of an engine that does not answer; failed: of our CLI_FAILED when the row has none. */
 int personality_run(const struct personality_call *call, int usage, int failed);
 /* One of our commands: words between blanks, then the arguments (NULL-terminated; may be NULL). Our exit codes. */

@@ -221,29 +221,15 @@ struct listing {
 	size_t filter_count;
 };
 
-static const char *value_at(const struct personality_call *call, int *i, const char *longer,
-			    const char *shorter)
-{
-	const char *word = call->argv[*i];
-	size_t len = strlen(longer);
-
-	if (strncmp(word, longer, len) == 0 && word[len] == '=')
-		return word + len + 1;
-	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc &&
-	    call->argv[*i + 1])
-		return call->argv[++*i];
-	return NULL;
-}
-
 static bool read_listing(const struct personality_call *call, struct listing *out)
 {
 	*out = (struct listing){ 0 };
 	for (int i = 1; i < call->argc; i++) {
 		const char *word = call->argv[i], *value;
 
-		if ((value = value_at(call, &i, "--format", NULL))) {
+		if ((value = personality_value(call, &i, "--format", NULL))) {
 			out->format = value;
-		} else if ((value = value_at(call, &i, "--filter", "-f"))) {
+		} else if ((value = personality_value(call, &i, "--filter", "-f"))) {
 			if (out->filter_count == sizeof(out->filters) / sizeof(out->filters[0]))
 				return false;
 			out->filters[out->filter_count++] = value;

@@ -54,20 +54,6 @@ static bool is_idle(const char *word)
 	       str_starts(word, "--output=");
 }
 
-static const char *value_of(const struct personality_call *call, int *i, const char *longer,
-			    const char *shorter)
-{
-	const char *word = call->argv[*i];
-	size_t len = strlen(longer);
-
-	if (strncmp(word, longer, len) == 0 && word[len] == '=')
-		return word + len + 1;
-	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc &&
-	    call->argv[*i + 1])
-		return call->argv[++*i];
-	return NULL;
-}
-
 static bool read_flag(const char *word, struct options *out)
 {
 	const struct {
@@ -98,13 +84,13 @@ static bool read_options(const struct personality_call *call, struct options *ou
 		if (call->argv[i][0] != '-') {
 			if (out->count < 256)
 				out->names[out->count++] = call->argv[i];
-		} else if ((value = value_of(call, &i, "--state", NULL))) {
+		} else if ((value = personality_value(call, &i, "--state", NULL))) {
 			out->state = value;
-		} else if ((value = value_of(call, &i, "--signal", "-s"))) {
+		} else if ((value = personality_value(call, &i, "--signal", "-s"))) {
 			out->signal = value;
-		} else if ((value = value_of(call, &i, "--lines", "-n"))) {
+		} else if ((value = personality_value(call, &i, "--lines", "-n"))) {
 			out->lines = value;
-		} else if ((value = value_of(call, &i, "--type", "-t"))) {
+		} else if ((value = personality_value(call, &i, "--type", "-t"))) {
 			if (!str_eq(value, "service"))
 				out->state = "none of the others";
 		} else if (!read_flag(call->argv[i], out)) {

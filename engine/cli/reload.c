@@ -20,21 +20,6 @@
 #define REST_USEC (120 * USEC_SEC)  /* until what it does has come to rest */
 #define POLL_NSEC 20000000
 
-static int unreachable(const struct err *err)
-{
-	fprintf(stderr, "cleat: %s\n", err->msg);
-	return CLI_NO_ENGINE;
-}
-
-static int refused(const struct cli_response *response)
-{
-	char message[700];
-
-	cli_message(response, message, sizeof(message));
-	fprintf(stderr, "cleat: %s\n", message);
-	return CLI_FAILED;
-}
-
 static const char *text_of(yyjson_val *object, const char *key)
 {
 	const char *text = yyjson_get_str(yyjson_obj_get(object, key));
@@ -224,9 +209,9 @@ int cmd_reload(int argc, char **argv)
 	}
 	before = reload_engine_began();
 	if (cli_request("POST", "/cleat/v1/reload", &response, &err) < 0)
-		result = unreachable(&err);
+		result = cli_unreachable(&err);
 	else if (response.status != 202)
-		result = refused(&response);
+		result = cli_refused(&response);
 	else
 		result = reload_wait(before, true, &report);
 	buf_fini(&response.body);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,16 +39,39 @@ static const char *const kind_names[] = {
 	[IMPORT_NEWER] = "newer",
 };
 
+/* Whoever asked is gone, an engine that was replaced or has crashed: its successor asks anew. What gets on is worth finishing for that; what
+ * does not would only hold the store against it. */
+#define ORPHAN_SILENCE_USEC (5 * USEC_SEC)
+#define LOCK_LOOK_USEC (250 * USEC_MSEC)
+
 static volatile sig_atomic_t stop_signal;
+static int owner_fd = -1; /* import.record_fd */
+static usec_t got_on_at;
 
 static void on_stop(int number)
 {
 	stop_signal = number;
 }
 
+void import_got_on(void)
+{
+	got_on_at = clock_now_usec();
+}
+
+static bool is_orphan(void)
+{
+	struct pollfd owner = { .fd = owner_fd };
+
+	return owner_fd >= 0 && poll(&owner, 1, 0) > 0 && (owner.revents & (POLLHUP | POLLERR));
+}
+
 int import_is_stopped(struct err *err)
 {
-	return stop_signal ? err_set(err, ERR_BUSY, "interrupted") : 0;
+	if (stop_signal)
+		return err_set(err, ERR_BUSY, "interrupted");
+	if (clock_now_usec() - got_on_at > ORPHAN_SILENCE_USEC && is_orphan())
+		return err_set(err, ERR_BUSY, "whoever asked for it is gone, and nothing arrives");
+	return 0;
 }
 
 struct import_record import_record_new(enum import_kind kind, const char *ref, const char *digest,
@@ -176,6 +200,24 @@ bool import_find(struct import *imp, const struct image_ref *ref, struct store_r
 	return true;
 }
 
+/* Another import may have it for long, and who waits for nobody any more need not. */
+static int wait_for_store(struct import *imp, struct err *err)
+{
+	usec_t deadline = clock_now_usec() + imp->wait_usec;
+
+	for (;;) {
+		usec_t now = clock_now_usec(), left = deadline > now ? deadline - now : 0;
+
+		if (store_lock(imp->store, left < LOCK_LOOK_USEC ? left : LOCK_LOOK_USEC, err) == 0)
+			return 0;
+		if (err->code != ERR_BUSY || left == 0)
+			return -1;
+		if (stop_signal || is_orphan())
+			return err_set(err, ERR_BUSY, "image store %s: stopped while waiting",
+				       imp->store->path);
+	}
+}
+
 int import_take_store(struct import *imp, struct err *err)
 {
 	bool was_locked = imp->store->lock_fd >= 0;
@@ -183,7 +225,7 @@ int import_take_store(struct import *imp, struct err *err)
 	if (imp->store->read_only)
 		return err_set(err, ERR_LIMIT, "image store %s cannot be written (read-only)",
 			       imp->store->path);
-	if (store_lock(imp->store, imp->wait_usec, err) < 0)
+	if (wait_for_store(imp, err) < 0)
 		return -1;
 	return was_locked ? 0 : store_sweep(imp->store, err);
 }
@@ -547,6 +589,8 @@ int cmd_import(int argc, char **argv)
 	/* no SA_RESTART: whoever waits has to look */
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
+	owner_fd = imp.record_fd;
+	import_got_on();
 	imp.image_dir = realpath(image_dir, folder) ? folder : image_dir;
 	return run(&imp, store_path);
 }

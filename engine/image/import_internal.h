@@ -117,8 +117,11 @@ int import_take_store(struct import *imp, struct err *err) MUST_CHECK;
 /* Writes a reference's record, unless it says the same already. */
 int import_write_name(struct import *imp, const char *name, const struct store_ref *now,
 		      struct err *err) MUST_CHECK;
-/* Somebody wants this process to end (SIGTERM, SIGINT): -1 with the reason. What is half done is undone on the way out. */
+/* Somebody wants this process to end (SIGTERM, SIGINT), or nobody wants its work and it does not get on: -1 with the reason. What is half
+ * done is undone on the way out. */
 int import_is_stopped(struct err *err) MUST_CHECK;
+/* Bytes have arrived, or something was finished. */
+void import_got_on(void);
 
 /* What an open archive holds; remembered in the store when archive->file is set. */
 int import_scan_archive(struct import *imp, struct import_archive *archive, int fd,

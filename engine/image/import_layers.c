@@ -330,7 +330,8 @@ static int job_outcome(struct run *run, const struct job *job, struct err *err)
 		run->is_full = true;
 	if (strstr(failed->error, strerror(ENOSPC))) {
 		run->is_full = true;
-		err_set(err, ERR_LIMIT, "%s (%llu MiB are free below %s: make room there)",
+		err_set(err, ERR_LIMIT,
+			"%s (%llu MiB are free below %s: make room there, \"cleat image prune -a\" takes what no unit needs)",
 			failed->error,
 			(unsigned long long)(store_free_bytes(run->imp->store) >> 20),
 			run->imp->store->path);
@@ -359,6 +360,7 @@ static int job_finish(struct run *run, struct job *job, struct err *err)
 		return err_wrap(err, "layer %s", job->layer->blob);
 	run->done_bytes += job->layer->size;
 	run->layers_done++;
+	import_got_on(); /* writing it down may have taken long */
 	tell_layer(run, job->layer);
 	job->work.name[0] = '\0';
 	job_drop(run, job);
@@ -426,6 +428,9 @@ static int turn(struct run *run, struct err *err)
 		(struct pollfd){ .fd = remote ? remote->worker.fd : -1, .events = POLLIN };
 	if (poll(fds, 2 * IMPORT_MAX_JOBS + 1, LOOK_MSEC) < 0)
 		return errno == EINTR ? 0 : err_sys(err, "poll");
+	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i].revents)
+			import_got_on();
 	if (fds[2 * IMPORT_MAX_JOBS].revents)
 		worker_read(&remote->worker, on_remote_line, run);
 	if (remote && remote->worker.fd < 0)
@@ -495,7 +500,7 @@ static int check_space(const struct run *run, struct err *err)
 		return 0;
 	return err_set(
 		err, ERR_LIMIT,
-		"its layers have %llu MiB compressed, %llu MiB are free below %s (%llu MiB stay reserved): make room there",
+		"its layers have %llu MiB compressed, %llu MiB are free below %s (%llu MiB stay reserved): make room there, \"cleat image prune -a\" takes what no unit needs",
 		(unsigned long long)(run->total_bytes >> 20), (unsigned long long)(space >> 20),
 		run->imp->store->path, (unsigned long long)(RESERVE_BYTES >> 20));
 }

@@ -24,6 +24,7 @@
 #include "image/pull_config.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/pass_fd.h"
 #include "util/path.h"
 #include "util/places.h"
 #include "util/str.h"
@@ -189,23 +190,9 @@ static int start(struct import *imp, struct import_remote *remote, const struct 
 static int send_order(const struct import_remote *remote, enum fetch_verb verb, uint32_t layer,
 		      int fd, struct err *err)
 {
-	union {
-		struct cmsghdr head; /* for alignment */
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .space = { 0 } };
 	struct fetch_order order = { .verb = verb, .layer = layer };
-	struct iovec part = { .iov_base = &order, .iov_len = sizeof(order) };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control.space);
-		control.head.cmsg_level = SOL_SOCKET;
-		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-	}
-	if (sendmsg(remote->orders_fd, &message, MSG_NOSIGNAL) < 0)
+	if (pass_fd_send(remote->orders_fd, &order, sizeof(order), fd, 0) < 0)
 		return err_sys(err, "fetch: order");
 	return 0;
 }
@@ -298,8 +285,10 @@ static int listen_until(struct import_remote *remote, const bool *flag, struct e
 			return -1;
 		if (poll(&fd, 1, STOP_LOOK_MSEC) < 0 && errno != EINTR)
 			return err_sys(err, "poll");
-		if (fd.revents)
-			worker_read(&remote->worker, on_line, remote);
+		if (!fd.revents)
+			continue;
+		import_got_on();
+		worker_read(&remote->worker, on_line, remote);
 	}
 	if (remote->worker.fd < 0 && !remote->worker.ok)
 		return err_set(err, remote->worker.code, "%s", remote->worker.error);

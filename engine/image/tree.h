@@ -19,8 +19,9 @@ int tree_unpack(int in_fd, int root_fd, uint64_t max_bytes, struct layer_counts 
 		struct err *err) MUST_CHECK;
 
 struct tree_counts {
-	uint64_t entries, sockets_left_out,
-		other_left_out; /* devices, ids without a place in the map */
+	uint64_t entries, sockets_left_out, devices_left_out;
+	uint64_t foreign_left_out; /* owners without a place in the map, with all that is below */
+	char foreign[128];	   /* the first of them */
 };
 
 /* Writes the tree beneath root_fd to out_fd, a POSIX (pax) tar; names sorted, so equal trees make equal archives. No link is

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/ids.h"
+#include "util/path.h"
 #include "util/str.h"
 
 #define BLOCK_BYTES (64 * 1024)
@@ -104,7 +106,9 @@ static int describe(struct pack *p, struct archive_entry *entry, const struct st
 	uint32_t uid, gid;
 
 	if (!ids_to_inside(st->st_uid, &uid) || !ids_to_inside(st->st_gid, &gid)) {
-		p->counts->other_left_out++;
+		if (!p->counts->foreign_left_out++)
+			snprintf(p->counts->foreign, sizeof(p->counts->foreign), "%.80s (%u:%u)",
+				 p->path, st->st_uid, st->st_gid);
 		return 0;
 	}
 	archive_entry_set_pathname(entry, p->path);
@@ -286,7 +290,7 @@ static int pack_entry(struct pack *p, struct archive_entry *entry, int dir, cons
 		return 0;
 	}
 	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
-		p->counts->other_left_out++;
+		p->counts->devices_left_out++;
 		return 0;
 	}
 	if (st.st_nlink > 1 && first_name(p, &st, &first, err) < 0)
@@ -336,15 +340,11 @@ static int by_bytes(const void *a, const void *b)
 static int list_names(int dir, struct arena *arena, const char ***out, size_t *count,
 		      struct err *err)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	auto_dir DIR *list = path_list(dir, err);
 	struct dirent *entry;
 
-	if (!list) {
-		err_sys(err, "opendir");
-		close_fd(&fd);
+	if (!list)
 		return -1;
-	}
 	while ((entry = readdir(list))) {
 		if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
 			continue;

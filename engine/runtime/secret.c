@@ -223,6 +223,9 @@ int secrets_open(struct plan *plan, const struct secret_places *places, enum sec
 			continue;
 		if (secret_open(places ? places : &secret_places, s->name, &s->file, err) == 0)
 			continue;
+		/* Removed meanwhile: the container goes on with what it was given, and a session or a probe without. */
+		if (err->code == ERR_NOT_FOUND && wanted == SECRETS_ENV)
+			continue;
 		if (err->code == ERR_NOT_FOUND || err->code == ERR_LIMIT)
 			err->code = ERR_INPUT;
 		return -1;
@@ -361,7 +364,7 @@ static int place_variables(struct plan *plan, size_t count, struct err *err)
 	for (size_t i = 0; i < plan->secret_count; i++) {
 		const char *text;
 
-		if (!plan->secrets[i].is_env)
+		if (!plan->secrets[i].is_env || plan->secrets[i].file.fd < 0)
 			continue;
 		text = read_variable(&plan->secrets[i], err);
 		if (!text)

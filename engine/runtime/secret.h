@@ -17,7 +17,7 @@ int plan_secrets_mounts(struct plan *plan, struct err *err) MUST_CHECK;
 
 /* Outside: opens every secret, and for files makes the file system that takes them: never
  * swapped out, not larger than they need. places NULL: the appliance's. secrets_close() in any
- * case. ERR_INPUT: one is missing. */
+ * case. ERR_INPUT: one is missing; with SECRETS_ENV, of a container that runs, its variable is left out. */
 int secrets_open(struct plan *plan, const struct secret_places *places, enum secrets_wanted wanted,
 		 struct err *err) MUST_CHECK;
 void secrets_close(struct plan *plan);

@@ -75,15 +75,11 @@ static int read_state(struct volume *v, struct err *err)
 /* What starts leave that are killed while they write: we hold the lock, so nobody is writing. */
 static int sweep_state(const struct volume *v, struct err *err)
 {
-	int fd = openat(v->record, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	auto_dir DIR *list = path_list(v->record, err);
 	struct dirent *entry;
 
-	if (!list) {
-		err_sys(err, "opendir");
-		close_fd(&fd);
+	if (!list)
 		return -1;
-	}
 	while ((entry = readdir(list)))
 		if (str_starts(entry->d_name, "state.tmp-") &&
 		    unlinkat(v->record, entry->d_name, 0) < 0)
@@ -147,15 +143,11 @@ static void unlock(int *fd)
 /* 1, 0, or -1. */
 static int is_empty(int dir, struct err *err)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	auto_dir DIR *list = path_list(dir, err);
 	struct dirent *entry;
 
-	if (!list) {
-		err_sys(err, "opendir");
-		close_fd(&fd);
+	if (!list)
 		return -1;
-	}
 	while ((entry = readdir(list)))
 		if (!str_eq(entry->d_name, ".") && !str_eq(entry->d_name, ".."))
 			return 0;
@@ -177,15 +169,11 @@ static int dress(const struct volume *v, int from, struct err *err)
 
 static int move_entries(const struct volume *v, int copied, struct err *err)
 {
-	int fd = openat(copied, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	auto_dir DIR *list = path_list(copied, err);
 	struct dirent *entry;
 
-	if (!list) {
-		err_sys(err, "opendir");
-		close_fd(&fd);
+	if (!list)
 		return -1;
-	}
 	while ((entry = readdir(list))) {
 		if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
 			continue;

@@ -21,6 +21,10 @@
 #include "util/path_internal.h"
 #include "util/str.h"
 
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x2000 /* linux/stat.h; musl does not name it */
+#endif
+
 /* A rename or mount elsewhere during the walk makes the kernel give up with EAGAIN rather than
  * judge ".." by old facts: openat2(2). It may do so again under load, or under attack. */
 #define OPENAT2_TRIES 128
@@ -51,6 +55,18 @@ int path_open_beneath(int dirfd, const char *rel, int flags, mode_t mode, struct
 	if (fd < 0)
 		return err_sys(err, "%s: openat2", rel);
 	return fd;
+}
+
+DIR *path_list(int dirfd, struct err *err)
+{
+	auto_fd int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+
+	if (list)
+		take_fd(&fd);
+	else
+		err_sys(err, "opendir");
+	return list;
 }
 
 int path_open_in_root(int dirfd, const char *rel, int flags, mode_t mode, struct err *err)
@@ -231,4 +247,13 @@ bool path_clean(const char *path, char *out, size_t size)
 		out[len++] = '/';
 	out[len] = '\0';
 	return true;
+}
+
+bool path_is_mount(const char *path, int flags)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC | flags, STATX_TYPE,
+		     &st) == 0 &&
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }

@@ -14,28 +14,13 @@
 #include <unistd.h>
 
 #include "supervise/last_good.h"
+#include "tests/fuzz/fuzz.h"
+#include "unit/machine.h"
 #include "util/str.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char place[] = "/tmp/cleat-fuzz-copy-XXXXXX";
 
-static const struct unit_facts facts = {
-	.home = "/data/home",
-	.user = "root",
-	.group = "root",
-	.uid = "0",
-	.gid = "0",
-	.hostname = "box.example.com",
-	.runtime_dir = "/run",
-	.machine_id = "0123456789abcdef0123456789abcdef",
-	.boot_id = "fedcba9876543210fedcba9876543210",
-	.kernel_release = "6.1.0",
-	.arch = "x86-64",
-	.wants_service_text = true,
-	.keeps_sources = true,
-};
+static const struct unit_facts facts = { TEST_MACHINE, .keeps_sources = true };
 
 static const char *const names[] = { "/units/web.container.d/x.conf",
 				     "/units/web.container",
@@ -44,14 +29,6 @@ static const char *const names[] = { "/units/web.container.d/x.conf",
 				     "/nothing",
 				     "/copies/web.container",
 				     "/copies" };
-
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
 
 static const char *in_place(const char *name)
 {
@@ -73,12 +50,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	must(mkdtemp(place) != NULL, "a folder can be made");
-	must(atexit(remove_place) == 0, "it can be removed");
-	must(mkdir(in_place("/units"), 0700) == 0 && mkdir(in_place("/nothing"), 0700) == 0 &&
-		     mkdir(in_place("/copies"), 0700) == 0 &&
-		     mkdir(in_place("/units/web.container.d"), 0700) == 0,
-	     "folders can be made");
+	check(mkdtemp(place) != NULL, "a folder can be made");
+	check(atexit(remove_place) == 0, "it can be removed");
+	check(mkdir(in_place("/units"), 0700) == 0 && mkdir(in_place("/nothing"), 0700) == 0 &&
+		      mkdir(in_place("/copies"), 0700) == 0 &&
+		      mkdir(in_place("/units/web.container.d"), 0700) == 0,
+	      "folders can be made");
 	return 0;
 }
 
@@ -86,7 +63,7 @@ static void write_file(const char *name, const char *text, size_t len)
 {
 	int fd = open(in_place(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	must(fd >= 0 && write(fd, text, len) == (ssize_t)len, "a file is written");
+	check(fd >= 0 && write(fd, text, len) == (ssize_t)len, "a file is written");
 	close(fd);
 }
 
@@ -117,25 +94,25 @@ static const struct unit *find(const struct unit_set *set)
 
 static void same_words(const struct arg_list *one, const struct arg_list *two, const char *what)
 {
-	must(one->count == two->count, what);
+	check(one->count == two->count, what);
 	for (size_t i = 0; i < one->count; i++)
-		must(str_eq(one->items[i].text, two->items[i].text), what);
+		check(str_eq(one->items[i].text, two->items[i].text), what);
 }
 
 static void compare(const struct unit *one, const struct unit *two)
 {
-	must(two != NULL, "a copy is a unit");
-	must(two->is_valid, "the copy of a valid unit is valid");
-	must(two->is_substituted, "a copy is known for one");
+	check(two != NULL, "a copy is a unit");
+	check(two->is_valid, "the copy of a valid unit is valid");
+	check(two->is_substituted, "a copy is known for one");
 	same_words(&one->spec_args, &two->spec_args, "the engine's words are the same");
 	same_words(&one->run_args, &two->run_args, "podman's words are the same");
-	must(memcmp(one->source_digest, two->source_digest, 32) == 0, "the version is the same");
-	must(memcmp(one->service_digest, two->service_digest, 32) == 0,
-	     "what the container is made by is the same");
-	must(str_eq(one->source_text, two->source_text) &&
-		     str_eq(one->source_service, two->source_service),
-	     "a copy of the copy is the same");
-	must(one->service.boot == two->service.boot, "a boot starts both or none");
+	check(memcmp(one->source_digest, two->source_digest, 32) == 0, "the version is the same");
+	check(memcmp(one->service_digest, two->service_digest, 32) == 0,
+	      "what the container is made by is the same");
+	check(str_eq(one->source_text, two->source_text) &&
+		      str_eq(one->source_service, two->source_service),
+	      "a copy of the copy is the same");
+	check(one->service.boot == two->service.boot, "a boot starts both or none");
 }
 
 static void try_copy(const struct unit *unit)
@@ -149,19 +126,19 @@ static void try_copy(const struct unit *unit)
 
 	snprintf(copies, sizeof(copies), "%s/copies", place);
 	if (last_good_write(copies, unit, &err) < 0) {
-		must(err.code == ERR_UNSUPPORTED || err.code == ERR_LIMIT,
-		     "a unit without a copy has a reason");
+		check(err.code == ERR_UNSUPPORTED || err.code == ERR_LIMIT,
+		      "a unit without a copy has a reason");
 		return;
 	}
-	must(last_good_read(copies, unit->name, &arena, &s, &err) == 0, "a copy can be read");
+	check(last_good_read(copies, unit->name, &arena, &s, &err) == 0, "a copy can be read");
 	with_copy.substitutes = &s;
 	with_copy.substitute_count = 1;
-	must(unit_set_load(&set, in_place("/nothing"), &with_copy, &err) == 0, "it is loaded");
+	check(unit_set_load(&set, in_place("/nothing"), &with_copy, &err) == 0, "it is loaded");
 	compare(unit, find(&set));
 	unit_set_fini(&set);
 	s.is_removed = true;
-	must(unit_set_load(&set, in_place("/nothing"), &with_copy, &err) == 0, "it is loaded");
-	must(find(&set) && !find(&set)->service.boot, "nobody starts what has no file");
+	check(unit_set_load(&set, in_place("/nothing"), &with_copy, &err) == 0, "it is loaded");
+	check(find(&set) && !find(&set)->service.boot, "nobody starts what has no file");
 	unit_set_fini(&set);
 	arena_fini(&arena);
 }
@@ -173,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err;
 
 	write_files((const char *)data, size);
-	must(unit_set_load(&set, in_place("/units"), &facts, &err) == 0, "the folder can be read");
+	check(unit_set_load(&set, in_place("/units"), &facts, &err) == 0, "the folder can be read");
 	unit = find(&set);
 	if (unit && unit->is_valid)
 		try_copy(unit);

@@ -12,16 +12,7 @@
 #include "net/links.h"
 #include "net/nft.h"
 #include "net/worker_message.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void try_difference(const struct net_wanted *wanted, const struct net_found *found)
 {

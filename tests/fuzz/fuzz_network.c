@@ -11,17 +11,8 @@
 
 #include "net/names.h"
 #include "net/plan.h"
+#include "tests/fuzz/fuzz.h"
 #include "util/str.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
 
 static void try_attached(const char *text)
 {

@@ -8,17 +8,8 @@
 #include <string.h>
 
 #include "supervise/notify.h"
+#include "tests/fuzz/fuzz.h"
 #include "util/str.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
 
 static void check_text(const char *text, size_t size)
 {

@@ -12,18 +12,9 @@
 
 #include "spec/spec.h"
 #include "spec/volume.h"
+#include "tests/fuzz/fuzz.h"
 #include "util/path.h"
 #include "util/str.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
 
 /* Takes lines up to "%%" out of text; returns what follows. */
 static char *words_of(char *text, struct arena *arena, struct arg_list *list)

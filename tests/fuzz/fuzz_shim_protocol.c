@@ -14,18 +14,9 @@
 #include "shim/exec_frames.h"
 #include "shim/tail.h"
 #include "shim/url.h"
+#include "tests/fuzz/fuzz.h"
 #include "util/buf.h"
 #include "util/str.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
 
 /* Every text that an exec order counts is there and ends before the order does. */
 static void check_exec(const struct shim_order *order, const char *data, size_t size)

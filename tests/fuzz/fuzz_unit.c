@@ -17,13 +17,12 @@
 
 #include "spec/pod.h"
 #include "spec/spec.h"
+#include "tests/fuzz/fuzz.h"
+#include "unit/machine.h"
 #include "unit/unit.h"
 #include "unit/unit_memory.h"
 #include "unit/words_internal.h"
 #include "util/str.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MAX_FILES 24
 #define MAX_NAME 80
@@ -37,29 +36,7 @@ struct written { /* the folder's files */
 	bool may_expand;
 };
 
-static const struct unit_facts appliance = {
-	.wants_service_text = true,
-	.home = "/data/home",
-	.user = "root",
-	.group = "root",
-	.uid = "0",
-	.gid = "0",
-	.hostname = "box.example.com",
-	.runtime_dir = "/run",
-	.machine_id = "0123456789abcdef0123456789abcdef",
-	.boot_id = "fedcba9876543210fedcba9876543210",
-	.kernel_release = "6.1.0",
-	.arch = "x86-64",
-	.wants_service_text = true,
-};
-
-static void must(bool condition, const char *what)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
+static const struct unit_facts appliance = { TEST_MACHINE };
 
 /* --- the folder --------------------------------------------------------------------------------------------------- */
 
@@ -89,8 +66,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	must(mkdtemp(place) != NULL, "a folder can be made");
-	must(atexit(remove_place) == 0, "it can be removed");
+	check(mkdtemp(place) != NULL, "a folder can be made");
+	check(atexit(remove_place) == 0, "it can be removed");
 	return 0;
 }
 
@@ -131,7 +108,7 @@ static bool write_file(const char *name, size_t len, const char *text, size_t te
 	if (fd < 0)
 		return false; /* a file where a folder should be, or the other way round */
 	name_count++;
-	must(write(fd, text, text_len) == (ssize_t)text_len, "the folder takes what is written");
+	check(write(fd, text, text_len) == (ssize_t)text_len, "the folder takes what is written");
 	close(fd);
 	return true;
 }
@@ -201,8 +178,8 @@ static struct written write_files(const char *text, const char *end, struct unit
 static void check_diags(const struct diags *diags, bool needs_line)
 {
 	for (size_t i = 0; i < diags->count; i++) {
-		must(diags->items[i].text[0] != '\0', "a complaint has a text");
-		must(!needs_line || diags->items[i].line > 0, "a complaint has a line");
+		check(diags->items[i].text[0] != '\0', "a complaint has a text");
+		check(!needs_line || diags->items[i].line > 0, "a complaint has a line");
 	}
 }
 
@@ -218,16 +195,16 @@ static void check_written(const struct arg_list *list, const char *what)
 		words_escape(&line, list->items[i].text);
 		buf_putc(&line, ' ');
 	}
-	must(!line.failed, "a line of words fits");
+	check(!line.failed, "a line of words fits");
 	words = words_split(&arena, buf_str(&line), WORDS_ESCAPES);
-	must(!words.problem, "what was written can be split");
+	check(!words.problem, "what was written can be split");
 	for (size_t i = 0; i < list->count; i++) {
 		if (!list->items[i].text[0])
 			continue;
-		must(at < words.count && str_eq(words.items[at].text, list->items[i].text), what);
+		check(at < words.count && str_eq(words.items[at].text, list->items[i].text), what);
 		at++;
 	}
-	must(at == words.count, what);
+	check(at == words.count, what);
 	arena_fini(&arena);
 	buf_fini(&line);
 }
@@ -236,12 +213,12 @@ static void check_words(const struct unit *unit)
 {
 	size_t bytes = 0;
 
-	must(unit->spec_args.count <= UNIT_MAX_WORDS, "the words are counted");
+	check(unit->spec_args.count <= UNIT_MAX_WORDS, "the words are counted");
 	for (size_t i = 0; i < unit->spec_args.count; i++) {
-		must(unit->spec_args.items[i].origin != NULL, "a word has an origin");
+		check(unit->spec_args.items[i].origin != NULL, "a word has an origin");
 		bytes += strlen(unit->spec_args.items[i].text) + 1;
 	}
-	must(bytes <= UNIT_MAX_WORD_BYTES, "the words are bounded");
+	check(bytes <= UNIT_MAX_WORD_BYTES, "the words are bounded");
 	check_written(&unit->run_args, "podman's words come back");
 	check_written(&unit->spec_args, "the engine's words come back");
 }
@@ -270,13 +247,13 @@ static void check_command(const struct unit *unit)
 	char *text = strdup(unit->service_text), *rest = text, *line;
 	bool found = false;
 
-	must(text != NULL, "memory");
+	check(text != NULL, "memory");
 	while (!found && (line = strsep(&rest, "\n")) != NULL) {
 		char *value = strncmp(line, "Exec", 4) == 0 ? strchr(line, '=') : NULL;
 
 		found = value && ends_with(value + 1, &unit->run_args);
 	}
-	must(found, "the service text has the words of run_args");
+	check(found, "the service text has the words of run_args");
 	free(text);
 }
 
@@ -287,12 +264,12 @@ static void check_spec(const struct unit *unit)
 	struct diags diags = { 0 };
 	int rc;
 
-	must(unit->kind == UNIT_POD || unit->image_index < unit->spec_args.count,
-	     "a container has an image");
+	check(unit->kind == UNIT_POD || unit->image_index < unit->spec_args.count,
+	      "a container has an image");
 	rc = unit->kind == UNIT_POD ? spec_pod_from_args(&spec, &arena, &unit->spec_args, &diags) :
 				      spec_from_args(&spec, &arena, &unit->spec_args, &diags);
 
-	must((rc == 0) == (diags.error_count == 0), "a spec is refused with a reason");
+	check((rc == 0) == (diags.error_count == 0), "a spec is refused with a reason");
 	check_diags(&diags, false);
 	diags_fini(&diags);
 	arena_fini(&arena);
@@ -306,20 +283,20 @@ static void check_service_text(const char *text)
 
 	if (!text[0] || strlen(text) > UNIT_MAX_FILE_BYTES)
 		return;
-	must(unit_set_load_text(&set, "again.container", "/u/again.container", text, strlen(text),
-				&appliance, &err) == 0,
-	     "text can be loaded");
+	check(unit_set_load_text(&set, "again.container", "/u/again.container", text, strlen(text),
+				 &appliance, &err) == 0,
+	      "text can be loaded");
 	for (size_t i = 0; i < set.diags.count; i++)
-		must(!str_starts(set.diags.items[i].text, "not a key=value line"),
-		     "a service text is lines of a unit file");
+		check(!str_starts(set.diags.items[i].text, "not a key=value line"),
+		      "a service text is lines of a unit file");
 	unit_set_fini(&set);
 }
 
 static void check_unit(const struct unit_set *set, const struct unit *unit, bool is_generator)
 {
-	must(unit->is_valid || unit->first_error < set->diags.count || set->diags.dropped > 0,
-	     "an invalid unit has an error");
-	must(unit->is_valid == str_eq(unit->error_text, ""), "an invalid unit says why");
+	check(unit->is_valid || unit->first_error < set->diags.count || set->diags.dropped > 0,
+	      "an invalid unit has an error");
+	check(unit->is_valid == str_eq(unit->error_text, ""), "an invalid unit says why");
 	check_words(unit);
 	if (!is_generator && unit->is_valid && !unit->is_template &&
 	    (unit->kind == UNIT_CONTAINER || unit->kind == UNIT_POD))
@@ -345,7 +322,7 @@ static void check_memory(const struct unit_set *set, const struct written *writt
 		return;
 	fprintf(stderr, "%zu bytes of input, %zu units, %zu bytes\n", bytes, set->count,
 		memory_of(set));
-	must(false, "memory is bounded by what was read");
+	check(false, "memory is bounded by what was read");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -356,10 +333,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct written written = write_files(text, text + size, &facts);
 	struct err err;
 
-	must(unit_set_load(&set, place, &facts, &err) == 0, "the folder can be read");
+	check(unit_set_load(&set, place, &facts, &err) == 0, "the folder can be read");
 	check_diags(&set.diags, true);
-	must(!is_any_invalid(&set) || set.diags.error_count > 0,
-	     "what is refused is complained of");
+	check(!is_any_invalid(&set) || set.diags.error_count > 0,
+	      "what is refused is complained of");
 	for (size_t i = 0; i < set.count; i++)
 		check_unit(&set, &set.units[i], facts.is_generator);
 	check_memory(&set, &written);

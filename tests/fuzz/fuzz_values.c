@@ -11,40 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "unit/env_file_internal.h"
 #include "unit/keys.h"
+#include "unit/machine.h"
 #include "unit/span_internal.h"
 #include "unit/unit.h"
 #include "unit/unit_memory.h"
 #include "unit/words_internal.h"
 #include "util/str.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define MAX_TEXT ((size_t)64 * 1024)
 
-static const struct unit_facts facts = {
-	.home = "/data/home",
-	.user = "root",
-	.group = "root",
-	.uid = "0",
-	.gid = "0",
-	.hostname = "box.example.com",
-	.runtime_dir = "/run",
-	.machine_id = "0123456789abcdef0123456789abcdef",
-	.boot_id = "fedcba9876543210fedcba9876543210",
-	.kernel_release = "6.1.0",
-	.arch = "x86-64",
-	.wants_service_text = true,
-};
-
-static void must(bool condition, const char *what)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
+static const struct unit_facts facts = { TEST_MACHINE };
 
 /* --- numbers ------------------------------------------------------------------------------------------------------ */
 
@@ -55,13 +34,13 @@ static void try_span(const char *text)
 	char written[64];
 
 	if (!span_parse(text, &usec)) {
-		must(usec == unset, "a span that is refused sets nothing");
+		check(usec == unset, "a span that is refused sets nothing");
 		return;
 	}
 	if (usec == USEC_NEVER)
 		return;
 	snprintf(written, sizeof(written), "%juus", (uintmax_t)usec);
-	must(span_parse(written, &again) && again == usec, "a span reads back as itself");
+	check(span_parse(written, &again) && again == usec, "a span reads back as itself");
 }
 
 static void try_sizes(const char *text)
@@ -74,12 +53,12 @@ static void try_sizes(const char *text)
 		char written[64];
 
 		if (!size_parse(text, bases[i], &bytes)) {
-			must(bytes == unset, "a size that is refused sets nothing");
+			check(bytes == unset, "a size that is refused sets nothing");
 			continue;
 		}
 		snprintf(written, sizeof(written), "%ju", (uintmax_t)bytes);
-		must(size_parse(written, bases[i], &again) && again == bytes,
-		     "a size reads back as itself");
+		check(size_parse(written, bases[i], &again) && again == bytes,
+		      "a size reads back as itself");
 	}
 }
 
@@ -90,21 +69,22 @@ static void try_numbers(const char *text)
 	bool value = false, other = true;
 
 	if (share_parse(text, &share))
-		must(share <= UINT32_MAX, "a share is in range");
+		check(share <= UINT32_MAX, "a share is in range");
 	else
-		must(share == 77, "a share that is refused sets nothing");
+		check(share == 77, "a share that is refused sets nothing");
 	if (mode_parse(text, &mode))
-		must(mode <= 07777, "a mode is in range");
+		check(mode <= 07777, "a mode is in range");
 	else
-		must(mode == 077777, "a mode that is refused sets nothing");
+		check(mode == 077777, "a mode that is refused sets nothing");
 	if (signal_parse(text, &number))
-		must(number >= 1 && number <= 64, "a signal is in range");
+		check(number >= 1 && number <= 64, "a signal is in range");
 	else
-		must(number == 4711, "a signal that is refused sets nothing");
+		check(number == 4711, "a signal that is refused sets nothing");
 	if (systemd_bool_parse(text, &value))
-		must(systemd_bool_parse(text, &other) && value == other, "a boolean is what it is");
+		check(systemd_bool_parse(text, &other) && value == other,
+		      "a boolean is what it is");
 	else
-		must(!value, "a boolean that is refused sets nothing");
+		check(!value, "a boolean that is refused sets nothing");
 }
 
 static size_t members(const struct exit_set *set)
@@ -127,12 +107,12 @@ static void try_exit_set(const char *text)
 		bool is_added = exit_set_add(&set, words.items[i].text);
 		size_t now = members(&set);
 
-		must(is_added ? now == before || now == before + 1 : now == before,
-		     "a word of an exit set is one member, or none");
+		check(is_added ? now == before || now == before + 1 : now == before,
+		      "a word of an exit set is one member, or none");
 		again = set;
-		must(!is_added || (exit_set_add(&again, words.items[i].text) &&
-				   memcmp(&again, &set, sizeof(set)) == 0),
-		     "a member twice is once");
+		check(!is_added || (exit_set_add(&again, words.items[i].text) &&
+				    memcmp(&again, &set, sizeof(set)) == 0),
+		      "a member twice is once");
 		before = now;
 	}
 	arena_fini(&arena);
@@ -143,11 +123,11 @@ static void try_cpu_list(const char *text)
 	struct buf list = BUF_INIT(MAX_TEXT), again = BUF_INIT(MAX_TEXT);
 
 	if (cpu_list_parse(text, &list) && list.len) {
-		must(cpu_list_parse(buf_str(&list), &again),
-		     "a list of processors can be read again");
-		must(str_eq(buf_str(&list), buf_str(&again)), "sorted once is sorted");
-		must(strspn(buf_str(&list), "0123456789,-") == list.len,
-		     "the kernel can read a list of processors");
+		check(cpu_list_parse(buf_str(&list), &again),
+		      "a list of processors can be read again");
+		check(str_eq(buf_str(&list), buf_str(&again)), "sorted once is sorted");
+		check(strspn(buf_str(&list), "0123456789,-") == list.len,
+		      "the kernel can read a list of processors");
 	}
 	buf_fini(&list);
 	buf_fini(&again);
@@ -162,25 +142,25 @@ static void try_words(const char *text, enum words_mode mode)
 	struct buf line = BUF_INIT(8 * MAX_TEXT);
 	size_t len = strlen(text), at = 0;
 
-	must(!words.problem || (words.count == 0 && words.problem_offset <= len),
-	     "where words cannot be split there are none");
+	check(!words.problem || (words.count == 0 && words.problem_offset <= len),
+	      "where words cannot be split there are none");
 	for (size_t i = 0; i < words.count; i++) {
-		must(words.items[i].offset < len && (i == 0 || words.items[i].offset > at),
-		     "words stand one behind the other");
+		check(words.items[i].offset < len && (i == 0 || words.items[i].offset > at),
+		      "words stand one behind the other");
 		at = words.items[i].offset;
-		must(strlen(words.items[i].text) <= len, "a word is no longer than its line");
+		check(strlen(words.items[i].text) <= len, "a word is no longer than its line");
 		if (words.items[i].text[0]) {
 			words_escape(&line, words.items[i].text);
 			buf_putc(&line, ' ');
 		}
 	}
 	again = words_split(&arena, buf_str(&line), WORDS_ESCAPES);
-	must(!again.problem, "what was written can be split");
+	check(!again.problem, "what was written can be split");
 	for (size_t i = 0, j = 0; i < words.count; i++) {
 		if (!words.items[i].text[0])
 			continue;
-		must(j < again.count && str_eq(words.items[i].text, again.items[j].text),
-		     "a word comes back from text");
+		check(j < again.count && str_eq(words.items[i].text, again.items[j].text),
+		      "a word comes back from text");
 		j++;
 	}
 	buf_fini(&line);
@@ -197,10 +177,10 @@ static void try_env_file(const char *text)
 	struct err err;
 
 	if (env_file_parse(&arena, text, &origin, &list, &err) < 0)
-		must(err.msg[0] != '\0', "a file that is refused has a reason");
+		check(err.msg[0] != '\0', "a file that is refused has a reason");
 	for (size_t i = 0; i < list.count; i++)
-		must(strchr(list.items[i].text, '=') != NULL && list.items[i].text[0] != '=',
-		     "a variable has a name");
+		check(strchr(list.items[i].text, '=') != NULL && list.items[i].text[0] != '=',
+		      "a variable has a name");
 	arena_fini(&arena);
 }
 
@@ -212,16 +192,16 @@ static struct unit_set load(const char *name, const struct buf *text)
 	struct err err;
 	char path[128];
 
-	must(!text->failed, "a unit fits");
+	check(!text->failed, "a unit fits");
 	snprintf(path, sizeof(path), "/u/%s", name);
-	must(unit_set_load_text(&set, name, path, text->data, text->len, &facts, &err) == 0,
-	     "text can be loaded");
-	must(set.count == 1, "a unit is a unit");
-	must(set.units[0].is_valid == (set.diags.error_count == 0),
-	     "a unit is valid when nothing was refused");
+	check(unit_set_load_text(&set, name, path, text->data, text->len, &facts, &err) == 0,
+	      "text can be loaded");
+	check(set.count == 1, "a unit is a unit");
+	check(set.units[0].is_valid == (set.diags.error_count == 0),
+	      "a unit is valid when nothing was refused");
 	for (size_t i = 0; i < set.diags.count; i++)
-		must(set.diags.items[i].line > 0 && set.diags.items[i].text[0],
-		     "a complaint has a place and a text");
+		check(set.diags.items[i].line > 0 && set.diags.items[i].text[0],
+		      "a complaint has a place and a text");
 	return set;
 }
 
@@ -264,8 +244,8 @@ static void try_key(const char *text)
 	put_unit(&unit, key->section, &name);
 	buf_printf(&unit, "%s=%s\n", key->name, text + 2);
 	set = load(name, &unit);
-	must(memory_of(&set) <= memory_limit(unit.len, 1, true),
-	     "memory is bounded by what was read");
+	check(memory_of(&set) <= memory_limit(unit.len, 1, true),
+	      "memory is bounded by what was read");
 	unit_set_fini(&set);
 	buf_fini(&unit);
 }
@@ -291,16 +271,16 @@ static void try_round_trip(const char *text)
 	words = &set.units[0].spec_args;
 	if (!set.units[0].is_valid) {
 		/* Bytes that are no characters cannot be said by escapes either. */
-		must(strstr(set.units[0].error_text, "not valid UTF-8") != NULL,
-		     "a word that is escaped is accepted");
+		check(strstr(set.units[0].error_text, "not valid UTF-8") != NULL,
+		      "a word that is escaped is accepted");
 		unit_set_fini(&set);
 		buf_fini(&unit);
 		buf_fini(&word);
 		return;
 	}
-	must(words->count >= 2 && str_eq(words->items[words->count - 1].text, "end") &&
-		     str_eq(words->items[words->count - 2].text, text),
-	     "a word that is escaped comes through");
+	check(words->count >= 2 && str_eq(words->items[words->count - 1].text, "end") &&
+		      str_eq(words->items[words->count - 2].text, text),
+	      "a word that is escaped comes through");
 	unit_set_fini(&set);
 	buf_fini(&unit);
 	buf_fini(&word);
@@ -318,8 +298,8 @@ static void try_specifiers(const char *text)
 		"Exec=/bin/x %s\n[Service]\nEnvironment=A=1 B='two words' C=\nExecStartPre=/bin/y %s\n",
 		text, text, text);
 	set = load("web@one\\x2dtwo.container", &unit);
-	must(memory_of(&set) <= memory_limit(unit.len, 1, true),
-	     "memory is bounded by what was read");
+	check(memory_of(&set) <= memory_limit(unit.len, 1, true),
+	      "memory is bounded by what was read");
 	unit_set_fini(&set);
 	buf_fini(&unit);
 }
@@ -341,7 +321,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Letters, so that seeds can be written by hand. */
 	which = (size_t)(data[0] - (uint8_t)'a') % (count + 4);
 	text = strndup((const char *)data + 1, size - 1);
-	must(text != NULL, "memory");
+	check(text != NULL, "memory");
 	if (which < count)
 		tries[which](text);
 	else

@@ -11,19 +11,10 @@
 #include <string.h>
 
 #include "spec/volume.h"
+#include "tests/fuzz/fuzz.h"
 #include "util/ids.h"
 #include "util/path.h"
 #include "util/str.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
 
 static void words_of(char *text, struct arena *arena, struct arg_list *list)
 {

@@ -434,6 +434,28 @@ def test_a_session_survives_the_engine(box, end):
     assert run(box, "systemd-web", "echo", "hello") == (0, b"hello\n", b"")
 
 
+@pytest.mark.parametrize("end", ["killed", "reloaded"])
+def test_a_session_that_was_created_can_be_started_with_the_next_engine(box, end):
+    """Which is what "docker exec" does: two requests. It is started once only."""
+    status, answer = create(box, Cmd=["sh", "-c", "echo $A; exit 6"], Env=["A=kept"], AttachStdout=True)
+    assert status == 201
+    before = box.engine_pid()
+    if end == "killed":
+        os.kill(before, signal.SIGKILL)
+        wait_for("another engine answers", lambda: box.ping() and box.engine_pid() != before)
+    else:
+        box.cleat("reload")
+    assert json.loads(box.api("GET", "/exec/%s/json" % answer["Id"])[1])["ProcessConfig"]["entrypoint"] == "sh"
+    connection, response = ask(box, "POST", "/exec/%s/start" % answer["Id"], {})
+    assert response.status == 200 and b"kept\n" in response.read()
+    connection.close()
+    wait_for("its code is known", lambda: json.loads(box.api("GET", "/exec/%s/json" % answer["Id"])[1])["ExitCode"] == 6)
+    box.cleat("reload")
+    connection, response = ask(box, "POST", "/exec/%s/start" % answer["Id"], {})
+    assert response.status == 404
+    connection.close()
+
+
 def test_a_session_works_while_there_is_no_engine(box):
     client = subprocess.Popen(command(box, "-i", "systemd-web", "sh", "-c", "echo up; cat; exit 4"), stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE)

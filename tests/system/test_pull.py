@@ -552,6 +552,27 @@ def test_a_silent_registry_holds_up_nobody_elses_images(boot, held, tmp_path, bo
     assert silent.seen.count(("GET", manifest)) == 1
 
 
+def test_a_pull_whose_engine_is_gone_holds_up_nobody(boot, held, tmp_path, box_image):
+    """It has the store and waits for a registry that says nothing any more; the next engine pulls from another one."""
+    appliance = boot(images=())
+    silent, other = (held(netns=appliance.init_pid()) for _ in range(2))
+    manifest = silent.add_archive(box_image, "team/box", "1")
+    other.add_archive(box_image, "team/box", "1")
+    with open(os.path.join(appliance.config, "registries.conf"), "w", encoding="utf-8") as f:
+        for registry in (silent, other):
+            f.write('[[registry]]\nlocation = "%s"\ninsecure = true\n' % registry.host)
+    blob = "/v2/team/box/blobs/" + silent.layers(manifest)[0]
+    silent.hold(blob, 200000)
+    appliance.add_unit("a", unit("%s/team/box:1" % silent.host, "Exec=sleep 1000000\nStopTimeout=0\n"))
+    appliance.cleat("reload")
+    silent.stopped_at(blob)
+    os.unlink(os.path.join(appliance.config, "units", "a.container"))
+    appliance.add_unit("b", unit("%s/team/box:1" % other.host, "Exec=sleep 1000000\nStopTimeout=0\n"))
+    os.kill(appliance.engine_pid(), signal.SIGKILL)
+    appliance.wait_unit("systemd-b", seconds=25, state="up")  # a registry's silence alone is looked at for 30 s, four times
+    wait_for("only what is wanted is at work", lambda: not appliance.processes("cleat-import"))
+
+
 def test_a_unit_waits_for_its_registry(boot, held, tmp_path, box_image):
     appliance = boot(images=())
     pid = appliance.init_pid()

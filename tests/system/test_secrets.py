@@ -35,6 +35,10 @@ def put_secret(machine, name, value):
         f.write(value if isinstance(value, bytes) else value.encode())
 
 
+def remove_secret(machine, name):
+    os.unlink(os.path.join(machine.config, "secrets", name))
+
+
 def create(machine, *words, value=b"", check=True):
     """cleat secret create inside the appliance."""
     command = ["nsenter", "-t", str(machine.init_pid()), "-r", "-w", "-m", "-n", "-p", "-u", "-i", "-C",
@@ -122,6 +126,12 @@ def test_probes_have_the_variables_as_they_are_now(boot, box_image):
     wait_for("the probe says one", lambda: "is one" in machine.unit("systemd-web")["probe"]["output"])
     put_secret(machine, "word", "two")
     wait_for("the probe says two", lambda: "is two" in machine.unit("systemd-web")["probe"]["output"])
+    # removed: the container keeps what it has, whoever comes later goes without
+    remove_secret(machine, "word")
+    wait_for("the probe goes without", lambda: machine.unit("systemd-web")["probe"]["output"] == "is")
+    assert "systemd-web: goes on as it was started: " in machine.console() and "secret word is missing" in machine.console()
+    assert machine.cleat("exec", "systemd-web", "sh", "-c", "echo ${WORD-none}") == "none\n"
+    assert machine.unit("systemd-web")["restarts"] == 0 and machine.unit("systemd-web")["health"] == "healthy"
 
 
 # --- what is missing or unfit ----------------------------------------------------------------------------------------------

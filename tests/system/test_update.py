@@ -252,16 +252,45 @@ def test_rollback_by_hand(place):
 
 
 def test_images_to_go_back_to_are_kept(place):
+    """The one before is no unit's image, runs nowhere and has no name any more: only the history knows of it."""
     appliance, versions = place()
     run_app(appliance, versions)
-    versions.publish("ends")
-    update(appliance, code=1)
-    appliance.cleat("stop", "app")
+    second = versions.publish("second")
+    update(appliance)
+    assert results(appliance)[0] == ("updated", second)
     done = appliance.inside("/usr/bin/cleat", "rmi", versions.first, check=False)
     assert done.returncode == 1 and "in use by app.container" in done.stdout
     appliance.inside("/usr/bin/cleat", "image", "prune", "-a", "-f")
+    versions.registry.stop()
+    assert appliance.cleat("rollback", "app").split() == ["app.container", versions.first]
+    appliance.wait_unit("systemd-app", state="up", image_digest=versions.first)
+
+
+def test_the_image_of_a_last_good_version_is_kept(place):
+    """The unit's file has errors, nothing runs, and no engine looks: what the next engine would start stays."""
+    appliance, versions = place()
+    run_app(appliance, versions)
+    copy = os.path.join(appliance.data, "units", "last-good", "app.container")
+    wait_for("there is a copy", lambda: os.path.exists(copy))
+    appliance.add_unit("app", "[Container]\nImage=\nNoSuchKey=1\n")
+    appliance.cleat("reload", check=False)
+    wait_for("its file has errors", lambda: appliance.unit("systemd-app")["last_good"])
+    appliance.cleat("stop", "app")
+    engine = appliance.engine_pid()
+    os.kill(appliance.init_pid(), signal.SIGSTOP)
+    try:
+        os.kill(engine, signal.SIGKILL)
+        appliance.inside("/bin/busybox", "rm", "/run/cleat/published")
+        done = appliance.inside("/usr/bin/cleat", "rmi", versions.first, check=False)
+        assert done.returncode == 1 and "in use by app.container" in done.stdout, done.stdout
+        appliance.inside("/usr/bin/cleat", "image", "prune", "-a", "-f")
+    finally:
+        os.kill(appliance.init_pid(), signal.SIGCONT)
+    versions.registry.stop()
+    wait_for("another engine", lambda: appliance.ping() and appliance.engine_pid() != engine)
     appliance.cleat("start", "app")
-    assert digest_of(appliance) == versions.first
+    wait_for("the last good version runs", lambda: appliance.unit("systemd-app")["pid"])
+    assert digest_of(appliance) == versions.first and appliance.unit("systemd-app")["last_good"]
 
 
 def test_a_registry_that_is_down_changes_nothing(place):

@@ -156,11 +156,54 @@ static void starting(void **state)
 	buf_fini(&message);
 }
 
+static void what_is_kept_for_the_next_engine_is_checked(void **state)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct order order;
+	struct buf message;
+	struct shim_exec head;
+	struct err err = { 0 };
+	size_t whole;
+
+	(void)state;
+	create("{\"Cmd\":[\"sh\",\"-c\",\"true\"],\"Env\":[\"A=b\"],\"User\":\"1\"}", &message,
+	       &order);
+	memcpy(message.data + offsetof(struct shim_exec, id), id, SHIM_EXEC_ID_LEN);
+	assert_int_equal(api_exec_check(&message, id, &err), 0);
+	whole = message.len;
+	for (message.len = 0; message.len < whole; message.len++)
+		assert_int_equal(api_exec_check(&message, id, &err), -1);
+	message.len = whole;
+	assert_int_equal(
+		api_exec_check(&message,
+			       "1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+			       &err),
+		-1);
+	for (uint32_t count = 0; count < 6;
+	     count++) { /* a walk over the words must end in the message */
+		memcpy(&head, message.data, sizeof(head));
+		head.word_count = count;
+		memcpy(message.data, &head, sizeof(head));
+		assert_int_equal(api_exec_check(&message, id, &err), count == 3 ? 0 : -1);
+	}
+	head.word_count = 3;
+	head.header.type = SHIM_KILL;
+	memcpy(message.data, &head, sizeof(head));
+	assert_int_equal(api_exec_check(&message, id, &err), -1);
+	buf_fini(&message);
+	assert_int_equal(api_exec_kept("../../../etc/passwd", &message, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	buf_fini(&message);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_words), cmocka_unit_test(as_dockers_own_client_writes_it),
-		cmocka_unit_test(refusals),  cmocka_unit_test(bounds),
+		cmocka_unit_test(all_words),
+		cmocka_unit_test(what_is_kept_for_the_next_engine_is_checked),
+		cmocka_unit_test(as_dockers_own_client_writes_it),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(bounds),
 		cmocka_unit_test(starting),
 	};
 

@@ -12,18 +12,56 @@
 
 #define ANSWERS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
+/* POST, because that is asked once only. */
 static int ask_once(const char *answer, struct cli_response *r, struct err *err)
 {
 	struct canned server = { 0 };
 	int rc;
 
 	canned_start(&server, ANSWERS(answer));
-	rc = cli_request("GET", "/x?y=1", r, err);
+	rc = cli_request("POST", "/x?y=1", r, err);
 	canned_stop(&server);
 	assert_string_equal(
 		server.requests[0],
-		"GET /x?y=1 HTTP/1.1\r\nHost: cleat\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+		"POST /x?y=1 HTTP/1.1\r\nHost: cleat\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
 	return rc;
+}
+
+/* The engine was replaced while it answered: the next one is asked. */
+static void a_question_is_asked_again_of_the_next_engine(void **state)
+{
+	static const char *const cut[] = { "", "HTTP/1.1 200 OK\r\nContent-Le",
+					   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
+		struct canned server = { 0 };
+		struct cli_response r;
+		struct err err = { 0 };
+
+		canned_start(&server,
+			     ANSWERS(cut[i], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"));
+		if (cli_request("GET", "/x", &r, &err) < 0)
+			fail_msg("\"%s\": %s", cut[i], err.msg);
+		canned_stop(&server);
+		assert_string_equal(buf_str(&r.body), "OK");
+		assert_string_equal(server.requests[0], server.requests[1]);
+		buf_fini(&r.body);
+	}
+}
+
+static void no_question_is_asked_for_ever(void **state)
+{
+	struct canned server = { 0 };
+	struct cli_response r;
+	struct err err = { 0 };
+
+	(void)state;
+	canned_start(&server, ANSWERS("", "", ""));
+	assert_int_equal(cli_request("GET", "/x", &r, &err), -1);
+	canned_stop(&server);
+	assert_non_null(strstr(err.msg, "went away"));
+	buf_fini(&r.body);
 }
 
 static void answers_with_and_without_a_length(void **state)
@@ -233,6 +271,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_with_and_without_a_length),
 		cmocka_unit_test(what_is_no_answer_is_an_error),
+		cmocka_unit_test(a_question_is_asked_again_of_the_next_engine),
+		cmocka_unit_test(no_question_is_asked_for_ever),
 		cmocka_unit_test(endless_heads_are_cut),
 		cmocka_unit_test(being_turned_away_is_heard_although_nobody_listened),
 		cmocka_unit_test(messages_are_clean_and_never_empty),

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "image/import_internal.h"
@@ -106,6 +107,7 @@ int main(int argc, char **argv)
 						tear_down),
 	};
 
+	signal(SIGPIPE, SIG_IGN); /* as "cleat import", "cleat fetch" and "cleat unpack" do */
 	/* the programs that the code under test starts are this one (/proc/self/exe) */
 	if (argc > 2 && str_eq(argv[1], "unpack"))
 		return be_unpack(argv[2]);
