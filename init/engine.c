@@ -20,12 +20,31 @@
 /* What stays with PID 1: modules, reboot, the clock and raw hardware are none of the engine's business. */
 static const int kept_by_init[] = { CAP_SYS_MODULE, CAP_SYS_BOOT, CAP_SYS_TIME, CAP_SYS_RAWIO, -1 };
 
-void engine_start(struct engine_child *engine, int cgroup_fd)
+/* What the engine is told. */
+static void fill_environment(const struct engine_child *engine, enum world world, char **envp)
 {
-	static char boot[64], stop[64];
+	static char boot[64], stop[64], watchdog[64];
+	unsigned n = 0;
+
+	snprintf(boot, sizeof(boot), "CLEAT_BOOT_USEC=%llu", (unsigned long long)start_usec());
+	snprintf(stop, sizeof(stop), "CLEAT_STOP_USEC=%llu", (unsigned long long)engine->stop_usec);
+	snprintf(watchdog, sizeof(watchdog), "CLEAT_WATCHDOG_USEC=%llu",
+		 (unsigned long long)engine->watchdog_usec);
+	envp[n++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	envp[n++] = (char *)world_variable(world);
+	envp[n++] = boot;
+	if (engine->stop_usec)
+		envp[n++] = stop;
+	if (engine->watchdog_usec)
+		envp[n++] = watchdog;
+	if (engine->failures >= SAFE_MODE_FAILURES)
+		envp[n++] = "CLEAT_SAFE_MODE=1";
+}
+
+void engine_start(struct engine_child *engine, enum world world, int cgroup_fd)
+{
 	static char *argv[] = { "cleat", "engine", NULL };
-	static char *envp[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-				boot, NULL, NULL };
+	char *envp[8] = { NULL };
 	struct proc_spawn spawn = {
 		.path = CLEAT_PROGRAM,
 		.argv = argv,
@@ -41,9 +60,7 @@ void engine_start(struct engine_child *engine, int cgroup_fd)
 	struct proc proc;
 	struct err err;
 
-	snprintf(boot, sizeof(boot), "CLEAT_BOOT_USEC=%llu", (unsigned long long)start_usec());
-	snprintf(stop, sizeof(stop), "CLEAT_STOP_USEC=%llu", (unsigned long long)engine->stop_usec);
-	envp[2] = engine->stop_usec ? stop : NULL;
+	fill_environment(engine, world, envp);
 	engine->started_usec = now_usec();
 	if (proc_spawn(&spawn, &proc, &err) < 0) {
 		say("engine: %s", err.msg);
@@ -69,6 +86,8 @@ void engine_ended(struct engine_child *engine, int wait_status, enum goal goal)
 		delay = MAX_DELAY_USEC;
 	engine->failures++;
 	engine->next_start_usec = now + delay;
+	if (engine->failures == SAFE_MODE_FAILURES)
+		say("engine: %u ends in a row: the next one is in safe mode", engine->failures);
 	if (wait_status >= 0 && WIFSIGNALED(wait_status))
 		say("engine: ended by signal %d; starting it again in %llu ms",
 		    WTERMSIG(wait_status), (unsigned long long)(delay / 1000));

@@ -20,6 +20,8 @@
 
 #define STOP_TRIES 3
 #define KILL_WAIT_USEC 2000000u
+#define MAX_SLEEP_USEC 3600000000u
+#define AFTER_ENGINE_SEC 60 /* for ending the rest, writing what is dirty and leaving */
 
 /* Raw numbers: managers mean the kernel's, and musl's SIGRTMIN differs from glibc's (35, not 34). */
 enum {
@@ -27,15 +29,11 @@ enum {
 	SIGNAL_HALT = 37, /* systemd's SIGRTMIN+3; liblxc sends it to whoever blocks it */
 	SIGNAL_POWEROFF = 38,
 	SIGNAL_REBOOT = 39,
-};
-
-struct init {
-	enum world world;
-	enum goal goal;
-	struct engine_child engine;
-	int engine_cgroup;
-	int signal_fd;
-	unsigned stop_tries;
+	SIGNAL_KEXEC = 40,
+	/* the same three without waiting for anybody */
+	SIGNAL_HALT_NOW = 47,
+	SIGNAL_POWEROFF_NOW = 48,
+	SIGNAL_REBOOT_NOW = 49,
 };
 
 static enum goal goal_of_signal(int number, enum world world)
@@ -44,11 +42,15 @@ static enum goal goal_of_signal(int number, enum world world)
 	case SIGNAL_PWR:
 	case SIGNAL_HALT:
 	case SIGNAL_POWEROFF:
+	case SIGNAL_HALT_NOW:
+	case SIGNAL_POWEROFF_NOW:
 	case SIGUSR1: /* busybox halt */
 	case SIGUSR2: /* busybox poweroff */
 		return GOAL_HALT;
 	case SIGNAL_REBOOT:
-	case SIGINT: /* lxc-stop -r, Ctrl-Alt-Del */
+	case SIGNAL_REBOOT_NOW:
+	case SIGNAL_KEXEC: /* there is no other kernel to go to */
+	case SIGINT:	   /* lxc-stop -r, Ctrl-Alt-Del */
 		return GOAL_REBOOT;
 	case SIGTERM: /* busybox reboot in a machine; what Proxmox's OCI mode halts a container with */
 		return world == WORLD_MACHINE ? GOAL_REBOOT : GOAL_HALT;
@@ -57,16 +59,17 @@ static enum goal goal_of_signal(int number, enum world world)
 	}
 }
 
+/* Every signal that means something here; the others stay blocked and are never taken. */
 static int signals_open(void)
 {
-	static const int wanted[] = { SIGCHLD,	       SIGHUP,	     SIGINT,	 SIGTERM,
-				      SIGUSR1,	       SIGUSR2,	     SIGNAL_PWR, SIGNAL_HALT,
-				      SIGNAL_POWEROFF, SIGNAL_REBOOT };
 	sigset_t set, all;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		sigaddset(&set, wanted[i]);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	for (int number = 1; number < _NSIG; number++)
+		if (goal_of_signal(number, WORLD_BARE) != GOAL_RUN)
+			sigaddset(&set, number);
 	/* blocked before anything else; musl's sigfillset leaves its own 32-34 out, which nobody sends */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
@@ -94,9 +97,12 @@ static void reap(struct init *init)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == init->engine.pid)
 			engine_ended(&init->engine, status, init->goal);
+		else
+			steps_ended(init, pid, status);
+	}
 }
 
 static void ask_engine_to_stop(struct init *init)
@@ -112,6 +118,7 @@ static void begin_stop(struct init *init, enum goal goal)
 					  "halt: stopping containers");
 	if (init->goal == GOAL_RUN)
 		init->engine.stop_usec = now_usec();
+	init->engine.failures = 0; /* not in safe mode: containers are to be stopped in order */
 	init->goal = goal;
 	ask_engine_to_stop(init);
 }
@@ -121,27 +128,33 @@ static void handle_signals(struct init *init)
 	struct signalfd_siginfo info;
 
 	while (read(init->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		enum goal goal = goal_of_signal((int)info.ssi_signo, init->world);
+		int number = (int)info.ssi_signo;
+		enum goal goal = goal_of_signal(number, init->world);
 
-		if (info.ssi_signo == SIGCHLD)
+		if (number == SIGCHLD)
 			reap(init);
-		else if (info.ssi_signo == SIGHUP && init->engine.pid > 0)
+		else if (number == SIGHUP && init->engine.pid > 0)
 			kill(init->engine.pid, SIGHUP);
-		else if (goal != GOAL_RUN)
+		if (number == SIGNAL_KEXEC)
+			say("kexec is not supported: a reboot it is");
+		if (goal != GOAL_RUN)
 			begin_stop(init, goal);
+		init->is_immediate |= number >= SIGNAL_HALT_NOW && number <= SIGNAL_REBOOT_NOW;
 	}
 }
 
-static void wait_for_signals(struct init *init)
+void wait_for_signals(struct init *init, uint64_t until_usec)
 {
 	struct pollfd pfd = { .fd = init->signal_fd, .events = POLLIN };
 	uint64_t now = now_usec();
 	int timeout = -1;
 
-	if (!init->engine.pid)
-		timeout = init->engine.next_start_usec <= now ?
-				  0 :
-				  (int)((init->engine.next_start_usec - now) / 1000) + 1;
+	if (until_usec <= now)
+		timeout = 0;
+	else if (until_usec - now < MAX_SLEEP_USEC)
+		timeout = (int)((until_usec - now) / 1000) + 1;
+	else if (until_usec != UINT64_MAX)
+		timeout = MAX_SLEEP_USEC / 1000;
 	poll(&pfd, 1, timeout);
 	handle_signals(init);
 }
@@ -149,6 +162,8 @@ static void wait_for_signals(struct init *init)
 /* An engine that crashes while it stops containers is started again and asked again: it adopts what is left. */
 static bool stop_is_over(struct init *init)
 {
+	if (init->is_immediate)
+		return true;
 	if (init->engine.pid)
 		return false;
 	return init->engine.next_start_usec <= init->engine.started_usec ||
@@ -161,13 +176,21 @@ static void serve(struct init *init)
 		if (init->goal != GOAL_RUN && stop_is_over(init))
 			return;
 		if (!init->engine.pid && init->engine.next_start_usec <= now_usec()) {
-			engine_start(&init->engine, init->engine_cgroup);
+			engine_start(&init->engine, init->world, init->engine_cgroup);
 			if (init->goal != GOAL_RUN) {
 				init->stop_tries++;
 				ask_engine_to_stop(init);
 			}
 		}
-		wait_for_signals(init);
+
+		uint64_t now = now_usec(), until = steps_keep(init, now);
+
+		watchdog_turn(&init->watchdog, now);
+		if (init->watchdog.next_usec < until)
+			until = init->watchdog.next_usec;
+		if (!init->engine.pid && init->engine.next_start_usec < until)
+			until = init->engine.next_start_usec;
+		wait_for_signals(init, until);
 	}
 }
 
@@ -219,13 +242,22 @@ int main(int argc, char **argv)
 	console_init();
 	init.world = world_detect();
 	say("cleat-init %s (%s)", CLEAT_VERSION, world_name(init.world));
+	root_prepare(init.world);
 	mounts_make(init.world);
+	root_switch(&init);
 	say("mounts ready");
+	mounts_set_kernel(init.world);
 	init.engine_cgroup = cgroup_prepare();
 	loopback_up();
+	limits_raise(init.world);
+	steps_before_engine(&init);
+	watchdog_find(&init.watchdog, init.world);
+	init.engine.watchdog_usec = init.watchdog.period_usec;
 	say("starting the engine");
 	serve(&init);
+	watchdog_last_feed(&init.watchdog, AFTER_ENGINE_SEC);
 	end_all_others(init.signal_fd);
+	steps_after_engine(&init);
 	say(init.goal == GOAL_REBOOT ? "all stopped; rebooting" : "all stopped");
 	world_end(init.world, init.goal);
 }

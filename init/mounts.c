@@ -8,14 +8,13 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "init.h"
-
-#ifndef STATX_ATTR_MOUNT_ROOT
-#define STATX_ATTR_MOUNT_ROOT 0x2000 /* linux/stat.h since 5.8; musl does not name it */
-#endif
+#include "util/file.h"
+#include "util/path.h"
 
 struct early_mount {
 	const char *target, *type, *data;
@@ -35,15 +34,6 @@ static const struct early_mount early_mounts[] = {
 	  MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555 },
 };
 
-static bool is_mount_point(const char *path)
-{
-	struct statx st;
-
-	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &st) < 0)
-		return false;
-	return st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
-}
-
 /* devtmpfs belongs to the first user namespace and shows the whole machine's devices: a plain namespace gets a tmpfs
  * in which nodes are made where that is allowed. */
 static bool is_wanted(const struct early_mount *m, enum world world)
@@ -54,7 +44,7 @@ static bool is_wanted(const struct early_mount *m, enum world world)
 		return stat("/dev/null", &st) < 0 || !S_ISCHR(st.st_mode);
 	/* a hybrid host's container has cgroup2 one level down */
 	if (strcmp(m->type, "cgroup2") == 0)
-		return !is_mount_point("/sys/fs/cgroup/unified");
+		return !path_is_mount("/sys/fs/cgroup/unified", 0);
 	return true;
 }
 
@@ -81,7 +71,7 @@ static void mount_one(const struct early_mount *m, enum world world)
 {
 	const char *type = m->type;
 
-	if (is_mount_point(m->target) || !is_wanted(m, world))
+	if (path_is_mount(m->target, 0) || !is_wanted(m, world))
 		return;
 	mkdir(m->target, m->mode); /* if it cannot be made, mount says why */
 	if (world != WORLD_MACHINE && strcmp(type, "devtmpfs") == 0)
@@ -89,7 +79,7 @@ static void mount_one(const struct early_mount *m, enum world world)
 	if (mount(type, m->target, type, m->flags, m->data) < 0 && errno == EINVAL)
 		mount(type, m->target, type, m->flags,
 		      NULL); /* an option that this kernel does not know */
-	if (!is_mount_point(m->target))
+	if (!path_is_mount(m->target, 0))
 		say("mount %s on %s: %s", type, m->target, strerror(errno));
 	else if (strcmp(m->target, "/dev") == 0 && strcmp(type, "tmpfs") == 0)
 		make_nodes();
@@ -113,4 +103,52 @@ void mounts_make(enum world world)
 	for (size_t i = 0; i < sizeof(early_mounts) / sizeof(early_mounts[0]); i++)
 		mount_one(&early_mounts[i], world);
 	link_dev();
+}
+
+/* Of a root that is read-only, one file system: what has to be written in /etc lives as long as the boot. */
+void mounts_make_etc(void)
+{
+	struct statvfs st;
+
+	if (statvfs("/etc", &st) < 0 || !(st.f_flag & ST_RDONLY))
+		return;
+	mkdir("/run/etc", 0700);
+	if (mount("tmpfs", "/run/etc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  "mode=0700,size=1m") < 0 ||
+	    mkdir("/run/etc/upper", 0755) < 0 || mkdir("/run/etc/work", 0700) < 0 ||
+	    mount("overlay", "/etc", "overlay", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  "lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work") < 0)
+		say("overlay over /etc: %s", strerror(errno));
+}
+
+void mounts_set_kernel(enum world world)
+{
+	static const struct {
+		const char *path, *value;
+		bool is_machine_only;
+	} settings[] = {
+		/* ping of containers with Network=host; a group that the user namespace does not have would be refused */
+		{ "/proc/sys/net/ipv4/ping_group_range", "0 65535", false },
+		{ "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", false },
+		/* a machine that nobody looks at comes back */
+		{ "/proc/sys/kernel/panic", "10", true },
+	};
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		struct err err;
+
+		if (settings[i].is_machine_only && world != WORLD_MACHINE)
+			continue;
+		if (file_write_text_at(AT_FDCWD, settings[i].path, settings[i].value, &err) < 0)
+			say("%s", err.msg);
+	}
+}
+
+void mounts_end(void)
+{
+	sync();
+	if (path_is_mount("/data", 0) && umount2("/data", UMOUNT_NOFOLLOW) < 0 &&
+	    mount(NULL, "/data", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		say("/data: %s", strerror(errno));
+	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "init.h"
@@ -29,21 +30,37 @@ enum world world_detect(void)
 	return WORLD_BARE;
 }
 
-const char *world_name(enum world world)
+const char *world_variable(enum world world)
 {
 	switch (world) {
 	case WORLD_BARE:
-		return "namespaces";
+		return "CLEAT_WORLD=namespaces";
 	case WORLD_CONTAINER:
-		return "container";
+		return "CLEAT_WORLD=container";
 	case WORLD_MACHINE:
 		break;
 	}
-	return "machine";
+	return "CLEAT_WORLD=machine";
+}
+
+const char *world_name(enum world world)
+{
+	return strchr(world_variable(world), '=') + 1;
+}
+
+/* What containers may have of files; a container's limits are its host's. */
+void limits_raise(enum world world)
+{
+	const struct rlimit files = { 1024, 1048576 };
+
+	if (world == WORLD_MACHINE && setrlimit(RLIMIT_NOFILE, &files) < 0)
+		say("RLIMIT_NOFILE: %s", strerror(errno));
 }
 
 void world_end(enum world world, enum goal goal)
 {
+	if (world == WORLD_MACHINE)
+		mounts_end();
 	sync();
 	if (world != WORLD_BARE && reboot(goal == GOAL_REBOOT ? RB_AUTOBOOT : RB_POWER_OFF) < 0)
 		say("reboot: %s", strerror(errno));
