@@ -71,7 +71,8 @@ bool signature_is_relevant(const char *name)
 
 	if (str_starts(name, ".#") || (length && name[length - 1] == '~'))
 		return false;
-	return unit_is_file_name(name) || str_ends(name, ".conf") || str_ends(name, ".d");
+	return unit_is_file_name(name) || str_ends(name, ".conf") || str_ends(name, ".d") ||
+	       str_eq(name, "appliance.ini") || str_eq(name, "network-config");
 }
 
 /* False: it was searched already, by another name, or there are too many. */
@@ -146,6 +147,21 @@ void signature_of_units(const char *dir, signature_place_fn *place_fn, void *arg
 		add_folder(out, dir, &st, errno);
 	else
 		walk_folder(&walk, dir, &st);
+}
+
+void signature_of_config(const char *dir, signature_place_fn *place_fn, void *arg, uint8_t out[32])
+{
+	char units[256], appliance[256], network[256];
+	const char *const files[] = { appliance, network };
+	uint8_t of_files[32];
+
+	snprintf(units, sizeof(units), "%s/units", dir);
+	snprintf(appliance, sizeof(appliance), "%s/appliance.ini", dir);
+	snprintf(network, sizeof(network), "%s/network-config", dir);
+	signature_of_units(units, place_fn, arg, out);
+	signature_of_paths(files, sizeof(files) / sizeof(files[0]), of_files);
+	for (size_t i = 0; i < sizeof(of_files); i++)
+		out[i] ^= of_files[i];
 }
 
 void signature_of_paths(const char *const *paths, size_t count, uint8_t out[32])

@@ -12,7 +12,9 @@
 typedef void signature_place_fn(void *arg, const char *path);
 /* place_fn may be NULL. A folder that cannot be read has a signature, too. */
 void signature_of_units(const char *dir, signature_place_fn *place_fn, void *arg, uint8_t out[32]);
+/* Of a whole /config: its units, appliance.ini and network-config. */
+void signature_of_config(const char *dir, signature_place_fn *place_fn, void *arg, uint8_t out[32]);
 /* Of single files, whatever they are; order does not matter. */
 void signature_of_paths(const char *const *paths, size_t count, uint8_t out[32]);
-/* Could a file of this name be a unit, a drop-in or a folder? What editors leave beside a file is not. */
+/* Could a file of this name be a unit, a drop-in, a folder, or the appliance's own? What editors leave beside a file is not. */
 bool signature_is_relevant(const char *name);

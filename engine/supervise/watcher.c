@@ -151,7 +151,7 @@ static void look(struct watching *w, uint8_t out[64])
 	w->watch_count = 0;
 	w->is_blind = false;
 	add_watch(w, CLEAT_CONFIG_DIR);
-	signature_of_units(CLEAT_UNIT_DIR, add_watch, w, out);
+	signature_of_config(CLEAT_CONFIG_DIR, add_watch, w, out);
 	for (size_t i = 0; i < w->path_count; i++) {
 		add_parent(w, w->paths[i]);
 		add_watch(w, w->paths[i]);

@@ -180,6 +180,31 @@ static void test_single_files_are_seen_in_any_order(void **state)
 	assert_memory_not_equal(before, other, 32);
 }
 
+static void test_of_a_configuration_its_own_files_count(void **state)
+{
+	static const char *const files[] = { "appliance.ini", "network-config" };
+	const struct scratch *s = *state;
+	uint8_t before[32], after[32];
+
+	fill(s);
+	scratch_write(s, "README.md", "no matter");
+	signature_of_config(s->path, NULL, NULL, before);
+	scratch_write(s, "README.md", "what stands here");
+	signature_of_config(s->path, NULL, NULL, after);
+	assert_memory_equal(before, after, 32);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		scratch_write(s, files[i], "1");
+		signature_of_config(s->path, NULL, NULL, after);
+		assert_memory_not_equal(before, after, 32);
+		scratch_write(s, files[i], "12");
+		signature_of_config(s->path, NULL, NULL, before);
+		assert_memory_not_equal(before, after, 32);
+	}
+	scratch_write(s, "units/sub/new.container", "");
+	signature_of_config(s->path, NULL, NULL, after);
+	assert_memory_not_equal(before, after, 32);
+}
+
 static void test_names_that_are_worth_a_look(void **state)
 {
 	(void)state;
@@ -187,6 +212,8 @@ static void test_names_that_are_worth_a_look(void **state)
 	assert_true(signature_is_relevant("app.quadlets"));
 	assert_true(signature_is_relevant("a.conf"));
 	assert_true(signature_is_relevant("web.container.d"));
+	assert_true(signature_is_relevant("appliance.ini"));
+	assert_true(signature_is_relevant("network-config"));
 	assert_false(signature_is_relevant(".#web.container"));
 	assert_false(signature_is_relevant("web.container~"));
 	assert_false(signature_is_relevant(".web.container.swp"));
@@ -206,6 +233,7 @@ int main(void)
 		scratch_test(test_a_directory_that_is_not_there_differs_from_an_empty_one),
 		scratch_test(test_places_of_events_are_folders_and_links),
 		scratch_test(test_single_files_are_seen_in_any_order),
+		scratch_test(test_of_a_configuration_its_own_files_count),
 		cmocka_unit_test(test_names_that_are_worth_a_look),
 	};
 
