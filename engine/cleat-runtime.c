@@ -19,6 +19,7 @@
 #include "shim/shim.h"
 #include "util/cgroup.h"
 #include "util/cleanup.h"
+#include "util/host.h"
 #include "util/places.h"
 #include "util/str.h"
 
@@ -130,6 +131,12 @@ static int run_and_wait(const struct runtime_start *start, bool *ours)
 	}
 	if (container.unenforced[0])
 		fprintf(stderr, "cleat-runtime: not enforced here: %s\n", container.unenforced);
+	if (container.lost) {
+		char names[HOST_LOSSES_SIZE];
+
+		host_loss_names(container.lost, names);
+		fprintf(stderr, "cleat-runtime: isolation lost here: %s\n", names);
+	}
 	code = wait_for_end(container.init.pidfd, signals);
 	close(container.init.pidfd);
 	close(container.cgroup_fd);
@@ -272,10 +279,18 @@ static int cmd_hold(int argc, char **argv)
 
 static int cmd_check(int argc, char **argv)
 {
-	(void)argv;
-	if (argc != 1)
-		return EXIT_USAGE;
-	return runtime_check(STDOUT_FILENO) == 0 ? 0 : 1;
+	const char *data_dir = NULL;
+	bool as_record = false;
+
+	for (int i = 1; i < argc; i++) {
+		if (str_eq(argv[i], "--record"))
+			as_record = true;
+		else if (str_eq(argv[i], "--data-dir") && i + 1 < argc)
+			data_dir = argv[++i];
+		else
+			return EXIT_USAGE;
+	}
+	return runtime_check(STDOUT_FILENO, as_record, data_dir) == 0 ? 0 : 1;
 }
 
 static int cmd_version(int argc, char **argv)
@@ -297,7 +312,7 @@ static const struct command commands[] = {
 	  "PROGRAM [WORD...]",
 	  cmd_exec },
 	{ "seccomp-compile", "[--cache-dir DIR] FILE", cmd_seccomp_compile },
-	{ "check", "(what this kernel gives)", cmd_check },
+	{ "check", "[--record] [--data-dir DIR] (what this kernel gives)", cmd_check },
 	{ "--version", "", cmd_version },
 };
 

@@ -18,6 +18,7 @@
 
 #include "runtime/kernel.h"
 #include "util/cleanup.h"
+#include "util/host.h"
 #include "util/path.h"
 #include "util/str.h"
 
@@ -122,6 +123,44 @@ static int mount_refused(enum plan_mount_kind kind, const char *type, struct err
 	return err_errno(err, number, "%s: mount", type);
 }
 
+/*
+ * The appliance's own, which config.json allows in place of what the kernel refuses: with all that the host has mounted over parts of it,
+ * since those parts are locked, and read-only, because files of processes that have the same id elsewhere are that id's to write. What a
+ * process keeps for itself stays so: the user namespace is another one. proc has to be written once more (sysctls): step_sysctl.
+ */
+static int mount_shared(struct plan_mount *mount, int target, struct err *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+					       MOUNT_ATTR_NOEXEC };
+	const char *source = mount->kind == PLAN_MOUNT_PROC ? "/proc" : "/sys";
+	auto_fd int tree = kernel_open_tree(AT_FDCWD, source, AT_RECURSIVE);
+
+	if (tree < 0)
+		return err_sys(err, "%s: open_tree", source);
+	if (mount->kind == PLAN_MOUNT_SYSFS)
+		attr.attr_set |= MOUNT_ATTR_RDONLY;
+	if (kernel_mount_setattr(tree, AT_RECURSIVE, &attr) < 0)
+		return err_sys(err, "%s: mount_setattr", source);
+	if (kernel_move_mount(tree, target) < 0)
+		return err_sys(err, "%s: move_mount", source);
+	mount->is_shared = true;
+	return 0;
+}
+
+/* A shared /sys brings the appliance's cgroup tree along, and mount(2) puts no file system over itself; move_mount(2) does. */
+static int mount_over(const char *type, int target, uint64_t attributes, struct err *err)
+{
+	auto_fd int fs = kernel_fsopen(type);
+	auto_fd int mount = -1;
+
+	if (fs < 0 || kernel_fsconfig_create(fs) < 0)
+		return err_sys(err, "%s: fsopen", type);
+	mount = kernel_fsmount(fs, (unsigned)attributes);
+	if (mount < 0)
+		return err_sys(err, "%s: fsmount", type);
+	return kernel_move_mount(mount, target) < 0 ? err_sys(err, "%s: move_mount", type) : 0;
+}
+
 static int mount_new(const struct plan_mount *mount, int target, uint64_t attributes,
 		     struct err *err)
 {
@@ -135,9 +174,11 @@ static int mount_new(const struct plan_mount *mount, int target, uint64_t attrib
 	/* "." of the target, not /proc/self/fd/N: an inode of procfs for each would be dear. */
 	if (fchdir(target) < 0)
 		return err_sys(err, "fchdir");
-	if (kernel_mount(type, ".", type, mount_flags(attributes), mount->data) < 0)
-		return mount_refused(mount->kind, type, err);
-	return 0;
+	if (kernel_mount(type, ".", type, mount_flags(attributes), mount->data) == 0)
+		return 0;
+	if (errno == EBUSY && mount->kind == PLAN_MOUNT_CGROUP)
+		return mount_over(type, target, attributes, err);
+	return mount_refused(mount->kind, type, err);
 }
 
 /* Read-only only after it has been filled. */
@@ -162,6 +203,20 @@ static int mount_filled(const struct child *c, const struct plan_mount *mount, i
 	return kernel_mount_setattr(top, 0, &attr) < 0 ? err_sys(err, "mount_setattr") : 0;
 }
 
+static int mount_or_share(const struct child *c, struct plan_mount *mount, int target,
+			  struct err *err)
+{
+	if (mount_new(mount, target, mount->attributes, err) == 0)
+		return 0;
+	/* a kernel that hides parts says EPERM, a security module EACCES; another reason is no case for less isolation */
+	if (err->sys_errno != EPERM && err->sys_errno != EACCES)
+		return -1;
+	if (mount_shared(mount, target, err) < 0)
+		return -1;
+	c->report->lost |= mount->kind == PLAN_MOUNT_PROC ? HOST_LOSS_PROC : HOST_LOSS_SYS;
+	return 0;
+}
+
 static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 {
 	auto_fd int target = open_target(c, mount, err);
@@ -177,6 +232,8 @@ static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 	if (mount->kind == PLAN_MOUNT_TMPFS &&
 	    (mount->copy_up || mount->own_missing || mount->change_owner))
 		return mount_filled(c, mount, target, err);
+	if (mount->share)
+		return mount_or_share(c, mount, target, err);
 	if (mount->tree < 0 && mount->kind != PLAN_MOUNT_BIND)
 		return mount_new(mount, target, mount->attributes, err);
 	if (kernel_move_mount(mount->tree, target) < 0)
@@ -287,6 +344,25 @@ static int make_path_read_only(const struct child *c, const char *path, struct e
 	return kernel_move_mount(copy, target) < 0 ? err_sys(err, "move_mount") : 0;
 }
 
+static int make_shared_read_only(const struct child *c, struct err *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	for (size_t i = 0; i < c->plan->mount_count; i++) {
+		const struct plan_mount *mount = &c->plan->mounts[i];
+		auto_fd int top = -1;
+
+		if (!mount->is_shared)
+			continue;
+		top = path_open_in_root(c->root, mount->target, O_PATH, 0, err);
+		if (top < 0)
+			return -1;
+		if (kernel_mount_setattr(top, AT_RECURSIVE, &attr) < 0)
+			return err_sys(err, "%s: mount_setattr", mount->target);
+	}
+	return 0;
+}
+
 int mounts_read_only_paths(struct child *c, struct err *err)
 {
 	const struct strings *paths = &c->plan->read_only_paths;
@@ -294,5 +370,5 @@ int mounts_read_only_paths(struct child *c, struct err *err)
 	for (size_t i = 0; i < paths->count; i++)
 		if (make_path_read_only(c, paths->items[i], err) < 0)
 			return err_wrap(err, "%s", paths->items[i]);
-	return 0;
+	return make_shared_read_only(c, err);
 }

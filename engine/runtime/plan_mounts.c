@@ -38,7 +38,7 @@ static const struct type types[] = {
 	{ "x-cleat-pod", PLAN_MOUNT_POD_MEMORY, no_words },
 };
 
-enum option_for { FOR_ALL, FOR_BIND, FOR_TMPFS };
+enum option_for { FOR_ALL, FOR_BIND, FOR_TMPFS, FOR_KERNEL };
 
 struct option {
 	const char *word;
@@ -76,6 +76,7 @@ static const struct option options[] = {
 	{ "x-cleat-copy", FOR_BIND, 0, 0, 0 },
 	{ "x-cleat-chown", FOR_ALL, 0, 0, 0 },
 	{ "x-cleat-owner", FOR_TMPFS, 0, 0, 0 },
+	{ "x-cleat-share", FOR_KERNEL, 0, 0, 0 },
 	{ "idmap",	  FOR_BIND, 0, 0, 0 },
 	{ "tmpcopyup",	  FOR_TMPFS, 0, 0, 0 },
 	{ "notmpcopyup",  FOR_TMPFS, 0, 0, 0 },
@@ -116,6 +117,8 @@ static bool option_fits(const struct option *option, enum plan_mount_kind kind)
 		return kind == PLAN_MOUNT_BIND;
 	case FOR_TMPFS:
 		return kind == PLAN_MOUNT_TMPFS;
+	case FOR_KERNEL:
+		return kind == PLAN_MOUNT_PROC || kind == PLAN_MOUNT_SYSFS;
 	case FOR_ALL:
 		break;
 	}
@@ -135,6 +138,7 @@ static void set_switch(struct plan_mount *mount, const char *text)
 		{ "x-cleat-copy", &mount->copy_content, true },
 		{ "x-cleat-chown", &mount->change_owner, true },
 		{ "x-cleat-owner", &mount->own_missing, true },
+		{ "x-cleat-share", &mount->share, true },
 		{ "idmap", &mount->idmap, true },
 		{ "tmpcopyup", &mount->copy_up, true },
 		{ "notmpcopyup", &mount->copy_up, false },

@@ -29,6 +29,7 @@ struct runtime_container {
 	int cgroup_fd;	  /* directory of the container's cgroup, owned by the caller */
 	/* "memory.max, pids.max": asked for, but the kernel gives us no such controller; "" */
 	char unenforced[128];
+	uint32_t lost; /* enum host_loss of util/host.h: allowed by config.json, and so it came */
 };
 
 /* Creates the container and starts its process; returns after a successful execve (so the
@@ -85,6 +86,7 @@ bool runtime_id_is_valid(const char *run_id);
 int runtime_compile_seccomp(const char *file, const char *cache_dir, char *out, size_t size,
 			    struct err *err) MUST_CHECK;
 
-/* Writes what this kernel gives to the runtime, a line each: "yes NAME" or "no NAME: reason".
- * Returns how many required ones are missing. */
-int runtime_check(int fd);
+/* Writes what this machine gives to the runtime, a line each: "yes ID" or "no ID: reason"; as_record: "ID yes" or "ID no ERRNO
+ * REASON", which supervise/host_probe.h reads. data_dir: where images lie, NULL: CLEAT_DATA_DIR. Blocks for milliseconds, or
+ * CHECK_SECONDS for each try that hangs. Returns how many required ones are missing. */
+int runtime_check(int fd, bool as_record, const char *data_dir);

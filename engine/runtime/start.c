@@ -46,6 +46,7 @@ struct birth {
 	int *terminal; /* where the master of an exec's terminal goes; NULL: none is asked for */
 	int sync;
 	struct proc proc;
+	uint32_t lost; /* of the report, which goes before we do */
 };
 
 bool runtime_id_is_valid(const char *run_id)
@@ -362,6 +363,7 @@ static int with_report(struct birth *b, struct child *child, uint64_t namespaces
 	if (!b->report)
 		return -1;
 	rc = run_birth(b, child, namespaces, cgroup_fd, err);
+	b->lost = b->report->lost;
 	sync_report_unmap(b->report);
 	b->report = NULL;
 	return rc;
@@ -416,6 +418,7 @@ static int start_child(struct plan *plan, const struct runtime_start *start, con
 	if (with_report(&birth, &child, clone_namespaces(plan), out->cgroup_fd, err) < 0)
 		return -1;
 	out->init = birth.proc;
+	out->lost = birth.lost;
 	return 0;
 }
 

@@ -48,6 +48,7 @@ enum sync_state {
 struct sync_report {
 	enum sync_state state;
 	char step[32]; /* the one that runs */
+	uint32_t lost; /* enum host_loss: what came with less isolation than usual, as config.json allows */
 	struct err err;
 };
 

@@ -4,6 +4,8 @@
  * published mapping. The port is bound here (so the server needs no privilege), retried while somebody else has it, and
  * the child is started anew with growing delay when it ends.
  */
+#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -44,13 +46,17 @@ static void share_port(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 }
 
+static uint16_t port_of(const struct engine *e)
+{
+	return e->appliance.status_port ? e->appliance.status_port : CLEAT_STATUS_PORT;
+}
+
 /* Dual-stack where the kernel has IPv6, plain IPv4 otherwise. */
-static int listen_any(struct err *err)
+static int listen_any(uint16_t port, struct err *err)
 {
 	auto_fd int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6,
-				     .sin6_port = htons(CLEAT_STATUS_PORT) };
-	struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons(CLEAT_STATUS_PORT) };
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int off = 0, rc;
 
 	if (fd >= 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
@@ -66,8 +72,97 @@ static int listen_any(struct err *err)
 		rc = bind(fd, (struct sockaddr *)&any4, sizeof(any4));
 	}
 	if (rc < 0 || listen(fd, 64) < 0)
-		return err_sys(err, "port %d", CLEAT_STATUS_PORT);
+		return err_sys(err, "port %u", port);
 	return take_fd(&fd);
+}
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* appliance.ini's reader has judged the text. */
+static socklen_t read_address(const char *text, uint16_t port, union address *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (strchr(text, ':')) {
+		out->v6.sin6_family = AF_INET6;
+		out->v6.sin6_port = htons(port);
+		inet_pton(AF_INET6, text, &out->v6.sin6_addr);
+		return sizeof(out->v6);
+	}
+	out->v4.sin_family = AF_INET;
+	out->v4.sin_port = htons(port);
+	inet_pton(AF_INET, text, &out->v4.sin_addr);
+	return sizeof(out->v4);
+}
+
+/* Whether some link has it now: without leave to take any other, the kernel lets nobody bind to it. */
+static bool is_there(const char *text)
+{
+	union address address;
+	socklen_t len = read_address(text, 0, &address);
+	auto_fd int fd = socket(address.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && (bind(fd, &address.any, len) == 0 || errno != EADDRNOTAVAIL);
+}
+
+/* Of a link that comes later, or of a lease that is on its way: it answers as soon as a link has it. */
+static int listen_at(const char *text, uint16_t port, struct err *err)
+{
+	union address address;
+	socklen_t len = read_address(text, port, &address);
+	bool is_v6 = address.any.sa_family == AF_INET6;
+	auto_fd int fd =
+		socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	share_port(fd);
+	if (is_v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return err_sys(err, "IPV6_V6ONLY");
+	if (setsockopt(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_FREEBIND : IP_FREEBIND,
+		       &on, sizeof(on)) < 0)
+		return err_sys(err, "IP_FREEBIND");
+	if (bind(fd, &address.any, len) < 0 || listen(fd, 64) < 0)
+		return err_sys(err, "%s port %u", text, port);
+	return take_fd(&fd);
+}
+
+static void look_for_address(struct loop *loop, usec_t now, void *arg)
+{
+	struct engine *e = arg;
+
+	if (!is_there(e->appliance.status_address)) {
+		loop_timer_set(loop, e->status_address_timer, now + RETRY_PORT_USEC);
+		return;
+	}
+	loop_remove(loop, e->status_address_timer);
+	e->status_address_timer = NULL;
+	publish_drop_notes(e, "status server:");
+}
+
+static void note_address(struct engine *e)
+{
+	const char *text = e->appliance.status_address;
+
+	if (!text || e->status_address_timer || is_there(text))
+		return;
+	publish_note(
+		e, 1,
+		"status server: no link has %s yet ([Status] Address= of %s): it answers when one has",
+		text, CLEAT_APPLIANCE_INI);
+	e->status_address_timer =
+		loop_timer(e->loop, loop_now(e->loop) + RETRY_PORT_USEC, look_for_address, e);
+}
+
+static int open_listener(const struct engine *e, struct err *err)
+{
+	if (e->appliance.status_address)
+		return listen_at(e->appliance.status_address, port_of(e), err);
+	return listen_any(port_of(e), err);
 }
 
 static void on_ended(void *arg, pid_t pid, int wait_status)
@@ -109,7 +204,7 @@ void status_server_start(struct engine *e)
 	struct err err;
 
 	if (e->status_listen_fd < 0)
-		e->status_listen_fd = listen_any(&err);
+		e->status_listen_fd = open_listener(e, &err);
 	if (e->status_listen_fd < 0) {
 		publish_note(
 			e, 2,
@@ -119,6 +214,7 @@ void status_server_start(struct engine *e)
 		return;
 	}
 	publish_drop_notes(e, "status server:");
+	note_address(e);
 	if (spawn_server(e, &err) < 0) {
 		publish_note(e, 2, "status server: %s", err.msg);
 		later(e, USEC_SEC);

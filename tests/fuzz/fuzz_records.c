@@ -16,26 +16,17 @@
 
 #include "supervise/choices.h"
 #include "supervise/health_log.h"
+#include "supervise/host_probe.h"
 #include "supervise/internal.h"
 #include "supervise/last_good.h"
 #include "supervise/update_record.h"
+#include "tests/fuzz/fuzz.h"
 #include "util/events.h"
 #include "util/str.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char place[] = "/tmp/cleat-fuzz-records-XXXXXX";
 static char path[64];
 static int ring;
-
-static void check(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "does not hold: %s\n", what);
-	abort();
-}
 
 static void remove_place(void)
 {
@@ -286,11 +277,60 @@ static void try_update(const uint8_t *data, size_t size)
 	free(text);
 }
 
+/* --- what the host withholds -------------------------------------------------------------------------------------------- */
+
+static void check_findings(const struct host_record *record)
+{
+	static struct host_finding findings[HOST_MAX_FINDINGS];
+	size_t count = host_judge(record, findings), rows;
+
+	host_checks(&rows);
+	check(count == rows, "each row has its finding");
+	for (size_t i = 0; i < count; i++)
+		check(findings[i].level < HOST_LEVELS &&
+			      memchr(findings[i].evidence, 0, sizeof(findings[i].evidence)) &&
+			      (i == 0 || findings[i].level <= findings[i - 1].level),
+		      "findings are known words, worst first");
+}
+
+static void try_host_record(const uint8_t *data, size_t size)
+{
+	static struct host_record one, two;
+	struct err err = { 0 };
+
+	if (host_record_parse(data, size, &one, &err) < 0) {
+		check(err.code == ERR_INTEGRITY && one.count == 0, "a refusal keeps nothing");
+		return;
+	}
+	check(host_record_parse(&one, sizeof(one), &two, &err) == 0 &&
+		      memcmp(&one, &two, sizeof(one)) == 0,
+	      "a record is the same again");
+	check_findings(&one);
+}
+
+static void try_host_lines(const uint8_t *data, size_t size)
+{
+	static struct host_record record;
+	auto_buf text = BUF_INIT(65536);
+
+	if (size >= 65536 || buf_add(&text, data, size) < 0)
+		return;
+	memset(&record, 0, sizeof(record));
+	host_read_tries(&record, buf_str(&text));
+	for (uint32_t i = 0; i < record.count; i++)
+		check(host_check_find(record.facts[i].id) && record.facts[i].is_tried &&
+			      memchr(record.facts[i].text, 0, sizeof(record.facts[i].text)),
+		      "only rows of the table are answered");
+	check_findings(&record);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	try_health(data, size);
 	try_unit(data, size);
 	try_events(data, size);
+	try_host_record(data, size);
+	try_host_lines(data, size);
 	if (size >= sizeof(uint32_t) && memcmp(data, "CEV1", 4) == 0)
 		try_event_writer(data, size);
 	if (size && data[0] == '#') { /* both are files of text, which takes system calls */
