@@ -13,11 +13,13 @@ static void put_time(const struct event *event, struct buf *out)
 {
 	time_t seconds = (time_t)(event->real_nsec / 1000000000);
 	struct tm tm;
-	char text[32] = "";
+	char text[32] = "", zone[32] = "";
 
-	if (gmtime_r(&seconds, &tm))
+	if (localtime_r(&seconds, &tm)) {
 		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	buf_printf(out, "%s.%09" PRId64 " +0000 UTC", text, event->real_nsec % 1000000000);
+		strftime(zone, sizeof(zone), "%z %Z", &tm);
+	}
+	buf_printf(out, "%s.%09" PRId64 " %s", text, event->real_nsec % 1000000000, zone);
 }
 
 static void put_pair(struct buf *out, const char *key, const char *value, bool *is_first)

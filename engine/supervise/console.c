@@ -14,9 +14,13 @@ static void console_line(const struct engine *e, const char *text)
 {
 	usec_t since = clock_now_usec() - e->boot_usec;
 	char line[700];
-	int n = snprintf(line, sizeof(line), "[%4llu.%03llu] %s\n",
-			 (unsigned long long)(since / USEC_SEC),
-			 (unsigned long long)(since % USEC_SEC / USEC_MSEC), text);
+	int n;
+
+	if (e->appliance.console == APPLIANCE_CONSOLE_OFF)
+		return;
+	n = snprintf(line, sizeof(line), "[%4llu.%03llu] %s\n",
+		     (unsigned long long)(since / USEC_SEC),
+		     (unsigned long long)(since % USEC_SEC / USEC_MSEC), text);
 
 	if (n < 0)
 		return;

@@ -14,7 +14,7 @@ import pytest
 from appliance import CLEAT, IDLE, unit, wait_for
 
 BOX = "localhost/box:latest"
-TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{9} \+0000 UTC (\w+) ([\w-]+)( [0-9a-f]{12})? \((.*)\)")
+TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{9} [+-]\d{4} \S+ (\w+) ([\w-]+)( [0-9a-f]{12})? \((.*)\)")
 
 
 def sh(script):
