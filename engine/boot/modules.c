@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * "cleat boot modules": loads the modules that this machine needs, and no others: all of them would take a second that nobody has. The kernel
+ * asks for more through /sbin/modprobe, which is "cleat boot modules NAME" in a machine. Must never guess a file's name: what is not in the
+ * table of the root is not loaded.
+ */
+#include "boot/modules.h"
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "boot/boot.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+#include "util/str.h"
+
+#define BUS_DIR "/sys/bus"
+#define MODALIAS_MAX 4096u
+#define SOON_NICE 19
+/* a driver brings devices, which want drivers: virtio over SCSI to a disk is two */
+#define ROUNDS_MAX 4
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static bool read_when(struct module *m, const char *word)
+{
+	if (str_eq(word, "always"))
+		m->when = MODULE_ALWAYS;
+	else if (str_eq(word, "soon"))
+		m->when = MODULE_SOON;
+	else if (str_eq(word, "device"))
+		m->when = MODULE_DEVICE;
+	else if (str_starts(word, "after:") && word[6])
+		m->when = MODULE_AFTER, m->after = word + 6;
+	else if (!str_eq(word, "asked"))
+		return false;
+	return true;
+}
+
+/* A name becomes a file's name: letters, digits and '_' only. */
+static bool is_name(const char *name)
+{
+	return name[0] && strlen(name) < 64 &&
+	       name[strspn(name,
+			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] ==
+		       '\0';
+}
+
+static bool read_module(struct module_table *table, struct arena *arena, char **rest)
+{
+	const char *name = strsep(rest, " "), *when = strsep(rest, " "), *need;
+
+	if (!name || !when || !is_name(name) || table->count == MODULES_MAX)
+		return false;
+
+	struct module *m = arena_push(arena, table->modules, table->count);
+
+	m->name = name;
+	while ((need = strsep(rest, " ")) != NULL)
+		*arena_push(arena, m->needs, m->need_count) = need;
+	return read_when(m, when);
+}
+
+static bool read_line(struct module_table *table, struct arena *arena, char *line)
+{
+	const char *word = strsep(&line, " ");
+
+	if (str_eq(word, "kernel") && line) {
+		table->release = line;
+		return true;
+	}
+	if (str_eq(word, "module") && line)
+		return read_module(table, arena, &line);
+	if (str_eq(word, "alias") && line && table->count > 0) {
+		struct module *m = &table->modules[table->count - 1];
+
+		*arena_push(arena, m->aliases, m->alias_count) = line;
+		return true;
+	}
+	return false;
+}
+
+int module_table_read(struct module_table *out, struct arena *arena, const char *text,
+		      struct err *err)
+{
+	char *rest = arena_strdup(arena, text), *line;
+
+	*out = (struct module_table){ .release = "" };
+	for (unsigned number = 1; (line = strsep(&rest, "\n")) != NULL; number++)
+		if (line[0] && !read_line(out, arena, line))
+			return err_set(err, ERR_INPUT, "line %u is none of a table of modules",
+				       number);
+	return 0;
+}
+
+static struct module *find(struct module_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (str_eq(table->modules[i].name, name))
+			return &table->modules[i];
+	return NULL;
+}
+
+/* In the table's order a module stands behind those that it needs and before those that come after it: what is wanted first is
+ * passed on backwards, then forwards, until nothing new is wanted. */
+static bool spread(struct module_table *table)
+{
+	bool is_new = false;
+
+	for (size_t i = table->count; i-- > 0;) {
+		const struct module *m = &table->modules[i];
+
+		for (size_t n = 0; m->is_wanted && n < m->need_count; n++) {
+			struct module *need = find(table, m->needs[n]);
+
+			if (need && !need->is_wanted)
+				need->is_wanted = true;
+		}
+	}
+	for (size_t i = 0; i < table->count; i++) {
+		struct module *m = &table->modules[i];
+		const struct module *first = m->when == MODULE_AFTER ? find(table, m->after) : NULL;
+
+		if (first && first->is_wanted && !m->is_wanted)
+			m->is_wanted = is_new = true;
+	}
+	return is_new;
+}
+
+static void want(struct module_table *table, struct module *m)
+{
+	m->is_wanted = true;
+	while (spread(table))
+		;
+}
+
+void module_table_want_when(struct module_table *table, enum module_when when)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (table->modules[i].when == when)
+			want(table, &table->modules[i]);
+}
+
+static bool has_alias(const struct module *m, const char *name)
+{
+	for (size_t i = 0; i < m->alias_count; i++)
+		if (fnmatch(m->aliases[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+bool module_table_want_device(struct module_table *table, const char *modalias)
+{
+	bool is_any = false;
+
+	for (size_t i = 0; i < table->count; i++) {
+		struct module *m = &table->modules[i];
+
+		if (m->when == MODULE_ASKED || !has_alias(m, modalias))
+			continue;
+		is_any = true;
+		if (!m->is_wanted)
+			want(table, m);
+	}
+	return is_any;
+}
+
+bool module_table_want(struct module_table *table, const char *name)
+{
+	char plain[64];
+	bool is_any = false;
+
+	if (!str_copy(plain, sizeof(plain), name))
+		plain[0] = '\0'; /* an alias may be as long as it likes */
+	for (char *c = plain; *c; c++)
+		if (*c == '-')
+			*c = '_';
+	for (size_t i = 0; i < table->count; i++) {
+		struct module *m = &table->modules[i];
+
+		if (!str_eq(m->name, plain) && !has_alias(m, name))
+			continue;
+		is_any = true;
+		want(table, m);
+	}
+	return is_any;
+}
+
+/* --- the kernel ------------------------------------------------------------------------------- */
+
+static int load_one(int dirfd, struct module *m, struct err *err)
+{
+	char file[80];
+
+	snprintf(file, sizeof(file), "%s.ko", m->name);
+	m->is_loaded = true; /* one that cannot be is not tried again */
+
+	auto_fd int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return err_sys(err, MODULES_DIR "/%s", file);
+	/* somebody else may have been faster: the kernel asks for modules on its own */
+	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+		return err_sys(err, "module %s", m->name);
+	return 0;
+}
+
+/* All are tried; the first reason is reported. */
+static int load_wanted(int dirfd, struct module_table *table, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < table->count; i++) {
+		struct module *m = &table->modules[i];
+
+		if (m->is_wanted && !m->is_loaded && load_one(dirfd, m, rc == 0 ? err : NULL) < 0)
+			rc = -1;
+	}
+	return rc;
+}
+
+/* A device that is gone meanwhile, or has no modalias, wants nothing. */
+static void want_device(struct module_table *table, int devices, const char *name)
+{
+	char path[300];
+	struct buf text = BUF_INIT(MODALIAS_MAX);
+
+	snprintf(path, sizeof(path), "%s/modalias", name);
+	if (file_read_at(devices, path, MODALIAS_MAX, &text, NULL) == 0 && text.len > 0) {
+		if (text.data[text.len - 1] == '\n')
+			text.data[text.len - 1] = '\0';
+		module_table_want_device(table, text.data);
+	}
+	buf_fini(&text);
+}
+
+static void want_bus(struct module_table *table, const char *bus)
+{
+	const struct dirent *entry;
+	char path[300];
+
+	snprintf(path, sizeof(path), BUS_DIR "/%s/devices", bus);
+
+	auto_dir DIR *devices = opendir(path);
+
+	while (devices && (entry = readdir(devices)) != NULL)
+		if (entry->d_name[0] != '.')
+			want_device(table, dirfd(devices), entry->d_name);
+}
+
+static void want_devices(struct module_table *table)
+{
+	auto_dir DIR *buses = opendir(BUS_DIR);
+	const struct dirent *entry;
+
+	while (buses && (entry = readdir(buses)) != NULL)
+		if (entry->d_name[0] != '.')
+			want_bus(table, entry->d_name);
+}
+
+static size_t count_wanted(const struct module_table *table)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < table->count; i++)
+		count += table->modules[i].is_wanted;
+	return count;
+}
+
+/* The folder and what its table says; -1 without an error's text when this root has no modules. */
+static int open_table(struct module_table *table, struct arena *arena, struct err *err)
+{
+	struct buf text = BUF_INIT(MODULES_MAX_BYTES);
+	struct utsname kernel;
+	int dirfd = open(MODULES_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
+
+	err->code = ERR_NONE;
+	if (dirfd < 0 || faccessat(dirfd, "table", F_OK, 0) < 0) {
+		close_fd(&dirfd);
+		return -1;
+	}
+	if (file_read_at(dirfd, "table", MODULES_MAX_BYTES, &text, err) == 0)
+		rc = module_table_read(table, arena, buf_str(&text), err);
+	buf_fini(&text);
+	if (rc == 0 && uname(&kernel) == 0 && !str_eq(kernel.release, table->release))
+		rc = err_set(
+			err, ERR_UNSUPPORTED,
+			"these modules are for the kernel %s, which runs is %s: boot the kernel that came "
+			"with this root",
+			table->release, kernel.release);
+	if (rc == 0)
+		return dirfd;
+	close_fd(&dirfd);
+	return err_wrap(err, MODULES_DIR "/table");
+}
+
+/* In the background: what it cannot load shows where it is missed. */
+static void load_soon(int dirfd, struct module_table *table)
+{
+	int null;
+
+	module_table_want_when(table, MODULE_SOON);
+	if (fork() != 0)
+		return;
+	setsid();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+	if (nice(SOON_NICE) < 0)
+		errno = 0; /* then it is only less polite */
+	_exit(load_wanted(dirfd, table, NULL) < 0);
+}
+
+int modules_load(bool soon, struct err *err)
+{
+	auto_arena arena = { 0 };
+	struct module_table table;
+	size_t before;
+	int rc = 0;
+
+	auto_fd int dirfd = open_table(&table, &arena, err);
+
+	if (dirfd < 0)
+		return err->code ? -1 : 0;
+	module_table_want_when(&table, MODULE_ALWAYS);
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		before = count_wanted(&table);
+		want_devices(&table);
+		if (round > 0 && count_wanted(&table) == before)
+			break;
+		if (load_wanted(dirfd, &table, rc == 0 ? err : NULL) < 0)
+			rc = -1;
+	}
+	if (soon)
+		load_soon(dirfd, &table);
+	return rc;
+}
+
+int modules_load_named(const char *const *names, struct err *err)
+{
+	auto_arena arena = { 0 };
+	struct module_table table;
+
+	auto_fd int dirfd = open_table(&table, &arena, err);
+
+	if (dirfd < 0)
+		return err->code ? -1 : 0;
+	for (; *names; names++)
+		module_table_want(&table, *names);
+	return load_wanted(dirfd, &table, err);
+}
+
+/* "modules" is all; "modules NAME..." is what the kernel asks for: one that is not there is the usual answer. */
+int boot_modules(int argc, char **argv)
+{
+	struct err err;
+
+	if ((argc > 1 ? modules_load_named((const char *const *)argv + 1, &err) :
+			modules_load(true, &err)) < 0) {
+		fprintf(stderr, "%s\n", err.msg);
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What PID 1 and the steps of the boot do in a machine: /data found, grown, checked or replaced; identity; clock; watchdog; the way out."""
+import datetime
+import os
+import re
+import subprocess
+
+from appliance import unit
+from vm import write_ext4
+
+HELLO = "localhost/hello:latest"
+MIB = 2**20
+SFDISK, DEBUGFS, DUMPE2FS, E2FSCK = "/usr/sbin/sfdisk", "/usr/sbin/debugfs", "/usr/sbin/dumpe2fs", "/usr/sbin/e2fsck"
+
+
+def notes_of(vm):
+    return {note["text"]: note["level"] for note in vm.status()["notes"]}
+
+
+def note(vm, words):
+    """The level of the one note that has these words."""
+    found = [(text, level) for text, level in notes_of(vm).items() if words in text]
+    assert len(found) == 1, notes_of(vm)
+    return found[0][1]
+
+
+def output(*args):
+    return subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL, check=True).stdout
+
+
+def press_and_wait(vm):
+    """The power button; the steps of the end in their order."""
+    vm.press_power()
+    console = vm.wait_end()
+    steps = ["halt: stopping containers", "all containers are down", "seed ", "all stopped"]
+    places = [console.find(step) for step in steps]
+    assert -1 not in places and places == sorted(places), console
+    assert re.search(r"\] seed \d+ ms$", console, re.M), console
+    return console
+
+
+def test_a_machine_without_a_disk_for_data_works_and_says_so(machine):
+    """And one whose clock stands in another century. Not a word of the kernel's is in its way."""
+    vm = machine(units={"hello": unit(HELLO, network="host")}, images=("hello",), data_mib=0, qemu=("-rtc", "base=2001-02-03T04:05:06"))
+    vm.wait_unit("systemd-hello", state="up")
+    assert note(vm, "/data is in memory and lasts until the next boot: no disk or partition is labelled cleat-data") == "error"
+    assert note(vm, "it stood before this version was made") == "warning"
+    assert vm.http("/readyz")[0] == 503 and vm.http("/livez")[0] == 200
+    assert vm.status()["data"] == "ok"  # it can be written
+    assert vm.status()["booted"] > "2026", vm.status()
+    booted = datetime.datetime.fromtimestamp(vm.status()["boot"]["time_usec"] / 1e6) if "boot" in vm.status() else None
+    assert booted is None or booted.year >= 2026
+    console = vm.console()
+    assert re.search(r"\] data \d+ ms: /data is in memory", console) and re.search(r"\] clock \d+ ms: the machine's clock was wrong", console), console
+    press_and_wait(vm)
+
+
+def make_grown_disk(vm):
+    """A disk of 256 MiB that was one of 48 MiB when it was partitioned; the last partition is cleat-data."""
+    path, part = vm.path("grown.img"), vm.path("part.img")
+    with open(path, "wb") as f:
+        f.truncate(48 * MIB)
+    subprocess.run([SFDISK, "-q", path], input="label: gpt\nsize=4MiB, name=other\nname=cleat-data\n", text=True, check=True)
+    write_ext4(part, "cleat-data", 40)
+    with open(part, "rb") as source, open(path, "r+b") as f:
+        f.seek(5 * MIB)
+        f.write(source.read())
+        f.truncate(256 * MIB)
+    return path
+
+
+def file_system(path, program, *args):
+    """Looks into the grown disk's last partition."""
+    return output(program, *args, "%s?offset=%d" % (path, 5 * MIB))
+
+
+def test_data_grows_to_the_end_of_its_disk_and_keeps_the_identity(machine):
+    vm = machine(units={"hello": unit(HELLO, network="host")}, images=("hello",), start=False)
+    path = vm.data_image = make_grown_disk(vm)
+    vm.start()
+    vm.wait_unit("systemd-hello", state="up")
+    assert vm.http("/readyz")[0] == 200, notes_of(vm)
+    press_and_wait(vm)
+    assert "No errors detected" in output(SFDISK, "--verify", path) + output(SFDISK, "-V", path), output(SFDISK, "-l", path)
+    assert "cannot" not in output(SFDISK, "-l", path), output(SFDISK, "-l", path)
+    size = int(re.search(r"size= *(\d+), .*name=\"cleat-data\"", output(SFDISK, "-d", path)).group(1))
+    assert size * 512 == (255 - 5) * MIB
+    head = file_system(path, DUMPE2FS, "-h")
+    blocks, block = (int(re.search(r"^%s: +(\d+)" % name, head, re.M).group(1)) for name in ("Block count", "Block size"))
+    assert blocks * block == (255 - 5) * MIB, head
+    assert re.search(r"^Filesystem state: +clean$", head, re.M), head  # it was unmounted
+    first = file_system(path, DEBUGFS, "-R", "cat /identity/machine-id")
+    assert re.search(r"^[0-9a-f]{32}$", first, re.M), first
+    seed = file_system(path, DEBUGFS, "-R", "stat /identity/seed")
+    assert "Size: 64" in seed and "0600" in seed, seed
+
+    vm.started_again = True
+    vm.start()
+    vm.wait_unit("systemd-hello", state="up")
+    vm.qmp(("send-key", {"keys": [{"type": "qcode", "data": key} for key in ("ctrl", "alt", "delete")]}))
+    console = vm.wait_end()  # it wanted to start again
+    assert "reboot: stopping containers" in console and "all stopped; rebooting" in console, console
+    assert file_system(path, DEBUGFS, "-R", "cat /identity/machine-id") == first
+    assert "copy of another" not in console, console
+
+
+def test_damaged_data_is_not_mounted_and_not_touched(machine):
+    vm = machine(start=False)
+    path = vm.data_image = write_ext4(vm.path("damaged.img"), "cleat-data", 32)
+    # the root folder is no folder any more, which "e2fsck -p" does not mend
+    subprocess.run([DEBUGFS, "-w", "-R", "set_inode_field <2> mode 0100644", path], check=True, stderr=subprocess.PIPE)
+    assert subprocess.run([E2FSCK, "-fn", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).returncode & 4
+    subprocess.run([DEBUGFS, "-w", "-R", "set_super_value state 2", path], check=True, stderr=subprocess.PIPE)
+    vm.start()
+    vm.wait_http("/readyz", code=503)
+    assert note(vm, "/dev/vda: e2fsck -p: code 4") == "error", notes_of(vm)
+    vm.press_power()
+    console = vm.wait_end()
+    assert "all stopped" in console, console
+    assert "mode: 0100644" in output(DEBUGFS, "-R", "stat <2>", path).replace("Mode:  ", "mode: 0100") or "regular" in output(DEBUGFS, "-R", "stat <2>", path)
+
+
+def test_a_full_data_partition_is_said_where_it_hurts(machine):
+    vm = machine(units={"hello": unit(HELLO, network="host")}, images=("hello",), start=False)
+    folder = vm.path("full")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "fill"), "wb") as f:
+        f.write(os.urandom(int(4.5 * MIB)))
+    vm.data_image = write_ext4(vm.path("full.img"), "cleat-data", 8, folder)
+    with open(vm.data_image, "r+b"):
+        subprocess.run([DEBUGFS, "-w", "-R", "mkdir nothing", vm.data_image], check=True, stderr=subprocess.PIPE)
+    vm.start()
+    entry = vm.wait_unit("systemd-hello", state=("no-image", "backoff", "failed"))
+    assert "store's free space" in entry["detail"] or "No space left on device" in entry["detail"], entry
+    assert vm.http("/readyz")[0] == 503
+    press_and_wait(vm)
+
+
+# The unit's own command is root of the appliance: it stops the engine once that is in its loop.
+STOPS_ENGINE = "ExecStartPre=/bin/sh -c 'kill -STOP $(pgrep -xf \"cleat engine\")'\n"
+
+
+def test_the_watchdog_resets_a_machine_whose_engine_hangs(machine):
+    """Until then the status server answers all the same. /data is in memory because the kernel's command line says so, which is no fault."""
+    vm = machine(units={"hang": unit(HELLO, network="host", service=STOPS_ENGINE)}, images=("hello",), data_mib=0,
+                 append="CLEAT_WATCHDOG_SEC=6 cleat.data=memory", qemu=("-device", "i6300esb", "-action", "watchdog=reset"))
+    vm.wait_line(r"watchdog: armed, 6 s")
+    assert note(vm, "cleat.data=memory on the kernel's command line") == "note"
+    vm.wait_line(r"watchdog: the engine's loop has not turned for \d+ ms; not fed until it does")
+    console = vm.wait_end(60)
+    assert "all stopped" not in console and "rebooting" not in console, console

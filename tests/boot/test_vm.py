@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The appliance as a machine: from kernel and initramfs, and from its disk under BIOS and UEFI; what only a machine's kernel enforces; a root that
+was tampered with."""
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+from appliance import ARCH, BUILD, ROOT, unit
+from ociimage import busybox_of, write_box
+from vm import dist
+
+BOX = "localhost/box:latest"
+EXAMPLE = os.path.join(BUILD, "examples", "orchestrator", "units")
+SLOT_A, SLOT_B = 65 * 2**20, 97 * 2**20  # where the slots begin: scripts/make-vm
+
+
+def example_units():
+    """The orchestrator, as README shows it: {name: text}."""
+    return {name: open(os.path.join(EXAMPLE, name)).read() for name in os.listdir(EXAMPLE)}
+
+
+def add_box(vm):
+    write_box(os.path.join(vm.config, "images", "box.tar"), busybox_of(BUILD))
+
+
+def box(command, container="", service="", network=None):
+    return unit(BOX, "Exec=sh -c '%s'\n%s" % (command.replace("'", "'\\''"), container), service, network=network)
+
+
+def milliseconds(vm, pattern):
+    """The time that PID 1 wrote in front of a line."""
+    return float(vm.wait_line(r"^\[ *([0-9.]+)\] " + pattern).group(1)) * 1000
+
+
+def complaints(vm):
+    """Lines of the engine that say that something is wrong; what the guest's user-mode network leaves open is not ours."""
+    return [line for _, line in vm.lines if re.search(r"cleat-engine: (warn|error)", line) and "AutoUpdate" not in line]
+
+
+def test_direct_boot_serves_the_example_and_answers_through_its_ports(machine):
+    vm = machine(units=example_units(), images=("moe-orchestrator",), ports=(8000,), memory_mib=96)
+    vm.wait_unit("moe-orchestrator", health="healthy")
+    assert "orchestrator" in vm.wait_http("/", port=8000)
+    assert vm.http("/readyz")[0] == 200
+    status = vm.status()
+    assert status["units"][0]["state"] == "up"
+    for step in ("modules", "data", "identity", "clock", "config"):
+        vm.say("%-10s %5.0f ms" % (step, milliseconds(vm, step + r" \d+ ms")))
+    assert vm.wait_line(r"config \d+ ms: .*label CLEAT")
+    vm.say("engine     %5.0f ms" % milliseconds(vm, "engine .* 1 unit"))
+    assert not [line for line in complaints(vm) if "network" in line], complaints(vm)
+
+
+def test_disk_boots_under_bios_keeps_its_store_and_stops_at_the_power_button(machine):
+    vm = machine(units={"hello": unit()}, images=("hello",), boot="bios")
+    vm.wait_unit("systemd-hello", state="up")
+    assert vm.wait_line(r"root \d+ ms$")
+    vm.press_power()
+    assert "all stopped" in vm.wait_end()
+    vm.add_unit("second", unit())
+    vm.start()
+    vm.wait_unit("systemd-second", state="up")
+    took = milliseconds(vm, "systemd-hello .* up") - milliseconds(vm, "cleat-init")
+    vm.say("the second boot, from the first line of PID 1 to a running container: %.0f ms" % took)
+
+
+def test_disk_boots_under_uefi(machine):
+    vm = machine(units={"hello": unit()}, images=("hello",), boot="uefi")
+    vm.wait_unit("systemd-hello", state="up")
+    assert vm.wait_line(r"root \d+ ms$")
+    assert vm.wait_line(r"data \d+ ms$")
+
+
+def copied_disk(directory):
+    path = os.path.join(directory, "disk.raw")
+    subprocess.run(["cp", "--sparse=always", os.path.join(BUILD, "vm", "disk.raw"), path], check=True)
+    return path
+
+
+def change_byte(path, offset):
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        byte = f.read(1)
+        f.seek(-1, 1)
+        f.write(bytes([byte[0] ^ 0x20]))
+
+
+def copy_slot(path):
+    """Slot A as it was built, into slot B."""
+    with open(os.path.join(BUILD, "vm", "disk.raw"), "rb") as built, open(path, "r+b") as f:
+        built.seek(SLOT_A)
+        f.seek(SLOT_B)
+        f.write(built.read(SLOT_B - SLOT_A))
+
+
+def test_a_tampered_root_is_refused_and_a_whole_one_in_the_other_slot_is_taken(machine):
+    vm = machine(config=None, network=False, boot="bios", start=False)
+    vm.disk = copied_disk(vm.dir)
+    change_byte(vm.disk, SLOT_A + 2**20 + 17)
+    vm.start()
+    line = vm.wait_line(r"root \d+ ms: failed: refused: (.*)").group(1)
+    assert re.search(r"vda2: block 256 is not what it was when it was built", line), line
+    vm.wait_line(r"no root to boot from: see above; trying again in 60 s")
+    assert "starting the engine" not in vm.console()
+    vm.close()
+
+    copy_slot(vm.disk)
+    vm.start()
+    vm.wait_line(r"root \d+ ms$")
+    vm.wait_line(r"starting the engine")
+
+
+def test_all_of_it_is_built_again_bit_for_bit_in_another_directory(tmp_path):
+    """From the same root: the programs' own sameness is their compiler's. Needs no root, and leaves what is in dist alone."""
+    top = tmp_path / "some" / "where else"
+    out = top / "build" / ARCH
+    (out / "sysroot").mkdir(parents=True)
+    for name in ("scripts", "image-recipes", "rootfs"):
+        shutil.copytree(os.path.join(ROOT, name), top / name)
+    shutil.copytree(os.path.join(BUILD, "rootfs"), out / "rootfs", symlinks=True)
+    for name in ("bin", "share", ".built"):
+        shutil.copytree(os.path.join(BUILD, "sysroot", name), out / "sysroot" / name, symlinks=True)
+    os.symlink(os.path.join(ROOT, "build", "sources"), top / "build" / "sources")
+    with open(os.path.join(ROOT, "Makefile")) as f:
+        version, epoch = re.search(r"^VERSION := (\S+)\n(?:#.*\n)*SOURCE_DATE_EPOCH \?= (\d+)", f.read(), re.M).groups()
+    subprocess.run(["scripts/make-vm"], cwd=top, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   env=dict(os.environ, ARCH=ARCH, CROSS="", VERSION=version, SOURCE_DATE_EPOCH=epoch))
+    for suffix in ("kernel", "initramfs.zst", "disk.raw.zst", "disk.qcow2"):
+        again = str(top / "dist" / os.path.basename(dist(suffix)))
+        assert digest(again) == digest(dist(suffix)), suffix
+        if suffix == "disk.raw.zst":
+            plain = subprocess.run(["zstd", "-dc", "--long=27", again], check=True, stdout=subprocess.PIPE).stdout
+            assert len(plain) == os.path.getsize(os.path.join(BUILD, "vm", "disk.raw"))
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def test_artefacts_keep_their_limits(capsys):
+    sizes = {suffix: os.path.getsize(dist(suffix)) for suffix in ("kernel", "initramfs.zst", "disk.raw.zst", "disk.qcow2")}
+    with capsys.disabled():
+        print("\n" + "\n".join("%-14s %5.2f MiB" % (name, size / 2**20) for name, size in sizes.items()))
+    assert sizes["kernel"] + sizes["initramfs.zst"] <= 20 * 2**20
+    assert sizes["disk.raw.zst"] <= 24 * 2**20 and sizes["disk.qcow2"] <= 24 * 2**20
+
+
+# Their output is read from /status, which has a unit's last lines when it has ended.
+LIMITS = {
+    "greedy": box("echo before; dd if=/dev/zero of=/dev/null bs=100M count=1; echo after $?", "Memory=24m\n", "Restart=no\n"),
+    "forks": box("for i in $(seq 40); do sleep 1000 & echo forked $i; done", "PidsLimit=12\n", "Restart=no\n"),
+    "slow": box("i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; grep nr_throttled /sys/fs/cgroup/cpu.stat; exit 3",
+                "PodmanArgs=--cpus=0.2\n", "Restart=no\n"),
+    "writer": box("dd if=/dev/zero of=/v/file bs=64k count=48 oflag=direct; exit 3", "Volume=written:/v\nPodmanArgs=--device-write-bps=/data:1mb\n",
+                  "Restart=no\n"),
+}
+
+
+def last_words(vm, name):
+    return "\n".join(vm.wait_unit("systemd-" + name, state="failed")["last_output"])
+
+
+def test_limits_hold_and_an_oom_kill_is_reported(machine):
+    vm = machine(units=LIMITS, start=False)
+    add_box(vm)
+    vm.start()
+    words = last_words(vm, "greedy")
+    entry = vm.unit("systemd-greedy")
+    assert "before" in words and entry["exit"]["oom_kills"] >= 1, entry
+    assert "after 0" not in words
+    assert entry["exit"]["memory_max_bytes"] == 24 * 2**20
+    words = last_words(vm, "forks")
+    counted = [int(n) for n in re.findall(r"forked (\d+)", words)]
+    assert counted and max(counted) < 12 and "fork" in words.replace("forked", ""), words
+    words = last_words(vm, "slow")
+    assert int(re.search(r"nr_throttled (\d+)", words).group(1)) > 0, words
+    words = last_words(vm, "writer")
+    took = re.search(r"copied, ([0-9.]+) seconds", words)
+    assert took and float(took.group(1)) >= 2, words  # 3 MiB at 1 MiB a second, the first of them perhaps at once
