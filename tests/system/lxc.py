@@ -9,6 +9,7 @@ import tempfile
 from appliance import ARCH, Machine, ROOT, http_in_netns, remove_cgroups, wait_for
 
 FIRST_ID = 100000
+OTHER_ID = 200000  # where another container's ids begin
 IDS = 65536
 GATEWAY = "10.77.0.1"
 ADDRESS = "10.77.0.3"
@@ -18,7 +19,7 @@ LXC_CONFIG = "/usr/share/lxc/config"
 # newuidmap allows only what subuid lists. All of it ends with the process that holds the namespaces.
 SETUP = """set -e
 mount --make-rprivate /
-printf 'root:%(first)d:%(ids)d\\n' >%(base)s/subid
+printf 'root:%(first)d:%(ids)d\\nroot:%(other)d:%(ids)d\\n' >%(base)s/subid
 mount --bind %(base)s/subid /etc/subuid
 mount --bind %(base)s/subid /etc/subgid
 mount -t tmpfs -o size=8m run /run
@@ -36,24 +37,32 @@ exec sleep infinity
 """
 
 
-def artefact(suffix):
-    found = glob.glob(os.path.join(ROOT, "dist", "cleat-*-%s-%s" % (ARCH, suffix)))
+# Debian's name of the machine, which Proxmox has in names of templates.
+DEB_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def artefact(suffix, arch=ARCH):
+    """One of dist/: "lxc-meta.tar.xz" and so on; "tar.xz" and "tar.zst" are the root itself."""
+    kind = "default_*_%s.%s" % (DEB_ARCH[arch], suffix) if suffix.startswith("tar.") else "%s%s%s" % (arch, "." if suffix == "cdx.json" else "-", suffix)
+    found = glob.glob(os.path.join(ROOT, "dist", "cleat-*-" + kind))
     assert len(found) == 1, "make lxc writes one %s into dist/, there are %s" % (suffix, found)
     return found[0]
 
 
 class Lxc(Machine):
-    """unprivileged: ids 0.. are 100000.. outside; with_template: lxc-create -t local, else tar and the same configuration."""
+    """unprivileged: ids 0.. are 100000.. (or first..) outside; with_template: lxc-create -t local, else tar and the same configuration;
+    address: liblxc gives eth0 one and the route, else it is the appliance's to do."""
 
     count = 0
 
-    def __init__(self, units=None, images=(), unprivileged=True, with_template=True, nesting=True, extra=()):
+    def __init__(self, units=None, images=(), unprivileged=True, with_template=True, nesting=True, extra=(), first=None, address=True):
         self.base = tempfile.mkdtemp(prefix="cleat-lxc-")
         os.chmod(self.base, 0o755)  # container root has to get through
         super().__init__(self.base, units, images)
         Lxc.count += 1
         self.name = "cleat-test-%d-%d" % (os.getpid(), Lxc.count)
-        self.first = FIRST_ID if unprivileged else 0
+        self.first = first or (FIRST_ID if unprivileged else 0)
+        self.address = address
         self.with_template, self.nesting, self.extra = with_template, nesting, extra
         self.path = os.path.join(self.base, "path")
         self.rootfs = os.path.join(self.path, self.name, "rootfs")
@@ -68,7 +77,7 @@ class Lxc(Machine):
         return self.first + number
 
     def hold(self):
-        text = SETUP % {"base": self.base, "first": FIRST_ID, "ids": IDS, "gateway": GATEWAY}
+        text = SETUP % {"base": self.base, "first": FIRST_ID, "other": OTHER_ID, "ids": IDS, "gateway": GATEWAY}
         self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "sh", "-c", text], stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         line = self.holder.stdout.readline()
@@ -93,11 +102,12 @@ class Lxc(Machine):
         self.hold()
         own = os.path.join(self.base, "own.conf")
         with open(own, "w") as f:
-            f.write(self.idmap() + "lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.flags = up\nlxc.net.0.name = eth0\n"
-                    "lxc.net.0.ipv4.address = %s/24\nlxc.net.0.ipv4.gateway = %s\n" % (ADDRESS, GATEWAY))
+            f.write(self.idmap() + "lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.flags = up\nlxc.net.0.name = eth0\n")
+            if self.address:
+                f.write("lxc.net.0.ipv4.address = %s/24\nlxc.net.0.ipv4.gateway = %s\n" % (ADDRESS, GATEWAY))
         if self.with_template:
             self.message = self.lxc("create", "-f", own, "-t", "local", "--", "--metadata", artefact("lxc-meta.tar.xz"),
-                                    "--fstree", artefact("rootfs.tar.xz"))
+                                    "--fstree", artefact("tar.xz"))
         else:
             self.create_plain(own)
         self.configure()
@@ -108,7 +118,7 @@ class Lxc(Machine):
         os.makedirs(self.rootfs)
         os.chown(self.rootfs, self.first, self.first)
         maps = ["-m", "u:0:%d:%d" % (self.first, IDS), "-m", "g:0:%d:%d" % (self.first, IDS)]
-        unpack = ["tar", "-xpf", artefact("rootfs.tar.xz"), "--numeric-owner", "-C", self.rootfs, "--anchored", "--exclude", "./dev/*"]
+        unpack = ["tar", "-xpf", artefact("tar.xz"), "--numeric-owner", "-C", self.rootfs, "--anchored", "--exclude", "./dev/*"]
         subprocess.run(self.command(*(["lxc-usernsexec"] + maps + ["--"] if self.first else []), *unpack), check=True)
         with open(own) as f:
             text = f.read()

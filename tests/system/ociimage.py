@@ -56,11 +56,11 @@ def box_entries(busybox):
 class Archive:
     """Everything of one image; change what you like, then write()."""
 
-    def __init__(self, name, layers, config=None):
+    def __init__(self, name, layers, config=None, arch=ARCH):
         self.name = name
         self.blobs = {}
         self.layers = [self.add_blob(gzip.compress(plain, 6, mtime=0)) for plain in layers]
-        body = {"architecture": ARCH, "os": "linux", "config": config or {},
+        body = {"architecture": arch, "os": "linux", "config": config or {},
                 "rootfs": {"type": "layers", "diff_ids": [digest(plain) for plain in layers]}}
         self.config = self.add_blob(json.dumps(body).encode())
         self.manifest = None
@@ -99,11 +99,11 @@ def add_member(tar, name, data):
     tar.addfile(info, io.BytesIO(data))
 
 
-def write_box(path, busybox, name="localhost/box:latest", config=None, extra=()):
+def write_box(path, busybox, name="localhost/box:latest", config=None, extra=(), arch=ARCH):
     """The usual test image; returns its manifest digest."""
     defaults = {"Env": ["PATH=/bin"], "Cmd": ["/bin/sh"]}
     defaults.update(config or {})
-    return Archive(name, [layer(box_entries(busybox) + list(extra))], defaults).write(path)
+    return Archive(name, [layer(box_entries(busybox) + list(extra))], defaults, arch).write(path)
 
 
 def busybox_of(build):

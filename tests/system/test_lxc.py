@@ -83,7 +83,7 @@ def test_read_only_config_of_a_stranger(example):
 def test_limits_that_are_not_enforced_are_said(example, unprivileged):
     c = example(unprivileged=unprivileged)
     have = set(c.shell("cat /sys/fs/cgroup/cgroup.controllers").split())
-    notes = " ".join(note["text"] for note in c.status()["notes"])
+    notes = " ".join(found["evidence"] for found in c.status()["host"]["findings"] if found["id"] == "limits")
     for controller in ("memory", "cpu", "pids"):
         assert (controller in notes) == (controller not in have), (controller, have, notes)
 
@@ -187,8 +187,8 @@ def test_boots_with_what_proxmox_leaves(example, kind):
 def test_withheld_capability_is_said_with_its_remedy(example):
     c = example(unprivileged=False, start=False, extra=("lxc.cap.drop = sys_admin",))
     c.start()
-    note = next(note for note in c.status()["notes"] if "sys_admin" in note["text"])
-    assert "lxc.cap.drop" in note["text"] and note["level"] != "note", note
+    found = next(found for found in c.status()["host"]["findings"] if found["id"] == "capabilities")
+    assert "sys_admin" in found["evidence"] and "lxc.cap.drop" in found["remedy"] and found["level"] == "missing", found
     entry = c.wait_unit("moe-orchestrator", state=("failed", "backoff"))
     assert "Operation not permitted" in entry["detail"], entry
     assert c.http("/readyz")[0] == 503
@@ -203,9 +203,34 @@ def test_read_only_data_of_a_stranger(boot_lxc, box_image):
     c.start()
     status = c.status()
     assert status["data"] == "read-only"
-    note = next(note["text"] for note in status["notes"] if "/data" in note["text"])
-    assert "65534" in note or "owner" in note, note
+    found = next(found for found in status["host"]["findings"] if found["id"] == "data")
+    assert "65534" in found["evidence"] and "owned by the id that is root here" in found["remedy"], found
     assert c.http("/readyz")[0] == 503
+
+
+# Beyond the units, in an LXC container: everything that stays when nothing happens.
+MEMORY_KIB = 8 * 1024
+
+
+def pss_kib(pid):
+    with open("/proc/%d/smaps_rollup" % pid) as f:
+        return int(re.search(r"^Pss:\s+(\d+) kB$", f.read(), re.M).group(1))
+
+
+@KINDS
+def test_memory_of_the_whole_appliance(example, unprivileged):
+    c = example(unprivileged=unprivileged)
+    program = c.pid_of("moe-orchestrator")
+
+    def total():
+        try:
+            pids = [c.init_pid()] + descendants(c.init_pid())
+            assert len(pids) >= 6 and program in pids
+            return sum(pss_kib(pid) for pid in pids if pid != program)
+        except OSError:  # one has just ended
+            return MEMORY_KIB + 1
+
+    wait_for("the appliance without the unit has at most %d KiB" % MEMORY_KIB, lambda: total() <= MEMORY_KIB)
 
 
 @KINDS
