@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of the appliance where it is deployed: real LXC, a machine under QEMU without KVM, the files that are handed out."""
+import os
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests", "system"))
+sys.path.insert(0, os.path.join(TOP, "tests", "boot"))
+
+from appliance import BUILD, descendants, wait_for  # noqa: E402
+from lxc import Lxc, artefact  # noqa: E402
+import vm as machines  # noqa: E402
+
+EXAMPLE = os.path.join(BUILD, "examples", "orchestrator", "units")
+IMAGE = "moe-orchestrator"
+BOOTS = 5
+MIB = 2**20
+
+
+def example_units():
+    units = {}
+    for name in os.listdir(EXAMPLE):
+        with open(os.path.join(EXAMPLE, name)) as f:
+            units[name] = f.read()
+    return units
+
+
+def size_row(row, figure, bound_mib, paths, note=""):
+    size = sum(os.path.getsize(path) for path in paths) / MIB
+    row(figure, "<= %g MiB" % bound_mib, "%.2f MiB" % size, size <= bound_mib, note or os.path.basename(paths[0]))
+
+
+def figure_files(row):
+    size_row(row, "root tarball, xz", 2.5, [artefact("tar.xz")])
+    root = os.path.join(BUILD, "rootfs")
+    size = sum(os.lstat(os.path.join(base, name)).st_size for base, _, names in os.walk(root) for name in names) / MIB
+    row("the same, unpacked", "<= 8 MiB", "%.2f MiB" % size, size <= 8, "sum of the files' sizes")
+    size_row(row, "kernel and initramfs", 20, [machines.dist("kernel"), machines.dist("initramfs.zst")])
+    for name in ("disk.raw.zst", "disk.qcow2"):
+        size_row(row, "disk image, " + name[5:], 24, [machines.dist(name)])
+
+
+# --- LXC ---------------------------------------------------------------------------------------------------------------------
+
+
+def unit_processes(c, pids):
+    """Those in the container cgroups of the appliance."""
+    found = set()
+    for pid in pids:
+        try:
+            with open("/proc/%d/cgroup" % pid) as f:
+                if "/cleat/c/" in f.read():
+                    found.add(pid)
+        except OSError:
+            pass
+    return found
+
+
+def figure_lxc(row, settled_pss, started_usec, boot_usec):
+    """Unprivileged, as liblxc starts it."""
+    c = Lxc(units=example_units(), images=(IMAGE,)).create()
+    taken = []
+    try:
+        c.start()
+        c.wait_unit(IMAGE, health="healthy")
+        init = c.init_pid()
+        everybody = [init] + descendants(init)
+        own = [pid for pid in everybody if pid not in unit_processes(c, everybody)]
+        total = sum(settled_pss(own)) / 1024
+        row("LXC: the whole appliance idle, beyond its unit", "<= 8 MiB", "%.2f MiB" % total, total <= 8,
+            "PSS of all %d processes but the container's, one unit healthy" % len(own))
+        for _ in range(BOOTS):
+            c.lxc("stop", "--reboot")
+            wait_for("another PID 1", lambda: c.init_pid() not in (0, init))
+            init = c.init_pid()
+            wait_for("it answers", c.ping)
+            c.wait_unit(IMAGE, health="healthy")
+            taken.append((started_usec(init) - boot_usec(init)) / 1000)
+    finally:
+        c.close()
+    median = statistics.median(taken)
+    row("LXC: PID 1 to the container's execve", "<= 50 ms", "%.0f ms (fastest %.0f)" % (median, min(taken)), median <= 50,
+        "image in the store; median of %d boots" % BOOTS)
+
+
+# --- a machine -----------------------------------------------------------------------------------------------------------------
+
+
+def time_of(vm, pattern):
+    return float(vm.wait_line(r"^\[ *([0-9.]+)\] .*" + pattern).group(1))
+
+
+def boot_twice(row):
+    """The first boot imports the image into the disk's /data, the second is measured."""
+    directory = tempfile.mkdtemp(prefix="cleat-bench-")
+    vm = machines.Vm(directory, units=example_units(), images=(IMAGE,), boot="bios")
+    with open(os.path.join(vm.config, "appliance.ini"), "w") as f:
+        f.write("[System]\nConsole=log\n")  # the lines are what is measured
+    try:
+        vm.start()
+        vm.wait_unit(IMAGE, health="healthy")
+        vm.press_power()
+        vm.wait_end()
+        vm.start()
+        vm.wait_unit(IMAGE, health="healthy")
+        taken = time_of(vm, r"starting . (up|healthy)") - time_of(vm, "cleat-init ")
+        kernel = next(at for at, line in vm.lines if re.search(machines.FIRST_LINE, line))
+    finally:
+        vm.close()
+        shutil.rmtree(directory)
+    row("VM under TCG: first line to the container's execve", "<= 1 s", "%.2f s" % taken, taken <= 1,
+        "disk, BIOS, image in the store; QEMU to the first line took %.1f s" % kernel)
+
+
+def boots_in(memory_mib):
+    directory = tempfile.mkdtemp(prefix="cleat-bench-")
+    vm = machines.Vm(directory, units=example_units(), images=(IMAGE,), memory_mib=memory_mib)
+    try:
+        vm.start()
+        vm.wait_unit(IMAGE, health="healthy")
+        return True
+    except AssertionError:
+        return False
+    finally:
+        vm.close()
+        shutil.rmtree(directory)
+
+
+def boot_small(row):
+    """The smallest of a few sizes in which the example becomes healthy."""
+    for memory_mib in (64, 80, 88, 96):
+        if boots_in(memory_mib):
+            row("VM: memory that boots to healthy", "<= 64 MiB", "%d MiB" % memory_mib, memory_mib <= 64, "direct boot")
+            return
+    row("VM: memory that boots to healthy", "<= 64 MiB", "more than %d MiB" % memory_mib, False, "direct boot")
+
+
+def figure_vm(row):
+    boot_twice(row)
+    boot_small(row)
