@@ -6,6 +6,8 @@
 #   V=1            show the commands
 
 VERSION := 0.1.0
+# The day of this version: the time of every member of every artefact, and in their names.
+SOURCE_DATE_EPOCH ?= 1795305600
 HOST_ARCH := $(shell uname -m)
 ARCH ?= $(HOST_ARCH)
 CROSS := $(if $(filter $(HOST_ARCH),$(ARCH)),,$(ARCH)-linux-gnu-)
@@ -16,7 +18,7 @@ comma := ,
 Q := $(if $(V),,@)
 
 # All cores, unless the caller says otherwise.
-ifeq (,$(findstring -j,$(shell ps -o args= -p $$PPID 2>/dev/null)))
+ifeq (0,$(MAKELEVEL)$(findstring -j,$(shell ps -o args= -p $$PPID 2>/dev/null)))
 MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules
@@ -29,7 +31,7 @@ san := build/$(HOST_ARCH)/san
 fuzz := build/$(HOST_ARCH)/fuzz
 sysroot := $(CURDIR)/$(out)/sysroot
 host := $(CURDIR)/build/$(HOST_ARCH)/host
-export ARCH CROSS BUILD_CC SOURCES VERSION
+export ARCH CROSS BUILD_CC SOURCES VERSION SOURCE_DATE_EPOCH
 
 .PHONY: all
 all:
@@ -62,7 +64,10 @@ include build/recipes.mk
 endif
 
 build/sources/.fetched: image-recipes/sources.lock scripts/fetch-sources
-	$(Q)scripts/fetch-sources
+	$(Q)scripts/fetch-sources $(if $(filter vm test%,$(MAKECMDGOALS)),vm)
+	@touch $@
+build/sources/.fetched-vm-$(ARCH): build/sources/.fetched
+	$(Q)scripts/fetch-sources vm
 	@touch $@
 
 # Files that change only when what they say changes: the compiler's version and the flags.
@@ -77,7 +82,7 @@ endif
 sysroot: $(sysroot_libs)
 host-libs: $(host_libs)
 # What compiling waits for: busybox and the certificates are for the root file system only.
-compile_libs = $(filter-out %/busybox.key %/ca-certificates.key,$(sysroot_libs))
+compile_libs = $(filter-out %/busybox.key %/ca-certificates.key %/e2fsprogs.key,$(sysroot_libs))
 
 # --- what is compiled, and how ---------------------------------------------------------------------------------------------
 
@@ -101,7 +106,7 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
 san_cflags := $(common_flags) $(warnings) -isystem $(host)/include -O1 -g -fno-omit-frame-pointer $(sanitize)
 san_ldflags := $(sanitize) -L$(host)/lib
 
-third_party := -larchive -lisal -lzstd -lseccomp -lcap -lcurl -lmbedtls -lmbedx509 -lmbedcrypto -linih -lyyjson
+third_party := -larchive -lisal -lzstd -lseccomp -lcap -lcurl -lmbedtls -lmbedx509 -lmbedcrypto -linih -lyyjson -lcrypt -lyaml
 # Tests write gzip with it and compare ours with it.
 test_libs := -lz
 
@@ -127,7 +132,8 @@ uses_runtime := runtime $(uses_spec)
 uses_shim := shim log $(uses_runtime)
 uses_supervise := supervise log $(uses_spec)
 uses_api := api $(uses_supervise)
-uses_cli := cli status $(uses_api)
+uses_boot := boot unit util
+uses_cli := cli boot status $(uses_api)
 uses_init := init util
 # A module that is not in the table yet may use util only, until DESIGN.md says more.
 closure = $(filter $(modules_with_init),$(sort $(or $(uses_$1),$1 util)))
@@ -194,7 +200,7 @@ $(out)/bin/cleat-init: $(call objects_of,init,$(out)) $(init_libs) $(out)/ldflag
 	$(link)
 
 binaries := $(addprefix $(out)/bin/,$(programs))
-all: $(sysroot_libs) $(foreach m,$(modules),$(out)/lib/lib$m.a) $(binaries)
+all: $(filter-out %/e2fsprogs.key,$(sysroot_libs)) $(foreach m,$(modules),$(out)/lib/lib$m.a) $(binaries)
 
 # --- unit tests and simulations: gcc, glibc, address and undefined behaviour sanitizers ------------------------------------
 
@@ -236,9 +242,19 @@ $(rootfs_stamp): $(binaries) $(addprefix $(sysroot)/.built/,busybox.key ca-certi
 	$(Q)scripts/make-rootfs
 	@touch $@
 
-lxc_tar := dist/cleat-$(VERSION)-$(ARCH)-rootfs.tar.xz
-$(lxc_tar): $(rootfs_stamp) scripts/make-lxc $(wildcard image-recipes/lxc/*)
+# Of what scripts/make-lxc writes, the first and the last.
+release_date := $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%Y%m%d)
+deb_arch := $(or $(patsubst x86_64,amd64,$(filter x86_64,$(ARCH))),$(patsubst aarch64,arm64,$(filter aarch64,$(ARCH))),$(ARCH))
+lxc_files := dist/cleat-$(VERSION)-default_$(release_date)_$(deb_arch).tar.xz dist/cleat-$(VERSION)-$(ARCH).cdx.json
+$(lxc_files) &: $(rootfs_stamp) scripts/make-lxc scripts/make-sbom scripts/write-sums image-recipes/sources.lock $(recipes) \
+		$(wildcard image-recipes/lxc/* image-recipes/incus/* image-recipes/sbom/*)
 	$(Q)scripts/make-lxc
+
+vm_stamp := $(out)/.vm
+$(vm_stamp): $(rootfs_stamp) $(sysroot)/.built/e2fsprogs.key build/sources/.fetched-vm-$(ARCH) scripts/make-vm scripts/write-sums \
+		$(shell find image-recipes/vm -type f 2>/dev/null)
+	$(Q)scripts/make-vm
+	@touch $@
 
 # The examples as /config of an appliance: units as they are, and images from our own recipes, without network.
 examples := $(patsubst appliance/examples/%/image.recipe,%,$(wildcard appliance/examples/*/image.recipe))
@@ -264,12 +280,18 @@ $(out)/examples/$1/.ready: $(wildcard appliance/examples/$1/units/*) $2
 endef
 $(foreach e,$(examples),$(eval $(call example_rules,$e,$(call image_of,$e))))
 
-.PHONY: rootfs lxc run examples
+# For another machine, whose programs the tests run under qemu-user.
+.PHONY: aarch64
+aarch64: | build/sources/.fetched-vm-$(HOST_ARCH)
+	$(Q)$(MAKE) --no-print-directory ARCH=aarch64 lxc vm
+
+.PHONY: rootfs lxc vm run examples
 examples: $(foreach e,$(examples),$(out)/examples/$e/.ready)
 rootfs: $(rootfs_stamp)
-lxc: $(lxc_tar)
-run: $(rootfs_stamp) examples
-	$(Q)exec env CONFIG='$(CONFIG)' DATA='$(DATA)' PORTS='$(if $(filter undefined,$(origin PORTS)),8000$(comma)25328,$(PORTS))' RUN='$(RUN)' scripts/boot
+lxc: $(lxc_files)
+vm: $(vm_stamp)
+run: $(if $(VM),$(vm_stamp),$(rootfs_stamp)) examples
+	$(Q)exec env CONFIG='$(CONFIG)' DATA='$(DATA)' PORTS='$(if $(filter undefined,$(origin PORTS)),8000$(comma)25328,$(PORTS))' RUN='$(RUN)' $(if $(VM),MEMORY='$(MEMORY)' ACCEL='$(ACCEL)' DISK='$(DISK)' scripts/boot-vm,scripts/boot)
 
 # --- fuzz targets: clang, libFuzzer, address and undefined behaviour sanitizers --------------------------------------------
 
@@ -323,7 +345,7 @@ bench: $(bench_programs) $(rootfs_stamp) examples
 check := build/$(HOST_ARCH)/check
 c_sources := $(sort $(wildcard init/*.c engine/*.c engine/*/*.c))
 c_files := $(sort $(c_sources) $(wildcard init/*.h engine/*/*.h tests/*/*.[ch] tests/*/*/*.[ch]))
-scripts := $(sort $(shell grep -lE '^.!/bin/(ba)?sh' scripts/* rootfs/skel/usr/share/udhcpc/* .ci/* $(wildcard tests/*/run appliance/*/* appliance/*/*/*) 2>/dev/null)) \
+scripts := $(sort $(shell grep -lE '^.!/bin/(ba)?sh' scripts/* rootfs/skel/usr/share/udhcpc/* rootfs/skel/usr/bin/* .ci/* $(wildcard tests/*/run appliance/*/* appliance/*/*/*) 2>/dev/null)) \
 	$(recipes)
 check_flags := $(common_flags) -isystem $(host)/include
 # util/err.c defines what analysis.h turns into macros.
@@ -344,10 +366,13 @@ $(check)/analyzer/%.ok: %.c $(check)/flags Makefile | $(host_libs)
 		{ cat $@.log >&2; exit 1; }; }
 	@touch $@
 
+# How far the path-sensitive analyzer goes in one function: a third of clang's own bound, in a third of its time. DEEP=1: all of it.
+tidy_depth := $(if $(DEEP),,-Xclang -analyzer-config -Xclang max-nodes=75000)
+
 $(check)/tidy/%.ok: %.c $(check)/flags .clang-tidy | $(host_libs)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  TIDY     $<")
-	$(Q)clang-tidy --quiet $< -- $(analysis_flags) 2>$@.log || { cat $@.log >&2; exit 1; }
+	$(Q)clang-tidy --quiet $< -- $(analysis_flags) $(tidy_depth) 2>$@.log || { cat $@.log >&2; exit 1; }
 	@$(BUILD_CC) $(analysis_flags) -MM -MP -MT $@ -MF $@.d $< && touch $@
 
 -include $(wildcard $(check)/analyzer/*/*.d $(check)/analyzer/*/*/*.d $(check)/tidy/*/*.d $(check)/tidy/*/*/*.d)
@@ -385,7 +410,7 @@ format:
 # --- everything -----------------------------------------------------------------------------------------------------------
 
 .PHONY: test test-programs
-test-programs: all rootfs lxc examples unit-binaries fuzz-binaries
+test-programs: all rootfs lxc vm aarch64 examples unit-binaries fuzz-binaries
 test: check test-programs
 	$(Q)CLEAT_BUILT=1 $(PYTHON) -m pytest -p no:cacheprovider tests
 
@@ -405,12 +430,14 @@ distclean:
 help:
 	@echo 'make                 the programs, in build/$(ARCH)/bin'
 	@echo 'make run             boot the appliance here (root); CONFIG=DIR DATA=DIR PORTS=8000,25328'
-	@echo 'make lxc             root tarballs and metadata for LXC and Proxmox VE, in dist/'
+	@echo 'make lxc             templates for Proxmox VE, LXC, Incus and LXD, their digests and contents, in dist/'
+	@echo 'make aarch64         the programs and templates for aarch64 (packages gcc-aarch64-linux-gnu; the tests want qemu-user-static)'
+	@echo 'make vm              kernel, initramfs and disk images for VMs, in dist/; make run VM=1 boots one in QEMU (no root)'
 	@echo 'make examples        the examples with their images, as configurations: build/$(ARCH)/examples'
 	@echo 'make test            checks, build and all tests'
 	@echo 'make unit [T=module] unit tests, with sanitizers'
 	@echo 'make sim             simulations of the supervisor, with sanitizers'
-	@echo 'make check           rules and static analysis; check-fast without the analysis'
+	@echo 'make check           rules and static analysis; check-fast without the analysis; DEEP=1: three times as deep'
 	@echo 'make format          clang-format over all C files'
 	@echo 'make fuzz [SECONDS=n] each fuzz target for n seconds (20)'
 	@echo 'make soak            ten minutes of 300 containers that exit, hang, flood, go sick; SOAK_SEC=n SOAK_UNITS=n'

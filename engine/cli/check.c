@@ -19,6 +19,7 @@
 #include "spec/volume.h"
 #include "supervise/choices.h"
 #include "unit/appliance.h"
+#include "unit/network_config.h"
 #include "unit/unit.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -495,6 +496,26 @@ static int check_appliance(struct check *c, bool is_own)
 	return 0;
 }
 
+/* NoCloud's, beside it. */
+static int check_network_config(struct check *c, bool is_own)
+{
+	const char *path = c->config ? arena_printf(&c->arena, "%s/network-config", c->config) :
+				       CLEAT_NETWORK_CONFIG;
+	struct network_config network;
+	struct diags diags = { 0 };
+	struct err err;
+	int rc = 0;
+
+	if (c->config || is_own)
+		rc = network_config_load(&network, &c->arena, &diags, path, &err);
+	if (rc < 0)
+		fprintf(stderr, "cleat check: %s\n", err.msg);
+	for (size_t i = 0; i < diags.count; i++)
+		findings_add(&c->findings, &diags.items[i]);
+	diags_fini(&diags);
+	return rc;
+}
+
 static int check_all(struct check *c)
 {
 	struct err err;
@@ -561,7 +582,8 @@ static int run(struct check *c, int argc, char **argv)
 	c->findings.wants_units = c->is_json;
 	unit_facts_init(&c->facts, &c->arena, NULL);
 	c->facts.wants_service_text = c->wants_advice;
-	if (take_unknown_keys(c, unknown_keys) < 0 || check_appliance(c, !names) < 0)
+	if (take_unknown_keys(c, unknown_keys) < 0 || check_appliance(c, !names) < 0 ||
+	    check_network_config(c, !names) < 0)
 		return CHECK_UNREADABLE;
 	for (int i = 1; i <= names; i++)
 		if (add_path(c, argv[i]) < 0)

@@ -108,5 +108,8 @@ void cli_span(int64_t usec, char out[24]);
 void cli_clean(char *text);
 /* "cleat COMMAND: REASON" on standard error; CLI_FAILED. */
 int cli_fail(const char *command, const struct err *err);
+/* "cleat: REASON" on stderr; CLI_NO_ENGINE, and of an answer that says no, CLI_FAILED. */
+int cli_unreachable(const struct err *err);
+int cli_refused(const struct cli_response *response);
 /* The same for words that are wrong, with where to look; CLI_USAGE. */
 int cli_usage(const char *command, const char *text);

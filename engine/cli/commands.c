@@ -11,6 +11,8 @@
 
 #include "api/api.h"
 #include "api/events.h"
+#include "boot/boot.h"
+#include "boot/config_watch.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/personality.h"
@@ -126,22 +128,32 @@ static const struct command commands[] = {
 	  "fill a volume from a tar archive, plain, gzip or zstd" },
 	{ "check", cmd_check, "[--json] [--lint] [--config DIR] [DIR|FILE...]",
 	  "name every problem of unit files with file and line" },
+	{ "doctor", cmd_doctor, "[--json] [--probe] [--data-dir DIR]",
+	  "say what the host withholds, what that costs and which setting to change; 0 nothing, 1 something is limited, 2 containers cannot start" },
 	{ "quadlet", cmd_quadlet, "[--user] [-v] --dryrun [DIR|FILE...] | OUTDIR",
 	  "convert units to services as podman's generator does" },
 	{ "explain", cmd_explain, "[--json] [--dir DIR] UNIT|FILE | --history [--json] UNIT",
 	  "say of each line of a unit what it became, and why; what has become of the unit so far" },
 	{ "spec", cmd_spec, "[--oci] UNIT", "print what a unit becomes" },
 	{ "keys", cmd_keys, "[KEY...]", "list the unit keys and what becomes of each" },
+	{ "password", cmd_password, "",
+	  "make of a password what RootPassword= of appliance.ini takes" },
+	{ "greeting", cmd_greeting, "",
+	  "print the three lines that a shell of the appliance begins with" },
 	{ "states", cmd_states, "--dot", "print the supervisor's transition table" },
 	{ "version", cmd_version, "", "print versions" },
 	{ "help", cmd_help, "[COMMAND]", "print this" },
 	{ "engine", cmd_engine, "", NULL },
+	{ "boot", cmd_boot, "STEP", NULL },
 	{ "import", cmd_import, "--store DIR --images DIR REF...", NULL },
 	{ "fetch", cmd_fetch, "", NULL },
 	{ "unpack", cmd_unpack, "", NULL },
 	{ "status-server", cmd_status_server, "", NULL },
+	{ "console", cmd_console, "--terminal PATH --status PLACE [--login] [--shared]", NULL },
+	{ "console-shell", cmd_console_shell, "--terminal PATH [--password] [--refused N]", NULL },
 	{ "log-stream", cmd_log_stream, "", NULL },
 	{ "units-read", cmd_units_read, "", NULL },
+	{ "config-watch", cmd_config_watch, "keys|disks", NULL },
 	{ "units-watch", cmd_units_watch, "UNITS INPUTS", NULL },
 	{ "units-keep", cmd_units_keep, "", NULL },
 	{ "upgrade-check", cmd_upgrade_check, "FILE", NULL },
@@ -155,6 +167,8 @@ static const struct command commands[] = {
 	  NULL },
 	{ "event-stream", cmd_event_stream, "", NULL },
 	{ "net", cmd_net, "--socket FD --lock FD", NULL },
+	{ "uplink", cmd_uplink, "--socket FD", NULL },
+	{ "dhcp", cmd_dhcp, "--link NAME [--request ADDRESS]", NULL },
 	{ "history-keep", cmd_history_keep, "", NULL },
 	{ "health-log", cmd_health_log, "FOLDER NAME", NULL },
 	{ "probe-https", cmd_probe_https, "SECONDS URL", NULL },

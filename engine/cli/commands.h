@@ -5,6 +5,7 @@
 /* One function per command: argv[0] is the command's name; the result is the program's exit status. */
 int cmd_spec(int argc, char **argv);
 int cmd_states(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_quadlet(int argc, char **argv);
@@ -45,9 +46,15 @@ int cmd_volume_import(int argc, char **argv);
 int cmd_auto_update(int argc, char **argv);
 int cmd_rollback(int argc, char **argv);
 int cmd_version(int argc, char **argv);
+int cmd_greeting(int argc, char **argv);
+int cmd_password(int argc, char **argv);
+int cmd_console(int argc, char **argv);
+int cmd_console_shell(int argc, char **argv);
 int cmd_healthcheck_run(int argc, char **argv);
 int cmd_health_log(int argc, char **argv);
 int cmd_probe_https(int argc, char **argv);
+int cmd_uplink(int argc, char **argv); /* uplink.c */
+int cmd_dhcp(int argc, char **argv);
 int cmd_images(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
 int cmd_image_prune(int argc, char **argv);

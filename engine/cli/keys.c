@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "unit/appliance.h"
 #include "unit/keys.h"
 #include "util/file.h"
 #include "util/str.h"
@@ -16,12 +17,13 @@
 
 static const char usage[] =
 	"usage: cleat keys [KEY | SECTION.KEY]...\n"
-	"       cleat keys --markdown | --json-schema | --fuzz-dictionary\n"
+	"       cleat keys --markdown | --json-schema | --fuzz-dictionary | --appliance\n"
 	"\n"
-	"Lists the keys of unit files and what becomes of each; KEY tells all about one.\n"
+	"Lists the keys of unit files and what becomes of each; KEY tells all about one, of appliance.ini as well.\n"
 	"  --markdown         the table as a page\n"
 	"  --json-schema      the table as a JSON schema of a unit as an object of its sections\n"
-	"  --fuzz-dictionary  the same words for a fuzzer\n";
+	"  --fuzz-dictionary  the same words for a fuzzer\n"
+	"  --appliance        the keys of appliance.ini as a page\n";
 
 /* The command whose options the keys of a section become. */
 static const char *podman_command(const char *section)
@@ -107,6 +109,54 @@ static void complain(const char *name)
 	fprintf(stderr, "%s\n", buf_str(&text));
 }
 
+static bool write_named_of_appliance(struct buf *out, const char *name)
+{
+	size_t count, section = strcspn(name, ".");
+	const struct appliance_key *keys = appliance_keys(&count);
+	const char *own = name[section] ? name + section + 1 : name;
+	bool is_found = false;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct appliance_key *key = &keys[i];
+
+		if ((name[section] && (strcspn(key->section, " ") != section ||
+				       strncasecmp(key->section, name, section) != 0)) ||
+		    strlen(key->name) != strcspn(own, "=") ||
+		    strncasecmp(key->name, own, strlen(key->name)) != 0)
+			continue;
+		buf_printf(out,
+			   "appliance.ini [%s] %s=\n  %s\n  if not set: %s\n  example: %s=%s\n",
+			   key->section, key->name, key->help, key->preset, key->name,
+			   key->example);
+		is_found = true;
+	}
+	return is_found;
+}
+
+static void write_appliance(struct buf *out)
+{
+	const char *section = "";
+	size_t count;
+	const struct appliance_key *keys = appliance_keys(&count);
+
+	buf_printf(
+		out,
+		"<!-- written by \"cleat keys --appliance\": change the table, not this file -->\n"
+		"# appliance.ini\n\n"
+		"What concerns the whole appliance: `/config/appliance.ini`, in the syntax of unit files. An empty value is as if the key were not there. "
+		"What is wrong is an error with file and line, all else counts all the same; `cleat check --config DIR` reads it, too.\n");
+	for (size_t i = 0; i < count; i++) {
+		if (!str_eq(section, keys[i].section))
+			buf_printf(
+				out,
+				"\n## [%s]\n\n| key | meaning | if not set | example |\n|---|---|---|---|\n",
+				keys[i].section);
+		section = keys[i].section;
+		buf_printf(out, "| %s | %s | %s | `%s` |\n", keys[i].name, keys[i].help,
+			   keys[i].preset, keys[i].example);
+	}
+}
+
 static bool write_named(struct buf *out, const char *name)
 {
 	bool is_found = false;
@@ -116,6 +166,7 @@ static bool write_named(struct buf *out, const char *name)
 			write_key(out, key_at(i));
 			is_found = true;
 		}
+	is_found |= write_named_of_appliance(out, name);
 	if (!is_found)
 		complain(name);
 	return is_found;
@@ -134,11 +185,12 @@ static int print(const struct buf *out, int status)
 
 int cmd_keys(int argc, char **argv)
 {
-	bool markdown = false, schema = false, dictionary = false, help = false;
+	bool markdown = false, schema = false, dictionary = false, appliance = false, help = false;
 	const struct cli_option options[] = {
 		{ NULL, "--markdown", &markdown, NULL },
 		{ NULL, "--json-schema", &schema, NULL },
 		{ NULL, "--fuzz-dictionary", &dictionary, NULL },
+		{ NULL, "--appliance", &appliance, NULL },
 		{ "-h", "--help", &help, NULL },
 	};
 	auto_buf out = BUF_INIT(KEYS_OUTPUT_MAX_BYTES);
@@ -147,7 +199,7 @@ int cmd_keys(int argc, char **argv)
 
 	if (names < 0)
 		return CLI_USAGE;
-	if (markdown + schema + dictionary + (names > 0) > 1 || help) {
+	if (markdown + schema + dictionary + appliance + (names > 0) > 1 || help) {
 		fputs(usage, help ? stdout : stderr);
 		return help ? CLI_OK : CLI_USAGE;
 	}
@@ -157,6 +209,8 @@ int cmd_keys(int argc, char **argv)
 		keys_write_schema(&out);
 	else if (dictionary)
 		keys_write_dictionary(&out);
+	else if (appliance)
+		write_appliance(&out);
 	else if (!names)
 		write_list(&out);
 	for (int i = 1; i <= names; i++)

@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "util/host.h"
 #include "util/json.h"
 #include "util/loop.h"
 #include "util/str.h"
@@ -71,6 +72,10 @@ static const char *detail_text(const struct published_unit *u)
 		return u->detail;
 	if (u->health == PUBLISHED_UNHEALTHY)
 		return u->probe_output;
+	if (u->lost)
+		return u->lost == HOST_LOSS_PROC ? "isolation lost: private-proc" :
+		       u->lost == HOST_LOSS_SYS	 ? "isolation lost: private-sys" :
+						   "isolation lost: private-proc private-sys";
 	if (u->client_lost)
 		return "client addresses are lost: ports go through a proxy";
 	return u->status_text;
@@ -138,6 +143,8 @@ static void print_table(const struct published_unit *units, unsigned count, bool
 
 static void json_unit(struct json *json, const struct published_unit *u)
 {
+	char losses[HOST_LOSSES_SIZE];
+
 	json_object(json, NULL);
 	json_str(json, "name", u->name);
 	json_str(json, "unit", u->unit);
@@ -158,6 +165,8 @@ static void json_unit(struct json *json, const struct published_unit *u)
 	json_str(json, "addresses", u->addresses);
 	json_str(json, "ports", u->ports);
 	json_bool(json, "client_address_lost", u->client_lost);
+	host_loss_names(u->lost, losses);
+	json_str(json, "lost_isolation", losses);
 	json_str(json, "detail", u->detail);
 	json_str(json, "probe_output", u->probe_output);
 	json_str(json, "status_text", u->status_text);
@@ -298,6 +307,17 @@ static void print_unit(const struct published_unit *u)
 	print_lines("note", u->notes);
 }
 
+/* What the host withholds; "cleat doctor" has it with more room. */
+static void print_findings(const struct published_header *header)
+{
+	char text[HOST_SENTENCE_SIZE];
+
+	for (unsigned i = 0; i < header->finding_count; i++) {
+		host_sentence(header, i, text);
+		print_line(host_level_name(header->findings[i].level), text);
+	}
+}
+
 static void print_appliance(const struct published_header *header)
 {
 	static const char *const titles[] = { "note", "warning", "error" };
@@ -312,6 +332,7 @@ static void print_appliance(const struct published_header *header)
 	for (unsigned i = 0; i < header->note_count; i++)
 		print_line(header->notes[i].level < 3 ? titles[header->notes[i].level] : titles[2],
 			   header->notes[i].text);
+	print_findings(header);
 }
 
 static void print_members(const struct published_unit *pod, const struct published_unit *units,

@@ -53,6 +53,8 @@ static void clean_header(struct published_header *h)
 		h->note_count = PUBLISHED_MAX_NOTES;
 	for (unsigned i = 0; i < h->note_count; i++)
 		cli_clean(h->notes[i].text);
+	for (unsigned i = 0; i < h->finding_count; i++)
+		cli_clean(h->findings[i].evidence);
 }
 
 int cli_read_published(struct published_header *header, struct published_unit **units,

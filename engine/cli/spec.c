@@ -174,6 +174,8 @@ static void find_controllers(struct host_facts *host)
 		host->has_memory_controller |= len == 6 && strncmp(word, "memory", len) == 0;
 		host->has_cpu_controller |= len == 3 && strncmp(word, "cpu", len) == 0;
 		host->has_pids_controller |= len == 4 && strncmp(word, "pids", len) == 0;
+		host->has_io_controller |= len == 2 && strncmp(word, "io", len) == 0;
+		host->has_cpuset_controller |= len == 6 && strncmp(word, "cpuset", len) == 0;
 		word += len;
 	}
 }

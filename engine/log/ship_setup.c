@@ -239,9 +239,7 @@ static int confine(const struct ship *s, struct err *err)
 		SCMP_SYS(recvmmsg),
 		-1,
 	};
-	static const char *const resolver[] = { "/etc/resolv.conf", "/etc/hosts",
-						"/etc/nsswitch.conf" };
-	const char *read_paths[SHIP_MAX_ROOTS + SHIP_MAX_DIRS + 4] = { 0 };
+	const char *read_paths[SHIP_MAX_ROOTS + SHIP_MAX_DIRS + 2] = { 0 };
 	char own[512];
 	const char *const write_paths[] = { own, CLEAT_RUN_DIR "/ship", NULL };
 	int calls[PROC_MAX_SYSCALLS];
@@ -259,9 +257,8 @@ static int confine(const struct ship *s, struct err *err)
 	for (unsigned i = 0; i < s->dir_count; i++)
 		if (access(strchr(s->dirs[i], '=') + 1, F_OK) == 0)
 			read_paths[n++] = strchr(s->dirs[i], '=') + 1;
-	for (size_t i = 0; i < sizeof(resolver) / sizeof(resolver[0]); i++)
-		if (access(resolver[i], F_OK) == 0)
-			read_paths[n++] = resolver[i];
+	/* The folder: hosts and resolv.conf are replaced, by a lease or by the host, and what was granted of a file ends with it. */
+	read_paths[n++] = "/etc";
 	snprintf(own, sizeof(own), "%s/%s", s->roots[0], SHIP_FOLDER);
 	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);

@@ -55,6 +55,8 @@ void oci_write_networks(struct oci *o);
 void oci_write_maps(struct oci *o);
 /* oci_pod.c: an entry of "namespaces", that of the pod if there is one and it shares it; the annotation that says who holds them. */
 void oci_write_namespace(struct oci *o, const char *type);
+/* names ends in NULL; the network, if there is one of its own, comes last. */
+void oci_write_namespaces(struct oci *o, const char *const *names);
 void oci_write_pod(struct oci *o);
 /* Is sysfs bound instead of mounted? Mounting needs a network namespace of the same owner. */
 bool oci_binds_sysfs(const struct container_spec *spec);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "spec/volume.h"
+#include "util/host.h"
 #include "util/path.h"
 #include "util/places.h"
 #include "util/str.h"
@@ -117,7 +118,10 @@ static void add_sysfs(struct oci *o, struct entries *list)
 	if (oci_binds_sysfs(o->spec))
 		add(o, list, "/sys", "bind", "/sys", "bind,rprivate,nosuid,noexec,nodev,ro");
 	else
-		add(o, list, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");
+		add(o, list, "/sys", "sysfs", "sysfs",
+		    o->host->allowed_losses & HOST_LOSS_SYS ?
+			    "nosuid,noexec,nodev,ro,x-cleat-share" :
+			    "nosuid,noexec,nodev,ro");
 	if (!user_mounts_at(o->spec, "/sys/fs/cgroup"))
 		add(o, list, "/sys/fs/cgroup", "cgroup", "cgroup",
 		    writable ? "rprivate,nosuid,noexec,nodev,relatime,rw" :
@@ -128,7 +132,9 @@ static void add_kernel(struct oci *o, struct entries *list)
 {
 	struct entry *dev;
 
-	add(o, list, "/proc", "proc", "proc", "nosuid,noexec,nodev");
+	add(o, list, "/proc", "proc", "proc",
+	    o->host->allowed_losses & HOST_LOSS_PROC ? "nosuid,noexec,nodev,x-cleat-share" :
+						       "nosuid,noexec,nodev");
 	dev = add(o, list, "/dev", "tmpfs", "tmpfs", "nosuid,noexec,strictatime,mode=755");
 	strv_push(o->arena, &dev->options, number_option(o, "size", DEV_BYTES));
 	if (!user_mounts_at(o->spec, "/dev/pts"))
@@ -157,6 +163,8 @@ static void add_files(struct oci *o, struct entries *list)
 	if (o->spec->network != SPEC_NETWORK_NONE && !o->spec->keeps_resolv_conf)
 		add_file(o, list, host->resolv_conf, "/etc/resolv.conf");
 	add_file(o, list, host->containerenv_file, "/run/.containerenv");
+	if (o->spec->timezone && str_eq(o->spec->timezone, "local"))
+		add_file(o, list, host->localtime_file, "/etc/localtime");
 }
 
 /* With a mount of the user's in its place nothing that the container says would arrive. */

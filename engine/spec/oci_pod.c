@@ -47,14 +47,9 @@ void oci_write_pod(struct oci *o)
 
 static void write_namespaces(struct oci *o)
 {
-	static const char *const always[] = { "user", "mount", "ipc", "uts" };
+	static const char *const names[] = { "user", "mount", "ipc", "uts", NULL };
 
-	json_array(o->json, "namespaces");
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		oci_write_namespace(o, always[i]);
-	if (o->spec->network != SPEC_NETWORK_HOST)
-		oci_write_namespace(o, "network");
-	json_array_end(o->json);
+	oci_write_namespaces(o, names);
 }
 
 static void write_annotations(struct oci *o)

@@ -231,13 +231,8 @@ int spec_pod_from_args(struct container_spec *spec, struct arena *arena,
 	spec_defaults(spec);
 	spec->is_pod = true;
 	spec->image = "";
-	if (args->count > OPTIONS_MAX_WORDS) {
-		option_error(&o, "%zu words; at most %u are allowed", args->count,
-			     (unsigned)OPTIONS_MAX_WORDS);
+	if (options_begin(&o, args) < 0)
 		return -1;
-	}
-	if (args->count)
-		o.word = &args->items[0];
 	next = options_take(&o, args, 0);
 	if (next < args->count) {
 		o.word = &args->items[next];

@@ -464,6 +464,7 @@ static void judge_limits(struct options *o)
 		option_point_to(o, o->cpus_word, "cpus");
 		option_error(o, "cannot be given together with --cpu-period or --cpu-quota");
 	}
+	cgroup_merge(o);
 	if (o->swap_word && spec->memory_swap_bytes > 0) {
 		option_point_to(o, o->swap_word, "memory-swap");
 		if (!spec->memory_bytes)
@@ -494,6 +495,18 @@ void spec_defaults(struct container_spec *spec)
 
 static const struct arg no_word = { .text = "", .origin = &no_origin };
 
+int options_begin(struct options *o, const struct arg_list *args)
+{
+	if (args->count > OPTIONS_MAX_WORDS) {
+		option_error(o, "%zu words; at most %u are allowed", args->count,
+			     (unsigned)OPTIONS_MAX_WORDS);
+		return -1;
+	}
+	if (args->count)
+		o->word = &args->items[0];
+	return 0;
+}
+
 int spec_from_args(struct container_spec *spec, struct arena *arena, const struct arg_list *args,
 		   struct diags *diags)
 {
@@ -506,13 +519,8 @@ int spec_from_args(struct container_spec *spec, struct arena *arena, const struc
 	size_t errors_before = diags->error_count;
 
 	spec_defaults(spec);
-	if (args->count > OPTIONS_MAX_WORDS) {
-		option_error(&o, "%zu words; at most %u are allowed", args->count,
-			     (unsigned)OPTIONS_MAX_WORDS);
+	if (options_begin(&o, args) < 0)
 		return -1;
-	}
-	if (args->count)
-		o.word = &args->items[0];
 	option_words(&o, &cursor);
 	image_and_command(&o, &cursor);
 	judge_network(&o);

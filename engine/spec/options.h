@@ -92,6 +92,8 @@ const char *option_path(struct options *o, const char *what, const char *value);
 
 /* Takes option words from args->items[from] on; returns the index of the first that is none (args->count: no more). */
 size_t options_take(struct options *o, const struct arg_list *args, size_t from);
+/* The first look at the words: how many, and where errors stand before the first one is read. */
+int options_begin(struct options *o, const struct arg_list *args) MUST_CHECK;
 
 /* Capabilities (capabilities.c). */
 #define CAPABILITY_ALL "ALL"
@@ -155,6 +157,19 @@ void update_judge(struct options *o);
 void parse_memory(struct options *o, const char *value);
 void parse_memory_swap(struct options *o, const char *value);
 void parse_cpus(struct options *o, const char *value);
+/* option_cgroup.c */
+void parse_cgroup_conf(struct options *o, const char *value);
+void parse_device_read_bps(struct options *o, const char *value);
+void parse_device_write_bps(struct options *o, const char *value);
+void parse_device_read_iops(struct options *o, const char *value);
+void parse_device_write_iops(struct options *o, const char *value);
+void parse_cpuset_cpus(struct options *o, const char *value);
+void parse_cpuset_mems(struct options *o, const char *value);
+void parse_cpu_shares(struct options *o, const char *value);
+void parse_blkio_weight(struct options *o, const char *value);
+/* Of two limits of one thing the stricter one is kept; when all words have been taken. */
+void cgroup_merge(struct options *o);
+/* option_limit.c */
 void parse_cpu_quota(struct options *o, const char *value);
 void parse_cpu_period(struct options *o, const char *value);
 void parse_pids_limit(struct options *o, const char *value);

@@ -191,7 +191,10 @@ struct container_spec {
 	uint64_t memory_bytes;			  /* 0: none */
 	uint64_t cpu_quota_usec, cpu_period_usec; /* 0: none */
 	int64_t pids_limit;			  /* 0: podman's default 2048; -1: unlimited */
-	uint64_t shm_bytes;			  /* 0: default */
+	struct spec_pair *
+		cgroup; /* files of its cgroup and what is written there, from option_cgroup.c; io.max once a device */
+	size_t cgroup_count;
+	uint64_t shm_bytes; /* 0: default */
 	struct spec_ulimit *ulimits;
 	size_t ulimit_count;
 	struct spec_pair *sysctls;
@@ -208,7 +211,8 @@ struct container_spec {
 	unsigned log_max_files; /* 0: default 3 */
 	const char *log_tag;	/* with {{.Name}} and {{.ImageName}}; NULL: the container's name */
 	const char *log_path;	/* folder below /data; NULL: the appliance's own */
-	const char *timezone;	/* given to the program as TZ=, "local" is the appliance's UTC */
+	const char *
+		timezone; /* given to the program as TZ=; "local": it has the appliance's /etc/localtime */
 	/* memory plus swap; 0: podman's default (twice the memory), -1: unlimited */
 	int64_t memory_swap_bytes;
 	struct strv unset_env; /* names taken out of the defaults and the image's environment */
@@ -267,6 +271,7 @@ struct host_facts {
 	uint64_t memory_bytes;
 	uint64_t nofile_hard, nproc_hard; /* RLIM_INFINITY as UINT64_MAX */
 	bool has_memory_controller, has_cpu_controller, has_pids_controller;
+	bool has_io_controller, has_cpuset_controller;
 	const char *cgroup_mount;    /* where cgroup2 is mounted in the appliance */
 	uint32_t home_uid, home_gid; /* owner of CLEAT_HOME_DIR: keep-id */
 	bool can_make_data;	     /* /data is writable */
@@ -292,7 +297,10 @@ struct host_facts {
 	const char *seccomp_text;
 	/* Folder with notify.sock, bound as /run/notify and told as NOTIFY_SOCKET; NULL: none. */
 	const char *notify_dir;
-	uint64_t watchdog_usec; /* told as WATCHDOG_USEC; 0: none */
+	uint64_t watchdog_usec;	 /* told as WATCHDOG_USEC; 0: none */
+	uint32_t allowed_losses; /* enum host_loss of util/host.h: what appliance.ini allows */
+	const char *
+		localtime_file; /* path bound as /etc/localtime with --tz=local; NULL or "": none */
 };
 
 #define SPEC_SECCOMP_MAX_BYTES (256 * 1024)
@@ -315,6 +323,10 @@ int spec_check_global_args(const struct arg_list *args, struct diags *diags) MUS
 /* What the option of a word ("--memory", "--memory=1g", "-v") of "podman run" is for, or why it is not done; NULL: the word is
  * no option. Static. */
 const char *spec_option_text(const char *word);
+
+/* What spec->cgroup says of a file of bytes, shares counted of the host's memory; false: nothing, or no limit. */
+bool spec_cgroup_bytes(const struct container_spec *spec, const struct host_facts *host,
+		       const char *file, uint64_t *bytes);
 
 /* What this machine or image makes of the spec, one sentence an entry: limits that are not
  * enforced, values that were lowered, volumes that are not kept. */

@@ -152,6 +152,14 @@ static void write_limits(struct json *j, const struct container_spec *spec)
 	json_uint(j, "cpu_quota_usec", spec->cpu_quota_usec);
 	json_uint(j, "cpu_period_usec", spec->cpu_period_usec);
 	json_int(j, "pids_limit", spec->pids_limit);
+	json_array(j, "cgroup");
+	for (size_t i = 0; i < spec->cgroup_count; i++) {
+		json_object(j, NULL);
+		json_str(j, "file", spec->cgroup[i].name);
+		json_str(j, "value", spec->cgroup[i].value);
+		json_object_end(j);
+	}
+	json_array_end(j);
 	json_uint(j, "shm_bytes", spec->shm_bytes);
 	json_object(j, "ulimits");
 	for (size_t i = 0; i < spec->ulimit_count; i++) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "status/internal.h"
+#include "util/host.h"
 #include "util/str.h"
 
 #define UNREADABLE_STATE 0xff /* has no name: "unknown" */
@@ -85,6 +86,22 @@ static void check_notes(const struct status_server *s, struct pass *p)
 		tell(p, "appliance", NULL);
 }
 
+static void check_host(const struct status_server *s, struct pass *p)
+{
+	char text[HOST_SENTENCE_SIZE];
+	bool found = false;
+
+	for (unsigned i = 0; i < s->header.finding_count; i++) {
+		if (s->header.findings[i].level < HOST_MISSING)
+			continue;
+		host_sentence(&s->header, i, text);
+		tell(p, "host", text);
+		found = true;
+	}
+	if (!found)
+		tell(p, "host", NULL);
+}
+
 static void check_units(const struct status_server *s, struct pass *p)
 {
 	struct published_unit u;
@@ -121,6 +138,7 @@ bool status_check(const struct status_server *s, status_check_fn *fn, void *arg)
 	     s->header.settled ? NULL : "the first pass over units and images is not over");
 	tell(&p, "staying", s->header.draining ? "the appliance is stopping" : NULL);
 	check_notes(s, &p);
+	check_host(s, &p);
 	check_units(s, &p);
 	return p.all;
 }

@@ -149,6 +149,9 @@ bool status_unit_find(const struct status_server *s, const char *name, struct pu
 
 /* json.c, text.c: the renderings; those of a whole appliance return whether it is ready. */
 bool status_render_json(const struct status_server *s, struct buf *out);
+/* links.c: the member "network" */
+struct json;
+void status_put_links(struct json *j, const struct published_header *h);
 void status_render_unit_json(const struct status_server *s, const struct published_unit *unit,
 			     struct buf *out);
 bool status_render_text(const struct status_server *s, struct buf *out);

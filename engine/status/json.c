@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "status/internal.h"
+#include "util/host.h"
 
 static void put_time(struct json *j, const char *key, int64_t real_usec)
 {
@@ -62,6 +63,14 @@ static void put_words(struct json *j, const char *key, const char *text)
 		text += len;
 	}
 	json_array_end(j);
+}
+
+static void put_losses(struct json *j, const char *key, uint32_t losses)
+{
+	char names[HOST_LOSSES_SIZE];
+
+	host_loss_names(losses, names);
+	put_words(j, key, names);
 }
 
 static void put_exit(struct json *j, const struct published_unit *u)
@@ -118,6 +127,7 @@ static void put_unit(struct json *j, const struct status_server *s, const struct
 	put_words(j, "addresses", u->addresses);
 	put_words(j, "ports", u->ports);
 	json_uint(j, "log_dropped_lines", u->log_dropped_lines);
+	put_losses(j, "lost_isolation", u->lost);
 	put_lines(j, "notes", u->notes);
 	json_object_end(j);
 }
@@ -145,6 +155,36 @@ static void put_notes(struct json *j, const struct published_header *h)
 		json_object_end(j);
 	}
 	json_array_end(j);
+}
+
+static void put_finding(struct json *j, const struct published_header *h, unsigned i)
+{
+	const struct published_finding *finding = &h->findings[i];
+	const struct host_check *check = host_check_find(finding->id);
+	char remedy[HOST_REMEDY_SIZE] = "";
+
+	if (check)
+		host_remedy(check, h->host_kind, finding->is_filtered, remedy);
+	json_object(j, NULL);
+	json_str(j, "id", finding->id);
+	json_str(j, "level", host_level_name(finding->level));
+	json_str(j, "loss", check ? host_loss_text(check, h->allowed_losses) : "");
+	json_str(j, "evidence", finding->evidence);
+	json_str(j, "remedy", remedy);
+	json_object_end(j);
+}
+
+static void put_host(struct json *j, const struct published_header *h)
+{
+	json_object(j, "host");
+	json_str(j, "kind", host_kind_name(h->host_kind));
+	json_bool(j, "tried", h->host_tried);
+	put_losses(j, "allowed_losses", h->allowed_losses);
+	json_array(j, "findings");
+	for (unsigned i = 0; i < h->finding_count; i++)
+		put_finding(j, h, i);
+	json_array_end(j);
+	json_object_end(j);
 }
 
 static void put_shipping(struct json *j, const struct published_header *h)
@@ -194,7 +234,9 @@ bool status_render_json(const struct status_server *s, struct buf *out)
 	json_array_end(&j);
 	json_bool(&j, "ready", ready);
 	put_notes(&j, h);
+	put_host(&j, h);
 	put_shipping(&j, h);
+	status_put_links(&j, h);
 	json_array(&j, "units");
 	for (unsigned i = 0; status_unit_get(s, i, &u); i++)
 		put_unit(&j, s, &u);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "status/internal.h"
+#include "util/host.h"
 
 #define COLUMNS 6
 #define CELL_BYTES 264
@@ -146,6 +147,19 @@ static void put_failure(const char *name, bool ok, const char *reason, void *arg
 	buf_putc(out, '\n');
 }
 
+/* What the host withholds: "missing: private-proc: no container can start: ..." */
+static void put_findings(struct buf *out, const struct published_header *h)
+{
+	char text[HOST_SENTENCE_SIZE];
+
+	for (unsigned i = 0; i < h->finding_count; i++) {
+		host_sentence(h, i, text);
+		buf_printf(out, "host: %s: ", host_level_name(h->findings[i].level));
+		status_put_clean(out, text);
+		buf_putc(out, '\n');
+	}
+}
+
 /* Continues the line and the page that routes.c begins with what changes by the second. */
 bool status_render_text(const struct status_server *s, struct buf *out)
 {
@@ -159,6 +173,7 @@ bool status_render_text(const struct status_server *s, struct buf *out)
 		status_put_clean(out, h->notes[i].text);
 		buf_putc(out, '\n');
 	}
+	put_findings(out, h);
 	buf_putc(out, '\n');
 	put_table(s, out);
 	for (; status_unit_get(s, count, &u); count++) {

@@ -19,11 +19,8 @@
 #include "log/log.h"
 #include "supervise/conditions.h"
 #include "util/cleanup.h"
+#include "util/path.h"
 #include "util/str.h"
-
-#ifndef STATX_ATTR_MOUNT_ROOT /* in Linux since 5.8, in musl's header not yet */
-#define STATX_ATTR_MOUNT_ROOT 0x2000
-#endif
 
 static int path_exists(const char *text, struct err *err)
 {
@@ -59,13 +56,10 @@ static int path_is_symbolic_link(const char *text, struct err *err)
 	return lstat(text, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
-static int path_is_mount_point(const char *text, struct err *err)
+static int is_mount_point(const char *text, struct err *err)
 {
-	struct statx st;
-
 	(void)err;
-	return syscall(SYS_statx, AT_FDCWD, text, AT_NO_AUTOMOUNT, STATX_TYPE, &st) == 0 &&
-	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	return path_is_mount(text, 0);
 }
 
 static int path_is_read_write(const char *text, struct err *err)
@@ -112,7 +106,7 @@ static const struct condition_kind {
 	{ "PathExistsGlob", path_exists_glob },
 	{ "PathIsDirectory", path_is_directory },
 	{ "PathIsSymbolicLink", path_is_symbolic_link },
-	{ "PathIsMountPoint", path_is_mount_point },
+	{ "PathIsMountPoint", is_mount_point },
 	{ "PathIsReadWrite", path_is_read_write },
 	{ "DirectoryNotEmpty", directory_not_empty },
 	{ "FileNotEmpty", file_not_empty },

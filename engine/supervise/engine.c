@@ -13,10 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "supervise/boot.h"
 #include "supervise/files.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
+#include "supervise/screen.h"
+#include "supervise/sources.h"
 #include "supervise/update.h"
+#include "supervise/uplink.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/lock.h"
@@ -24,7 +28,7 @@
 #include "util/str.h"
 
 #define EXIT_OTHER_ENGINE 75
-#define FREEZE_USEC (2 * USEC_SEC)
+#define FREEZE_USEC USEC_SEC
 
 struct loop *engine_loop(struct engine *e)
 {
@@ -134,21 +138,30 @@ static void on_deadline(struct loop *loop, usec_t now, void *arg)
 	engine_feed(arg, &(struct core_event){ .type = CORE_EV_TIMER });
 }
 
-/* A turn that began much too late: the machine was frozen, suspended or overloaded. */
+/* A turn that begins much too late: the machine was frozen, suspended or overloaded. Said before anything that this turn brings: answers
+ * of probes that ran out of time meanwhile, and deadlines. */
+static void when_late(struct loop *loop, usec_t now, usec_t late_usec, void *arg)
+{
+	struct engine *e = arg;
+
+	(void)loop;
+	(void)now;
+	if (late_usec <= FREEZE_USEC)
+		return;
+	log_msg(LOG_WARN, "engine", "the loop was late by %llu ms: frozen, suspended or overloaded",
+		(unsigned long long)(late_usec / USEC_MSEC));
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_FREEZE, .gap_usec = late_usec });
+}
+
 static void before_sleep(struct loop *loop, usec_t now, usec_t late_usec, void *arg)
 {
 	struct engine *e = arg;
 
 	(void)loop;
-	if (late_usec > FREEZE_USEC) {
-		log_msg(LOG_WARN, "engine",
-			"the loop was late by %llu ms: frozen, suspended or overloaded",
-			(unsigned long long)(late_usec / USEC_MSEC));
-		engine_feed(e,
-			    &(struct core_event){ .type = CORE_EV_FREEZE, .gap_usec = late_usec });
-	}
+	(void)late_usec;
 	if (e->published)
 		published_heartbeat(e->published, now);
+	screen_wake(e);
 }
 
 static int open_signals(struct engine *e, struct err *err)
@@ -287,17 +300,26 @@ static int set_up(struct engine *e, struct err *err)
 		return -1;
 	e->deadline_timer = loop_timer(e->loop, USEC_NEVER, on_deadline, e);
 	loop_before_sleep(e->loop, before_sleep, e);
+	loop_when_late(e->loop, when_late, e);
 	if (publish_open(e, err) < 0)
 		return -1;
+	boot_watchdog_start(e);
+	e->is_safe_mode = boot_is_safe_mode();
+	if (e->is_safe_mode)
+		return boot_set_up_safe(e, err);
+	boot_notes_read(e);
 	facts_probe(e);
 	check_layouts(e);
 	events_open(e);
 	open_store(e);
 	unit_facts_init(&e->unit_facts, &e->arena, CLEAT_HOME_DIR);
 	logs_configure(e);
+	host_probe_open(e);
+	system_apply(e);
 	if (units_load(e, err) < 0)
 		return -1;
 	update_open(e);
+	boot_leave_mark(e);
 	return 0;
 }
 
@@ -306,7 +328,11 @@ static void tear_down(struct engine *e)
 	if (e->control)
 		e->hooks->control_close(e->control);
 	status_server_stop(e);
+	screen_stop(e);
+	host_probe_stop(e);
+	sources_stop(e);
 	logs_stop(e);
+	uplink_close(e);
 	network_close(e);
 	publish_header(e);
 	published_close(e->published);
@@ -325,6 +351,13 @@ static int run(struct engine *e, struct err *err)
 	status_server_start(e);
 	if (e->hooks->control_open(e, &e->control, err) < 0)
 		publish_note(e, 2, "control socket: %s", err->msg);
+	if (e->is_safe_mode) {
+		e->settled = true;
+		publish_header(e);
+		uplink_open(e);
+		screen_start(e);
+		return loop_run(e->loop, err);
+	}
 	adopt_all(e);
 	publish_all(e);
 	network_settle(e);
@@ -335,9 +368,13 @@ static int run(struct engine *e, struct err *err)
 		files_apply(e);
 	}
 	e->settled = true;
+	uplink_open(e);
 	update_start(e);
 	logs_start(e);
+	sources_start(e);
+	host_probe_start(e);
 	publish_header(e);
+	screen_start(e);
 	return loop_run(e->loop, err);
 }
 

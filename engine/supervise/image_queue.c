@@ -362,9 +362,10 @@ void image_queue_keep(struct engine *e, unsigned index, struct arena *arena,
 {
 	const struct engine_entry *entry = &e->entries[index];
 
-	if (!entry->spec || entry->spec->is_pod)
+	if (entry->spec && entry->spec->is_pod)
 		return;
-	*arena_push(arena, request->keeps, request->keep_count) = entry->want.ref;
+	if (entry->spec)
+		*arena_push(arena, request->keeps, request->keep_count) = entry->want.ref;
 	update_keeps(e, index, arena, request);
 }
 

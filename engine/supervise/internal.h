@@ -62,6 +62,8 @@ struct unit_record {
 	uint64_t limit_begin, deadline;
 	char reason[256];
 	char image_digest[80]; /* of the image that the run was made from; "": not known */
+	uint32_t had_member;   /* core view: a pod that has had a member */
+	uint32_t reserved_pod;
 };
 
 struct notify;
@@ -192,6 +194,7 @@ struct engine {
 	int status_listen_fd;
 	pid_t status_pid;
 	struct loop_source *status_timer;
+	struct loop_source *status_address_timer; /* no link has [Status] Address= yet */
 	unsigned status_failures;
 	struct network *network;       /* supervise/network.h */
 	struct files *files;	       /* supervise/files.h */
@@ -199,11 +202,18 @@ struct engine {
 	struct updates *updates;       /* supervise/update.h */
 	struct appliance appliance;    /* appliance.ini; texts in arena */
 	struct logs *logs;	       /* supervise/logs.h */
+	struct sources *sources;       /* supervise/sources.h; NULL: nothing to watch */
+	struct uplinks *uplinks; /* supervise/uplink.h; NULL: an unknown layout, or no memory */
+	struct screen *screen;	 /* supervise/screen.h; NULL: there is no terminal for one */
 	uint64_t ship_sent_before, ship_dropped_before; /* by workers that have ended */
 	struct event_writer *events; /* supervise/events.h; NULL: it could not be made */
 	struct history *history;     /* supervise/history.h; NULL: it could not be made */
 	struct upgrade *upgrade;     /* upgrade.c; NULL: nobody has asked for one */
-	bool stop_wanted;	     /* somebody asked: no orders are taken any more */
+	bool is_safe_mode;	     /* boot.h: status and control only */
+	usec_t watchdog_usec;	     /* how often the loop has to turn; 0: nobody looks */
+	struct loop_source *watchdog_timer;
+	struct host_probe *host_probe; /* host_probe.c: what the host withholds; NULL: no memory */
+	bool stop_wanted;	       /* somebody asked: no orders are taken any more */
 	bool stopping;
 	unsigned left_behind; /* units whose end did not come within the budget: shutdown.c */
 	bool settled;
@@ -216,6 +226,8 @@ struct engine {
 
 /* driver.c */
 void engine_feed(struct engine *e, const struct core_event *event);
+/* The core's next deadline may have changed (feeding does this by itself). */
+void engine_arm(struct engine *e);
 void engine_trace(void *arg, usec_t now, const char *line);
 /* A start that failed after run_start() had returned. */
 void engine_fail_start(struct engine *e, unsigned index, const struct err *err);
@@ -296,12 +308,24 @@ int volumes_prepare(struct engine *e, const struct engine_entry *entry, struct a
 /* facts.c */
 void facts_probe(struct engine *e);
 
+/* host_probe.c. What is known of the host (supervise/host_probe.h), for facts.c to fill in; never NULL. */
+struct host_record;
+struct host_record *host_probe_record(struct engine *e);
+/* appliance.ini has been read: adds what an earlier engine of this boot tried out, and publishes. */
+void host_probe_open(struct engine *e);
+/* Tries out what can only be tried, in a child, a moment later; once a boot. */
+void host_probe_start(struct engine *e);
+void host_probe_stop(struct engine *e);
+
 /* units.c */
 int units_load(struct engine *e, struct err *err) MUST_CHECK;
 
 /* children.c */
 int children_spawn(struct engine *e, const struct proc_spawn *spawn, engine_child_fn *fn, void *arg,
 		   pid_t *pid_out, struct err *err) MUST_CHECK;
+/* This very program, which reads input to its end. input is copied. */
+int children_spawn_fed(struct engine *e, char **argv, const struct buf *input, engine_child_fn *fn,
+		       void *arg, pid_t *pid_out, struct err *err) MUST_CHECK;
 int children_watch(struct engine *e, pid_t pid, engine_child_fn *fn, void *arg,
 		   struct err *err) MUST_CHECK;
 void children_reap(struct engine *e);
@@ -313,3 +337,8 @@ void status_server_stop(struct engine *e);
 /* console.c: the few lines that a person at the console reads */
 void console_step(struct engine *e, const char *fmt, ...) ERR_PRINTF(2, 3);
 void console_state(struct engine *e, unsigned index);
+
+/* screen.c: the processes on the appliance's terminal (screen.h) */
+void screen_start(struct engine *e);
+void screen_wake(struct engine *e); /* before each sleep: something may have been published */
+void screen_stop(struct engine *e);

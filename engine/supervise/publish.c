@@ -16,6 +16,7 @@
 #include "supervise/notify.h"
 #include "supervise/pods.h"
 #include "supervise/update.h"
+#include "util/host.h"
 #include "util/str.h"
 
 #ifndef CLEAT_VERSION
@@ -142,6 +143,12 @@ static void put_notes(const struct engine *e, const struct engine_entry *entry, 
 	notify_notes(e, (unsigned)(entry - e->entries), &text);
 	if (entry->health_problem)
 		buf_printf(&text, "%s\n", entry->health_problem);
+	if (status->lost && entry->run.phase == RUN_RUNNING) {
+		char names[HOST_LOSSES_SIZE];
+
+		host_loss_names(status->lost, names);
+		buf_printf(&text, "isolation lost, as appliance.ini allows: %s\n", names);
+	}
 	if (status->unenforced[0])
 		buf_printf(&text, "not enforced: %s\n", status->unenforced);
 	if (status->log_error[0])
@@ -296,6 +303,7 @@ void publish_unit(struct engine *e, unsigned index)
 	if (entry->run.phase != RUN_NONE) /* of the last run, once there is none */
 		p->log_dropped_lines = entry->run.status.log_dropped_lines;
 	p->client_lost = network_client_lost(e, index);
+	p->lost = running ? entry->run.status.lost : 0;
 	p->next_monotonic_usec = view.state == CORE_BACKOFF ? view.deadline : 0;
 	str_copy_text(p->detail, sizeof(p->detail), detail_text(entry, &view));
 	str_copy_text(p->probe_output, sizeof(p->probe_output),

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/boot.h"
 #include "supervise/files.h"
 #include "supervise/units_confine.h"
 #include "util/cleanup.h"
@@ -161,6 +162,11 @@ void files_check(struct engine *e, bool is_forced)
 
 void engine_reload(struct engine *e)
 {
+	if (e->is_safe_mode) {
+		boot_leave_safe_mode();
+		become_new(e);
+		return;
+	}
 	files_check(e, true);
 }
 

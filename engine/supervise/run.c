@@ -23,6 +23,7 @@
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/lock.h"
+#include "util/pass_fd.h"
 #include "util/str.h"
 
 #define CONFIG_MAX_BYTES (1024 * 1024)
@@ -435,6 +436,7 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health)
 					     .started_at = entry->run.status.started_monotonic_usec,
 					     .was_up = before.was_up,
 					     .startup_passed = before.startup_passed,
+					     .had_member = before.had_member,
 					     .adopted_health = health });
 	notify_adopted(e, index, &before);
 	if (unwanted)
@@ -582,33 +584,13 @@ static void on_message(struct engine *e, unsigned index, const char *data, size_
 	}
 }
 
-static ssize_t receive(int ctl_fd, char *data, size_t size, int *passed)
-{
-	struct iovec iov = { .iov_base = data, .iov_len = size };
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.space,
-			    .msg_controllen = sizeof(control.space) };
-	ssize_t n = recvmsg(ctl_fd, &m, MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len >= CMSG_LEN(sizeof(int)))
-		memcpy(passed, CMSG_DATA(c), sizeof(*passed));
-	return n;
-}
-
 static void on_ctl(struct loop *loop, uint32_t events, usec_t now, void *arg)
 {
 	struct run_slot *slot = arg;
 	struct run *run = &slot->e->entries[slot->index].run;
 	static char data[SHIM_MESSAGE_MAX];
 	int passed = -1;
-	ssize_t n = receive(run->ctl_fd, data, sizeof(data), &passed);
+	ssize_t n = pass_fd_receive(run->ctl_fd, data, sizeof(data), &passed, 0);
 
 	(void)loop;
 	(void)events;

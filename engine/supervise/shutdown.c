@@ -11,6 +11,7 @@
 #include "supervise/internal.h"
 #include "util/str.h"
 
+#define EXIT_SAFE_MODE 76
 #define RESERVE_USEC APPLIANCE_STOP_RESERVE_USEC
 #define NETWORK_USEC (3 * USEC_SEC) /* network.c waits so long for its worker */
 #define ALARM_SEC 1		    /* how late an engine may be before it is ended */
@@ -63,6 +64,9 @@ void engine_shutdown(struct engine *e)
 {
 	usec_t now = loop_now(e->loop), end = budget_end(e, now);
 
+	/* PID 1 starts one that knows the containers, to stop them in order */
+	if (e->is_safe_mode)
+		_exit(EXIT_SAFE_MODE);
 	e->stop_wanted = true;
 	if (e->stopping)
 		return;

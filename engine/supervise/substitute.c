@@ -5,6 +5,7 @@
  * file that cannot be read, or a folder that is not there, for one that was removed.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "supervise/signature.h"
 #include "util/cleanup.h"
 #include "util/digest.h"
+#include "util/file.h"
 #include "util/str.h"
 
 #define MAX_PASSES 8
@@ -320,6 +322,22 @@ static void digest_units(const struct engine *e, struct sha256 *sha)
 	hash_text(sha, buf_str(&e->files->errors));
 }
 
+/* What the whole appliance is told; missing and unreadable count, too. */
+static void digest_config(struct sha256 *sha)
+{
+	static const char *const paths[] = { CLEAT_APPLIANCE_INI, CLEAT_NETWORK_CONFIG };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		auto_buf text = BUF_INIT(APPLIANCE_MAX_BYTES);
+		struct err err = { .code = ERR_NONE };
+
+		if (file_read_at(AT_FDCWD, paths[i], APPLIANCE_MAX_BYTES, &text, &err) < 0)
+			hash_text(sha, err.msg);
+		else
+			sha256_update(sha, buf_str(&text), text.len + 1);
+	}
+}
+
 struct path_list {
 	struct arena arena;
 	const char **items;
@@ -377,7 +395,7 @@ void files_read(struct engine *e)
 		publish_note(e, 2, "%s: nothing counts as enabled, disabled or masked", err.msg);
 	if (!f->is_check)
 		load_records(e);
-	signature_of_units(CLEAT_UNIT_DIR, NULL, NULL, f->units_signature);
+	signature_of_config(CLEAT_CONFIG_DIR, NULL, NULL, f->units_signature);
 	sha256_init(&sha);
 	read_pass(e);
 	digest_units(e, &sha);
@@ -395,5 +413,6 @@ void files_read(struct engine *e)
 		read_pass(e);
 	}
 	digest_inputs(e, &sha);
+	digest_config(&sha);
 	sha256_final(&sha, f->digest);
 }

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/boot.h"
 #include "supervise/internal.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -55,6 +56,7 @@ static void become(struct engine *e, const char *version)
 	snprintf(text, sizeof(text), "upgrade to %s", version);
 	console_step(e, "becoming %s, version %s", u->path, version);
 	event_emit(e, EVENT_RELOAD, EVENT_OF_APPLIANCE, &(struct event_details){ .text = text });
+	boot_leave_safe_mode();
 	if (setenv(FROM_VARIABLE, from, 1) == 0)
 		execv(u->path, argv);
 	snprintf(text, sizeof(text), "exec: %s", strerror(errno));

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "unit/appliance_internal.h"
 #include "unit/span_internal.h"
 #include "unit/syntax_internal.h"
 #include "util/cleanup.h"
@@ -157,6 +158,33 @@ static const struct appliance_key keys[] = {
 	  "error", "warning", "maybe", set_unknown_keys },
 	{ "Stop", "Budget", "Time for the whole appliance to stop; 5s before its end what still runs is killed. The host has to wait longer than that.",
 	  "25s", "1min 30s", "5s", set_stop_budget },
+	{ "Status", "Address", "Where the status server listens; IPv6 in brackets. One that no link has yet is waited for.",
+	  "all addresses, port 25328", "192.0.2.1:25328", "192.0.2.1:0", appliance_set_status_address },
+	{ "Isolation", "AllowLoss", "Isolation that containers may go without where the host withholds it: private-proc, private-sys.",
+	  "none", "private-proc private-sys", "user-namespace", appliance_set_allow_loss },
+	{ "System", "Hostname", "Name of the appliance.",
+	  "what the host has set, else cleat- and six digits of the machine's identity", "web-1", "-web", appliance_set_hostname },
+	{ "System", "TimeZone", "Zone of the appliance's own times and of containers with Timezone=local: a name, or a rule of POSIX.",
+	  "UTC", "Europe/Berlin", "Berlin/Europe/Mars", appliance_set_time_zone },
+	{ "System", "Console", "What the console shows: status (a screen of units), log (lines), shell (of root, without a password) or off.",
+	  "status", "log", "maybe", appliance_set_console },
+	{ "System", "RootPassword", "Hash of the password that opens a shell on the status screen, or off.",
+	  "the one that the host wrote into /etc/shadow or /etc/passwd, else none",
+	  "$5$0123456789abcdef$LQh5dDdmCsGVrZVGQPc4VNXIxKJ2RY2Vv2aBr6RCKs6", "secret", appliance_set_root_password },
+	{ "System", "NTP", "Time servers of a machine (a container has its host's clock): names or addresses, or off.",
+	  "those that DHCP tells, else pool.ntp.org", "ntp.example.com 192.0.2.1", "-x", appliance_set_ntp },
+	{ "Network", "DNS", "Name servers, before those that DHCP tells.",
+	  "those of DHCP and of router advertisements", "192.0.2.53 2001:db8::53", "dns.example.com", appliance_set_dns },
+	{ "Network", "Search", "Domains that names without a dot are looked up in.",
+	  "those of DHCP and of router advertisements", "example.com", "example com/x", appliance_set_search },
+	{ "Link NAME", "Method", "How the link of this name, or of this MAC address, gets its addresses: dhcp, static, auto (router advertisements only) or off (left alone).",
+	  "static with Address=, else dhcp", "static", "bootp", appliance_set_link_method },
+	{ "Link NAME", "Address", "Addresses, with the length of their network.",
+	  "none", "192.0.2.7/24 2001:db8::7/64", "192.0.2.7", appliance_set_link_address },
+	{ "Link NAME", "Gateway", "Routers, one for IPv4 and one for IPv6; one that is in none of the link's networks is on the link all the same.",
+	  "none", "192.0.2.1", "192.0.2.0/24", appliance_set_link_gateway },
+	{ "Link NAME", "MTU", "Largest packet.",
+	  "what DHCP tells, else as it is", "1400", "100", appliance_set_link_mtu },
 };
 /* clang-format on */
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
@@ -167,10 +195,17 @@ const struct appliance_key *appliance_keys(size_t *count)
 	return keys;
 }
 
+/* A row of [Link NAME] is about all links. */
+static bool is_of(const struct appliance_key *key, const char *section)
+{
+	return str_eq(key->section, section) ||
+	       (appliance_is_link(key->section) && appliance_is_link(section));
+}
+
 static const struct appliance_key *find(const char *section, const char *name)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)
-		if (str_eq(keys[i].section, section) && str_eq(keys[i].name, name))
+		if (is_of(&keys[i], section) && str_eq(keys[i].name, name))
 			return &keys[i];
 	return NULL;
 }
@@ -178,9 +213,23 @@ static const struct appliance_key *find(const char *section, const char *name)
 static bool is_section(const char *name)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)
-		if (str_eq(keys[i].section, name))
+		if (is_of(&keys[i], name))
 			return true;
 	return false;
+}
+
+/* False: it is no link's name, which has been said. */
+static bool begin_group(struct appliance *out, struct arena *arena, struct diags *diags,
+			const struct syntax_group *group)
+{
+	const char *expected = appliance_is_link(group->name) ?
+				       appliance_begin_link(out, arena, group->name) :
+				       NULL;
+
+	if (expected)
+		diag_add(diags, DIAG_ERROR, group->origin->file, group->origin->line,
+			 group->origin->column, "", "[%s]: %s", group->name, expected);
+	return !expected;
 }
 
 static void complain_section(struct diags *diags, const struct syntax_group *group)
@@ -211,15 +260,17 @@ static void complain_key(struct diags *diags, const struct syntax_group *group,
 		unsigned distance = str_distance(entry->key, keys[i].name, MAX_DISTANCE);
 
 		/* the same word of another section is worth naming, too */
-		if (distance < best_distance) {
+		if (distance < best_distance ||
+		    (distance == best_distance && best && is_of(&keys[i], group->name) &&
+		     !is_of(best, group->name))) {
 			best = &keys[i];
 			best_distance = distance;
 		}
 	}
 	diag_add(diags, DIAG_ERROR, entry->origin->file, entry->origin->line, 1, entry->origin->key,
 		 "unknown key%s%s%s%s%s", best ? "; did you mean " : "",
-		 best && !str_eq(best->section, group->name) ? best->section : "",
-		 best && !str_eq(best->section, group->name) ? "." : "", best ? best->name : "",
+		 best && !is_of(best, group->name) ? best->section : "",
+		 best && !is_of(best, group->name) ? "." : "", best ? best->name : "",
 		 best ? "=?" : "");
 }
 
@@ -237,7 +288,14 @@ static void apply(struct appliance *out, struct arena *arena, struct diags *diag
 	if (!entry->value[0])
 		return;
 	expected = key->set(out, arena, entry->value);
-	if (expected)
+	if (!expected)
+		return;
+	/* what stands there may be the password itself */
+	if (key->set == appliance_set_root_password)
+		diag_add(diags, DIAG_ERROR, entry->origin->file, entry->origin->line,
+			 entry->origin->column, entry->origin->key,
+			 "the value (not shown here): %s is expected", expected);
+	else
 		diag_add(diags, DIAG_ERROR, entry->origin->file, entry->origin->line,
 			 entry->origin->column, entry->origin->key, "'%s': %s is expected",
 			 entry->value, expected);
@@ -257,23 +315,45 @@ void appliance_read(struct appliance *out, struct arena *arena, struct diags *di
 			complain_section(diags, group);
 			continue;
 		}
+		if (!begin_group(out, arena, diags, group))
+			continue;
 		for (size_t i = 0; i < group->entry_count; i++)
 			if (group->entries[i].key)
 				apply(out, arena, diags, group, &group->entries[i]);
 	}
 }
 
+/* What a cidata disk calls the machine, when appliance.ini does not. */
+static void take_cidata_hostname(struct appliance *out, struct arena *arena)
+{
+	auto_buf name = BUF_INIT(128);
+	struct err err;
+
+	if (out->hostname ||
+	    file_read_at(AT_FDCWD, CLEAT_NOCLOUD_DIR "/hostname", 128, &name, &err) < 0 ||
+	    !name.len)
+		return;
+	if (name.data[name.len - 1] == '\n')
+		name.data[--name.len] = '\0';
+	if (appliance_is_hostname(name.data))
+		out->hostname = arena_strdup(arena, name.data);
+}
+
 int appliance_load(struct appliance *out, struct arena *arena, struct diags *diags,
 		   const char *path, struct err *err)
 {
+	bool is_own = str_eq(path, CLEAT_APPLIANCE_INI);
+
 	auto_buf text = BUF_INIT(APPLIANCE_MAX_BYTES);
 
 	*out = (struct appliance){ 0 };
 	if (file_read_at(AT_FDCWD, path, APPLIANCE_MAX_BYTES, &text, err) < 0) {
-		if (err->code == ERR_NOT_FOUND)
-			return 0;
-		return err_wrap(err, "%s", path);
+		if (err->code != ERR_NOT_FOUND)
+			return err_wrap(err, "%s", path);
+	} else {
+		appliance_read(out, arena, diags, path, buf_str(&text), text.len);
 	}
-	appliance_read(out, arena, diags, path, buf_str(&text), text.len);
+	if (is_own)
+		take_cidata_hostname(out, arena);
 	return 0;
 }

@@ -21,6 +21,39 @@
 
 #define APPLIANCE_UPDATE_NEVER UINT64_MAX /* update_interval_usec: off */
 
+#define APPLIANCE_MAX_LINKS 8
+#define APPLIANCE_MAX_TEXTS \
+	8 /* values of a key that may be given several times, or that is a list */
+
+/* What the console shows, and whether one can log in there. */
+enum appliance_console {
+	APPLIANCE_CONSOLE_STATUS, /* a screen of units, redrawn when something changes */
+	APPLIANCE_CONSOLE_LOG,	  /* the lines of the boot and of the engine, nothing else */
+	APPLIANCE_CONSOLE_SHELL, /* a shell of root, without a password: for whoever has the console */
+	APPLIANCE_CONSOLE_OFF,
+};
+
+enum appliance_method {
+	APPLIANCE_METHOD_DHCP,	 /* DHCPv4, and what router advertisements say */
+	APPLIANCE_METHOD_STATIC, /* addresses and gateways of this section */
+	APPLIANCE_METHOD_AUTO,	 /* router advertisements only (SLAAC) */
+	APPLIANCE_METHOD_OFF,	 /* the link is left as it is */
+};
+
+struct appliance_texts {
+	const char *text[APPLIANCE_MAX_TEXTS];
+	unsigned count;
+};
+
+/* [Link NAME]: one interface of the appliance. Texts have been judged: addresses are ADDRESS/LENGTH of either family. */
+struct appliance_link {
+	const char *name; /* interface name, or a MAC address */
+	bool has_method;
+	enum appliance_method method;
+	struct appliance_texts addresses, gateways;
+	unsigned mtu; /* 0: not set */
+};
+
 struct appliance {
 	uint64_t log_budget_bytes; /* [Log] Budget=; 0: not set, or in percent */
 	unsigned log_budget_percent; /* of the file system; 0: not set. Neither: the lesser of 256 MiB and 10 % */
@@ -32,6 +65,24 @@ struct appliance {
 	uint64_t update_healthy_usec;  /* [Update] HealthyAfter=; 0: a minute */
 	bool unknown_keys_are_warnings; /* [Units] UnknownKeys=warning */
 	uint64_t stop_budget_usec;	/* [Stop] Budget=; 0: not set, APPLIANCE_STOP_BUDGET_USEC */
+	/* [System], unit/appliance_system.c */
+	const char *
+		hostname; /* Hostname=; NULL: what the host has set, else one of the machine's identity */
+	const char *time_zone; /* TimeZone=: what zone_rule() knows (unit/zones.h); NULL: UTC */
+	const char *
+		root_password; /* RootPassword=: a crypt(3) hash; "": off; NULL: not set, then that of /etc/shadow or /etc/passwd */
+	enum appliance_console console; /* Console= */
+	bool ntp_off;			/* NTP=off */
+	struct appliance_texts
+		ntp; /* NTP=: servers; none: those of DHCP, else pool.ntp.org. Machines only: a container has its host's clock */
+	/* [Network] and [Link NAME], unit/appliance_network.c */
+	struct appliance_texts dns, search; /* DNS=, Search=: beat what DHCP says */
+	struct appliance_link links[APPLIANCE_MAX_LINKS];
+	unsigned link_count;
+	/* [Status], [Isolation], unit/appliance_status.c */
+	const char *status_address; /* Address=: IPv4 or IPv6 to listen on; NULL: all */
+	uint16_t status_port;	    /* Address=ADDR:PORT; 0: CLEAT_STATUS_PORT */
+	uint32_t allowed_losses;    /* AllowLoss=: bits of the names in unit/appliance_status.c */
 };
 
 struct appliance_key {
@@ -49,3 +100,9 @@ int appliance_load(struct appliance *out, struct arena *arena, struct diags *dia
 /* The same for text in memory. path is borrowed. */
 void appliance_read(struct appliance *out, struct arena *arena, struct diags *diags,
 		    const char *path, const char *text, size_t len);
+
+/* appliance_system.c */
+/* RFC 1123, at most 63 bytes, not "localhost". */
+bool appliance_is_hostname(const char *name);
+/* A hash of crypt(3) that is worth the name: SHA-512, SHA-256 or bcrypt. */
+bool appliance_is_password_hash(const char *text);

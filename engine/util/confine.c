@@ -143,10 +143,15 @@ static int drop_caps(const struct proc_confine *c, struct err *err)
 	for (int cap = 0; cap < 64; cap++)
 		if (is_kept(c, cap))
 			caps.data[cap / 32].permitted |= 1u << (cap % 32);
-	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
 		caps.data[i].effective = caps.data[i].permitted;
+		caps.data[i].inheritable = c->keep_over_exec ? caps.data[i].permitted : 0;
+	}
 	if (syscall(SYS_capset, &caps.header, caps.data) < 0)
 		return err_sys(err, "capset");
+	for (int cap = 0; cap < 64 && c->keep_over_exec; cap++)
+		if (is_kept(c, cap) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			return err_sys(err, "PR_CAP_AMBIENT_RAISE %d", cap);
 	return 0;
 }
 
@@ -204,7 +209,7 @@ static int restrict_paths(const struct proc_confine *c, struct err *err)
 	if (abi == 0 || (abi == 1 && c->write_paths && c->write_paths[0]))
 		return 0;
 	if (abi >= 6)
-		attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
+		attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | (c->signals_others ? 0 : SCOPE_SIGNAL);
 
 	size_t size = abi >= 6 ? sizeof(attr) : sizeof(attr.handled_access_fs);
 	auto_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
@@ -216,6 +221,9 @@ static int restrict_paths(const struct proc_confine *c, struct err *err)
 			return -1;
 	for (const char *const *p = c->read_paths; p && *p; p++)
 		if (landlock_allow(ruleset, *p, FS_READ, err) < 0)
+			return -1;
+	for (const char *const *p = c->exec_paths; p && *p; p++)
+		if (landlock_allow(ruleset, *p, FS_READ | LANDLOCK_ACCESS_FS_EXECUTE, err) < 0)
 			return -1;
 	for (const char *const *p = c->write_paths; p && *p; p++)
 		if (landlock_allow(ruleset, *p,

@@ -19,7 +19,11 @@
 #define IDS_WORKER_PROBE 65004u
 #define IDS_WORKER_LOG 65005u
 #define IDS_WORKER_NET 65006u
-#define IDS_WORKER_SHIP 65007u /* reads logs by the group of IDS_WORKER_LOG */
+#define IDS_WORKER_SHIP 65007u	  /* reads logs by the group of IDS_WORKER_LOG */
+#define IDS_WORKER_CONFIG 65008u  /* boot/guest.h */
+#define IDS_WORKER_CONSOLE 65009u /* the status screen */
+#define IDS_WORKER_NTP 65010u	  /* sets a machine's clock */
+#define IDS_WORKER_DHCP 65011u	  /* the DHCP clients of the appliance's links */
 
 struct ids_range {
 	uint32_t inside, outside, count;

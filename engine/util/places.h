@@ -15,13 +15,25 @@
 #define CLEAT_RUN_LOGS CLEAT_RUN_DIR "/logs" /* where logs go when /data/logs cannot be written */
 #define CLEAT_CONTAINERENV CLEAT_RUN_DIR "/containerenv" /* empty; bound as /run/.containerenv */
 #define CLEAT_NETWORK_DIR CLEAT_RUN_DIR "/network"	 /* who had which address */
-#define CLEAT_CACHE_DIR CLEAT_RUN_DIR "/cache"		 /* compiled seccomp filters by digest */
+#define CLEAT_BOOT_DIR CLEAT_RUN_DIR "/boot" /* notes of the steps of a boot: boot/boot.h */
+#define CLEAT_LINKS_DIR \
+	CLEAT_RUN_DIR "/links" /* leases and state of the appliance's own links: net/uplink.h */
+#define CLEAT_HOST_RECORD \
+	CLEAT_RUN_DIR "/host" /* what the host withholds: supervise/host_probe.h */
+#define CLEAT_CONFIG_MADE \
+	CLEAT_RUN_DIR     \
+	"/config" /* a /config made of keys and files that are no directory: boot/config_tree.h */
+#define CLEAT_NOCLOUD_DIR \
+	CLEAT_RUN_DIR     \
+	"/nocloud" /* what a cidata disk says of this machine, wherever /config is from: boot/README.md */
+#define CLEAT_CACHE_DIR CLEAT_RUN_DIR "/cache" /* compiled seccomp filters by digest */
 
 #define CLEAT_CONFIG_DIR "/config"
 #define CLEAT_UNIT_DIR CLEAT_CONFIG_DIR "/units"
 #define CLEAT_IMAGE_DIR CLEAT_CONFIG_DIR "/images"
 #define CLEAT_SECRET_DIR CLEAT_CONFIG_DIR "/secrets"
-#define CLEAT_APPLIANCE_INI CLEAT_CONFIG_DIR "/appliance.ini" /* unit/appliance.h */
+#define CLEAT_APPLIANCE_INI CLEAT_CONFIG_DIR "/appliance.ini"	/* unit/appliance.h */
+#define CLEAT_NETWORK_CONFIG CLEAT_CONFIG_DIR "/network-config" /* unit/network_config.h */
 
 #define CLEAT_DATA_DIR "/data"
 #define CLEAT_DATA_VERSION_FILE CLEAT_DATA_DIR "/VERSION"
@@ -34,10 +46,15 @@
 	CLEAT_UNIT_STATE_DIR "/choices" /* enabled, disabled, masked: supervise/choices.h */
 #define CLEAT_HISTORY_DIR CLEAT_UNIT_STATE_DIR "/history" /* of images: supervise/update_record.h */
 #define CLEAT_VOLUME_DIR CLEAT_DATA_DIR "/volumes"
-#define CLEAT_SECRET_STORE CLEAT_DATA_DIR "/secrets" /* util/secret.h */
+#define CLEAT_IDENTITY_DIR CLEAT_DATA_DIR "/identity" /* boot_identity() */
+#define CLEAT_SECRET_STORE CLEAT_DATA_DIR "/secrets"  /* util/secret.h */
 
 #define CLEAT_RUNTIME_PROGRAM "/usr/bin/cleat-runtime"
 #define CLEAT_PROGRAM "/usr/bin/cleat"
+
+/* Where Incus and LXD let a container ask for its keys: boot/guest.h */
+#define CLEAT_INCUS_SOCKET "/dev/incus/sock"
+#define CLEAT_LXD_SOCKET "/dev/lxd/sock"
 
 #define CLEAT_STATUS_PORT 25328
 

@@ -50,15 +50,19 @@ struct proc_confine {
 	gid_t gid;
 	/* NULL-terminated; NULL: none. Landlock, skipped where the kernel has none (and before
 	 * Linux 5.19 for whoever has write_paths). Nothing else can be opened by name, nor
-	 * linked, renamed, removed; what is open already stays usable. Nothing can be executed. */
+	 * linked, renamed, removed; what is open already stays usable. Nothing can be executed
+	 * but what lies in exec_paths. */
 	const char *const *read_paths;
 	const char *const *write_paths;
 	const char *const *list_paths; /* names in folders may be read, files may not */
+	const char *const *exec_paths; /* may be read, and executed */
 	const int *keep_caps;	       /* -1-terminated capability numbers; NULL: none is kept */
+	bool keep_over_exec;	       /* keep_caps stay with the program that is executed next */
 	const int *syscalls; /* -1-terminated list of what stays allowed; all else: EPERM or kill.
 				 * Always: mmap and mprotect without PROT_EXEC, ioctl for stdio */
 	bool opens_folders_only; /* open() and openat() are allowed for reading a folder, and must
 				  * not be in the list */
+	bool signals_others; /* it may signal processes that are no children of its, if kill is in the list */
 	bool kill_on_violation;
 	uint64_t memory_max_bytes; /* RLIMIT_AS, 0: leave */
 	unsigned max_fds;	   /* RLIMIT_NOFILE, 0: leave */

@@ -256,7 +256,7 @@ static struct published *writer_map(int *fd, struct err *err)
 /* A complete file under a temporary name, then the rename: a reader never sees half a header. */
 static struct published *create_new(const char *path, const struct published *old, struct err *err)
 {
-	const struct published_header h = {
+	static const struct published_header h = {
 		.magic = PUBLISHED_MAGIC,
 		.major = PUBLISHED_MAJOR,
 		.header_size = sizeof(struct published_header),
@@ -366,6 +366,13 @@ static void terminate_header(struct published_header *h)
 		h->note_count = PUBLISHED_MAX_NOTES;
 	for (size_t i = 0; i < PUBLISHED_MAX_NOTES; i++)
 		TERMINATE(h->notes[i].text);
+	if (h->finding_count > PUBLISHED_MAX_FINDINGS)
+		h->finding_count = PUBLISHED_MAX_FINDINGS;
+	for (size_t i = 0; i < PUBLISHED_MAX_FINDINGS; i++) {
+		TERMINATE(h->findings[i].id);
+		TERMINATE(h->findings[i].evidence);
+	}
+	TERMINATE(h->links);
 }
 
 /* Writes the part behind the counter if it differs; equal and whole means nothing to do. */

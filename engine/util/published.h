@@ -19,6 +19,7 @@
 #define PUBLISHED_MAJOR 1
 #define PUBLISHED_MAX_UNITS 1024
 #define PUBLISHED_MAX_NOTES 32
+#define PUBLISHED_MAX_FINDINGS 16
 
 /* Numbers are part of the format: append only. */
 enum published_state {
@@ -89,6 +90,8 @@ struct published_unit {
 	uint8_t choice; /* of an operator over [Install]: 0 none, 1 enabled, 2 disabled */
 	uint8_t reserved_choice[5];
 	char update[240]; /* what the last update of its image came to: "rolled back: it is unhealthy"; "" */
+	uint32_t lost; /* enum host_loss of util/host.h: runs with less isolation than usual, as appliance.ini allows */
+	uint32_t reserved_lost;
 };
 
 struct published_header {
@@ -122,6 +125,23 @@ struct published_header {
 	char ship_error[200];		  /* why it is not connected; "" */
 	uint8_t ship_connected;
 	uint8_t reserved_ship[7];
+	/* what the host withholds (util/host.h), worst first, without what is fine or not known; "cleat doctor" knows all */
+	uint32_t finding_count;
+	uint32_t host_kind;	 /* enum host_kind */
+	uint32_t allowed_losses; /* enum host_loss */
+	uint8_t host_tried; /* 1: all has been tried out; 0: so far only what can be read is known */
+	uint8_t reserved_host[3];
+	struct published_finding {
+		uint8_t level;	     /* enum host_level */
+		uint8_t is_filtered; /* host_remedy() */
+		uint8_t reserved[6];
+		char id[24];	    /* row of the table */
+		char evidence[144]; /* the call and its error, or what a file says */
+	} findings[PUBLISHED_MAX_FINDINGS];
+	/* the appliance's own links: lines as net/uplink.h has them, without the last one */
+	char links[1400];
+	uint8_t is_online; /* a default route, and a name server */
+	uint8_t reserved_links[7];
 };
 
 /* Writer: creates or takes over the file; an unknown major is ERR_UNSUPPORTED and nothing is

@@ -4,6 +4,7 @@
 
 #include "capture.h"
 #include "cli/commands.h"
+#include "unit/appliance.h"
 #include "unit/keys.h"
 #include "util/str.h"
 
@@ -113,6 +114,30 @@ static void pages_are_printed_one_at_a_time(void **state)
 	assert_part(c.out, "usage: cleat keys");
 }
 
+static void the_appliances_own_keys_are_told(void **state)
+{
+	size_t count, rows = 0;
+	const struct appliance_key *keys = appliance_keys(&count);
+
+	(void)state;
+	KEYS("--appliance");
+	assert_int_equal(c.result, 0);
+	assert_part(c.out, "\n# appliance.ini\n");
+	for (size_t i = 0; i < count; i++)
+		assert_part(c.out, keys[i].help);
+	for (const char *p = c.out; (p = strstr(p, "\n| ")) != NULL; p++)
+		rows += !str_starts(p, "\n| key ");
+	assert_int_equal(rows, count);
+	KEYS("stop.budget=");
+	assert_int_equal(c.result, 0);
+	assert_true(str_starts(c.out, "appliance.ini [Stop] Budget=\n"));
+	assert_null(strstr(c.out, "[Log]"));
+	KEYS("Link.MTU");
+	assert_true(str_starts(c.out, "appliance.ini [Link NAME] MTU=\n"));
+	KEYS("stop.budgets");
+	assert_int_equal(c.result, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +147,7 @@ int main(void)
 		cmocka_unit_test(the_state_has_its_reason),
 		cmocka_unit_test(an_unknown_key_is_status_one_with_a_hint),
 		cmocka_unit_test(pages_are_printed_one_at_a_time),
+		cmocka_unit_test(the_appliances_own_keys_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

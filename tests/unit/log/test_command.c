@@ -204,8 +204,11 @@ static void a_directory_that_is_not_there_yet_is_made(void **state)
 		assert_int_equal(waitpid(w.pid, NULL, WNOHANG), 0);
 	}
 	assert_int_equal(st.st_mode & 07777, 0750);
-	put(&later, S(0) " stdout F at last\n");
-	assert_int_equal(fchownat(later.fd, "current", IDS_WORKER_LOG, IDS_WORKER_LOG, 0), 0);
+	/* whole, and its owner's, before the worker can see it */
+	log_file_put(&later, "next", S(0) " stdout F at last\n",
+		     strlen(S(0) " stdout F at last\n"));
+	assert_int_equal(fchownat(later.fd, "next", IDS_WORKER_LOG, IDS_WORKER_LOG, 0), 0);
+	assert_int_equal(renameat(later.fd, "next", later.fd, "current"), 0);
 	read_exactly(w.out, "at last\n");
 	assert_int_equal(unlinkat(d.fd, "alive", 0), 0);
 	assert_int_equal(end(&w, &out, &complaint), 0);

@@ -3,6 +3,7 @@
 #include "spec_test.h"
 
 #include "spec/volume.h"
+#include "util/host.h"
 
 #define ASSERT_OPTIONS(f, target, ...) \
 	assert_options((f), (target), (const char *const[]){ __VA_ARGS__, NULL })
@@ -51,6 +52,27 @@ static void the_kernels_trees(void **state)
 	assert_int_equal(mount_index(&f, "/proc"), 0);
 	assert_true(mount_index(&f, "/dev") < mount_index(&f, "/dev/pts"));
 	assert_true(mount_index(&f, "/sys") < mount_index(&f, "/sys/fs/cgroup"));
+	teardown(&f);
+}
+
+static void an_allowed_loss_is_a_word_of_its_mount_and_of_no_other(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	f.host.allowed_losses = HOST_LOSS_PROC;
+	PARSE(&f, "--network=none", "localhost/app");
+	MAKE(&f);
+	ASSERT_OPTIONS(&f, "/proc", "nosuid", "noexec", "nodev", "x-cleat-share");
+	ASSERT_OPTIONS(&f, "/sys", "nosuid", "noexec", "nodev", "ro");
+	teardown(&f);
+	setup(&f);
+	f.host.allowed_losses = HOST_LOSS_SYS;
+	PARSE(&f, "--network=none", "localhost/app");
+	MAKE(&f);
+	ASSERT_OPTIONS(&f, "/proc", "nosuid", "noexec", "nodev");
+	ASSERT_OPTIONS(&f, "/sys", "nosuid", "noexec", "nodev", "ro", "x-cleat-share");
 	teardown(&f);
 }
 
@@ -229,6 +251,32 @@ static void files_of_names_are_read_only_binds(void **state)
 	assert_string_equal(field(&f, "/run/.containerenv", "source"), "/run/cleat/containerenv");
 	ASSERT_OPTIONS(&f, "/etc/resolv.conf", "bind", "rprivate", "nosuid", "noexec", "nodev",
 		       "ro");
+	teardown(&f);
+}
+
+static void the_local_zone_is_the_appliances_file(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	f.host.localtime_file = "/etc/localtime";
+	PARSE_OPTIONS(&f, "--tz=local");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/etc/localtime", "source"), "/etc/localtime");
+	ASSERT_OPTIONS(&f, "/etc/localtime", "bind", "rprivate", "nosuid", "noexec", "nodev", "ro");
+	teardown(&f);
+	setup(&f);
+	f.host.localtime_file = "/etc/localtime";
+	PARSE_OPTIONS(&f, "--tz=Europe/Berlin"); /* named: TZ= says it */
+	MAKE(&f);
+	assert_null(mount_at(&f, "/etc/localtime"));
+	teardown(&f);
+	setup(&f);
+	f.host.localtime_file = ""; /* the appliance has UTC */
+	PARSE_OPTIONS(&f, "--tz=local");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/etc/localtime"));
 	teardown(&f);
 }
 
@@ -431,6 +479,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernels_trees),
+		cmocka_unit_test(an_allowed_loss_is_a_word_of_its_mount_and_of_no_other),
 		cmocka_unit_test(with_the_hosts_network_sysfs_is_bound),
 		cmocka_unit_test(every_tmpfs_has_a_size),
 		cmocka_unit_test(shared_memory_size),
@@ -440,6 +489,7 @@ int main(void)
 		cmocka_unit_test(deeper_mounts_come_later),
 		cmocka_unit_test(devices_are_binds),
 		cmocka_unit_test(files_of_names_are_read_only_binds),
+		cmocka_unit_test(the_local_zone_is_the_appliances_file),
 		cmocka_unit_test(files_of_names_can_be_left_out),
 		cmocka_unit_test(a_unit_that_mounts_etc_brings_its_own_names),
 		cmocka_unit_test(volumes_of_the_image),

@@ -7,6 +7,8 @@
 
 #include "status_test.h"
 
+#include "util/host.h"
+
 static void put_header(struct fixture *f, void (*change)(struct published_header *))
 {
 	struct published_header h = fixture_header(f->engine);
@@ -40,7 +42,7 @@ static void everything_is_well(void **state)
 	assert_int_equal(a.status, 200);
 	assert_string_equal(a.body.data,
 			    "[+]engine ok\n[+]published ok\n[+]settled ok\n[+]staying ok\n"
-			    "[+]appliance ok\n[+]unit web ok\nready\n");
+			    "[+]appliance ok\n[+]host ok\n[+]unit web ok\nready\n");
 	buf_fini(&a.body);
 	assert_get(f, "/readyz?verbose=0", 200, "ok");
 	assert_get(f, "/livez", 200, "ok");
@@ -107,6 +109,43 @@ static void facts_about_the_appliance(void **state)
 	put_header(f, complain);
 	assert_get(f, "/readyz", 503, "[-]appliance failed: store: /data: I/O error\n");
 	assert_get(f, "/readyz?verbose", 503, "[+]unit web ok\nnot ready\n");
+}
+
+static void limit(struct published_header *h)
+{
+	h->finding_count = 1;
+	h->findings[0].level = HOST_LIMITED;
+	snprintf(h->findings[0].id, sizeof(h->findings[0].id), "limits");
+	snprintf(h->findings[0].evidence, sizeof(h->findings[0].evidence), "no memory controller");
+}
+
+static void withhold(struct published_header *h)
+{
+	limit(h);
+	h->finding_count = 2;
+	h->host_kind = HOST_LXC;
+	h->findings[1].level = HOST_MISSING;
+	snprintf(h->findings[1].id, sizeof(h->findings[1].id), "private-proc");
+	snprintf(h->findings[1].evidence, sizeof(h->findings[1].evidence), "proc: \x1b[31m");
+}
+
+/* Only what keeps every container from starting makes an appliance not ready. */
+static void what_the_host_withholds(void **state)
+{
+	struct fixture *f = *state;
+
+	put_one(f, NULL);
+	put_header(f, limit);
+	assert_get(f, "/readyz", 200, "ok");
+	assert_get(f, "/status", 200, "\"level\": \"limited\"");
+	put_header(f, withhold);
+	assert_get(
+		f, "/readyz", 503,
+		"[-]host failed: private-proc: no container can start: proc: \\x1b[31m; to change it: lxc.include = /usr/share/lxc/config/nesting.conf\n");
+	assert_get(f, "/readyz?verbose", 503, "[+]appliance ok\n[-]host failed: private-proc");
+	assert_get(f, "/status", 200, "\"kind\": \"lxc\"");
+	assert_get(f, "/status", 200,
+		   "\"remedy\": \"lxc.include = /usr/share/lxc/config/nesting.conf\"");
 }
 
 static void fault(struct published_unit *u)
@@ -325,6 +364,7 @@ int main(void)
 		status_test(without_units_an_appliance_is_ready),
 		status_test(healthz_is_the_same),
 		status_test(facts_about_the_appliance),
+		status_test(what_the_host_withholds),
 		status_test(units_that_count),
 		status_test(every_state_but_up_counts),
 		status_test(a_unit_that_says_control_bytes),

@@ -25,6 +25,7 @@ static struct published_unit full_unit(void)
 	snprintf(u.notes, sizeof(u.notes), "PublishPort: noted\nMemory: not enforced");
 	snprintf(u.ports, sizeof(u.ports), "8000/tcp 53/udp");
 	snprintf(u.probe_output, sizeof(u.probe_output), "curl: (7)");
+	u.lost = 2;
 	return u;
 }
 
@@ -39,6 +40,16 @@ static struct published_header full_header(pid_t engine)
 	snprintf(h.notes[0].text, sizeof(h.notes[0].text), "/data is read-only");
 	h.notes[1].level = 0;
 	snprintf(h.notes[1].text, sizeof(h.notes[1].text), "no Landlock");
+	h.finding_count = 2;
+	h.host_kind = 1;
+	h.host_tried = 1;
+	h.allowed_losses = 1;
+	h.findings[0].level = 3;
+	snprintf(h.findings[0].id, sizeof(h.findings[0].id), "private-proc");
+	snprintf(h.findings[0].evidence, sizeof(h.findings[0].evidence), "proc: mount: no");
+	h.findings[1].level = 2;
+	snprintf(h.findings[1].id, sizeof(h.findings[1].id), "of-a-newer-engine");
+	snprintf(h.findings[1].evidence, sizeof(h.findings[1].evidence), "something else");
 	return h;
 }
 
@@ -121,6 +132,19 @@ static void the_appliance_as_json(void **state)
 	assert_str(doc, "/notes/0/level", "error");
 	assert_str(doc, "/notes/0/text", "/data is read-only");
 	assert_str(doc, "/notes/1/level", "note");
+	assert_str(doc, "/host/kind", "proxmox");
+	assert_bool(doc, "/host/tried", true);
+	assert_str(doc, "/host/allowed_losses/0", "private-proc");
+	assert_int_equal(yyjson_arr_size(at(doc, "/host/findings")), 2);
+	assert_str(doc, "/host/findings/0/id", "private-proc");
+	assert_str(doc, "/host/findings/0/level", "limited");
+	assert_str(doc, "/host/findings/0/evidence", "proc: mount: no");
+	assert_str(doc, "/host/findings/0/loss",
+		   "containers see the appliance's /proc, as appliance.ini allows");
+	assert_str(doc, "/host/findings/0/remedy",
+		   "pct set ID --features nesting=1; pct reboot ID");
+	assert_str(doc, "/host/findings/1/id", "of-a-newer-engine");
+	assert_str(doc, "/host/findings/1/remedy", "");
 	assert_int_equal(yyjson_arr_size(at(doc, "/reasons")), 2);
 	assert_str(doc, "/reasons/0", "appliance: /data is read-only");
 	assert_str(doc, "/reasons/1", "unit web: backoff: said \"no\" \x1b[31m");
@@ -147,6 +171,7 @@ static void check_unit(yyjson_doc *doc, const char *base)
 		{ "probe/output", "curl: (7)" },
 		{ "ports/0", "8000/tcp" },
 		{ "ports/1", "53/udp" },
+		{ "lost_isolation/0", "private-sys" },
 		{ "notes/0", "PublishPort: noted" },
 		{ "notes/1", "Memory: not enforced" },
 	};
@@ -311,6 +336,9 @@ static void the_appliance_for_people(void **state)
 		"not ready: unit web: backoff: said \"no\" \\x1b[31m\n"
 		"error: /data is read-only\n"
 		"note: no Landlock\n"
+		"host: limited: private-proc: containers see the appliance's /proc, as appliance.ini allows: proc: mount: no; "
+		"to change it: pct set ID --features nesting=1; pct reboot ID\n"
+		"host: note: of-a-newer-engine: something else\n"
 		"\n"
 		"NAME                STATE    HEALTH     SINCE                 RESTARTS  IMAGE\n"
 		"web                 backoff  unhealthy  2026-03-01T09:08:08Z  7         localhost/app:1\n"

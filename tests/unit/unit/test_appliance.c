@@ -1,41 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* appliance.ini: every key, and every way to get it wrong. */
-#include "unit_test.h"
+#include "appliance_fixture.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
-
-#include "unit/appliance.h"
-#include "util/buf.h"
-
-static struct appliance config;
-static struct arena arena;
-static struct diags diags;
-
-static int reset(void **state)
-{
-	(void)state;
-	arena_fini(&arena);
-	diags_fini(&diags);
-	memset(&diags, 0, sizeof(diags));
-	return 0;
-}
-
-static void read_text(const char *text)
-{
-	appliance_read(&config, &arena, &diags, "appliance.ini", text, strlen(text));
-}
-
-static void expect_complaint(size_t index, const char *text)
-{
-	struct buf line = BUF_INIT(1024);
-
-	assert_true(index < diags.count);
-	diag_format(&diags.items[index], &line);
-	assert_string_equal(buf_str(&line), text);
-	buf_fini(&line);
-}
 
 static void keys_are_applied(void **state)
 {

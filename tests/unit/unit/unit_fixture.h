@@ -3,23 +3,11 @@
 /* Reading units from memory, with the facts of a machine that exists nowhere. */
 #include "unit_test.h"
 
+#include "unit/machine.h"
 #include "unit/unit.h"
 #include "util/str.h"
 
-static const struct unit_facts test_facts = {
-	.wants_service_text = true,
-	.home = "/data/home",
-	.user = "root",
-	.group = "root",
-	.uid = "0",
-	.gid = "0",
-	.hostname = "box.example.com",
-	.runtime_dir = "/run",
-	.machine_id = "0123456789abcdef0123456789abcdef",
-	.boot_id = "fedcba9876543210fedcba9876543210",
-	.kernel_release = "6.1.0",
-	.arch = "x86-64",
-};
+static const struct unit_facts test_facts = { TEST_MACHINE };
 
 static inline void load_named(struct unit_set *set, const char *name, const char *text)
 {

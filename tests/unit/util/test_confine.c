@@ -130,6 +130,22 @@ static void kept_capabilities_are_the_only_ones(void **state)
 	assert_has(&status, "\nCapBnd:\t0000000000000009\n");
 }
 
+static void kept_capabilities_can_stay_with_the_next_program(void **state)
+{
+	const int keep[] = { CAP_NET_BIND_SERVICE, CAP_NET_RAW, -1 };
+	struct proc_confine c = {
+		.uid = NOBODY, .gid = NOBODY, .keep_caps = keep, .keep_over_exec = true
+	};
+	auto_buf status = BUF_INIT(65536);
+
+	(void)state;
+	observe(&c, "status", &status, NULL);
+	assert_has(&status, "\nCapInh:\t0000000000002400\n");
+	assert_has(&status, "\nCapPrm:\t0000000000002400\n");
+	assert_has(&status, "\nCapBnd:\t0000000000002400\n");
+	assert_has(&status, "\nCapAmb:\t0000000000002400\n");
+}
+
 static void root_of_a_namespace_keeps_its_ids(void **state)
 {
 	const int keep[] = { CAP_DAC_OVERRIDE, -1 };
@@ -265,6 +281,37 @@ static void unlisted_calls_fail(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(NULL, forbidden_calls), 0);
+}
+
+static int signal_parent(bool is_asked)
+{
+	const int extra[] = { SYS_kill, -1 };
+	struct proc_confine c = { .signals_others = is_asked };
+	pid_t parent = getppid(); /* not a call that is allowed afterwards */
+
+	confine_or_exit(&c, extra);
+	return kill(parent, 0) == 0 ? 0 : errno;
+}
+
+static int signal_with_leave(struct scratch *s)
+{
+	(void)s;
+	return signal_parent(true);
+}
+
+static int signal_without_leave(struct scratch *s)
+{
+	(void)s;
+	return signal_parent(false);
+}
+
+/* Landlock keeps signals in since ABI 6, whatever the filter and the ids allow. */
+static void signals_to_others_where_asked(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(NULL, signal_with_leave), 0);
+	assert_int_equal(in_child(NULL, signal_without_leave),
+			 proc_landlock_abi() >= 6 ? EPERM : 0);
 }
 
 static int killed_by_open(struct scratch *s)
@@ -471,6 +518,36 @@ static void single_files_can_be_listed(void **state)
 	assert_int_equal(in_child(*state, check_single_file), 0);
 }
 
+/* What the kernel would run if it were a program, and what it does not even look at. */
+static int check_execution(struct scratch *s)
+{
+	static const int with_execve[] = { SYS_openat, SYS_execve, -1 };
+	char allowed[PATH_MAX], inside[PATH_MAX], outside[PATH_MAX];
+	const char *executes[] = { allowed, NULL };
+	char *argv[] = { "f", NULL };
+	struct proc_confine c = { .uid = NOBODY, .gid = NOBODY, .exec_paths = executes };
+
+	snprintf(allowed, sizeof(allowed), "%s/read", s->path);
+	snprintf(inside, sizeof(inside), "%s/read/f", s->path);
+	snprintf(outside, sizeof(outside), "%s/other/f", s->path);
+	if (chmod(inside, 0755) < 0 || chmod(outside, 0755) < 0)
+		return 10;
+	confine_or_exit(&c, with_execve);
+	if (execve(outside, argv, NULL) != -1 || errno != EACCES)
+		return 1;
+	if (execve(inside, argv, NULL) != -1 || errno != ENOEXEC)
+		return 2;
+	if (openat(s->fd, "read/f", O_RDONLY | O_CLOEXEC) < 0)
+		return 3;
+	return openat(s->fd, "read/f", O_WRONLY | O_CLOEXEC) == -1 && errno == EACCES ? 0 : 4;
+}
+
+static void only_listed_programs_can_be_executed(void **state)
+{
+	landlock_setup(*state);
+	assert_int_equal(in_child(*state, check_execution), 0);
+}
+
 static int check_list(struct scratch *s)
 {
 	const char *lists[] = { s->path, NULL };
@@ -624,6 +701,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_left_of_root),
 		cmocka_unit_test(kept_capabilities_are_the_only_ones),
+		cmocka_unit_test(kept_capabilities_can_stay_with_the_next_program),
 		cmocka_unit_test(root_of_a_namespace_keeps_its_ids),
 		cmocka_unit_test(namespace_that_denies_setgroups),
 		cmocka_unit_test(root_of_a_namespace_keeps_no_groups),
@@ -631,11 +709,13 @@ int main(void)
 		cmocka_unit_test(limit_above_the_present_one_is_clamped),
 		cmocka_unit_test(unlisted_calls_fail),
 		cmocka_unit_test(unlisted_calls_kill_where_asked),
+		cmocka_unit_test(signals_to_others_where_asked),
 		cmocka_unit_test(memory_is_never_executable),
 		cmocka_unit_test(ordinary_work_needs_nothing_else),
 		scratch_test(paths_are_confined),
 		scratch_test(no_list_permits_nothing),
 		scratch_test(single_files_can_be_listed),
+		scratch_test(only_listed_programs_can_be_executed),
 		scratch_test(names_can_be_listed_where_files_cannot_be_read),
 		scratch_test(only_folders_can_be_opened_where_asked),
 		cmocka_unit_test(failing_steps_are_named),
