@@ -24,6 +24,9 @@ bool personality_main(int argc, char **argv, int *result)
 		{ "docker", personality_podman },
 		{ "systemctl", personality_systemctl },
 		{ "journalctl", personality_journalctl },
+		{ "reboot", personality_end },
+		{ "poweroff", personality_end },
+		{ "halt", personality_end },
 	};
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * cleat called by another name: /usr/bin/podman, docker, systemctl, journalctl are links to it, for scripts and for the command lines of
- * units. One table each; a row leads to a command of ours or to a function. What a row does not know is refused by name with what to write
+ * cleat called by another name: /usr/bin/podman, docker, systemctl, journalctl and /usr/sbin/reboot, poweroff, halt are
+ * links to it, for scripts and for the command lines of units. One table each; a row leads to a command of ours or to a function. What a row does not know is refused by name with what to write
  * instead; exit codes are theirs where scripts depend on them. Internal to this folder.
  */
 #include <stdbool.h>
@@ -33,6 +33,9 @@ struct personality_row {
 int personality_podman(int argc, char **argv);
 int personality_systemctl(int argc, char **argv);
 int personality_journalctl(int argc, char **argv);
+/* reboot, poweroff, halt: the name is argv[0]. */
+int personality_end(int argc, char **argv);
+int personality_end_call(const struct personality_call *call);
 
 /* The row that the words begin with; *taken: how many of them. */
 const struct personality_row *personality_find(const struct personality_row *rows, size_t count,

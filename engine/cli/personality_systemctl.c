@@ -568,9 +568,9 @@ static const struct personality_row rows[] = {
 	{ "list-unit-files", NULL, NULL, NULL, 0, "\"cleat check\" lists the unit files" },
 	{ "list-timers", NULL, NULL, NULL, 0, "there are no timers here" },
 	{ "list-dependencies", NULL, NULL, NULL, 0, "\"cleat explain UNIT\" tells them" },
-	{ "reboot", NULL, NULL, NULL, 0, "write /sbin/reboot" },
-	{ "poweroff", NULL, NULL, NULL, 0, "write /sbin/poweroff" },
-	{ "halt", NULL, NULL, NULL, 0, "write /sbin/halt" },
+	{ "reboot", NULL, personality_end_call, NULL, 0, NULL },
+	{ "poweroff", NULL, personality_end_call, NULL, 0, NULL },
+	{ "halt", NULL, personality_end_call, NULL, 0, NULL },
 };
 /* clang-format on */
 

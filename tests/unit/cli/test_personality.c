@@ -486,6 +486,20 @@ static void templates_are_what_people_write_or_refused(void **state)
 	}
 }
 
+/* This machine's PID 1 is nobody's to end. */
+static void the_end_is_for_an_appliance_only(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	capture(&c, by_name, WORDS("poweroff", "--now"));
+	assert_int_equal(c.result, 1);
+	assert_non_null(strstr(c.err, "poweroff: --now: not known here"));
+	capture(&c, by_name, WORDS("reboot", "-f"));
+	assert_int_equal(c.result, 1);
+	assert_non_null(strstr(c.err, "reboot: this is no appliance of ours"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,6 +515,7 @@ int main(void)
 		cmocka_unit_test(what_would_make_something_is_refused_with_what_to_write),
 		cmocka_unit_test(journalctl_is_logs),
 		cmocka_unit_test(ps_filters_and_formats),
+		cmocka_unit_test(the_end_is_for_an_appliance_only),
 		cmocka_unit_test(templates_are_what_people_write_or_refused),
 	};
 
