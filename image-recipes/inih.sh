@@ -16,8 +16,20 @@ recipe_build()
 		cat ini.h
 	} >ini.h.new
 	mv ini.h.new ini.h
+	# Each letter of a key is looked up in a text of two. A call for each of them is a quarter of the library's time: this
+	# is strchr(3) as the compiler can unfold it.
+	cat >find.h <<-'END'
+		#include <string.h>
+		static inline char *find(const char *text, int c)
+		{
+			while (*text && *text != (char)c)
+				text++;
+			return *text == (char)c ? (char *)text : NULL;
+		}
+		#define strchr find
+	END
 	# shellcheck disable=SC2086
-	$CC $CFLAGS -Wall -Werror -c ini.c -o ini.o
+	$CC $CFLAGS -O2 -include find.h -Wall -Werror -c ini.c -o ini.o
 	$AR rcsD libinih.a ini.o
 	install -D -m 644 -t "$stage$prefix/lib" libinih.a
 	install -D -m 644 -t "$stage$prefix/include" ini.h

@@ -582,6 +582,7 @@ static int run(struct check *c, int argc, char **argv)
 	c->findings.wants_units = c->is_json;
 	unit_facts_init(&c->facts, &c->arena, NULL);
 	c->facts.wants_service_text = c->wants_advice;
+	c->facts.lacks_digests = true;
 	if (take_unknown_keys(c, unknown_keys) < 0 || check_appliance(c, !names) < 0 ||
 	    check_network_config(c, !names) < 0)
 		return CHECK_UNREADABLE;

@@ -25,6 +25,12 @@ void cli_clean(char *text)
 	size_t left = strlen(text);
 
 	while (left) {
+		/* Most of it needs no look. */
+		if (*text >= ' ' && *text < 0x7f) {
+			text++;
+			left--;
+			continue;
+		}
 		size_t length = str_utf8_len(text, left);
 		size_t step = length ? length : 1;
 

@@ -97,6 +97,9 @@ int capability_merge(const struct strv *base, const struct strv *add, const stru
 	if (add_all && drop_all)
 		return err_set(err, ERR_INPUT, "capabilities: ALL is both added and dropped");
 	*out = (struct strv){ 0 };
+	/* What most units say. */
+	if (drop_all && !add->count)
+		return 0;
 	for (size_t i = 0; i < CAPABILITY_COUNT; i++) {
 		bool added = strv_has(add, names[i]);
 		bool dropped = strv_has(drop, names[i]);

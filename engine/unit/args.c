@@ -5,15 +5,6 @@
  */
 #include "unit/args.h"
 
-void arg_push(struct arena *arena, struct arg_list *list, const char *text,
-	      const struct origin *origin)
-{
-	struct arg *arg = arena_push(arena, list->items, list->count);
-
-	arg->text = text;
-	arg->origin = origin;
-}
-
 void arg_diag(struct diags *diags, enum diag_severity severity, const struct arg *arg,
 	      const char *fmt, ...)
 {

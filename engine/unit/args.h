@@ -27,8 +27,15 @@ struct arg_list {
 	size_t count;
 };
 
-void arg_push(struct arena *arena, struct arg_list *list, const char *text,
-	      const struct origin *origin);
+static inline void arg_push(struct arena *arena, struct arg_list *list, const char *text,
+			    const struct origin *origin)
+{
+	if (list->count == 0 ||
+	    (list->count >= ARENA_FIRST_ELEMS && (list->count & (list->count - 1)) == 0))
+		list->items = (struct arg *)arena_grow_vector(arena, list->items, list->count,
+							      sizeof(list->items[0]));
+	list->items[list->count++] = (struct arg){ text, origin };
+}
 /* Adds a diagnostic at the word's origin. */
 void arg_diag(struct diags *diags, enum diag_severity severity, const struct arg *arg,
 	      const char *fmt, ...) ERR_PRINTF(4, 5);

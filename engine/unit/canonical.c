@@ -145,7 +145,9 @@ static void put_in(struct load *load, const struct unit_substitute *s)
 			return;
 		load_take(load, s->name, folder, s->path);
 	}
-	*file = (struct load_file){ .name = s->name, .folder = folder, .substitute = s };
+	*file = (struct load_file){
+		.name = s->name, .kind = kind_of(s->name), .folder = folder, .substitute = s
+	};
 	file->service = s->service && s->service[0] ? s->service : NULL;
 	syntax_read(&file->text, arena, &load->set->diags, s->copy_path, s->text, s->length);
 	if (file->text.error_count) {

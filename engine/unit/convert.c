@@ -112,6 +112,13 @@ static bool is_dropped(const struct reading *r, const struct key *key)
 	       (key->state == KEY_NOTED || key->state == KEY_REFUSED);
 }
 
+/* Nobody wants the words of podman's pass when there is no text to write: of the keys that follow the table podman refuses
+ * none. */
+static bool wants_words(const struct reading *r)
+{
+	return !r->is_podman || r->service;
+}
+
 static void convert_key(struct reading *r, const struct key *key, struct arg_list *words)
 {
 	if (is_dropped(r, key))
@@ -134,6 +141,7 @@ static void convert_key(struct reading *r, const struct key *key, struct arg_lis
 		push_true(r, key, words);
 		break;
 	case KEY_FORM_SPECIAL:
+	case KEY_FORM_ALWAYS:
 		if (!r->kind->special || !r->kind->special(r, key, words))
 			convert_special(r, key, words);
 		break;
@@ -142,19 +150,20 @@ static void convert_key(struct reading *r, const struct key *key, struct arg_lis
 
 #define MAX_ROWS 128 /* of one section */
 
-/* Most rows have no line in a unit. Special ones may have words all the same. */
+/* Most rows have no line in a unit. */
 void convert_keys(struct reading *r, struct arg_list *words)
 {
 	size_t count;
 	const struct key *rows = key_section(r->kind->section, &count);
-	bool is_present[MAX_ROWS] = { false };
+	bool is_present[MAX_ROWS] = { false }, has_words = wants_words(r);
 
 	assert(count <= MAX_ROWS);
 	for (size_t i = 0; r->own && i < r->own->entry_count; i++)
 		if (r->own->entries[i].row)
 			is_present[r->own->entries[i].row - rows] = true;
 	for (size_t i = 0; i < count; i++)
-		if (is_present[i] || rows[i].form == KEY_FORM_SPECIAL)
+		if (is_present[i] ? has_words || rows[i].form >= KEY_FORM_SPECIAL :
+				    rows[i].form == KEY_FORM_ALWAYS)
 			convert_key(r, &rows[i], words);
 }
 
@@ -173,6 +182,14 @@ static void convert_name(struct reading *r, struct arg_list *words)
 	}
 }
 
+static void push_exec(struct reading *r, struct arg_list *words)
+{
+	struct arg_list exec = value_last_args(r, r->own, "Exec");
+
+	for (size_t i = 0; i < exec.count; i++)
+		arg_push(r->arena, words, exec.items[i].text, exec.items[i].origin);
+}
+
 struct arg_list convert_container(struct reading *r, size_t *image_index)
 {
 	struct arg_list words = { 0 }, image = { 0 };
@@ -186,10 +203,8 @@ struct arg_list convert_container(struct reading *r, size_t *image_index)
 	for (size_t i = 0; i < image.count; i++)
 		arg_push(r->arena, &words, image.items[i].text, image.items[i].origin);
 
-	struct arg_list exec = value_last_args(r, r->own, "Exec");
-
-	for (size_t i = 0; i < exec.count; i++)
-		arg_push(r->arena, &words, exec.items[i].text, exec.items[i].origin);
+	if (wants_words(r))
+		push_exec(r, &words);
 	if (!r->is_podman)
 		convert_join_pod(r);
 	return words;

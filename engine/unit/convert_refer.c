@@ -25,7 +25,7 @@ void convert_add(struct reading *r, const char *group, const char *key, const ch
 
 	struct syntax_group *to = syntax_group_ensure(r->service, r->arena, group);
 
-	syntax_add(to, r->arena, key, key_hash(key))->value = value;
+	syntax_add(to, r->arena, key, key_hash(key), value);
 }
 
 /* The generator names containers, pods and builds before it converts any unit, the others while

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "unit/lookup_internal.h"
 #include "util/str.h"
 
 #define REASONS_COMPARED 64
@@ -24,55 +25,18 @@ struct raw {
 struct making {
 	struct unit_graph *graph;
 	struct arena scratch;
-	unsigned *by_name; /* indices of nodes, by name, then index */
+	struct lookup by_name; /* into nodes */
 	struct raw *raws;
 	size_t raw_count;
 	unsigned *after_of; /* by node: 1 + the unit that was last found to wait for it */
 };
 
-/* Comparing needs the nodes; qsort_r is not in every C library that is built against. */
-struct named {
-	const char *name;
-	unsigned node;
-};
-
-static int compare_named(const void *left, const void *right)
-{
-	const struct named *a = left, *b = right;
-	int order = strcmp(a->name, b->name);
-
-	return order ? order : a->node < b->node ? -1 : a->node > b->node;
-}
-
-static void sort_names(struct making *m, unsigned count)
-{
-	const struct unit_graph *graph = m->graph;
-	struct named *names = arena_alloc(&m->scratch, (count + 1) * sizeof(*names));
-
-	m->by_name = arena_alloc(&m->scratch, (count + 1) * sizeof(*m->by_name));
-	for (unsigned i = 0; i < count; i++)
-		names[i] = (struct named){ graph->nodes[i].name, i };
-	qsort(names, count, sizeof(*names), compare_named);
-	for (unsigned i = 0; i < count; i++)
-		m->by_name[i] = names[i].node;
-}
-
 /* Of several units with one service name the first: the others are refused. */
-static unsigned find_sorted(const struct making *m, unsigned count, const char *name)
+static unsigned find_node(const struct making *m, const char *name)
 {
-	unsigned low = 0, high = count;
+	size_t node;
 
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-
-		if (strcmp(m->graph->nodes[m->by_name[middle]].name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < count && str_eq(m->graph->nodes[m->by_name[low]].name, name) ?
-		       m->by_name[low] :
-		       UNIT_GRAPH_NONE;
+	return lookup_find(&m->by_name, name, &node) ? (unsigned)node : UNIT_GRAPH_NONE;
 }
 
 static struct unit_graph_node make_node(enum unit_node_kind kind, const char *name,
@@ -81,6 +45,13 @@ static struct unit_graph_node make_node(enum unit_node_kind kind, const char *na
 	return (struct unit_graph_node){
 		.kind = kind, .name = name, .unit = unit, .cycle = UNIT_GRAPH_NONE
 	};
+}
+
+static void add_node(struct making *m, enum unit_node_kind kind, const char *name,
+		     const struct unit *unit)
+{
+	lookup_add(&m->by_name, &m->scratch, name, m->graph->node_count);
+	m->graph->nodes[m->graph->node_count++] = make_node(kind, name, unit);
 }
 
 static int compare_texts(const void *left, const void *right)
@@ -105,24 +76,20 @@ static void make_nodes(struct making *m)
 
 	for (size_t i = 0; i < set->count; i++)
 		for (size_t j = 0; j < set->units[i].service.group_count; j++)
-			*arena_push(&m->scratch, groups, group_count) =
-				set->units[i].service.groups[j].name;
+			if (!is_boot(set->units[i].service.groups[j].name))
+				*arena_push(&m->scratch, groups, group_count) =
+					set->units[i].service.groups[j].name;
 	if (group_count)
 		qsort(groups, group_count, sizeof(groups[0]), compare_texts);
 	graph->nodes = arena_alloc(&graph->arena,
 				   (set->count + group_count + 1) * sizeof(graph->nodes[0]));
 	for (size_t i = 0; i < set->count; i++)
-		graph->nodes[graph->node_count++] =
-			make_node(UNIT_NODE_UNIT, set->units[i].service_name, &set->units[i]);
+		add_node(m, UNIT_NODE_UNIT, set->units[i].service_name, &set->units[i]);
 	graph->unit_count = graph->node_count;
-	sort_names(m, graph->unit_count);
 	for (size_t i = 0; i < group_count; i++)
-		if (!is_boot(groups[i]) && (!i || !str_eq(groups[i], groups[i - 1])) &&
-		    find_sorted(m, graph->unit_count, groups[i]) == UNIT_GRAPH_NONE)
-			graph->nodes[graph->node_count++] =
-				make_node(UNIT_NODE_GROUP, groups[i], NULL);
-	graph->nodes[graph->node_count++] = make_node(UNIT_NODE_BOOT, UNIT_GRAPH_BOOT, NULL);
-	sort_names(m, graph->node_count);
+		if (find_node(m, groups[i]) == UNIT_GRAPH_NONE)
+			add_node(m, UNIT_NODE_GROUP, groups[i], NULL);
+	add_node(m, UNIT_NODE_BOOT, UNIT_GRAPH_BOOT, NULL);
 }
 
 static void add_raw(struct making *m, unsigned from, unsigned to, enum service_dep_kind kind,
@@ -192,7 +159,7 @@ static void read_deps(struct making *m, unsigned unit)
 
 	for (size_t i = 0; i < service->dep_count && i < UNIT_MAX_DEPS; i++) {
 		const struct service_dep *dep = &service->deps[i];
-		unsigned target = find_sorted(m, m->graph->node_count, dep->target);
+		unsigned target = find_node(m, dep->target);
 		enum service_dep_kind kind = opposite(dep->kind);
 		struct unit_graph_reason reason = { .origin = dep->origin ? dep->origin : &nobody,
 						    .said = dep->kind };
@@ -227,7 +194,7 @@ static void read_groups(struct making *m, unsigned unit)
 	for (size_t i = 0; i < service->group_count; i++) {
 		const struct service_group *group = &service->groups[i];
 		bool at_boot = is_boot(group->name), is_back = group->kind == SERVICE_DEP_PART_OF;
-		unsigned from = at_boot ? boot : find_sorted(m, m->graph->node_count, group->name);
+		unsigned from = at_boot ? boot : find_node(m, group->name);
 
 		has_boot |= at_boot;
 		if (from == UNIT_GRAPH_NONE)
@@ -247,12 +214,11 @@ static void read_groups(struct making *m, unsigned unit)
 				.origin = &nobody, .unit = unit, .said = SERVICE_DEP_WANTS });
 }
 
+/* Of one node. */
 static int compare_raws(const void *left, const void *right)
 {
 	const struct raw *a = left, *b = right;
 
-	if (a->from != b->from)
-		return a->from < b->from ? -1 : 1;
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
 	if (a->to != b->to)
@@ -280,14 +246,53 @@ static bool has_reason(const struct unit_graph_reason *reasons, unsigned count,
 	return false;
 }
 
+#define FEW_RAWS 8
+
+static void sort_few(struct raw *raws, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++) {
+		const struct raw raw = raws[i];
+		unsigned at = i;
+
+		for (; at > 0 && compare_raws(&raws[at - 1], &raw) > 0; at--)
+			raws[at] = raws[at - 1];
+		raws[at] = raw;
+	}
+}
+
+/* By the node that they begin at: there are as many as units, and few begin at one. Then those of each. */
+static void sort_raws(struct making *m)
+{
+	unsigned nodes = m->graph->node_count, place = 0;
+	unsigned *ends = arena_alloc(&m->scratch, (nodes + 1) * sizeof(*ends));
+	struct raw *sorted = arena_alloc(&m->scratch, (m->raw_count + 1) * sizeof(*sorted));
+
+	for (size_t i = 0; i < m->raw_count; i++)
+		ends[m->raws[i].from]++;
+	for (unsigned i = 0; i < nodes; i++) {
+		unsigned count = ends[i];
+
+		ends[i] = place;
+		place += count;
+	}
+	for (size_t i = 0; i < m->raw_count; i++)
+		sorted[ends[m->raws[i].from]++] = m->raws[i];
+	for (unsigned i = 0, begin = 0; i < nodes; begin = ends[i++]) {
+		if (ends[i] - begin <= FEW_RAWS)
+			sort_few(&sorted[begin], ends[i] - begin);
+		else
+			qsort(&sorted[begin], ends[i] - begin, sizeof(sorted[0]), compare_raws);
+	}
+	m->raws = sorted;
+}
+
 static void make_edges(struct making *m)
 {
 	struct unit_graph *graph = m->graph;
 	struct unit_graph_reason *reasons =
 		arena_alloc(&graph->arena, (m->raw_count + 1) * sizeof(*reasons));
 
-	if (m->raw_count)
-		qsort(m->raws, m->raw_count, sizeof(m->raws[0]), compare_raws);
+	sort_raws(m);
 	graph->edges = arena_alloc(&graph->arena, (m->raw_count + 1) * sizeof(graph->edges[0]));
 	for (size_t i = 0; i < m->raw_count; i++) {
 		const struct raw *raw = &m->raws[i];

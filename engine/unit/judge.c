@@ -283,13 +283,17 @@ static bool is_said_of_kind(const struct reading *r, const struct key *key)
 static void judge_wordless(struct reading *r, const struct syntax_group *group,
 			   const struct key *key)
 {
+	const struct syntax_entry *entry;
+
 	if (key->form != KEY_FORM_NONE ||
 	    (!str_eq(group->name, r->kind->section) && !str_eq(group->name, "Quadlet")))
 		return;
-	if (key->kind == KEY_BOOL)
+	if (key->kind == KEY_BOOL && !r->is_podman)
 		value_bool(r, group, key->name);
-	else if (key->kind == KEY_LAST_ARGS)
-		value_last_args(r, group, key->name);
+	/* Only an escape can be wrong. */
+	else if (key->kind == KEY_LAST_ARGS && (entry = syntax_last(group, key->name)) != NULL &&
+		 strchr(entry->value, '\\'))
+		value_args_of_entry(r, entry);
 }
 
 static void judge_entry(struct reading *r, const struct syntax_group *group,

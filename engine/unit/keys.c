@@ -35,7 +35,12 @@ struct section {
 static struct {
 	size_t key_count, section_count;
 	struct section sections[MAX_SECTIONS];
-	const struct key *slots[SLOTS];
+	/* The hash stands beside the row's place, so that a row is looked at when it is the one. */
+	struct slot {
+		uint32_t hash;
+		uint16_t row; /* 1 + of its part; 0: free */
+		uint8_t part, section;
+	} slots[SLOTS];
 } table;
 
 static int section_number(const char *name)
@@ -46,23 +51,31 @@ static int section_number(const char *name)
 	return -1;
 }
 
-/* The slot of the key, or the free one where it would be. */
-static const struct key **find_slot(int section, const char *name, uint32_t hash)
+static const struct key *row_of(const struct slot *slot)
 {
-	uint32_t slot = (hash + (uint32_t)section * 0x9e3779b1u) % SLOTS;
-
-	for (; table.slots[slot]; slot = (slot + 1) % SLOTS) {
-		const struct key *key = table.slots[slot];
-
-		if (str_eq(key->name, name) && str_eq(key->section, table.sections[section].name))
-			break;
-	}
-	return &table.slots[slot];
+	return slot->row ? &parts[slot->part].rows[slot->row - 1] : NULL;
 }
 
-static void enter(const struct key *key)
+/* The slot of the key, or the free one where it would be. */
+static struct slot *find_slot(int section, const char *name, uint32_t hash)
 {
+	uint32_t at = (hash + (uint32_t)section * 0x9e3779b1u) % SLOTS;
+	struct slot *slot = &table.slots[at];
+
+	for (; slot->row; slot = &table.slots[at]) {
+		if (slot->hash == hash && slot->section == section &&
+		    str_eq(row_of(slot)->name, name))
+			break;
+		at = (at + 1) % SLOTS;
+	}
+	return slot;
+}
+
+static void enter(size_t part, size_t row)
+{
+	const struct key *key = &parts[part].rows[row];
 	int number = section_number(key->section);
+	uint32_t hash = key_hash(key->name);
 	struct section *section;
 
 	if (number < 0) {
@@ -76,7 +89,8 @@ static void enter(const struct key *key)
 	section->count++;
 	assert(table.key_count < SLOTS / 2);
 	table.key_count++;
-	*find_slot(number, key->name, key_hash(key->name)) = key;
+	*find_slot(number, key->name, hash) =
+		(struct slot){ hash, (uint16_t)(row + 1), (uint8_t)part, (uint8_t)number };
 }
 
 static void fill_table(void)
@@ -85,7 +99,7 @@ static void fill_table(void)
 		return;
 	for (size_t i = 0; i < PART_COUNT; i++)
 		for (size_t k = 0; k < *parts[i].count; k++)
-			enter(&parts[i].rows[k]);
+			enter(i, k);
 }
 
 size_t key_count(void)
@@ -110,7 +124,7 @@ int key_section_number(const char *section)
 
 const struct key *key_find_hashed(int section, const char *name, uint32_t hash)
 {
-	return section < 0 ? NULL : *find_slot(section, name, hash);
+	return section < 0 ? NULL : row_of(find_slot(section, name, hash));
 }
 
 const struct key *key_find(const char *section, const char *name)

@@ -43,6 +43,7 @@ enum key_form {
 	KEY_FORM_SECURITY, /* "--security-opt" "flag" + value */
 	KEY_FORM_LOWER,	   /* as VALUE, letters made small */
 	KEY_FORM_SPECIAL,  /* rule of its own in convert_special.c */
+	KEY_FORM_ALWAYS,   /* the same, which may have words when no line has the key */
 };
 
 struct key {
@@ -60,14 +61,13 @@ struct key {
 
 /* Of a key's name: made of its length, beginning and end, so that the compiler knows it of a literal. Of hostile names only
  * compared, never made an index into their own. */
-static inline uint32_t key_hash(const char *name)
+static inline uint32_t key_hash_of(const char *name, size_t len)
 {
-	size_t len = strlen(name);
 	uint64_t head = 0, tail = 0;
 
 	if (len >= sizeof(head)) {
 		memcpy(&head, name, sizeof(head));
-		memcpy(&tail, name + len - sizeof(tail), sizeof(tail));
+		memcpy(&tail, name + (len - sizeof(tail)), sizeof(tail));
 	} else {
 		for (size_t i = 0; i < len; i++)
 			head = head << 8 | (unsigned char)name[i];
@@ -75,6 +75,11 @@ static inline uint32_t key_hash(const char *name)
 	head = (head ^ len) * UINT64_C(0x9e3779b97f4a7c15);
 	head = (head ^ head >> 32 ^ tail) * UINT64_C(0xff51afd7ed558ccd);
 	return (uint32_t)(head >> 32);
+}
+
+static inline uint32_t key_hash(const char *name)
+{
+	return key_hash_of(name, strlen(name));
 }
 
 /* NULL: no such key in this section. */

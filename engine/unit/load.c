@@ -104,6 +104,7 @@ struct load_file *load_new_file(struct load *load, const char *name,
 	}
 	file = arena_push(&load->scratch, load->files, load->file_count);
 	file->name = name;
+	file->kind = kind_of(name);
 	file->folder = folder;
 	file->text.path = path;
 	return file;

@@ -14,6 +14,7 @@ struct load_folder {
 
 struct load_file {
 	const char *name; /* "web.container" */
+	const struct kind *kind;
 	const struct load_folder *folder;
 	struct syntax_file text;
 	const struct syntax_file *bare; /* text without drop-ins; kept of templates only */

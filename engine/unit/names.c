@@ -8,13 +8,22 @@
 #include "unit/kinds_internal.h"
 #include "util/str.h"
 
-/* systemd's alphabet of unit names. */
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '-' && c <= ':' && c != '/') || c == '_' || c == '\\' || c == '@';
+}
+
+bool name_is_spelled(const char *name)
+{
+	while (is_letter(*name))
+		name++;
+	return !*name;
+}
+
 bool name_is_valid(const char *name)
 {
-	return name[0] && strlen(name) < UNIT_MAX_NAME_BYTES &&
-	       !name[strspn(
-		       name,
-		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")];
+	return name[0] && strlen(name) < UNIT_MAX_NAME_BYTES && name_is_spelled(name);
 }
 
 const char *name_service(struct reading *r)

@@ -8,6 +8,8 @@
 /* "web-volume.service" of "web.volume", or what ServiceName= says; a bad name is complained of. */
 const char *name_service(struct reading *r);
 /* systemd's alphabet of unit names, and not too long. */
+/* Of systemd's alphabet of unit names only: letters, digits and :-_.\@ */
+bool name_is_spelled(const char *name);
 bool name_is_valid(const char *name);
 /* "web@.service". */
 bool name_is_template(const char *service);

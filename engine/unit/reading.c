@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "unit/kinds_internal.h"
 #include "util/str.h"
 
 /* The index of a complaint among those from begin to before end; end: it is not there. */
@@ -193,22 +194,15 @@ static int compare_file(const void *name, const void *item)
 
 struct unit_name *unit_name_find(const struct unit_names *names, const char *file)
 {
-	return names->count ? bsearch(file, names->items, names->count, sizeof(names->items[0]),
-				      compare_file) :
-			      NULL;
-}
-
-static int compare_service(const void *name, const void *item)
-{
-	return strcmp(name, (*(struct unit_name *const *)item)->service);
+	/* What is asked for is a service more often than not. */
+	return names->count && kind_of(file) ? bsearch(file, names->items, names->count,
+						       sizeof(names->items[0]), compare_file) :
+					       NULL;
 }
 
 struct unit_name *unit_name_find_service(const struct unit_names *names, const char *service)
 {
-	struct unit_name **found = names->count ?
-					   bsearch(service, names->by_service, names->count,
-						   sizeof(names->by_service[0]), compare_service) :
-					   NULL;
+	size_t index;
 
-	return found ? *found : NULL;
+	return lookup_find(&names->by_service, service, &index) ? &names->items[index] : NULL;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "unit/keys.h"
+#include "unit/lookup_internal.h"
 #include "unit/syntax_internal.h"
 #include "unit/unit.h"
 
@@ -26,8 +27,8 @@ struct unit_name {
 };
 
 struct unit_names {
-	struct unit_name *items; /* by file */
-	struct unit_name **by_service;
+	struct unit_name *items;  /* by file */
+	struct lookup by_service; /* into items; of equal ones the first */
 	size_t count;
 };
 struct unit_name *unit_name_find(const struct unit_names *names, const char *file);

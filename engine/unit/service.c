@@ -64,8 +64,7 @@ static void read_group(struct reading *r, const struct syntax_group *group)
 		return;
 	for (size_t i = 0; i < group->entry_count; i++) {
 		const struct syntax_entry *entry = &group->entries[i];
-		const struct service_rule *rule =
-			entry->key ? service_rule_find(group->name, entry->key) : NULL;
+		const struct service_rule *rule = entry->row ? service_rule_of(entry->row) : NULL;
 
 		if (rule)
 			rule->read(r, rule, entry);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "unit/kinds_internal.h"
+#include "unit/names_internal.h"
 #include "unit/service_internal.h"
 #include "util/str.h"
 
@@ -94,10 +95,7 @@ static bool has_unit_suffix(const char *name)
 /* systemd.unit(5): the alphabet and the length of names. */
 static bool is_unit_name(const char *name)
 {
-	return has_unit_suffix(name) && strlen(name) < 256 &&
-	       !name[strspn(
-		       name,
-		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")];
+	return has_unit_suffix(name) && strlen(name) < 256 && name_is_spelled(name);
 }
 
 void service_add_dep(struct reading *r, struct unit *unit, enum service_dep_kind kind,

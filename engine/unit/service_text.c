@@ -102,12 +102,13 @@ void service_text_prepend(struct reading *r, const char *key, const char *value)
 {
 	struct syntax_group *group = syntax_group_ensure(r->service, r->arena, "Unit");
 
-	uint32_t hash = key_hash(key);
+	struct syntax_entry first;
 
-	(void)syntax_add(group, r->arena, key, hash);
+	syntax_add(group, r->arena, key, key_hash(key), value);
+	first = group->entries[group->entry_count - 1];
 	memmove(group->entries + 1, group->entries,
 		(group->entry_count - 1) * sizeof(group->entries[0]));
-	group->entries[0] = (struct syntax_entry){ .key = key, .hash = hash, .value = value };
+	group->entries[0] = first;
 }
 
 static void rename_group(struct reading *r, const char *from, const char *to)
@@ -166,16 +167,25 @@ void service_text_set(struct reading *r, const char *key, const char *value)
 		r->service ? syntax_last(syntax_group(r->service, "Service"), key) : NULL;
 
 	if (entry)
-		entry->value = value;
+		syntax_set_value(entry, value);
 	else
 		convert_add(r, "Service", key, value);
+}
+
+static const char *copy_line(struct reading *r, const struct buf *line)
+{
+	char *copy = arena_alloc(r->arena, line->len + 1);
+
+	copy_bytes(copy, buf_str(line), line->len);
+	return copy;
 }
 
 /* "podman [--module=..] [global options] WORDS" as the value of an Exec key. */
 static void add_command(struct reading *r, const char *key, const char *prefix, const char *verb,
 			const struct arg_list *words)
 {
-	struct buf *line = start_text(r, 8 * UNIT_MAX_FILE_BYTES);
+	/* words_append() asks for four times the room that plain words take. */
+	struct buf *line = start_text(r, 32 * UNIT_MAX_FILE_BYTES);
 	struct arg_list modules, global;
 
 	if (!r->service)
@@ -189,16 +199,10 @@ static void add_command(struct reading *r, const char *key, const char *prefix, 
 		buf_putc(line, ' ');
 		words_escape(line, arena_join(r->arena, "--module=", modules.items[i].text));
 	}
-	for (size_t i = 0; i < global.count; i++) {
-		buf_putc(line, ' ');
-		words_escape(line, global.items[i].text);
-	}
+	words_append(line, &global);
 	buf_puts(line, verb);
-	for (size_t i = 0; i < words->count; i++) {
-		buf_putc(line, ' ');
-		words_escape(line, words->items[i].text);
-	}
-	convert_add(r, "Service", key, arena_strndup(r->arena, buf_str(line), line->len));
+	words_append(line, words);
+	convert_add(r, "Service", key, copy_line(r, line));
 }
 
 void service_text_command(struct reading *r, const char *key, const char *prefix,
@@ -267,45 +271,68 @@ static const char *keep_text(struct reading *r, const struct buf *text)
 	return copy;
 }
 
-/* The whole line at once: most of a service text is this. */
-static void write_entry(struct buf *out, const struct syntax_entry *entry)
+static size_t text_bytes(const struct syntax_entry *entries, size_t count)
 {
-	size_t key_len = entry->key ? strlen(entry->key) : 0, value_len = strlen(entry->value);
-	size_t value_at = key_len + (entry->key != NULL);
-	char *line = buf_extend(out, value_at + value_len + 1);
+	size_t bytes = 0;
 
-	if (!line)
-		return;
-	if (entry->key) {
-		copy_bytes(line, entry->key, key_len);
-		line[key_len] = '=';
-	}
-	copy_bytes(line + value_at, entry->value, value_len);
-	line[value_at + value_len] = '\n';
+	for (size_t i = 0; i < count; i++)
+		bytes += (size_t)entries[i].key_bytes + (entries[i].key != NULL) +
+			 entries[i].value_bytes + 1;
+	return bytes;
 }
 
-static void write_entries(struct buf *out, const struct syntax_entry *entries, size_t count)
+static char *write_entries(char *out, const struct syntax_entry *entries, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		write_entry(out, &entries[i]);
+	for (size_t i = 0; i < count; i++) {
+		const struct syntax_entry *entry = &entries[i];
+
+		if (entry->key) {
+			copy_bytes(out, entry->key, entry->key_bytes);
+			out += entry->key_bytes;
+			*out++ = '=';
+		}
+		copy_bytes(out, entry->value, entry->value_bytes);
+		out += entry->value_bytes;
+		*out++ = '\n';
+	}
+	return out;
+}
+
+static char *write_word(char *out, const char *word)
+{
+	size_t len = strlen(word);
+
+	copy_bytes(out, word, len);
+	return out + len;
 }
 
 static const char *write_text(struct reading *r)
 {
-	struct buf *out = start_text(r, 64 * UNIT_MAX_FILE_BYTES);
+	const struct syntax_file *service = r->service;
+	size_t bytes = 0;
+	char *text, *out;
 
-	for (size_t i = 0; i < r->service->group_count; i++) {
-		const struct syntax_group *group = &r->service->groups[i];
+	for (size_t i = 0; i < service->group_count; i++) {
+		const struct syntax_group *group = &service->groups[i];
+
+		bytes += strlen("\n[]\n") + strlen(group->name) +
+			 text_bytes(group->comments, group->comment_count) +
+			 text_bytes(group->entries, group->entry_count);
+	}
+	out = text = arena_alloc(&r->set->arena, bytes + 1);
+	for (size_t i = 0; i < service->group_count; i++) {
+		const struct syntax_group *group = &service->groups[i];
 
 		if (i)
-			buf_putc(out, '\n');
-		write_entries(out, group->comments, group->comment_count);
-		buf_putc(out, '[');
-		buf_puts(out, group->name);
-		buf_puts(out, "]\n");
-		write_entries(out, group->entries, group->entry_count);
+			*out++ = '\n';
+		out = write_entries(out, group->comments, group->comment_count);
+		*out++ = '[';
+		out = write_word(out, group->name);
+		*out++ = ']';
+		*out++ = '\n';
+		out = write_entries(out, group->entries, group->entry_count);
 	}
-	return keep_text(r, out);
+	return text;
 }
 
 /* The target of a link that lies depth folders down. */

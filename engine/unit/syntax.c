@@ -15,12 +15,15 @@
 #include "util/copy.h"
 #include "util/str.h"
 
+#define PENDING 64
+
 struct reader {
 	struct syntax_file *file;
 	struct arena *arena;
 	struct diags *diags;
-	const char *at, *end;
-	unsigned line; /* physical line that was read last */
+	char *text, *at, *end; /* a copy of the text, whose parts become the values */
+	bool is_plain;	       /* is_plain_text() of all of it */
+	unsigned line;	       /* physical line that was read last */
 	size_t entry_count;
 
 	/* The canonical line that inih is reading: a part of the file's text, or of what was joined. */
@@ -28,12 +31,19 @@ struct reader {
 	size_t len, handed; /* handed: bytes of it and of its newline that inih has */
 	const char *equals; /* its first; NULL: a header */
 	struct buf joined;
+	bool is_joined;
 	struct syntax_piece first, *pieces; /* pieces: NULL for one */
 	size_t piece_count;
 
 	struct syntax_group *group; /* NULL before the first header */
 	int section;		    /* its key_section_number */
-	struct buf comments; /* seen since the last line that was not one, each with its newline */
+	/* Lines of comments since the last line that was not one: where the first begins, how many, how long without blanks. */
+	char *comments;
+	size_t comment_count, comment_bytes;
+
+	/* What goes to the end of the group, when they are many or all. */
+	struct syntax_entry pending[PENDING];
+	size_t pending_count;
 };
 
 __attribute__((format(printf, 4, 5))) static void complain(struct reader *r, unsigned line,
@@ -162,7 +172,7 @@ static bool next_physical(struct reader *r, const char **begin, const char **end
 	if (r->at >= r->end)
 		return false;
 
-	const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
+	char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
 	const char *stop = newline ? newline : r->end;
 
 	*begin = trim_left(r->at, stop);
@@ -173,10 +183,12 @@ static bool next_physical(struct reader *r, const char **begin, const char **end
 	return true;
 }
 
-static void keep_comment(struct reader *r, const char *begin, const char *end)
+/* The line stands at from, begin and end are without its blanks. */
+static void keep_comment(struct reader *r, char *from, const char *begin, const char *end)
 {
-	buf_add(&r->comments, begin, (size_t)(end - begin));
-	buf_putc(&r->comments, '\n');
+	if (!r->comment_count++)
+		r->comments = from;
+	r->comment_bytes += (size_t)(end - begin) + 1;
 }
 
 /* For so many more at once, and then for as many again. */
@@ -191,27 +203,72 @@ static void make_room(struct syntax_group *group, struct arena *arena, size_t mo
 	group->entry_room = room;
 }
 
+static void add_entries(struct syntax_group *group, struct arena *arena,
+			const struct syntax_entry *entries, size_t count)
+{
+	if (!count)
+		return;
+	if (group->entry_room - group->entry_count < count)
+		make_room(group, arena, count);
+	memcpy(&group->entries[group->entry_count], entries, count * sizeof(entries[0]));
+	group->entry_count += count;
+}
+
+static void file_pending(struct reader *r)
+{
+	if (r->group && r->pending_count) /* there is none without a group */
+		add_entries(r->group, r->arena, r->pending, r->pending_count);
+	r->pending_count = 0;
+}
+
+static struct syntax_entry *add_pending(struct reader *r)
+{
+	if (r->pending_count == PENDING)
+		file_pending(r);
+	return &r->pending[r->pending_count++];
+}
+
+/* Reads the lines of comments once more. */
+static char *join_comments(struct reader *r)
+{
+	char *text = arena_alloc(r->arena, r->comment_bytes), *to = text;
+	const char *at = r->comments;
+
+	for (size_t i = 0; i < r->comment_count; i++) {
+		const char *newline = memchr(at, '\n', (size_t)(r->end - at));
+		const char *stop = newline ? newline : r->end, *begin = trim_left(at, stop);
+		size_t len = (size_t)(trim_right(begin, stop) - begin);
+
+		copy_bytes(to, begin, len);
+		to += len;
+		*to++ = '\n';
+		at = stop + 1;
+	}
+	to[-1] = '\0';
+	return text;
+}
+
 /* All of them as one entry: a file of empty lines costs what it is long. */
 static void file_comments(struct reader *r, bool is_header)
 {
-	const char *text = buf_str(&r->comments);
-	size_t len = r->comments.len;
+	struct syntax_entry *entry;
+	const char *text;
 
-	if (!len)
+	if (!r->comment_count)
 		return;
 	/* One empty line before a header is not kept: writing puts one between groups. */
-	if (is_header && *text == '\n') {
+	if (is_header && r->comment_bytes == 1) {
+		r->comment_count = r->comment_bytes = 0;
+		return;
+	}
+	text = join_comments(r);
+	if (is_header && *text == '\n')
 		text++;
-		len--;
-	}
-	if (len) {
-		struct syntax_entry *entry = is_header ? arena_push(r->arena, r->group->comments,
-								    r->group->comment_count) :
-							 syntax_add(r->group, r->arena, NULL, 0);
-
-		entry->value = arena_strndup(r->arena, text, len - 1);
-	}
-	buf_clear(&r->comments);
+	entry = is_header ? arena_push(r->arena, r->group->comments, r->group->comment_count) :
+			    add_pending(r);
+	*entry = (struct syntax_entry){ .hash = 0 };
+	syntax_set_value(entry, text);
+	r->comment_count = r->comment_bytes = 0;
 }
 
 static bool is_comment(const char *begin, const char *end)
@@ -328,7 +385,7 @@ static bool check_assignment(struct reader *r)
 static bool check_logical(struct reader *r)
 {
 	const char *s = r->logical;
-	bool is_plain = is_plain_text(s, r->len);
+	bool is_plain = r->is_plain || is_plain_text(s, r->len);
 
 	r->equals = NULL;
 	if (r->len > UNIT_MAX_LINE_BYTES || r->joined.failed) {
@@ -351,16 +408,17 @@ static bool check_logical(struct reader *r)
 /* Fills in the logical line that begins with this physical one. */
 static void take_lines(struct reader *r, const char *begin, const char *end, unsigned column)
 {
-	buf_clear(&r->joined);
 	r->handed = 0;
 	r->first = (struct syntax_piece){ 0, r->line, column };
 	r->pieces = NULL;
 	r->piece_count = 0;
 	r->logical = begin;
-	if (end[-1] != '\\') {
+	r->is_joined = end[-1] == '\\';
+	if (!r->is_joined) {
 		r->len = (size_t)(end - begin);
 		return;
 	}
+	buf_clear(&r->joined);
 	buf_add(&r->joined, begin, (size_t)(end - 1 - begin));
 	join_lines(r);
 	r->logical = buf_str(&r->joined);
@@ -373,9 +431,9 @@ static bool next_logical(struct reader *r)
 	const char *begin, *end;
 	unsigned column;
 
-	while (next_physical(r, &begin, &end, &column)) {
+	for (char *from = r->at; next_physical(r, &begin, &end, &column); from = r->at) {
 		if (is_comment(begin, end)) {
-			keep_comment(r, begin, end);
+			keep_comment(r, from, begin, end);
 			continue;
 		}
 		take_lines(r, begin, end, column);
@@ -383,6 +441,10 @@ static bool next_logical(struct reader *r)
 			continue;
 		if (check_logical(r))
 			return true;
+		/* Lines of comments stand together. */
+		if (r->group)
+			file_comments(r, false);
+		r->comment_count = r->comment_bytes = 0;
 	}
 	r->len = r->handed = 0;
 	return false;
@@ -422,34 +484,13 @@ static const struct origin *make_origin(struct reader *r, size_t offset, const c
 	return origin;
 }
 
-#define ROOM_LINES 64 /* that are looked ahead for */
-
-/* Assignments up to the next header, about. */
-static size_t count_lines(const struct reader *r)
-{
-	const char *at = r->at;
-	size_t count = 0;
-
-	while (at && at < r->end && *at != '[' && count < ROOM_LINES) {
-		count += *at != '\n' && *at != '#';
-		at = memchr(at, '\n', (size_t)(r->end - at));
-		if (at)
-			at++;
-	}
-	return count;
-}
-
 static void enter_group(struct reader *r, const char *name)
 {
-	bool is_known = syntax_group(r->file, name) != NULL;
-
+	file_pending(r);
 	r->group = syntax_group_ensure(r->file, r->arena, name);
 	r->section = key_section_number(name);
-	if (!is_known) {
+	if (!r->group->origin->line)
 		r->group->origin = make_origin(r, 0, r->group->name);
-		/* The blank line before the next header is kept, too. */
-		make_room(r->group, r->arena, count_lines(r) + 1);
-	}
 	file_comments(r, true);
 }
 
@@ -470,19 +511,49 @@ static const char *trim_blanks(const char *s, const char *end)
 }
 
 /* Whether inih has split the line where we would: both parts still lie in its copy of the line. */
-static bool is_split_so(const struct reader *r, const char *name, const char *value,
-			const char *own)
+static bool is_split_so(const struct reader *r, const char *name, size_t name_len,
+			const char *value, const char *own)
 {
 	return r->equals && value - name == own - r->logical && !value[r->logical + r->len - own] &&
-	       strlen(name) <= (size_t)(r->equals - r->logical);
+	       name_len <= (size_t)(r->equals - r->logical);
 }
 
+/* The rest of the logical line as a text: a part of the copy, whose line has been read. */
 static const char *keep_value(struct reader *r, const char *value, size_t len)
 {
-	char *copy = arena_alloc(r->arena, len + 1);
+	char *copy;
 
+	if (!r->is_joined) {
+		r->text[value + len - r->text] = '\0';
+		return value;
+	}
+	copy = arena_alloc(r->arena, len + 1);
 	copy_bytes(copy, value, len);
 	return copy;
+}
+
+static void add_assignment(struct reader *r, const char *name, size_t name_len, const char *value,
+			   size_t value_len)
+{
+	struct syntax_entry *entry = add_pending(r);
+	uint32_t hash = key_hash_of(name, name_len);
+	const struct key *row = key_find_hashed(r->section, name, hash);
+
+	*entry = (struct syntax_entry){
+		.key = row ? row->name : arena_strdup(r->arena, name),
+		.row = row,
+		.value = keep_value(r, value, value_len),
+		.hash = hash,
+		.key_bytes = (uint32_t)name_len,
+		.value_bytes = (uint32_t)value_len,
+		.value_offset = (uint32_t)(value - r->logical),
+		.pieces = r->pieces,
+		.piece_count = r->piece_count,
+	};
+	entry->origin = make_origin(r, entry->value_offset,
+				    row ? row->full :
+					  arena_join(r->arena, r->group->name, ".", entry->key));
+	r->group->may_have |= syntax_bit(hash);
 }
 
 /* inih's handler: 1 is success. A line that inih split otherwise than our checks did is a bug, and said. */
@@ -503,28 +574,15 @@ static int take_from_inih(void *user, const char *section, const char *name, con
 
 	const char *end = r->logical + r->len;
 	const char *own = r->equals ? trim_blanks(r->equals + 1, end) : end;
-	size_t value_len = (size_t)(end - own);
+	size_t value_len = (size_t)(end - own), name_len = strlen(name);
 
-	if (!r->group || !str_eq(section, r->group->name) || !is_split_so(r, name, value, own)) {
+	/* The section is the one that enter_group() was told last. */
+	if (!r->group || !is_split_so(r, name, name_len, value, own)) {
 		complain(r, first_line(r), 0, "line was split wrongly");
 		return 0;
 	}
 	file_comments(r, false);
-
-	uint32_t hash = key_hash(name);
-	const struct key *row = key_find_hashed(r->section, name, hash);
-	struct syntax_entry *entry = syntax_add(
-		r->group, r->arena, row ? row->name : arena_strdup(r->arena, name), hash);
-
-	entry->row = row;
-	entry->value = keep_value(r, own, value_len);
-	entry->value_offset = (size_t)(own - r->logical);
-	entry->pieces = r->pieces;
-	entry->piece_count = r->piece_count;
-	entry->origin = make_origin(r, entry->value_offset,
-				    entry->row ? entry->row->full :
-						 arena_printf(r->arena, "%s.%s", r->group->name,
-							      entry->key));
+	add_assignment(r, name, name_len, own, value_len);
 	return 1;
 }
 
@@ -537,23 +595,26 @@ void syntax_read(struct syntax_file *file, struct arena *arena, struct diags *di
 void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diags *diags,
 		      const char *path, const char *text, size_t len, unsigned first_line)
 {
-	struct reader r = {
-		.file = file,
-		.arena = arena,
-		.diags = diags,
-		.at = text,
-		.end = text + len,
-		.line = first_line - 1,
-		/* Room for a line that is one physical line too long, so that its length can be complained of. */
-		.joined = BUF_INIT((size_t)UNIT_MAX_FILE_BYTES + 1),
-		.comments = BUF_INIT((size_t)UNIT_MAX_FILE_BYTES + 1),
-	};
+	/* All but what is pending, which is written before it is read. */
+	struct reader r __attribute__((uninitialized));
 
+	memset(&r, 0, offsetof(struct reader, pending));
+	r.pending_count = 0;
+	r.file = file;
+	r.arena = arena;
+	r.diags = diags;
+	r.line = first_line - 1;
+	/* Room for a line that is one physical line too long, so that its length can be complained of. */
+	r.joined.max = (size_t)UNIT_MAX_FILE_BYTES + 1;
 	*file = (struct syntax_file){ .path = path };
 	if (len > UNIT_MAX_FILE_BYTES) {
 		complain(&r, 1, 0, "the file is larger than %d bytes", UNIT_MAX_FILE_BYTES);
 		return;
 	}
+	r.text = r.at = arena_alloc(arena, len + 1);
+	r.end = r.text + len;
+	copy_bytes(r.text, text, len);
+	r.is_plain = is_plain_text(text, len);
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
 		complain(
 			&r, 1, 1,
@@ -568,9 +629,9 @@ void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diag
 			 line == -2 ? "out of memory" : "line was not understood");
 	if (r.group)
 		file_comments(&r, false);
+	file_pending(&r);
 	file->is_empty = !file->group_count && !file->error_count;
 	buf_fini(&r.joined);
-	buf_fini(&r.comments);
 }
 
 struct syntax_group *syntax_group(const struct syntax_file *file, const char *name)
@@ -601,10 +662,7 @@ void syntax_add_all(struct syntax_group *group, struct arena *arena,
 	/* A service text has some more lines than its unit. */
 	if (group->entry_room - group->entry_count < from->entry_count)
 		make_room(group, arena, from->entry_count + 8);
-	if (from->entry_count)
-		memcpy(&group->entries[group->entry_count], from->entries,
-		       from->entry_count * sizeof(from->entries[0]));
-	group->entry_count += from->entry_count;
+	add_entries(group, arena, from->entries, from->entry_count);
 	group->may_have |= from->may_have;
 }
 
@@ -630,17 +688,19 @@ void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syn
 	syntax_merge(copy, arena, file);
 }
 
-struct syntax_entry *syntax_add(struct syntax_group *group, struct arena *arena, const char *key,
-				uint32_t hash)
+void syntax_add(struct syntax_group *group, struct arena *arena, const char *key, uint32_t hash,
+		const char *value)
 {
 	struct syntax_entry *entry;
 
 	if (group->entry_count == group->entry_room)
 		make_room(group, arena, group->entry_count + 4);
 	entry = &group->entries[group->entry_count++];
-	*entry = (struct syntax_entry){ .key = key, .hash = hash };
+	*entry = (struct syntax_entry){ .key = key,
+					.hash = hash,
+					.key_bytes = (uint32_t)strlen(key) };
+	syntax_set_value(entry, value);
 	group->may_have |= syntax_bit(hash);
-	return entry;
 }
 
 struct syntax_entry *syntax_find_last(const struct syntax_group *group, const char *key,

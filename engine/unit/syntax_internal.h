@@ -26,9 +26,10 @@ struct syntax_piece {
 struct syntax_entry {
 	const char *key; /* NULL: lines of comments, empty ones among them; value is their text */
 	const struct key *row;		   /* of the table; NULL: no such key in this section */
-	uint32_t hash;			   /* key_hash(key): most entries are passed over by it */
 	const char *value;		   /* continuation lines joined, blanks cut at both ends */
-	size_t value_offset;		   /* of the value in the logical line */
+	uint32_t hash;			   /* key_hash(key): most entries are passed over by it */
+	uint32_t key_bytes, value_bytes;   /* their lengths */
+	uint32_t value_offset;		   /* of the value in the logical line */
 	const struct syntax_piece *pieces; /* of a logical line that is several physical ones */
 	size_t piece_count;		   /* 0: it is one */
 	const struct origin *origin;	   /* of the value; NULL for comments */
@@ -71,9 +72,15 @@ static inline bool syntax_is(const struct syntax_entry *entry, const char *key, 
 	return entry->hash == hash && entry->key && strcmp(entry->key, key) == 0;
 }
 
-/* Appends an assignment, or all of another group: nobody else may. */
-struct syntax_entry *syntax_add(struct syntax_group *group, struct arena *arena, const char *key,
-				uint32_t hash);
+/* Appends an assignment (its value has no lines), or all of another group: nobody else may. */
+void syntax_add(struct syntax_group *group, struct arena *arena, const char *key, uint32_t hash,
+		const char *value);
+static inline void syntax_set_value(struct syntax_entry *entry, const char *value)
+{
+	entry->value = value;
+	entry->value_bytes = (uint32_t)strlen(value);
+}
+
 void syntax_add_all(struct syntax_group *group, struct arena *arena,
 		    const struct syntax_group *from);
 static inline uint64_t syntax_bit(uint32_t hash)

@@ -30,7 +30,7 @@ struct making {
 static struct reading start_reading(struct making *m, size_t index)
 {
 	const struct load_file *file = &m->load.files[index];
-	const struct kind *kind = kind_of(file->name);
+	const struct kind *kind = file->kind;
 
 	return (struct reading){
 		.set = m->set,
@@ -225,7 +225,9 @@ static void read_as_engine(struct making *m, size_t index)
 	if (m->facts->lines_of && str_eq(m->facts->lines_of, r.unit->name))
 		unit_lines_keep(&r);
 	unit_keep(r.unit, &m->set->arena);
-	canonical_note(r.unit, &m->load.files[index], m->facts->keeps_sources, &m->set->arena);
+	if (!m->facts->lacks_digests)
+		canonical_note(r.unit, &m->load.files[index], m->facts->keeps_sources,
+			       &m->set->arena);
 	forget_work(m);
 }
 
@@ -249,7 +251,7 @@ static void read_all_as_podman(struct making *m)
 	for (unsigned order = 1, left = 1; left; order++) {
 		left = 0;
 		for (size_t i = 0; i < m->set->count; i++) {
-			unsigned own = kind_of(m->load.files[i].name)->order;
+			unsigned own = m->load.files[i].kind->order;
 
 			if (own == order && !m->load.files[i].service)
 				read_as_podman(m, i);
@@ -261,23 +263,10 @@ static void read_all_as_podman(struct making *m)
 			read_as_podman(m, i);
 }
 
-static int compare_services(const void *left, const void *right)
+static void index_names(struct making *m)
 {
-	return strcmp((*(struct unit_name *const *)left)->service,
-		      (*(struct unit_name *const *)right)->service);
-}
-
-static void sort_names(struct making *m)
-{
-	struct unit_names *names = &m->names;
-
-	names->by_service =
-		arena_alloc(&m->load.scratch, (names->count + 1) * sizeof(names->by_service[0]));
-	for (size_t i = 0; i < names->count; i++)
-		names->by_service[i] = &names->items[i];
-	if (names->count)
-		qsort(names->by_service, names->count, sizeof(names->by_service[0]),
-		      compare_services);
+	for (size_t i = 0; i < m->names.count; i++)
+		lookup_add(&m->names.by_service, &m->load.scratch, m->names.items[i].service, i);
 }
 
 static const struct unit *unit_named(const struct unit_set *set, const char *file)
@@ -353,7 +342,7 @@ static void make_units(struct making *m)
 	m->names.count = set->count;
 	for (size_t i = 0; i < set->count; i++)
 		name_unit(m, i);
-	sort_names(m);
+	index_names(m);
 	set->load_diag_count = set->diags.count;
 	read_all_as_podman(m);
 	if (m->facts->is_generator) {

@@ -161,6 +161,7 @@ struct unit_facts { /* what specifiers expand to: given, never read from the mac
 	const struct unit_substitute *substitutes;
 	size_t substitute_count;
 	bool keeps_sources; /* unit.source_text is made */
+	bool lacks_digests; /* nobody will ask whether a unit has changed: they stay zero */
 };
 
 /* Facts of this machine as the appliance defines them (%U 0, %h CLEAT_HOME_DIR or home when given). */

@@ -126,17 +126,15 @@ struct arg_list value_args_of_entry(struct reading *r, const struct syntax_entry
 	return list;
 }
 
-static size_t name_bytes(const char *pair)
+/* By name: the end of one comes before any letter. */
+static int compare_pairs(const struct arg *left, const struct arg *right)
 {
-	return strcspn(pair, "=");
-}
+	const unsigned char *a = (const unsigned char *)left->text;
+	const unsigned char *b = (const unsigned char *)right->text;
 
-static int compare_pairs(const struct arg *a, const struct arg *b)
-{
-	size_t len_a = name_bytes(a->text), len_b = name_bytes(b->text);
-	int order = memcmp(a->text, b->text, len_a < len_b ? len_a : len_b);
-
-	return order ? order : len_a < len_b ? -1 : len_a > len_b;
+	for (; *a == *b && *a && *a != '='; a++, b++)
+		;
+	return (*a && *a != '=' ? *a : 0) - (*b && *b != '=' ? *b : 0);
 }
 
 /* Merge sort, bottom up: qsort(3) promises no stability. */

@@ -206,36 +206,74 @@ struct words words_split(struct arena *arena, const char *text, enum words_mode 
 	}
 }
 
-/* What cannot stand in a word without quotes. */
-static bool needs_escape(char c)
-{
-	return classes[(unsigned char)c];
-}
-
 bool words_is_plain(const char *word)
 {
 	return !word[skip_plain(word, 0xff)];
 }
 
-void words_escape(struct buf *out, const char *word)
+/* A letter as it stands between the quotes; at least four bytes are free at out. */
+static char *escape_letter(char *out, char c)
 {
 	static const char letters[] = "\a\b\n\r\t\v\f\\\"", names[] = "abnrtvf\\\"";
-	size_t plain = skip_plain(word, 0xff);
+	const char *letter = classes[(unsigned char)c] ? strchr(letters, c) : NULL;
 
-	if (!word[plain]) {
-		buf_add(out, word, plain);
+	if (!classes[(unsigned char)c] || c == '\'') {
+		*out++ = c;
+		return out;
+	}
+	*out++ = '\\';
+	if (letter) {
+		*out++ = names[letter - letters];
+		return out;
+	}
+	*out++ = 'x';
+	*out++ = "0123456789abcdef"[(unsigned char)c >> 4];
+	*out++ = "0123456789abcdef"[c & 0xf];
+	return out;
+}
+
+/* Each letter may become four, between quotes. */
+#define ESCAPED_BYTES(len) (4 * (len) + 2)
+
+static char *escape(char *out, const char *word)
+{
+	char *to = out;
+	const char *p = word;
+
+	/* Most words are plain to their end. */
+	for (; !classes[(unsigned char)*p]; p++)
+		*to++ = *p;
+	if (!*p)
+		return to;
+	to = out;
+	*to++ = '"';
+	for (p = word; *p; p++)
+		to = escape_letter(to, *p);
+	*to++ = '"';
+	return to;
+}
+
+void words_escape(struct buf *out, const char *word)
+{
+	char *begin = buf_room(out, ESCAPED_BYTES(strlen(word)));
+
+	if (begin)
+		buf_took(out, (size_t)(escape(begin, word) - begin));
+}
+
+void words_append(struct buf *out, const struct arg_list *words)
+{
+	size_t bytes = 0;
+	char *begin, *to;
+
+	for (size_t i = 0; i < words->count; i++)
+		bytes += ESCAPED_BYTES(strlen(words->items[i].text)) + 1;
+	begin = to = buf_room(out, bytes);
+	if (!begin)
 		return;
+	for (size_t i = 0; i < words->count; i++) {
+		*to++ = ' ';
+		to = escape(to, words->items[i].text);
 	}
-	buf_putc(out, '"');
-	for (const char *p = word; *p; p++) {
-		const char *letter = needs_escape(*p) ? strchr(letters, *p) : NULL;
-
-		if (letter)
-			buf_add(out, (const char[]){ '\\', names[letter - letters] }, 2);
-		else if (needs_escape(*p) && *p != '\'')
-			buf_printf(out, "\\x%02x", (unsigned)(unsigned char)*p);
-		else
-			buf_putc(out, *p);
-	}
-	buf_putc(out, '"');
+	buf_took(out, (size_t)(to - begin));
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "unit/args.h"
 #include "util/arena.h"
 #include "util/buf.h"
 
@@ -36,4 +37,6 @@ struct words {
 struct words words_split(struct arena *arena, const char *text, enum words_mode mode);
 /* A word with a blank, control letter, quote or backslash is put in double quotes with escapes. */
 void words_escape(struct buf *out, const char *word);
+/* The same of each, a blank before it. */
+void words_append(struct buf *out, const struct arg_list *words);
 bool words_is_plain(const char *word); /* it would be written as it is */

@@ -8,23 +8,22 @@
 
 #include "util/copy.h"
 
-#include <stdalign.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define ARENA_ALIGN alignof(max_align_t)
-#define ARENA_FIRST_BYTES ((size_t)1024)
-#define ARENA_LARGEST_BYTES ((size_t)64 * 1024)
+#define ARENA_FIRST_BYTES ((size_t)512)
+#define ARENA_MAPPED_BYTES ((size_t)64 * 1024)
+#define ARENA_LARGEST_BYTES ((size_t)1024 * 1024)
 #define ARENA_TEXT_BYTES 256
 
 struct arena_block {
 	struct arena_block *next; /* owned */
-	size_t size, used;	  /* bytes of data */
+	size_t size;		  /* bytes of data */
 	size_t mapped_bytes;	  /* of the mapping that the block is; 0: from malloc */
-	alignas(max_align_t) unsigned char data[];
+	alignas(ARENA_ALIGN) unsigned char data[];
 };
 
 static _Noreturn void arena_die(size_t size)
@@ -50,8 +49,8 @@ static struct arena_block *arena_block_new(size_t size)
 {
 	struct arena_block *block = NULL;
 
-	if (size == ARENA_LARGEST_BYTES - sizeof(*block))
-		block = arena_block_map(ARENA_LARGEST_BYTES);
+	if (size >= ARENA_MAPPED_BYTES - sizeof(*block) && size <= PTRDIFF_MAX - sizeof(*block))
+		block = arena_block_map(sizeof(*block) + size);
 	else if (size <= PTRDIFF_MAX - sizeof(*block))
 		block = calloc(1, sizeof(*block) + size);
 	if (!block)
@@ -76,39 +75,50 @@ static void *arena_alloc_alone(struct arena *a, size_t size)
 
 	struct arena_block **link = a->head ? &a->head->next : &a->head;
 
-	block->used = size;
 	block->next = *link;
 	*link = block;
 	return block->data;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+/* Doubled up to what is mapped; from there on an eighth of what there is, so that a large arena is few mappings and little of
+ * it is unused. */
+static size_t next_bytes(const struct arena *a)
+{
+	size_t next = a->head ? a->head->size * 2 : ARENA_FIRST_BYTES;
+
+	if (next <= ARENA_MAPPED_BYTES / 2)
+		return next;
+	next = a->total_bytes / 8 / ARENA_MAPPED_BYTES * ARENA_MAPPED_BYTES;
+	if (next < ARENA_MAPPED_BYTES)
+		next = ARENA_MAPPED_BYTES;
+	if (next > ARENA_LARGEST_BYTES)
+		next = ARENA_LARGEST_BYTES;
+	return next - sizeof(struct arena_block);
+}
+
+void *arena_alloc_slow(struct arena *a, size_t size)
 {
 	if (size > PTRDIFF_MAX - ARENA_ALIGN)
 		arena_die(size);
 
 	size_t want = (size + (size == 0) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
-	struct arena_block *head = a->head;
 
-	a->total_bytes += want;
-	if (head && want <= head->size - head->used) {
-		head->used += want;
-		return head->data + head->used - want;
-	}
-	if (want > ARENA_LARGEST_BYTES / 4)
+	if (want > ARENA_MAPPED_BYTES / 4) {
+		a->total_bytes += want;
 		return arena_alloc_alone(a, want);
+	}
 
-	size_t next = head ? head->size * 2 : ARENA_FIRST_BYTES;
+	size_t next = next_bytes(a);
+	struct arena_block *head;
 
-	if (next > ARENA_LARGEST_BYTES / 2)
-		next = ARENA_LARGEST_BYTES - sizeof(*head);
 	if (next < want)
 		next = want;
 	head = arena_block_new(next);
 	head->next = a->head;
-	head->used = want;
 	a->head = head;
-	return head->data;
+	a->free = head->data;
+	a->free_bytes = next;
+	return arena_alloc(a, size);
 }
 
 static char *arena_copy(struct arena *a, const char *s, size_t len)
@@ -198,17 +208,20 @@ char *arena_join_texts(struct arena *a, const char *const *texts)
 void arena_reset(struct arena *a)
 {
 	struct arena_block *head = a->head;
+	size_t used;
 
-	if (!head || head->size > ARENA_LARGEST_BYTES) {
+	if (!head || !a->free || head->size > ARENA_MAPPED_BYTES) {
 		arena_fini(a);
 		return;
 	}
+	used = head->size - a->free_bytes;
 	a->head = head->next;
 	arena_fini(a);
-	memset(head->data, 0, head->used);
-	head->used = 0;
+	memset(head->data, 0, used);
 	head->next = NULL;
 	a->head = head;
+	a->free = head->data;
+	a->free_bytes = head->size;
 }
 
 void arena_fini(struct arena *a)
@@ -221,8 +234,7 @@ void arena_fini(struct arena *a)
 		arena_block_free(block);
 		block = next;
 	}
-	a->head = NULL;
-	a->total_bytes = 0;
+	*a = (struct arena){ .head = NULL };
 }
 
 void *arena_grow_vector(struct arena *a, void *vec, size_t count, size_t elem_size)

@@ -5,8 +5,10 @@
  * without memory the program ends with a message (the engine is respawned and adopts; a worker
  * is reported as failed). Memory comes zeroed.
  */
+#include <stdalign.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "util/err.h"
@@ -14,10 +16,31 @@
 struct arena_block;
 struct arena {
 	struct arena_block *head; /* owned */
+	unsigned char *free;	  /* what is left of the head: zeroed, aligned */
+	size_t free_bytes;
 	size_t total_bytes;
 };
 
-void *arena_alloc(struct arena *a, size_t size);
+#define ARENA_ALIGN alignof(uint64_t) /* nothing here needs more */
+
+/* From a new block. */
+void *arena_alloc_slow(struct arena *a, size_t size);
+
+/* Inline, because a parser does little else. */
+static inline void *arena_alloc(struct arena *a, size_t size)
+{
+	size_t want = (size + (size == 0) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+	void *piece = a->free;
+
+	/* want is less than size when that is next to SIZE_MAX */
+	if (__builtin_expect(want > a->free_bytes || want < size, 0))
+		return arena_alloc_slow(a, size);
+	a->free += want;
+	a->free_bytes -= want;
+	a->total_bytes += want;
+	return piece;
+}
+
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n); /* n bytes at most, NUL added */
 char *arena_printf(struct arena *a, const char *fmt, ...) ERR_PRINTF(2, 3);

@@ -32,6 +32,13 @@ int buf_add(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
 /* Appends len bytes for the caller to fill in; NULL: they do not fit. */
 char *buf_extend(struct buf *b, size_t len);
+/* Room for len bytes at the end, which count once they are filled in: buf_took() with how many. NULL: they do not fit. */
+char *buf_room(struct buf *b, size_t len);
+static inline void buf_took(struct buf *b, size_t len)
+{
+	b->len += len;
+	b->data[b->len] = '\0';
+}
 static inline int buf_putc(struct buf *b, char c)
 {
 	if (!b->data || b->failed || b->len >= b->max || b->cap < 2 || b->len > b->cap - 2)

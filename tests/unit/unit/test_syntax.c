@@ -379,13 +379,63 @@ static void every_assignment_of_a_long_section_is_found(void **state)
 	done(f);
 }
 
+/* Comments, long sections and repeated ones: what was read before is written to its group in time. */
+static void lines_keep_their_order(void **state)
+{
+	auto_buf text = BUF_INIT(64 * 1024);
+	struct fixture *f;
+	const struct syntax_group *a;
+
+	(void)state;
+	buf_puts(&text, "# first\n\n[A]\n");
+	for (unsigned i = 0; i < 200; i++)
+		buf_printf(&text, " # about %u \n\t; more\n\nKey%u = value %u \t\n", i, i, i);
+	buf_puts(&text, "[B]\nX=1\n\n# of A\n[A]\nLast=end");
+	f = read_unit(buf_str(&text));
+	assert_int_equal(f->file.error_count, 0);
+	a = syntax_group(&f->file, "A");
+	assert_int_equal(a->comment_count, 2);
+	assert_string_equal(a->comments[0].value, "# first\n");
+	assert_string_equal(a->comments[1].value, "# of A");
+	assert_int_equal(a->entry_count, 401);
+	for (unsigned i = 0; i < 200; i++) {
+		char about[64], value[64];
+		const struct syntax_entry *comment = &a->entries[2 * i], *entry = comment + 1;
+
+		snprintf(about, sizeof(about), "# about %u\n; more\n", i);
+		snprintf(value, sizeof(value), "value %u", i);
+		assert_null(comment->key);
+		assert_string_equal(comment->value, about);
+		assert_string_equal(entry->value, value);
+		assert_int_equal(entry->value_bytes, strlen(value));
+		assert_int_equal(entry->key_bytes, strlen(entry->key));
+		assert_int_equal(entry->origin->line, 4 * i + 7);
+	}
+	assert_string_equal(a->entries[400].value, "end");
+	done(f);
+}
+
+static void comments_beside_a_bad_line_stand_on_their_side(void **state)
+{
+	struct fixture *f = read_unit("[A]\n# before\nnothing\n# after\nX=1\n");
+	const struct syntax_group *a = syntax_group(&f->file, "A");
+
+	(void)state;
+	assert_int_equal(f->file.error_count, 1);
+	assert_int_equal(a->entry_count, 3);
+	assert_string_equal(a->entries[0].value, "# before");
+	assert_string_equal(a->entries[1].value, "# after");
+	assert_string_equal(a->entries[2].value, "1");
+	done(f);
+}
+
 static void what_is_added_later_is_found(void **state)
 {
 	struct fixture *f = read_unit("[A]\nx=1\n[B]\ny=2\n");
 	struct syntax_group *group = syntax_group(&f->file, "A");
 
 	(void)state;
-	syntax_add(group, &f->arena, "Zebra", key_hash("Zebra"))->value = "3";
+	syntax_add(group, &f->arena, "Zebra", key_hash("Zebra"), "3");
 	syntax_add_all(group, &f->arena, syntax_group(&f->file, "B"));
 	assert_string_equal(last(f, "A", "Zebra")->value, "3");
 	assert_string_equal(last(f, "A", "y")->value, "2");
@@ -436,6 +486,8 @@ int main(void)
 		cmocka_unit_test(files_sections_and_assignments_are_bounded),
 		cmocka_unit_test(a_file_without_anything_says_so),
 		cmocka_unit_test(every_assignment_of_a_long_section_is_found),
+		cmocka_unit_test(lines_keep_their_order),
+		cmocka_unit_test(comments_beside_a_bad_line_stand_on_their_side),
 		cmocka_unit_test(what_is_added_later_is_found),
 		cmocka_unit_test(merging_appends_lines_and_keeps_their_origins),
 	};

@@ -197,6 +197,22 @@ static void what_needs_quotes_is_known(void **state)
 	assert_true(words_is_plain(""));
 }
 
+static void a_command_is_each_word_behind_a_blank(void **state)
+{
+	struct arg items[] = { { "run", NULL }, { "a b", NULL }, { "", NULL }, { "\x01", NULL } };
+	const struct arg_list words = { items, 4 }, none = { NULL, 0 };
+	auto_buf out = BUF_INIT(256), small = BUF_INIT(8);
+
+	(void)state;
+	buf_puts(&out, "podman");
+	words_append(&out, &none);
+	words_append(&out, &words);
+	assert_string_equal(buf_str(&out), "podman run \"a\\x20b\"  \"\\x01\"");
+	words_append(&small, &words);
+	assert_true(small.failed);
+	assert_string_equal(buf_str(&small), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +229,7 @@ int main(void)
 		cmocka_unit_test(words_are_written_as_podman_writes_them),
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(what_needs_quotes_is_known),
+		cmocka_unit_test(a_command_is_each_word_behind_a_blank),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ static void memory_is_zeroed_aligned_and_apart(void **state)
 		size_t size = 1 + i * 7 % 300;
 
 		seen[i] = arena_alloc(&a, size);
-		assert_int_equal((uintptr_t)seen[i] % alignof(max_align_t), 0);
+		assert_int_equal((uintptr_t)seen[i] % ARENA_ALIGN, 0);
 		for (size_t b = 0; b < size; b++)
 			assert_int_equal(seen[i][b], 0);
 		memset(seen[i], (int)(i & 0xff), size);

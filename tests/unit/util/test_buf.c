@@ -50,6 +50,23 @@ static void failed_append_keeps_contents_and_fails_on(void **state)
 	assert_non_null(strstr(err.msg, "8 bytes"));
 }
 
+static void room_counts_when_it_is_taken(void **state)
+{
+	auto_buf b = BUF_INIT(8);
+	char *room;
+
+	(void)state;
+	assert_int_equal(buf_puts(&b, "abc"), 0);
+	room = buf_room(&b, 5);
+	assert_non_null(room);
+	memset(room, 'x', 5);
+	buf_took(&b, 2);
+	assert_string_equal(buf_str(&b), "abcxx");
+	assert_null(buf_room(&b, 4));
+	assert_true(b.failed);
+	assert_string_equal(buf_str(&b), "abcxx");
+}
+
 static void failed_printf_leaves_no_half(void **state)
 {
 	auto_buf b = BUF_INIT(10);
@@ -172,6 +189,7 @@ int main(void)
 		cmocka_unit_test(grows_and_terminates),
 		cmocka_unit_test(holds_exactly_its_maximum),
 		cmocka_unit_test(failed_append_keeps_contents_and_fails_on),
+		cmocka_unit_test(room_counts_when_it_is_taken),
 		cmocka_unit_test(failed_printf_leaves_no_half),
 		cmocka_unit_test(printf_that_fits_the_bound_but_not_the_memory_yet),
 		cmocka_unit_test(bound_holds_for_printf_within_allocated_memory),
