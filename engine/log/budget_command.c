@@ -95,15 +95,13 @@ static int confine(const struct work *w, struct err *err)
 {
 	static const int extra[] = { SCMP_SYS(openat),	SCMP_SYS(open),	    SCMP_SYS(getdents64),
 				     SCMP_SYS(fstatfs), SCMP_SYS(unlinkat), -1 };
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_LOG,
 		.gid = IDS_WORKER_LOG,
 		.write_paths = w->paths,
-		.syscalls = calls,
+		.syscalls = extra,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

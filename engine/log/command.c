@@ -98,15 +98,13 @@ static int confine(struct err *err)
 {
 	static const int extra[] = { SCMP_SYS(openat), -1 };
 	static const char *const read_paths[] = { ".", NULL };
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_LOG,
 		.gid = IDS_WORKER_LOG,
 		.read_paths = read_paths,
-		.syscalls = calls,
+		.syscalls = extra,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

@@ -100,16 +100,18 @@ static int rotate(struct log_files *f, struct err *err)
 {
 	char from[LOG_NAME_MAX + 8], to[LOG_NAME_MAX];
 
+	/* The oldest goes by its name, not by a rename over it: ext4 would put the renamed file on disk at once (auto_da_alloc), all of a
+	 * flood that is deleted a moment later. With one file only that is "current": a new one all the same, because readers hold the old
+	 * one and would miss a truncation. */
+	log_files_name(f->max_files - 1, to);
+	if (unlinkat(f->dirfd, to, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "unlink %s", to);
 	for (unsigned n = f->max_files - 1; n > 0; n--) {
 		log_files_name(n - 1, from);
 		if (renameat(f->dirfd, from, f->dirfd, log_files_name(n, to)) < 0 &&
 		    errno != ENOENT)
 			return err_sys(err, "rename %s to %s", from, to);
 	}
-	/* One file only: a new one all the same, because readers hold the old one and would miss a
-	 * truncation. */
-	if (f->max_files == 1 && unlinkat(f->dirfd, LOG_CURRENT, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "unlink %s", LOG_CURRENT);
 	log_files_close(f);
 	return open_current(f, err);
 }

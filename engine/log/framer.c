@@ -14,8 +14,7 @@
 #define NOTE_MAX 160
 _Static_assert(2 * (2 * HEAD_LEN + NOTE_MAX + 2) <= LOG_FRAMER_SPARE, "both streams' last words");
 
-static void put_frame(char *out, const struct log_framer *f, const char *stamp, char tag,
-		      const char *text, size_t len)
+static void put_head(char *out, const struct log_framer *f, const char *stamp, char tag)
 {
 	memcpy(out, stamp, LOG_STAMP_LEN);
 	out[LOG_STAMP_LEN] = ' ';
@@ -23,8 +22,20 @@ static void put_frame(char *out, const struct log_framer *f, const char *stamp, 
 	out[LOG_STAMP_LEN + 7] = ' ';
 	out[LOG_STAMP_LEN + 8] = tag;
 	out[LOG_STAMP_LEN + 9] = ' ';
+}
+
+static void put_frame(char *out, const struct log_framer *f, const char *stamp, char tag,
+		      const char *text, size_t len)
+{
+	put_head(out, f, stamp, tag);
 	memcpy(out + HEAD_LEN, text, len);
 	out[HEAD_LEN + len] = '\n';
+}
+
+/* How much of what waits is looked at for the end of a line. */
+static size_t window_of(size_t left)
+{
+	return left <= LOG_LINE_MAX ? left : LOG_LINE_MAX + 1;
 }
 
 /* Room for len bytes that leaves spare bytes free. */
@@ -104,6 +115,35 @@ static bool put_line(struct log_framer *f, struct log_ring *ring, const char *st
 	return true;
 }
 
+/* What nearly every turn consists of: whole lines that find room, with nothing dropped before them. Returns how much of text is in the
+ * ring now; what does not fit this is left to put_line(). */
+static size_t put_whole_lines(struct log_framer *f, struct log_ring *ring, const char *stamp,
+			      const char *text, size_t len)
+{
+	size_t room = log_ring_room(ring), used = 0, filled = 0;
+	char *out = log_ring_reserve(ring, 0);
+	char head[HEAD_LEN];
+
+	if (f->untold_lines > 0 || f->skipping || room < LOG_FRAMER_SPARE)
+		return 0;
+	room -= LOG_FRAMER_SPARE;
+	put_head(head, f, stamp, 'F');
+	while (used < len) {
+		const char *end = memchr(text + used, '\n', window_of(len - used));
+		size_t line = end ? (size_t)(end - text) + 1 - used : 0;
+
+		if (!end || HEAD_LEN + line > room - filled)
+			break;
+		memcpy(out + filled, head, HEAD_LEN);
+		memcpy(out + filled + HEAD_LEN, text + used, line);
+		filled += HEAD_LEN + line;
+		used += line;
+	}
+	log_ring_commit(ring, filled);
+	f->in_piece = f->in_piece && used == 0;
+	return used;
+}
+
 static void keep_rest(struct log_framer *f, size_t used)
 {
 	if (used > 0)
@@ -116,11 +156,14 @@ bool log_framer_push(struct log_framer *f, struct log_ring *ring, const char *st
 	size_t used = 0;
 	bool done = true;
 
-	while (done && used < f->len) {
+	while (done) {
+		used += put_whole_lines(f, ring, stamp, f->buf + used, f->len - used);
+		if (used == f->len)
+			break;
+
 		const char *text = f->buf + used;
 		size_t left = f->len - used;
-		size_t window = left <= LOG_LINE_MAX ? left : LOG_LINE_MAX + 1;
-		const char *end = memchr(text, '\n', window);
+		const char *end = memchr(text, '\n', window_of(left));
 
 		if (!end && left <= LOG_LINE_MAX)
 			break;

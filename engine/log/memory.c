@@ -14,7 +14,10 @@
 
 #define PAGE_BYTES 4096u
 #define STACK_RELEASE_BYTES (256u * 1024)
-#define STACK_KEEP_BYTES 2048u /* below this frame: its variables, the callees at work */
+#define STACK_KEEP_BYTES 512u /* below this frame: its variables; it calls nobody */
+#define FRAME_BYTES \
+	512u /* of a function beside its variables: registers, wherever the machine puts them */
+#define HEAP_BYTES (1u << 20)
 #define PARTS_MAX 8
 
 void *log_memory_map(size_t size, struct err *err)
@@ -36,6 +39,31 @@ void log_memory_release(void *start, size_t size)
 
 	if (begin < end)
 		madvise((char *)start + (begin - (uintptr_t)start), end - begin, MADV_DONTNEED);
+}
+
+static uintptr_t page_down(uintptr_t address)
+{
+	return address & ~(uintptr_t)(PAGE_BYTES - 1);
+}
+
+static void release_between(uintptr_t begin, uintptr_t end)
+{
+	if (begin < end)
+		log_memory_release((void *)begin, end - begin);
+}
+
+void log_memory_abandon(void *locals, size_t size)
+{
+	extern char _end[];
+	uintptr_t heap_end = page_down((uintptr_t)sbrk(0)), program_end = (uintptr_t)_end;
+	uintptr_t heap = heap_end - HEAP_BYTES;
+
+	/* The heap does not reach down as far; nothing else lies there but, where the kernel puts the heap behind it, the program. */
+	if (program_end <= heap_end && program_end > heap)
+		heap = program_end;
+	release_between(heap, heap_end);
+	/* Above the list of the environment lie the program's words, which /proc shows. */
+	release_between((uintptr_t)locals + size + FRAME_BYTES, page_down((uintptr_t)environ));
 }
 
 /* Read-only parts of the program: clean pages of the file, which come back by a minor fault. */

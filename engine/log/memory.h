@@ -12,6 +12,9 @@ void *log_memory_map(size_t size, struct err *err);
 /* Gives back the whole pages between start and start + size of such a mapping; they read as zeros
  * afterwards. */
 void log_memory_release(void *start, size_t size);
+/* For a process that never returns to its callers and allocates nothing any more: gives back the stack above the variables of the
+ * function that stays, and the heap that grows by brk(2). */
+void log_memory_abandon(void *locals, size_t size);
 /* poll(2) without a time limit, for a process that has been idle for a while: first gives back the
  * stack below the caller that deeper calls have touched, and takes the program's read-only pages
  * off this process's books (they stay in the page cache and come back when they are used). */

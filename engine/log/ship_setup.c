@@ -242,14 +242,13 @@ static int confine(const struct ship *s, struct err *err)
 	const char *read_paths[SHIP_MAX_ROOTS + SHIP_MAX_DIRS + 2] = { 0 };
 	char own[512];
 	const char *const write_paths[] = { own, CLEAT_RUN_DIR "/ship", NULL };
-	int calls[PROC_MAX_SYSCALLS];
 	unsigned n = 0;
 	struct proc_confine c = {
 		.uid = IDS_WORKER_SHIP,
 		.gid = IDS_WORKER_LOG, /* whose files its group may read */
 		.read_paths = read_paths,
 		.write_paths = write_paths,
-		.syscalls = calls,
+		.syscalls = extra,
 	};
 
 	for (unsigned i = 0; i < s->root_count; i++)
@@ -260,7 +259,6 @@ static int confine(const struct ship *s, struct err *err)
 	/* The folder: hosts and resolv.conf are replaced, by a lease or by the host, and what was granted of a file ends with it. */
 	read_paths[n++] = "/etc";
 	snprintf(own, sizeof(own), "%s/%s", s->roots[0], SHIP_FOLDER);
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

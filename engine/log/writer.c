@@ -21,6 +21,7 @@
 
 #include "log/directory.h"
 #include "log/files.h"
+#include "log/memory.h"
 #include "log/passthrough.h"
 #include "log/stamp.h"
 #include "util/cleanup.h"
@@ -33,6 +34,8 @@ enum {
 	FD_ROOM,
 	FD_COUNT
 }; /* all descriptors of the writer; then lock and current */
+
+#define BATCH_BYTES (LOG_RING_BYTES / 4)
 
 struct drops {
 	uint64_t lines, bytes; /* not yet told in the log */
@@ -55,16 +58,14 @@ static int confine(const char *dir, struct err *err)
 	static const int extra[] = { SCMP_SYS(openat),	 SCMP_SYS(renameat),  SCMP_SYS(renameat2),
 				     SCMP_SYS(unlinkat), SCMP_SYS(ftruncate), -1 };
 	const char *const write_paths[] = { dir, NULL };
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_LOG,
 		.gid = IDS_WORKER_LOG,
 		.write_paths = write_paths,
-		.syscalls = calls,
+		.syscalls = extra,
 		.max_fds = FD_COUNT + 4,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 
@@ -126,12 +127,21 @@ static int tell_drops(struct log_files *files, struct drops *drops, struct err *
 	return 0;
 }
 
+/* Not all that there is at once: what has been written makes room while the rest is on its way. Whole lines. */
+static size_t batch_of(const char *data, size_t len)
+{
+	const char *end = len > BATCH_BYTES ? memrchr(data, '\n', BATCH_BYTES) : NULL;
+
+	return end ? (size_t)(end - data) + 1 : len;
+}
+
 static void write_batch(struct log_ring *ring, struct log_files *files, struct drops *drops)
 {
 	const char *data;
 	size_t len = log_ring_peek(ring, &data), done = 0;
 	struct err err = { 0 };
 
+	len = batch_of(data, len);
 	if (tell_drops(files, drops, &err) == 0 &&
 	    log_files_write(files, data, len, &done, &err) == 0) {
 		log_ring_set_error(ring, "");
@@ -225,10 +235,27 @@ static _Noreturn void pass_through(struct log_ring *ring, const char *prefix)
 	_exit(0);
 }
 
+/* What its callers have on the stack is a copy of the shim's, which each writer would keep for years. */
+__attribute__((noinline)) static _Noreturn void serve(const struct log_ring *ring,
+						      const struct log_files *files)
+{
+	struct {
+		struct log_ring ring;
+		struct log_files files;
+		struct drops drops;
+		struct err err;
+	} own = { .ring = *ring, .files = *files };
+
+	log_memory_abandon(&own, sizeof(own));
+	while (log_ring_wait(&own.ring))
+		write_batch(&own.ring, &own.files, &own.drops);
+	/* Nobody is left to hear of a failure here. */
+	_exit(tell_drops(&own.files, &own.drops, &own.err) < 0);
+}
+
 static _Noreturn void run(struct log_ring *ring, const struct log_writer *w)
 {
 	struct log_files files;
-	struct drops drops = { 0 };
 	struct err err;
 
 	prctl(PR_SET_NAME, "cleat-log", 0, 0, 0);
@@ -239,10 +266,7 @@ static _Noreturn void run(struct log_ring *ring, const struct log_writer *w)
 	/* A disk that is full now may have room for the next lines. */
 	if (log_files_open(&files, FD_DIR, w->max_bytes, w->max_files, &err) < 0)
 		log_ring_set_error(ring, err.msg);
-	while (log_ring_wait(ring))
-		write_batch(ring, &files, &drops);
-	/* Nobody is left to hear of a failure here. */
-	_exit(tell_drops(&files, &drops, &err) < 0);
+	serve(ring, &files);
 }
 
 int log_writer_start(struct log_ring *ring, const struct log_writer *writer, pid_t *pid,

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -80,11 +81,20 @@ static int copy_xattr(int from, int to, const char *name, void *value, struct er
 
 static int copy_xattrs(int from, int to, struct err *err)
 {
-	static char names[XATTR_NAMES_MAX], value[XATTR_MAX_BYTES];
-	ssize_t size = flistxattr(from, names, sizeof(names));
+	auto_free char *names = NULL;
+	ssize_t size = flistxattr(from, NULL, 0);
+	char *value;
 
-	if (size < 0)
-		return errno == EOPNOTSUPP ? 0 : err_sys(err, "extended attributes");
+	/* Most files have none. */
+	if (size > 0) {
+		names = malloc(XATTR_NAMES_MAX + XATTR_MAX_BYTES);
+		if (!names)
+			return err_sys(err, "extended attributes");
+		size = flistxattr(from, names, XATTR_NAMES_MAX);
+	}
+	if (size <= 0)
+		return size == 0 || errno == EOPNOTSUPP ? 0 : err_sys(err, "extended attributes");
+	value = names + XATTR_NAMES_MAX;
 	for (const char *name = names; name < names + size; name += strlen(name) + 1)
 		if (is_wanted_xattr(name) && copy_xattr(from, to, name, value, err) < 0)
 			return -1;

@@ -533,31 +533,35 @@ static void say_failed(struct session *s, int code, const struct err *err)
 _Noreturn void shim_exec_session(const struct shim *shim, const struct shim_order *order,
 				 int client, int resize)
 {
-	/* Not on a stack that every shim would have to have, nor with first values, which would be pages of every shim. */
-	static struct session s;
 	struct err err = { 0 };
+	/* Not on a stack that every shim would have to have, nor beside the few variables that all of them write. */
+	struct session *s = log_memory_map(sizeof(*s), &err);
 
 	prctl(PR_SET_NAME, "cleat-exec", 0, 0, 0);
-	s.client = FD_CLIENT;
-	s.resize = FD_RESIZE;
-	s.program = s.terminal = s.input = s.sources[0] = s.sources[1] = -1;
-	s.order = order;
-	s.run_dir = shim->args.run_dir;
-	s.target = shim->container.init.pid;
-	s.frames.is_raw = !(order->flags & SHIM_EXEC_FRAMES);
-	s.record = (struct shim_exec_record){ .magic = SHIM_EXEC_MAGIC,
-					      .version = SHIM_PROTOCOL_VERSION,
-					      .length = sizeof(s.record),
-					      .flags = order->flags };
-	if (place_descriptors(shim, client, resize) < 0)
-		_exit(1);
-	split_text(&s);
-	if (start_program(&s, &err) < 0) {
-		say_failed(&s, exit_code_of(&err), &err);
+	if (!s) {
+		shim_exec_refuse(client, 500, EXIT_NOT_STARTED, err.msg);
 		_exit(1);
 	}
-	write_record(&s, SHIM_EXEC_RUNNING, 0);
-	say_started(&s);
-	serve(&s);
+	s->client = FD_CLIENT;
+	s->resize = FD_RESIZE;
+	s->program = s->terminal = s->input = s->sources[0] = s->sources[1] = -1;
+	s->order = order;
+	s->run_dir = shim->args.run_dir;
+	s->target = shim->container.init.pid;
+	s->frames.is_raw = !(order->flags & SHIM_EXEC_FRAMES);
+	s->record = (struct shim_exec_record){ .magic = SHIM_EXEC_MAGIC,
+					       .version = SHIM_PROTOCOL_VERSION,
+					       .length = sizeof(s->record),
+					       .flags = order->flags };
+	if (place_descriptors(shim, client, resize) < 0)
+		_exit(1);
+	split_text(s);
+	if (start_program(s, &err) < 0) {
+		say_failed(s, exit_code_of(&err), &err);
+		_exit(1);
+	}
+	write_record(s, SHIM_EXEC_RUNNING, 0);
+	say_started(s);
+	serve(s);
 	_exit(0);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
@@ -93,6 +94,45 @@ static void a_large_batch_is_cut_at_line_ends_and_the_oldest_go(void **state)
 	expect_lines(&d, "1", full * 4, full);
 	expect_lines(&d, "current", full * 5, 7);
 	assert_false(exists(&d, "3"));
+	log_files_close(&f);
+	log_dir_close(&d);
+}
+
+/* ext4 puts a file on disk at once when it is renamed over another: a flood would be written out in full, and deleted. */
+static void nothing_is_renamed_over_another(void **state)
+{
+	static const struct {
+		uint32_t mask;
+		const char *name;
+	} order[] = { { IN_DELETE, "2" },
+		      { IN_MOVED_FROM, "1" },
+		      { IN_MOVED_TO, "2" },
+		      { IN_MOVED_FROM, "current" },
+		      { IN_MOVED_TO, "1" } };
+	_Alignas(struct inotify_event) char events[1024];
+	struct log_dir d = log_dir_open();
+	struct log_files f = open_files(&d, 3);
+	unsigned full = LOG_MIN_BYTES / LINE;
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char *p = events;
+	ssize_t n;
+
+	(void)state;
+	write_lines(&f, 0, full * 3);
+	assert_true(inotify_add_watch(watch, d.path, IN_DELETE | IN_MOVE) >= 0);
+	write_lines(&f, full * 3, 1);
+	n = read(watch, events, sizeof(events));
+	assert_true(n > 0);
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		const struct inotify_event *e = (const void *)p;
+
+		assert_true(p < events + n);
+		assert_int_equal(e->mask, order[i].mask);
+		assert_string_equal(e->name, order[i].name);
+		p += sizeof(*e) + e->len;
+	}
+	assert_ptr_equal(p, events + n);
+	close(watch);
 	log_files_close(&f);
 	log_dir_close(&d);
 }
@@ -314,6 +354,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_file_rotates_with_the_next_byte),
 		cmocka_unit_test(a_large_batch_is_cut_at_line_ends_and_the_oldest_go),
+		cmocka_unit_test(nothing_is_renamed_over_another),
 		cmocka_unit_test(one_file_is_replaced_not_truncated),
 		cmocka_unit_test(sizes_survive_a_reopening),
 		cmocka_unit_test(a_torn_end_is_ended_on_opening),

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "log/memory.h"
@@ -86,6 +87,43 @@ static void sleeping_wakes_with_everything_in_place(void **state)
 	close(ends[1]);
 }
 
+/* What the writer's life is like: 0 if what it has is there and what it has given up reads as zeros. */
+__attribute__((noinline)) static int live_on(const volatile char *above, const volatile char *heap)
+{
+	volatile char mine[3000];
+
+	for (size_t i = 0; i < sizeof(mine); i++)
+		mine[i] = (char)i;
+	log_memory_abandon((void *)(uintptr_t)mine, sizeof(mine));
+	for (size_t i = 0; i < sizeof(mine); i++)
+		if (mine[i] != (char)i)
+			return 1;
+	if (above[2 * PAGE] != 0)
+		return 2;
+	return heap[0] != 0 || heap[3 * PAGE] != 0 ? 3 : 0;
+}
+
+static void who_never_returns_has_what_is_its_own_and_no_more(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		volatile char above[5 * PAGE];
+		char *heap = sbrk(5 * (intptr_t)PAGE);
+
+		memset((void *)(uintptr_t)above, 'x', sizeof(above));
+		heap += (PAGE - (uintptr_t)heap % PAGE) % PAGE;
+		memset(heap, 'x', 4 * PAGE);
+		_exit(live_on(above, heap));
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void a_wait_that_the_kernel_refuses(void **state)
 {
 	struct pollfd *nowhere = log_memory_map(PAGE, NULL);
@@ -105,6 +143,7 @@ int main(void)
 		cmocka_unit_test(what_lies_before_the_start_stays),
 		cmocka_unit_test(no_memory_is_an_error),
 		cmocka_unit_test(sleeping_wakes_with_everything_in_place),
+		cmocka_unit_test(who_never_returns_has_what_is_its_own_and_no_more),
 		cmocka_unit_test(a_wait_that_the_kernel_refuses),
 	};
 

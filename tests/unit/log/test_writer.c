@@ -103,6 +103,37 @@ static void lines_reach_the_disk_before_the_end(void **state)
 	log_dir_close(&d);
 }
 
+/* The writer makes room with each quarter of the ring that is on disk. The files are as large: did it take a quarter as it comes, each would
+ * end within a line. */
+static void a_full_ring_is_written_in_parts_of_whole_lines(void **state)
+{
+	static const char *const names[] = { "2", "1", "current" };
+	const unsigned line_len = sizeof(LINE) + 8, lines = LOG_RING_BYTES / line_len;
+	struct log_dir d = log_dir_open();
+	struct fixture f = start(d.path, LOG_RING_BYTES / 4);
+	unsigned n = 0;
+
+	(void)state;
+	put_lines(&f, lines);
+	drain(&f);
+	assert_int_equal(end(&f), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		size_t len = 0;
+		char *text = log_file_get(&d, names[i], &len), want[64];
+
+		assert_non_null(text);
+		if (n == 0)
+			n = (unsigned)strtoul(text + sizeof(LINE) - 1, NULL, 10);
+		for (size_t at = 0; at < len; at += line_len) {
+			snprintf(want, sizeof(want), LINE "%08u\n", n++);
+			assert_memory_equal(text + at, want, line_len);
+		}
+		free(text);
+	}
+	assert_int_equal(n, lines);
+	log_dir_close(&d);
+}
+
 static void a_directory_of_somebody_else_is_taken_over(void **state)
 {
 	struct log_dir d = log_dir_open();
@@ -281,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_reach_the_disk_before_the_end),
+		cmocka_unit_test(a_full_ring_is_written_in_parts_of_whole_lines),
 		cmocka_unit_test(a_directory_of_somebody_else_is_taken_over),
 		cmocka_unit_test(a_link_in_the_directory_is_not_followed),
 		cmocka_unit_test(a_directory_that_cannot_be_made_is_told_and_lines_are_counted),
