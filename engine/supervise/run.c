@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/clear.h"
 #include "supervise/files.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
@@ -122,10 +123,12 @@ static int write_pod_config(struct engine *e, struct engine_entry *entry, struct
 {
 	auto_buf text = BUF_INIT(CONFIG_MAX_BYTES);
 	auto_arena arena = { 0 };
+	struct spec_remarks remarks = { 0 };
 	char path[128];
 
-	if (pods_config(e, (unsigned)(entry - e->entries), &arena, &text, err) < 0)
+	if (pods_config(e, (unsigned)(entry - e->entries), &remarks, &arena, &text, err) < 0)
 		return -1;
+	keep_remarks(entry, &remarks);
 	run_path(entry->run.id, "config.json", path);
 	return file_write_atomic(AT_FDCWD, path, text.data, text.len, 0600, false, err);
 }
@@ -364,7 +367,6 @@ int run_probe(struct engine *e, unsigned index, uint64_t order, const struct spe
 int run_kill(struct engine *e, unsigned index, struct err *err)
 {
 	const struct run *run = &e->entries[index].run;
-	char rel[64];
 	auto_fd int fd = -1;
 
 	if (network_cancel(e, index)) {
@@ -377,8 +379,7 @@ int run_kill(struct engine *e, unsigned index, struct err *err)
 	/* a shim that hangs before its container lives would never report its end */
 	if (run->phase == RUN_ASKED && run->shim_pid > 0)
 		kill(run->shim_pid, SIGKILL);
-	snprintf(rel, sizeof(rel), "%s/%s", CLEAT_CGROUP_CONTAINERS, e->entries[index].run.id);
-	fd = cgroup_open(e->cgroup_mount, rel, false, err);
+	fd = cgroup_open_run(e->cgroup_mount, run->id, NULL, err);
 	if (fd < 0 || cgroup_kill(fd, err) < 0)
 		return -1;
 	event_emit(e, EVENT_KILL, index, &(struct event_details){ .signal = SIGKILL });
@@ -614,6 +615,29 @@ static void retry_teardown(struct loop *loop, usec_t now, void *arg)
 			slot->e->entries[slot->index].name, err.msg);
 }
 
+static void cleaned(struct engine *e, unsigned index)
+{
+	run_forget(e, index);
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_CLEANED, .unit = index });
+}
+
+/* The shim's last record says that the container has ended; only one shim is ever asked for, so none comes after it. */
+static bool clear_at_once(struct engine *e, unsigned index)
+{
+	const struct engine_entry *entry = &e->entries[index];
+	struct err err;
+
+	if (entry->run.status.phase != SHIM_EXITED || run_is_alive(entry->run.id))
+		return false;
+
+	auto_fd int cgroups = cgroup_open(e->cgroup_mount, CLEAT_CGROUP_CONTAINERS, false, &err);
+	auto_fd int names = open(CLEAT_BY_NAME_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_fd int runs = open(CLEAT_CONTAINER_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return cgroups >= 0 && names >= 0 && runs >= 0 &&
+	       clear_run(cgroups, names, runs, entry->name, entry->run.id);
+}
+
 static void on_torn_down(void *arg, pid_t pid, int wait_status)
 {
 	struct run_slot *slot = arg;
@@ -622,9 +646,7 @@ static void on_torn_down(void *arg, pid_t pid, int wait_status)
 
 	(void)pid;
 	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
-		run_forget(e, slot->index);
-		engine_feed(e,
-			    &(struct core_event){ .type = CORE_EV_CLEANED, .unit = slot->index });
+		cleaned(e, slot->index);
 		return;
 	}
 	/* it said why on stderr; nothing new is started over what is left */
@@ -646,6 +668,10 @@ int run_teardown(struct engine *e, unsigned index, struct err *err)
 	disconnect(e, index);
 	notify_close(e, index);
 	run->phase = RUN_ENDED;
+	if (clear_at_once(e, index)) {
+		cleaned(e, index);
+		return 0;
+	}
 	if (children_spawn(e, &spawn, on_torn_down, slot_of(e, index), NULL, err) < 0) {
 		run->ctl_source = loop_timer(e->loop, loop_now(e->loop) + USEC_SEC, retry_teardown,
 					     slot_of(e, index));

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a run that ended in order, which nearly all do: a cgroup where nothing lives, a link, a few files of ours on /run. A process for
+ * these removals takes longer than all else that lies between one run and the next. Must never kill, wait or walk through what a container has
+ * made: that is for `cleat-runtime teardown`, which does this and more for whatever end.
+ */
+#include "supervise/clear.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "util/path.h"
+#include "util/str.h"
+
+/* Another run may have the name by now. */
+static bool remove_name(int names, const char *name, const char *run_id)
+{
+	char target[64], ours[64];
+	ssize_t n = readlinkat(names, name, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return errno == ENOENT;
+	target[n] = '\0';
+	snprintf(ours, sizeof(ours), "../c/%s", run_id);
+	return !str_eq(target, ours) || unlinkat(names, name, 0) == 0;
+}
+
+bool clear_run(int cgroups, int names, int runs, const char *name, const char *run_id)
+{
+	struct err err;
+
+	/* The kernel refuses this for as long as anything lives there, or is below: so it is the proof, too. One that is not there says nothing:
+	 * it may be in a pod's. */
+	if (unlinkat(cgroups, run_id, AT_REMOVEDIR) < 0)
+		return false;
+	return remove_name(names, name, run_id) && path_remove_tree(runs, run_id, &err) == 0;
+}
