@@ -181,12 +181,12 @@ static int step_oom_score(struct child *c, struct err *err)
  * a directory outside, reached as /proc/self/fd/N, would be a way out (CVE-2024-21626). */
 static int step_descriptors(struct child *c, struct err *err)
 {
-	if (c->sync != 3) {
+	if (c->sync >= 0 && c->sync != 3) {
 		if (dup3(c->sync, 3, O_CLOEXEC) < 0)
 			return err_sys(err, "dup3");
 		c->sync = 3;
 	}
-	if (kernel_close_from(4, 0) < 0)
+	if (kernel_close_from(c->sync < 0 ? 3 : 4, 0) < 0)
 		return err_sys(err, "close_range");
 	c->root = -1;
 	return 0;

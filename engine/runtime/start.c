@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -201,10 +202,8 @@ retry:
 }
 
 /* End of file: the child has executed the program, or has ended. */
-static int judge(struct birth *b, struct err *err)
+static int judge(const struct sync_report *report, struct err *err)
 {
-	const struct sync_report *report = b->report;
-
 	switch (report->state) {
 	case SYNC_EXECUTING:
 		return 0;
@@ -229,7 +228,7 @@ static int await_member(struct birth *b, struct err *err)
 	if (message.type == SYNC_END && b->report->state == SYNC_STEPS)
 		return err_set(err, ERR_SYS, "pod: killed before the program started");
 	if (message.type == SYNC_END)
-		return judge(b, err);
+		return judge(b->report, err);
 	if (message.type != SYNC_BORN || member.pidfd < 0)
 		return err_set(err, ERR_BUG, "pod: message %d", (int)message.type);
 	while (waitid(P_PIDFD, (id_t)b->proc.pidfd, &info, WEXITED) < 0 && errno == EINTR)
@@ -249,7 +248,7 @@ static int attend(struct birth *b, struct err *err)
 		    sync_receive(b->sync, &message, b->terminal, err) < 0)
 			return -1;
 		if (message.type == SYNC_END)
-			return judge(b, err);
+			return judge(b->report, err);
 		if (message.type == SYNC_BUSY || (message.type == SYNC_TERMINAL && b->terminal))
 			continue;
 		if (message.type != SYNC_VOLUMES)
@@ -445,6 +444,7 @@ static int prepare_and_start(struct plan *plan, const struct runtime_start *star
 	if (!mount && limits_find_mount(found, sizeof(found), err) < 0)
 		return -1;
 
+	plan->limits.is_pods = plan->is_holder && plan->limits.pod;
 	auto_fd int cgroup = limits_open_cgroup(mount ? mount : found, start->run_id, &plan->limits,
 						out->unenforced, sizeof(out->unenforced), err);
 
@@ -506,6 +506,18 @@ static int replace_args(struct plan *plan, const char *const *argv, struct err *
 	return 0;
 }
 
+/* From here on children are born in the pid namespace of the target; returns the way back. */
+static int choose_pid_namespace(int target_pidfd, struct err *err)
+{
+	auto_fd int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+	if (own < 0)
+		return err_sys(err, "/proc/self/ns/pid");
+	if (setns(target_pidfd, CLONE_NEWPID) < 0)
+		return err_sys(err, "pid namespace");
+	return take_fd(&own);
+}
+
 /*
  * Children are born in the pid namespace that setns(2) chose for them; the caller itself stays
  * where it is, and goes back afterwards. So an exec needs one process, a direct child of the
@@ -514,13 +526,11 @@ static int replace_args(struct plan *plan, const char *const *argv, struct err *
 static int birth_in_pid_namespace(struct birth *b, struct child *child,
 				  const struct runtime_exec *exec, struct err *err)
 {
-	auto_fd int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	auto_fd int own = choose_pid_namespace(exec->target_pidfd, err);
 	int rc;
 
 	if (own < 0)
-		return err_sys(err, "/proc/self/ns/pid");
-	if (setns(exec->target_pidfd, CLONE_NEWPID) < 0)
-		return err_sys(err, "pid namespace");
+		return -1;
 	rc = with_report(b, child, 0, exec->cgroup_fd, err);
 	if (setns(own, CLONE_NEWPID) == 0)
 		return rc;
@@ -529,31 +539,39 @@ static int birth_in_pid_namespace(struct birth *b, struct child *child,
 	return err_sys(err, "own pid namespace");
 }
 
+/* The plan as an exec has it. */
+static int prepare_exec(struct plan *plan, const struct runtime_exec *exec, struct child *child,
+			struct err *err)
+{
+	*child = (struct child){ .plan = plan,
+				 .user = exec->user,
+				 .cwd = exec->cwd,
+				 .env = exec->env,
+				 .wants_terminal = exec->terminal != NULL,
+				 .rows = exec->rows,
+				 .columns = exec->columns,
+				 .sync = -1,
+				 .root = -1,
+				 .staging = -1,
+				 .target_pidfd = exec->target_pidfd,
+				 .holder = -1 };
+	memcpy(child->stdio, exec->stdio, sizeof(child->stdio));
+	if (replace_args(plan, exec->argv, err) < 0 ||
+	    seccomp_prepare(plan, exec->cache_dir ? exec->cache_dir : CLEAT_CACHE_DIR, err) < 0)
+		return -1;
+	return secrets_open(plan, exec->secrets, SECRETS_ENV, err);
+}
+
 static int exec_in(struct plan *plan, const struct runtime_exec *exec, struct proc *out,
 		   struct err *err)
 {
 	struct birth birth = {
 		.plan = plan, .sync = -1, .proc = { .pidfd = -1 }, .terminal = exec->terminal
 	};
-	struct child child = { .plan = plan,
-			       .user = exec->user,
-			       .cwd = exec->cwd,
-			       .env = exec->env,
-			       .wants_terminal = exec->terminal != NULL,
-			       .rows = exec->rows,
-			       .columns = exec->columns,
-			       .root = -1,
-			       .staging = -1,
-			       .target_pidfd = exec->target_pidfd,
-			       .holder = -1 };
+	struct child child;
 
-	if (replace_args(plan, exec->argv, err) < 0 ||
-	    seccomp_prepare(plan, exec->cache_dir ? exec->cache_dir : CLEAT_CACHE_DIR, err) < 0)
-		return -1;
-	if (secrets_open(plan, exec->secrets, SECRETS_ENV, err) < 0)
-		return -1;
-	memcpy(child.stdio, exec->stdio, sizeof(child.stdio));
-	if (birth_in_pid_namespace(&birth, &child, exec, err) < 0)
+	if (prepare_exec(plan, exec, &child, err) < 0 ||
+	    birth_in_pid_namespace(&birth, &child, exec, err) < 0)
 		return -1;
 	*out = birth.proc;
 	return 0;
@@ -574,6 +592,88 @@ int runtime_exec(const struct runtime_exec *exec, struct proc *out, struct err *
 		secrets_close(&plan);
 	}
 	plan_fini(&plan);
+	return rc;
+}
+
+/* What a process needs to become a program, in memory of the caller's until it is born. */
+struct joining {
+	struct runtime_exec exec;
+	int (*early)(struct runtime_exec *exec, void *arg, struct err *err);
+	void *arg;
+	struct sync_report *report;
+};
+
+static _Noreturn void become_program(struct joining *j)
+{
+	struct sync_report *report = j->report;
+	struct child child;
+	struct plan plan;
+
+	str_copy(report->step, sizeof(report->step), "plan");
+	/* nobody in the container may look into this process while it still is one of ours */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0) {
+		err_sys(&report->err, "prctl");
+	} else if (j->early(&j->exec, j->arg, &report->err) == 0 &&
+		   plan_read(&plan, j->exec.config_path, &report->err) == 0 &&
+		   prepare_exec(&plan, &j->exec, &child, &report->err) == 0 &&
+		   lend_stdio(&plan, child.stdio, &report->err) == 0) {
+		child.report = report;
+		child_exec(&child);
+	}
+	report->state = SYNC_FAILED;
+	_exit(127);
+}
+
+static int bear_joiner(struct joining *j, struct proc *out, struct err *err)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.pidfd = (uint64_t)(uintptr_t)&out->pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)(unsigned)j->exec.cgroup_fd,
+	};
+	auto_fd int own = choose_pid_namespace(j->exec.target_pidfd, err);
+
+	if (own < 0)
+		return -1;
+	out->pid = kernel_clone3(&args);
+	if (out->pid == 0)
+		become_program(j);
+	if (out->pid < 0)
+		clone_refused(err);
+	if (setns(own, CLONE_NEWPID) == 0)
+		return out->pid < 0 ? -1 : 0;
+	err_sys(err, "own pid namespace");
+	if (out->pid > 0)
+		end_child(&(struct birth){ .proc = *out });
+	return -1;
+}
+
+int runtime_exec_begin(const struct runtime_exec *exec,
+		       int (*early)(struct runtime_exec *exec, void *arg, struct err *err),
+		       void *arg, struct runtime_joiner *out, struct err *err)
+{
+	struct joining j = { .exec = *exec, .early = early, .arg = arg };
+
+	*out = (struct runtime_joiner){ .proc = { .pidfd = -1 } };
+	j.report = sync_report_map(err);
+	if (!j.report)
+		return -1;
+	if (bear_joiner(&j, &out->proc, err) == 0) {
+		out->report = j.report;
+		return 0;
+	}
+	sync_report_unmap(j.report);
+	*out = (struct runtime_joiner){ .proc = { .pidfd = -1 } };
+	return -1;
+}
+
+int runtime_exec_outcome(struct runtime_joiner *joiner, struct err *err)
+{
+	int rc = judge(joiner->report, err);
+
+	sync_report_unmap(joiner->report);
+	joiner->report = NULL;
 	return rc;
 }
 

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "util/bytes.h"
+
 void exec_frame_head(unsigned char out[SHIM_EXEC_FRAME_HEAD], enum shim_exec_frame type,
 		     uint32_t length)
 {
@@ -43,8 +45,7 @@ static size_t take_head(struct exec_input *in, const char *bytes, size_t length,
 	in->head_length += n;
 	if (in->head_length < sizeof(in->head))
 		return n;
-	in->left = (uint32_t)in->head[4] << 24 | (uint32_t)in->head[5] << 16 |
-		   (uint32_t)in->head[6] << 8 | in->head[7];
+	in->left = get_be32(in->head + 4);
 	in->small_length = 0;
 	if (!head_is_good(in))
 		event->kind = EXEC_BAD;

@@ -84,13 +84,14 @@ struct shim_probe_run {
 	bool is_dying;	/* killed, but not gone yet */
 	uint64_t order, started_usec, deadline_usec;
 	uint32_t kind;
-	int pidfd;	       /* owned; of the child that runs it */
-	int result_fd;	       /* owned */
+	int pidfd;	       /* owned; of the child that runs it, or is it (EXEC) */
+	int result_fd;	       /* owned; not EXEC */
 	int output_fd;	       /* owned; EXEC only */
 	int cgroup_fd;	       /* owned; child cgroup for EXEC, made at the first one */
 	uint32_t group_number; /* of that cgroup: one that was killed is not used again */
 	uint32_t output_length;
 	char output[SHIM_PROBE_OUTPUT_MAX];
+	struct runtime_joiner joiner; /* EXEC; report NULL: none is under way */
 };
 
 struct shim_execs;
@@ -105,6 +106,7 @@ struct shim {
 	uint64_t drain_until_usec, drain_limit_usec;
 	uint64_t report_at_usec;	    /* when changed counters are told, SHIM_NEVER */
 	uint64_t settle_at_usec;	    /* when idle memory is given back, SHIM_NEVER */
+	bool is_restless;		    /* the last sleep without memory was a short one */
 	uint64_t now_usec;		    /* CLOCK_MONOTONIC of this turn */
 	char *message;			    /* owned mapping of SHIM_MESSAGE_MAX + 1 bytes */
 	struct runtime_container container; /* pidfd -1: none */
@@ -121,10 +123,21 @@ void shim_probe_output(struct shim *shim);
 /* Ends it; the client gets verdict unless it is 0. */
 void shim_probe_stop(struct shim *shim, uint32_t verdict);
 void shim_probe_tick(struct shim *shim);
+/* The container has ended, and with it all probing: takes the empty cgroups of its probes out of the way of whoever clears up. */
+void shim_probe_leave(struct shim *shim);
 
-/* probe_child.c, probe_net.c: in the child; they fill the answer and return. */
-void shim_probe_exec(const struct shim *shim, const char *text, size_t text_length,
-		     struct shim_probe_answer *answer);
+/* probe_child.c: out_fd is borrowed; pidfd and joiner of the probe are set. */
+int shim_probe_exec(struct shim *shim, const struct shim_order *order, int out_fd,
+		    struct err *err) MUST_CHECK;
+/* The child's own descriptors: out_fd as its output, then these. */
+enum {
+	SHIM_CHILD_ANSWER = SHIM_PROBE_ANSWER_FD,
+	SHIM_CHILD_PIDFD,
+	SHIM_CHILD_CGROUP,
+	SHIM_CHILD_COUNT
+};
+int shim_probe_place(struct shim *shim, int out_fd, int answer_fd);
+/* probe_net.c, probe_https.c: in the child; they fill the answer and return. */
 void shim_probe_net(const struct shim *shim, uint32_t kind, const char *url, uint64_t timeout_usec,
 		    struct shim_probe_answer *answer);
 void shim_probe_https(const struct shim *shim, const char *url, uint64_t timeout_usec,

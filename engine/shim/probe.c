@@ -26,9 +26,6 @@
 #define FROZEN_USEC SHIM_SEC
 #define GROUP_NAME_MAX 40
 
-/* Descriptors of the child: its standard three, then these. */
-enum { CHILD_ANSWER = SHIM_PROBE_ANSWER_FD, CHILD_PIDFD, CHILD_CGROUP, CHILD_COUNT };
-
 static void send_result(struct shim *s, uint64_t order, const struct shim_probe_answer *answer,
 			uint64_t took_usec)
 {
@@ -63,47 +60,45 @@ static void forget(struct shim_probe_run *p)
 }
 
 /* The child's descriptors come from anywhere: first out of the way, then into place. */
-static int place_descriptors(struct shim *s, int out_fd, int answer_fd)
+int shim_probe_place(struct shim *s, int out_fd, int answer_fd)
 {
-	const int from[CHILD_COUNT] = {
+	const int from[SHIM_CHILD_COUNT] = {
 		s->null_fd, out_fd, out_fd, answer_fd, s->container.init.pidfd, s->probe.cgroup_fd
 	};
-	int high[CHILD_COUNT];
+	int high[SHIM_CHILD_COUNT];
 
-	for (int i = 0; i < CHILD_COUNT; i++) {
-		high[i] = fcntl(from[i] < 0 ? s->null_fd : from[i], F_DUPFD_CLOEXEC, CHILD_COUNT);
+	for (int i = 0; i < SHIM_CHILD_COUNT; i++) {
+		high[i] = fcntl(from[i] < 0 ? s->null_fd : from[i], F_DUPFD_CLOEXEC,
+				SHIM_CHILD_COUNT);
 		if (high[i] < 0)
 			return -1;
 	}
-	for (int i = 0; i < CHILD_COUNT; i++)
+	for (int i = 0; i < SHIM_CHILD_COUNT; i++)
 		if (dup3(high[i], i, i < 3 ? 0 : O_CLOEXEC) < 0 && high[i] != i)
 			return -1;
 	/* The engine's end of ctl above all: it must close with the shim. */
-	if (syscall(SYS_close_range, (unsigned)CHILD_COUNT, ~0u, 0) < 0)
+	if (syscall(SYS_close_range, (unsigned)SHIM_CHILD_COUNT, ~0u, 0) < 0)
 		return -1;
-	s->container.init.pidfd = CHILD_PIDFD;
-	s->probe.cgroup_fd = CHILD_CGROUP;
+	s->container.init.pidfd = SHIM_CHILD_PIDFD;
+	s->probe.cgroup_fd = SHIM_CHILD_CGROUP;
 	return 0;
 }
 
-static _Noreturn void run_child(struct shim *s, const struct shim_order *order, int out_fd,
-				int answer_fd)
+static _Noreturn void run_child(struct shim *s, const struct shim_order *order, int answer_fd)
 {
 	struct shim_probe_answer answer = { .verdict = SHIM_PROBE_ERROR };
 
 	prctl(PR_SET_NAME, "cleat-probe", 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	signal(SIGALRM, SIG_DFL);
-	if (place_descriptors(s, out_fd, answer_fd) < 0)
+	if (shim_probe_place(s, -1, answer_fd) < 0)
 		_exit(1);
-	if (order->kind == SHIM_PROBE_EXEC)
-		shim_probe_exec(s, order->text, order->text_length, &answer);
-	else if (order->kind == SHIM_PROBE_HTTPS)
+	if (order->kind == SHIM_PROBE_HTTPS)
 		shim_probe_https(s, order->text, order->timeout_usec, &answer);
 	else
 		shim_probe_net(s, order->kind, order->text, order->timeout_usec, &answer);
 	/* Less than PIPE_BUF: whole or not at all. */
-	_exit(write(CHILD_ANSWER, &answer, sizeof(answer)) == (ssize_t)sizeof(answer) ? 0 : 1);
+	_exit(write(SHIM_CHILD_ANSWER, &answer, sizeof(answer)) == (ssize_t)sizeof(answer) ? 0 : 1);
 }
 
 static const char *group_name(uint32_t number, char out[GROUP_NAME_MAX])
@@ -162,24 +157,30 @@ static int open_pipe(int *read_fd, int *write_fd, struct err *err)
 	return fcntl(*read_fd, F_SETFL, O_NONBLOCK) < 0 ? err_sys(err, "O_NONBLOCK") : 0;
 }
 
+static int launch_program(struct shim *s, const struct shim_order *order, struct err *err)
+{
+	auto_fd int out_fd = -1;
+
+	if (open_group(s, err) < 0 || open_pipe(&s->probe.output_fd, &out_fd, err) < 0)
+		return -1;
+	return shim_probe_exec(s, order, out_fd, err);
+}
+
 static int launch(struct shim *s, const struct shim_order *order, struct err *err)
 {
 	struct shim_probe_run *p = &s->probe;
 	auto_fd int answer_fd = -1;
-	auto_fd int out_fd = -1;
 	pid_t pid;
 
-	if (order->kind == SHIM_PROBE_EXEC && open_group(s, err) < 0)
-		return -1;
+	if (order->kind == SHIM_PROBE_EXEC)
+		return launch_program(s, order, err);
 	if (open_pipe(&p->result_fd, &answer_fd, err) < 0)
-		return -1;
-	if (order->kind == SHIM_PROBE_EXEC && open_pipe(&p->output_fd, &out_fd, err) < 0)
 		return -1;
 	pid = fork();
 	if (pid < 0)
 		return err_sys(err, "fork");
 	if (pid == 0)
-		run_child(s, order, out_fd, answer_fd);
+		run_child(s, order, answer_fd);
 	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (p->pidfd >= 0)
 		return 0;
@@ -244,6 +245,22 @@ void shim_probe_output(struct shim *s)
 	}
 }
 
+/* The end of the program is the verdict. */
+static void judge_end(struct shim_probe_run *p, const siginfo_t *end,
+		      struct shim_probe_answer *answer)
+{
+	struct err err;
+
+	if (runtime_exec_outcome(&p->joiner, &err) < 0) {
+		shim_probe_say(answer, SHIM_PROBE_ERROR, "%s", err.msg);
+		return;
+	}
+	answer->exit_code = end->si_code == CLD_EXITED ? end->si_status : 128 + end->si_status;
+	answer->verdict = answer->exit_code == 0 ? SHIM_PROBE_PASS : SHIM_PROBE_FAIL;
+	memcpy(answer->output, p->output, p->output_length);
+	answer->output_length = p->output_length;
+}
+
 /* What came from the child, which may have been taken over by what it read: every number is
  * checked. */
 static void read_answer(struct shim_probe_run *p, struct shim_probe_answer *answer)
@@ -251,34 +268,25 @@ static void read_answer(struct shim_probe_run *p, struct shim_probe_answer *answ
 	ssize_t n = read(p->result_fd, answer, sizeof(*answer));
 
 	if (n != (ssize_t)sizeof(*answer) || answer->output_length > sizeof(answer->output) ||
-	    answer->verdict < SHIM_PROBE_PASS || answer->verdict > SHIM_PROBE_ERROR) {
+	    answer->verdict < SHIM_PROBE_PASS || answer->verdict > SHIM_PROBE_ERROR)
 		shim_probe_say(answer, SHIM_PROBE_ERROR,
 			       "the probe's process ended without an answer");
-		return;
-	}
-	if (answer->verdict == SHIM_PROBE_ERROR || p->kind != SHIM_PROBE_EXEC)
-		return;
-	memcpy(answer->output, p->output, p->output_length);
-	answer->output_length = p->output_length;
-}
-
-static void reap(struct shim_probe_run *p)
-{
-	siginfo_t info;
-
-	while (waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED) < 0 && errno == EINTR)
-		;
 }
 
 void shim_probe_ended(struct shim *s)
 {
 	struct shim_probe_run *p = &s->probe;
 	struct shim_probe_answer answer = { 0 };
+	siginfo_t end = { 0 };
 
-	reap(p);
-	if (p->is_active) {
-		shim_probe_output(s);
+	while (waitid(P_PIDFD, (id_t)p->pidfd, &end, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+	shim_probe_output(s);
+	if (p->joiner.report)
+		judge_end(p, &end, &answer);
+	else if (p->is_active)
 		read_answer(p, &answer);
+	if (p->is_active) {
 		clear_group(s);
 		send_result(s, p->order, &answer, s->now_usec - p->started_usec);
 	}
@@ -305,6 +313,17 @@ void shim_probe_stop(struct shim *s, uint32_t verdict)
 		shim_probe_ended(s);
 	if (verdict)
 		send_result(s, p->order, &answer, s->now_usec - p->started_usec);
+}
+
+void shim_probe_leave(struct shim *s)
+{
+	struct shim_probe_run *p = &s->probe;
+	char name[GROUP_NAME_MAX];
+
+	close_fd(&p->cgroup_fd);
+	/* The one before the last as well: it may have been killed a moment ago. Where somebody is still dying, the teardown waits. */
+	for (uint32_t n = p->group_number > 0 ? p->group_number - 1 : 0; n <= p->group_number; n++)
+		unlinkat(s->container.cgroup_fd, group_name(n, name), AT_REMOVEDIR);
 }
 
 void shim_probe_tick(struct shim *s)

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EXEC probes: a child of the shim starts the program inside the container and waits for it. The
- * child and not the shim does it, because starting reads the disk (which may be stalled) and
- * config.json (which costs memory). Standard input, output and error of this process are the
- * program's.
+ * EXEC probes: a child of the shim is born in the container and becomes the program. Reading
+ * config.json and starting is its business and not the shim's, because the disk may be stalled and
+ * the words cost memory.
  */
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "shim/internal.h"
 
-static size_t split_words(const char *text, size_t length,
-			  const char *words[SHIM_PROBE_MAX_WORDS + 1])
+struct early {
+	struct shim *shim;
+	int out_fd;
+};
+
+static void split_words(const char *text, size_t length,
+			const char *words[SHIM_PROBE_MAX_WORDS + 1])
 {
 	size_t count = 0;
 
@@ -22,25 +26,24 @@ static size_t split_words(const char *text, size_t length,
 	     at += strlen(text + at) + 1)
 		words[count++] = text + at;
 	words[count] = NULL;
-	return count;
 }
 
-static void wait_for_end(const struct proc *proc, struct shim_probe_answer *answer)
+/* The engine's end of ctl above all: it must close with the shim. */
+static int take_place(struct runtime_exec *exec, void *arg, struct err *err)
 {
-	siginfo_t info = { 0 };
+	struct early *early = arg;
 
-	while (waitid(P_PIDFD, (id_t)proc->pidfd, &info, WEXITED | __WALL) < 0)
-		if (errno != EINTR) {
-			shim_probe_say(answer, SHIM_PROBE_ERROR, "waitid: %s", strerror(errno));
-			return;
-		}
-	answer->exit_code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-	answer->verdict = answer->exit_code == 0 ? SHIM_PROBE_PASS : SHIM_PROBE_FAIL;
-	answer->output_length = 0;
+	prctl(PR_SET_NAME, "cleat-probe", 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (shim_probe_place(early->shim, early->out_fd, -1) < 0)
+		return err_sys(err, "descriptors");
+	exec->target_pidfd = SHIM_CHILD_PIDFD;
+	for (int i = 0; i < 3; i++)
+		exec->stdio[i] = i;
+	return 0;
 }
 
-void shim_probe_exec(const struct shim *s, const char *text, size_t text_length,
-		     struct shim_probe_answer *answer)
+int shim_probe_exec(struct shim *s, const struct shim_order *order, int out_fd, struct err *err)
 {
 	const char *words[SHIM_PROBE_MAX_WORDS + 1];
 	char config[4096];
@@ -50,17 +53,16 @@ void shim_probe_exec(const struct shim *s, const char *text, size_t text_length,
 		.target_pidfd = s->container.init.pidfd,
 		.cgroup_fd = s->probe.cgroup_fd,
 		.argv = words,
-		.stdio = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
+		.stdio = { s->null_fd, out_fd, out_fd },
 	};
-	struct proc proc = { .pidfd = -1 };
-	struct err err = { 0 };
 	int n = snprintf(config, sizeof(config), "%s/config.json", s->args.run_dir);
 
-	split_words(text, text_length, words);
+	split_words(order->text, order->text_length, words);
 	if (n < 0 || (size_t)n >= sizeof(config))
-		shim_probe_say(answer, SHIM_PROBE_ERROR, "%s: path too long", s->args.run_dir);
-	else if (runtime_exec(&exec, &proc, &err) < 0)
-		shim_probe_say(answer, SHIM_PROBE_ERROR, "%s", err.msg);
-	else
-		wait_for_end(&proc, answer);
+		return err_set(err, ERR_LIMIT, "%s: path too long", s->args.run_dir);
+	if (runtime_exec_begin(&exec, take_place, &(struct early){ s, out_fd }, &s->probe.joiner,
+			       err) < 0)
+		return -1;
+	s->probe.pidfd = s->probe.joiner.proc.pidfd;
+	return 0;
 }

@@ -59,16 +59,14 @@ static int confine(struct err *err)
 {
 	static const int extra[] = { SCMP_SYS(socket), SCMP_SYS(connect),  SCMP_SYS(getsockopt),
 				     SCMP_SYS(sendto), SCMP_SYS(recvfrom), -1 };
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_PROBE,
 		.gid = IDS_WORKER_PROBE,
-		.syscalls = calls,
+		.syscalls = extra,
 		.memory_max_bytes = 64u * 1024 * 1024,
 		.max_fds = 16,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

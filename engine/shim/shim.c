@@ -37,6 +37,8 @@
 #define DRAIN_MAX_USEC (10 * SHIM_SEC) /* and with a writer that gets ahead, but slowly */
 #define REPORT_USEC SHIM_SEC	       /* drop counters are told at most this often */
 #define SETTLE_USEC SHIM_SEC	       /* memory goes back after this long without any event */
+/* A sleep that was shorter than this has cost more than it gave (a probe every 10 s, say): the next one waits as long. */
+#define RESTLESS_USEC (60 * SHIM_SEC)
 
 enum poll_slot {
 	SLOT_LISTEN,
@@ -322,6 +324,7 @@ static void finish(struct shim *s)
 	shim_output_report(&s->output, &s->status);
 	if (s->is_ended) {
 		s->status.phase = SHIM_EXITED;
+		shim_probe_leave(s);
 		shim_notify_keep(s);
 	}
 	say_goodbye(s);
@@ -383,8 +386,12 @@ static bool may_settle(struct shim *s)
 
 static int sleep_until_event(struct shim *s, struct pollfd slots[SLOT_COUNT])
 {
-	if (may_settle(s))
-		return log_memory_sleep(slots, SLOT_COUNT);
+	if (may_settle(s)) {
+		int count = log_memory_sleep(slots, SLOT_COUNT);
+
+		s->is_restless = monotonic_usec() - s->now_usec < RESTLESS_USEC;
+		return count;
+	}
 
 	uint64_t deadline = next_deadline(s), now = monotonic_usec();
 	uint64_t left = deadline > now ? deadline - now : 0;
@@ -402,7 +409,8 @@ static void wait_for_events(struct shim *s, struct pollfd slots[SLOT_COUNT])
 	s->now_usec = monotonic_usec();
 	for (int i = 0; i < SLOT_COUNT; i++)
 		if (slots[i].revents)
-			s->settle_at_usec = s->now_usec + SETTLE_USEC;
+			s->settle_at_usec =
+				s->now_usec + (s->is_restless ? RESTLESS_USEC : SETTLE_USEC);
 }
 
 /* Each handler may close what a later slot stands for; so each slot's descriptor is compared with
