@@ -56,9 +56,11 @@ static size_t list_settings(const struct plan_limits *l, struct setting list[MAX
 {
 	size_t n = 0;
 
-	/* Half a container is no container: the whole group goes when memory is out. */
-	add_amount(list, &n, "memory.oom.group", 1);
-	list[0].quiet = true;
+	/* Half a container is no container: the whole group goes when memory is out. Of a pod one container may. */
+	if (!l->is_pods) {
+		add_amount(list, &n, "memory.oom.group", 1);
+		list[0].quiet = true;
+	}
 	if (l->memory_bytes)
 		add_amount(list, &n, "memory.max", l->memory_bytes);
 	if (l->has_swap)
@@ -141,14 +143,28 @@ static int write_unified(int dir, const struct plan_limits *l, char *unenforced,
 	return 0;
 }
 
-/* An empty one may be left over from a start that failed; one with processes is somebody's life. */
-static int make_cgroup(const char *mount, const char *run_id, struct err *err)
+/*
+ * The pod's, which a holder makes and a member finds. It holds no process itself, so that its controllers can go on to those in it
+ * (cgroup-v2.rst, "No Internal Process Constraint"). One that has nobody in it is made anew: its limits may be those of an earlier version.
+ */
+static int open_pod(int containers, const struct plan_limits *limits, struct err *err)
 {
-	auto_fd int parent = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, true, err);
+	int dir;
+
+	if (limits->is_pods) {
+		unlinkat(containers, limits->pod, AT_REMOVEDIR);
+		if (mkdirat(containers, limits->pod, 0755) < 0 && errno != EEXIST)
+			return err_sys(err, "cgroup %s: mkdir", limits->pod);
+	}
+	dir = openat(containers, limits->pod, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return dir < 0 ? err_sys(err, "cgroup %s", limits->pod) : dir;
+}
+
+/* An empty one may be left over from a start that failed; one with processes is somebody's life. */
+static int make_cgroup(int parent, const char *run_id, struct err *err)
+{
 	bool existed;
 
-	if (parent < 0)
-		return -1;
 	existed = mkdirat(parent, run_id, 0755) < 0;
 	if (existed && errno != EEXIST)
 		return err_sys(err, "cgroup %s: mkdir", run_id);
@@ -163,25 +179,59 @@ static int make_cgroup(const char *mount, const char *run_id, struct err *err)
 	return take_fd(&dir);
 }
 
-int limits_open_cgroup(const char *mount, const char *run_id, const struct plan_limits *limits,
-		       char *unenforced, size_t size, struct err *err)
+static int write_limits(int dir, const char *mount, const struct plan_limits *limits,
+			char *unenforced, size_t size, struct err *err)
 {
 	struct setting list[MAX_SETTINGS];
 	size_t count = list_settings(limits, list);
 
-	if (unenforced && size)
-		unenforced[0] = '\0';
-
-	auto_fd int dir = make_cgroup(mount, run_id, err);
-
-	if (dir < 0)
-		return -1;
 	/* One look instead of three writes a start: the engine has delegated at boot. */
-	if ((count > 1 && !has_file(dir, list[count - 1].file)) ||
+	if ((count > (limits->is_pods ? 0 : 1) && !has_file(dir, list[count - 1].file)) ||
 	    (limits->setting_count && !has_file(dir, limits->settings[0].file)))
 		delegate_down(mount);
 	if (write_settings(dir, list, count, unenforced, size, err) < 0 ||
 	    write_unified(dir, limits, unenforced, size, err) < 0)
 		return err_wrap(err, "cgroup");
+	return 0;
+}
+
+/* The pod's own limits, and the controllers for those in it: that one cannot be handed on is said by whoever needs it. */
+static int limit_pod(int dir, const char *mount, const struct plan_limits *limits, char *unenforced,
+		     size_t size, struct err *err)
+{
+	struct cgroup_controllers got;
+	struct err ignored;
+
+	if (write_limits(dir, mount, limits, unenforced, size, err) < 0)
+		return -1;
+	(void)!cgroup_delegate(dir, &got, &ignored);
+	return 0;
+}
+
+int limits_open_cgroup(const char *mount, const char *run_id, const struct plan_limits *limits,
+		       char *unenforced, size_t size, struct err *err)
+{
+	static const struct plan_limits none = { 0 };
+	auto_fd int parent = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, true, err);
+
+	if (unenforced && size)
+		unenforced[0] = '\0';
+	if (parent < 0)
+		return -1;
+	if (limits->pod) {
+		int pod = open_pod(parent, limits, err);
+
+		close_fd(&parent);
+		parent = pod;
+	}
+	if (parent < 0 ||
+	    (limits->is_pods && limit_pod(parent, mount, limits, unenforced, size, err) < 0))
+		return -1;
+
+	auto_fd int dir = make_cgroup(parent, run_id, err);
+
+	if (dir < 0 ||
+	    write_limits(dir, mount, limits->is_pods ? &none : limits, unenforced, size, err) < 0)
+		return -1;
 	return take_fd(&dir);
 }

@@ -5,7 +5,7 @@
 /* Opens (and makes) the cgroup of a run id, with every limit of the plan whose controller the
  * kernel gives us there. Returns the directory, or -1. On a hybrid host no controller is there:
  * then the cgroup tracks and kills, and unenforced (optional) names the files that could not be
- * written, "" when none. */
+ * written, "" when none. With limits->pod it lies in that one's cgroup, which has to be there unless the limits are the pod's own. */
 int limits_open_cgroup(const char *mount, const char *run_id, const struct plan_limits *limits,
 		       char *unenforced, size_t size, struct err *err) MUST_CHECK;
 

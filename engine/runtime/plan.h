@@ -139,6 +139,10 @@ struct plan_limits {
 		const char *file, *value;
 	} * settings;
 	size_t setting_count;
+	/* Of linux.cgroupsPath: "pod-NAME", in which the cgroup lies; NULL: it lies in none. The limits of a holder are that one's, and
+	 * its own has none. */
+	const char *pod;
+	bool is_pods;
 };
 
 struct plan {

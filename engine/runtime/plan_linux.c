@@ -3,6 +3,7 @@
  * The "linux" object of config.json. Limits become the words of cgroup v2 here: OCI's
  * memory.swap counts memory and swap together, cgroup v2 swap alone; cpu.shares become a weight.
  */
+#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -10,6 +11,7 @@
 #include <linux/seccomp.h>
 
 #include "runtime/plan.h"
+#include "util/places.h"
 #include "util/str.h"
 
 static int read_id_map(struct plan *plan, yyjson_val *value, struct plan_id_range **out,
@@ -408,6 +410,31 @@ static int read_seccomp(struct plan *plan, yyjson_val *value, struct err *err)
 	return 0;
 }
 
+/* The run id names the cgroup; all that counts of the path is the pod in which it lies. */
+static int read_cgroups_path(struct plan *plan, yyjson_val *value, struct err *err)
+{
+	static const char above[] = CLEAT_CGROUP_CONTAINERS "/";
+	const char *path, *slash;
+	char *pod;
+	size_t len;
+
+	if (plan_str(value, &path, err) < 0)
+		return -1;
+	if (!str_starts(path, above) || !str_starts(path + strlen(above), CLEAT_CGROUP_POD))
+		return 0;
+	path += strlen(above);
+	slash = strchr(path, '/');
+	len = slash ? (size_t)(slash - path) : 0;
+	if (len <= strlen(CLEAT_CGROUP_POD) || len > NAME_MAX)
+		return err_set(err, ERR_INPUT, "\"%s\": no pod is named there", path);
+	pod = plan_alloc(plan, len + 1, 1, err);
+	if (!pod)
+		return -1;
+	memcpy(pod, path, len);
+	plan->limits.pod = pod;
+	return 0;
+}
+
 int plan_linux(struct plan *plan, yyjson_val *value, struct err *err)
 {
 	static const struct plan_key keys[] = {
@@ -415,7 +442,7 @@ int plan_linux(struct plan *plan, yyjson_val *value, struct err *err)
 		{ "gidMappings", read_gid_map },
 		{ "sysctl", read_sysctls },
 		{ "resources", read_resources },
-		{ "cgroupsPath", NULL }, /* the run id names the cgroup */
+		{ "cgroupsPath", read_cgroups_path },
 		{ "namespaces", read_namespaces },
 		{ "devices", read_devices },
 		{ "seccomp", read_seccomp },

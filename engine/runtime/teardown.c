@@ -109,23 +109,55 @@ static int remove_cgroups(int parent, const char *name, unsigned depth, struct e
 	return 0;
 }
 
-static int end_cgroup(const char *mount, const char *run_id, uint64_t timeout_usec, struct err *err)
+/* Those of pods in which nobody is any more; EBUSY and ENOTEMPTY: somebody is. */
+static void remove_empty_pods(const char *mount)
 {
-	auto_fd int parent = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, false, err);
+	struct err ignored;
+	int fd = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, false, &ignored);
+	auto_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir)
+		close_fd(&fd);
+	while (dir && (entry = readdir(dir)))
+		if (str_starts(entry->d_name, CLEAT_CGROUP_POD))
+			unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+}
+
+/* Whoever was in none has left none behind, and a start that has not come to a cgroup of its own may have. */
+static bool is_in_pod(int parent)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t n;
 
 	if (parent < 0)
-		return err->code == ERR_NOT_FOUND ? 0 : -1;
+		return true;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", parent);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	return strstr(path, "/" CLEAT_CGROUP_POD) != NULL;
+}
 
-	auto_fd int dir = openat(parent, run_id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+/* parent: where it lies, -1 until that is known. */
+static int end_cgroup(const char *mount, const char *run_id, uint64_t timeout_usec, int *parent,
+		      struct err *err)
+{
+	auto_fd int dir = -1;
 
-	if (dir < 0)
+	if (*parent < 0)
+		dir = cgroup_open_run(mount, run_id, parent, err);
+	else
+		dir = openat(*parent, run_id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 && *parent >= 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open");
+	if (dir < 0)
+		return err->code == ERR_NOT_FOUND ? 0 : -1;
 	if (cgroup_kill(dir, err) < 0)
 		return err->code == ERR_NOT_FOUND || err->sys_errno == ENODEV ? 0 : -1;
 	if (wait_until_empty(dir, timeout_usec, err) < 0)
 		return -1;
 	close_fd(&dir);
-	return remove_cgroups(parent, run_id, MAX_CGROUP_DEPTH, err);
+	return remove_cgroups(*parent, run_id, MAX_CGROUP_DEPTH, err);
 }
 
 /* The number cannot be somebody else's when the lock still names it after it was pinned down. */
@@ -223,7 +255,7 @@ int runtime_teardown(const char *run_id, const char *cgroup_mount, uint64_t time
 		     struct err *err)
 {
 	char found[PATH_MAX];
-	auto_fd int lock = -1;
+	auto_fd int lock = -1, parent = -1;
 
 	if (!runtime_id_is_valid(run_id))
 		return err_set(err, ERR_INPUT, "\"%s\" is not a run id", run_id);
@@ -231,13 +263,15 @@ int runtime_teardown(const char *run_id, const char *cgroup_mount, uint64_t time
 		return err_wrap(err, "teardown %s", run_id);
 	if (!cgroup_mount)
 		cgroup_mount = found;
-	if (end_cgroup(cgroup_mount, run_id, timeout_usec, err) < 0)
+	if (end_cgroup(cgroup_mount, run_id, timeout_usec, &parent, err) < 0)
 		return err_wrap(err, "teardown %s: cgroup", run_id);
 	if (lock_run(run_id, timeout_usec, &lock, err) < 0)
 		return err_wrap(err, "teardown %s", run_id);
 	/* Once more: a shim that lived until now may have been about to start its container. */
-	if (end_cgroup(cgroup_mount, run_id, timeout_usec, err) < 0)
+	if (end_cgroup(cgroup_mount, run_id, timeout_usec, &parent, err) < 0)
 		return err_wrap(err, "teardown %s: cgroup", run_id);
+	if (is_in_pod(parent))
+		remove_empty_pods(cgroup_mount);
 	/* The run directory goes last: as long as it is there, somebody knows that there is
 	 * something to clear away. */
 	if (remove_name(run_id, err) < 0 || remove_run_dir(run_id, err) < 0)

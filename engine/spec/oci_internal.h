@@ -58,6 +58,7 @@ void oci_write_namespace(struct oci *o, const char *type);
 /* names ends in NULL; the network, if there is one of its own, comes last. */
 void oci_write_namespaces(struct oci *o, const char *const *names);
 void oci_write_pod(struct oci *o);
+void oci_write_cgroup(struct oci *o); /* cgroupsPath, resources */
 /* Is sysfs bound instead of mounted? Mounting needs a network namespace of the same owner. */
 bool oci_binds_sysfs(const struct container_spec *spec);
 /* Does an --unmask pattern take the path out of the lists? */

@@ -8,6 +8,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 
+#include "spec/pod.h"
 #include "util/ids.h"
 #include "util/places.h"
 #include "util/str.h"
@@ -244,19 +245,33 @@ void oci_write_maps(struct oci *o)
 	write_map(o, "gidMappings");
 }
 
+void oci_write_cgroup(struct oci *o)
+{
+	const struct container_spec *pod = o->spec->is_pod ? o->spec : o->spec->limited_by;
+
+	if (pod && spec_has_limits(pod))
+		json_str(o->json, "cgroupsPath",
+			 arena_printf(o->arena,
+				      CLEAT_CGROUP_CONTAINERS "/" CLEAT_CGROUP_POD "%s/%s",
+				      pod->name, o->run_id));
+	else
+		json_str(o->json, "cgroupsPath",
+			 arena_printf(o->arena, CLEAT_CGROUP_CONTAINERS "/%s", o->run_id));
+	json_object(o->json, "resources");
+	write_memory(o);
+	write_cpu(o);
+	if (!o->spec->is_pod || o->spec->pids_limit)
+		write_pids(o);
+	write_unified(o);
+	json_object_end(o->json);
+}
+
 void oci_write_linux(struct oci *o)
 {
 	json_object(o->json, "linux");
 	oci_write_maps(o);
 	write_namespaces(o);
-	json_str(o->json, "cgroupsPath",
-		 arena_printf(o->arena, CLEAT_CGROUP_CONTAINERS "/%s", o->run_id));
-	json_object(o->json, "resources");
-	write_memory(o);
-	write_cpu(o);
-	write_pids(o);
-	write_unified(o);
-	json_object_end(o->json);
+	oci_write_cgroup(o);
 	write_sysctls(o);
 	if (o->seccomp)
 		json_raw(o->json, "seccomp", o->seccomp);

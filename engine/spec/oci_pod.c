@@ -65,12 +65,15 @@ static void write_annotations(struct oci *o)
 }
 
 int spec_pod_to_oci(const struct container_spec *pod, const struct host_facts *host,
-		    const char *run_id, struct arena *arena, struct buf *out, struct err *err)
+		    const char *run_id, struct spec_remarks *remarks, struct arena *arena,
+		    struct buf *out, struct err *err)
 {
+	struct spec_remarks ignored = { 0 };
 	struct json json = JSON_TO(out);
 	struct oci o = { .spec = pod,
 			 .host = host,
 			 .run_id = run_id,
+			 .remarks = remarks ? remarks : &ignored,
 			 .arena = arena,
 			 .json = &json,
 			 .limit_bytes = sizes_limit(pod, host) };
@@ -84,7 +87,7 @@ int spec_pod_to_oci(const struct container_spec *pod, const struct host_facts *h
 	json_object(&json, "linux");
 	oci_write_maps(&o);
 	write_namespaces(&o);
-	json_str(&json, "cgroupsPath", arena_printf(arena, CLEAT_CGROUP_CONTAINERS "/%s", run_id));
+	oci_write_cgroup(&o);
 	json_object_end(&json);
 	write_annotations(&o);
 	json_object_end(&json);

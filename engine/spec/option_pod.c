@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of "podman pod create", and Pod= of a container. A limit of a whole pod is refused, because what stands in its place would be
- * none; so is on a member what belongs to its pod, as podman does, or says nothing and leaves it out.
+ * The words of "podman pod create", and Pod= of a container. On a member is refused what belongs to its pod, as podman does, or says
+ * nothing and leaves it out.
  */
 #include "spec/options.h"
 #include "spec/pod.h"
@@ -26,8 +26,6 @@
 	}
 
 static const char no_infra[] = "there is no infra container: one sleeping process holds the pod";
-static const char no_limit[] =
-	"a limit of a whole pod is not supported: give each of its containers one";
 static const char one_map[] =
 	"all containers have one id map; use UserNS=keep-id to choose the process's user";
 static const char in_members[] = "write it in each container of the pod";
@@ -69,16 +67,17 @@ static void parse_infra(struct options *o, const char *value)
 /* clang-format off */
 static const struct option rows[] = {
 	ACT("add-host", VALUE, parse_add_host, "NAME[;NAME]:ADDRESS for /etc/hosts; host-gateway is the appliance", "db:192.0.2.7", "db"),
-	REFUSE("blkio-weight", VALUE, no_limit, "100"),
-	REFUSE("blkio-weight-device", VALUE, no_limit, "/dev/sda:100"),
+	ACT("blkio-weight", VALUE, parse_blkio_weight, "weight for all disks, 10 to 1000", "100", "1001"),
+	REFUSE("blkio-weight-device", VALUE, "weights of single disks are not supported: use --device-read-bps and its like", "/dev/sda:100"),
+	ACT("cgroup-conf", VALUE, parse_cgroup_conf, "FILE=VALUE: a limit of cgroup v2; [Service] writes its limits so", "memory.high=1000000", "memory.peak=0"),
 	NOTE("cgroup-parent", VALUE, "the appliance has a place of its own for cgroups", "/x"),
-	REFUSE("cpu-shares", VALUE, no_limit, "512"),
-	REFUSE("cpus", VALUE, no_limit, "1.5"),
-	REFUSE("cpuset-cpus", VALUE, no_limit, "0"),
-	REFUSE("cpuset-mems", VALUE, no_limit, "0"),
+	ACT("cpu-shares", VALUE, parse_cpu_shares, "weight, 2 to 262144", "512", "1"),
+	ACT("cpus", VALUE, parse_cpus, "number of processors, with a fraction", "1.5", "one"),
+	ACT("cpuset-cpus", VALUE, parse_cpuset_cpus, "processors that they may use", "0", "1-0"),
+	ACT("cpuset-mems", VALUE, parse_cpuset_mems, "memory nodes that they may use", "0", "a"),
 	REFUSE("device", LIST, in_members, "/dev/null"),
-	REFUSE("device-read-bps", LIST, no_limit, "/dev/sda:1m"),
-	REFUSE("device-write-bps", LIST, no_limit, "/dev/sda:1m"),
+	ACT("device-read-bps", LIST, parse_device_read_bps, "DEVICE:RATE", "/dev/sda:1m", "/dev/sda"),
+	ACT("device-write-bps", LIST, parse_device_write_bps, "DEVICE:RATE", "/dev/sda:1m", "/dev/sda"),
 	ACT("dns", LIST, parse_dns, "name server; none keeps the images' resolv.conf", "192.0.2.53", "dns"),
 	ACT("dns-option", LIST, parse_dns_option, "option of the resolver", "ndots:1", "a b"),
 	ACT("dns-search", LIST, parse_dns_search, "search domain; . for none", "example.com", "a b"),
@@ -97,8 +96,8 @@ static const struct option rows[] = {
 	LETTER("label", 'l', VALUE, parse_label, "NAME=VALUE", "tier=web", "=x"),
 	REFUSE("label-file", LIST, "label files are not supported in this version: use Label=", "/config/labels"),
 	ACT("mac-address", VALUE, parse_mac_address, "MAC address in the only network", "02:00:00:00:00:01", "01:00:00:00:00:01"),
-	REFUSE("memory", VALUE, no_limit, "64m"),
-	REFUSE("memory-swap", VALUE, no_limit, "64m"),
+	ACT("memory", VALUE, parse_memory, "bytes with b k m g, of all containers together", "64m", "12q"),
+	ACT("memory-swap", VALUE, parse_memory_swap, "memory plus swap in bytes; -1: unlimited swap", "-1", "12q"),
 	LETTER("name", 'n', VALUE, parse_name, "the pod's name", "web", "-web"),
 	ACT("network", VALUE, parse_network, "host, none, or networks: NAME[:ip=,mac=,alias=,interface_name=]", "bridge:alias=web", "macvlan:x=y"),
 	ACT("network-alias", LIST, parse_network_alias, "further name for the other containers of its networks", "db", "a b"),
@@ -202,6 +201,7 @@ static void judge(struct options *o)
 	struct container_spec *spec = o->spec;
 
 	network_finish(o);
+	options_judge_limits(o);
 	if (o->ports_word && spec->network != SPEC_NETWORK_DEFAULT) {
 		option_point_to(o, o->ports_word, "publish");
 		option_note(o, "noted: published ports have no effect with Network=%s",
@@ -251,6 +251,12 @@ static bool mounts_at(const struct container_spec *spec, const char *target)
 	return false;
 }
 
+bool spec_has_limits(const struct container_spec *pod)
+{
+	return pod->memory_bytes || pod->memory_swap_bytes || pod->cpu_quota_usec ||
+	       pod->pids_limit || pod->cgroup_count;
+}
+
 void spec_join_pod(struct container_spec *member, struct container_spec *pod, struct arena *arena)
 {
 	member->network = pod->network;
@@ -261,6 +267,7 @@ void spec_join_pod(struct container_spec *member, struct container_spec *pod, st
 	member->no_hosts |= pod->no_hosts;
 	member->no_hostname |= pod->no_hostname;
 	member->keeps_resolv_conf = pod->keeps_resolv_conf;
+	member->limited_by = spec_has_limits(pod) ? pod : NULL;
 	for (size_t i = 0; i < pod->mount_count; i++)
 		if (!mounts_at(member, pod->mounts[i].target))
 			*arena_push(arena, member->mounts, member->mount_count) = pod->mounts[i];

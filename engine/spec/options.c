@@ -456,7 +456,7 @@ static void judge_capabilities(struct options *o)
 		option_error(o, "%s", err.msg);
 }
 
-static void judge_limits(struct options *o)
+void options_judge_limits(struct options *o)
 {
 	struct container_spec *spec = o->spec;
 
@@ -526,7 +526,7 @@ int spec_from_args(struct container_spec *spec, struct arena *arena, const struc
 	judge_network(&o);
 	pod_judge(&o);
 	judge_capabilities(&o);
-	judge_limits(&o);
+	options_judge_limits(&o);
 	health_judge(&o);
 	secrets_judge(&o);
 	update_judge(&o);

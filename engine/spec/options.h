@@ -169,6 +169,7 @@ void parse_cpu_shares(struct options *o, const char *value);
 void parse_blkio_weight(struct options *o, const char *value);
 /* Of two limits of one thing the stricter one is kept; when all words have been taken. */
 void cgroup_merge(struct options *o);
+void options_judge_limits(struct options *o); /* what they are together */
 /* option_limit.c */
 void parse_cpu_quota(struct options *o, const char *value);
 void parse_cpu_period(struct options *o, const char *value);

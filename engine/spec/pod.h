@@ -11,8 +11,11 @@
 int spec_pod_from_args(struct container_spec *spec, struct arena *arena,
 		       const struct arg_list *args, struct diags *diags) MUST_CHECK;
 
+/* A pod whose containers' cgroups lie in one of its own. */
+bool spec_has_limits(const struct container_spec *pod);
+
 /* Gives a member (member->pod) what the pod shares: network, names, host name, user namespace and, where it mounts nothing of its own at
- * the place, the pod's volumes (borrowed). And the pod the member's name, under which other containers of its networks find it.
+ * the place, the pod's volumes (borrowed); its limits hold for the member as well (the pod is borrowed). And the pod the member's name, under which other containers of its networks find it.
  * Strings live in the arena. */
 void spec_join_pod(struct container_spec *member, struct container_spec *pod, struct arena *arena);
 
@@ -24,5 +27,5 @@ int spec_join_pod_of(const struct unit_set *set, struct container_spec *member,
 
 /* A pod -> config.json of its holder. As spec_to_oci(). */
 int spec_pod_to_oci(const struct container_spec *pod, const struct host_facts *host,
-		    const char *run_id, struct arena *arena, struct buf *out,
-		    struct err *err) MUST_CHECK;
+		    const char *run_id, struct spec_remarks *remarks, struct arena *arena,
+		    struct buf *out, struct err *err) MUST_CHECK;

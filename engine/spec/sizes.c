@@ -16,6 +16,8 @@ uint64_t sizes_limit(const struct container_spec *spec, const struct host_facts 
 {
 	uint64_t limit = host->memory_bytes ? host->memory_bytes : FALLBACK_BYTES, most;
 
+	if (spec->limited_by)
+		limit = sizes_limit(spec->limited_by, host);
 	if (spec_cgroup_bytes(spec, host, "memory.max", &most) && most < limit)
 		limit = most;
 	return spec->memory_bytes && spec->memory_bytes < limit ? spec->memory_bytes : limit;

@@ -233,6 +233,8 @@ struct container_spec {
 	bool keeps_resolv_conf; /* --dns=none: the image's own */
 	/* spec/pod.h. Of a container: the name of the pod that it joins; NULL. */
 	const char *pod;
+	/* The pod whose limits hold for it beside its own; NULL: it has none. Borrowed. */
+	const struct container_spec *limited_by;
 	const struct origin *pod_origin;
 	bool is_pod;	    /* this is one: no image, no program */
 	bool pod_continues; /* ExitPolicy=continue */

@@ -73,15 +73,15 @@ void pods_policy(const struct container_spec *spec, struct core_policy *policy)
 	policy->watchdog_usec = 0;
 }
 
-int pods_config(struct engine *e, unsigned index, struct arena *arena, struct buf *out,
-		struct err *err)
+int pods_config(struct engine *e, unsigned index, struct spec_remarks *remarks, struct arena *arena,
+		struct buf *out, struct err *err)
 {
 	const struct engine_entry *entry = &e->entries[index];
 	struct host_facts host = e->host;
 
 	if (network_files_make(e, index, arena, &host, err) < 0)
 		return -1;
-	return spec_pod_to_oci(entry->spec, &host, entry->run.id, arena, out, err);
+	return spec_pod_to_oci(entry->spec, &host, entry->run.id, remarks, arena, out, err);
 }
 
 static const char *file_of(const struct engine *e, const struct engine_entry *pod, const char *file,

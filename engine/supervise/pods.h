@@ -14,8 +14,8 @@ void pods_link(struct engine *e);
 /* What of the policy is a pod's; after everything else was put into it. */
 void pods_policy(const struct container_spec *spec, struct core_policy *policy);
 /* A pod's config.json, as text, with its files of names beside it. */
-int pods_config(struct engine *e, unsigned index, struct arena *arena, struct buf *out,
-		struct err *err) MUST_CHECK;
+int pods_config(struct engine *e, unsigned index, struct spec_remarks *remarks, struct arena *arena,
+		struct buf *out, struct err *err) MUST_CHECK;
 /* A member's start: the holder, and the files of names, which are the pod's. ERR_BUSY: the pod does not run. */
 int pods_describe(const struct engine *e, const struct engine_entry *member, struct arena *arena,
 		  struct host_facts *host, struct err *err) MUST_CHECK;

@@ -5,6 +5,7 @@
  */
 #include "unit/kinds_internal.h"
 #include "unit/names_internal.h"
+#include "unit/service_internal.h"
 #include "util/str.h"
 
 /* Unlike volumes and networks, pods keep the @ of a template. */
@@ -69,6 +70,8 @@ struct arg_list convert_pod_unit(struct reading *r, size_t *image_index)
 		convert_push(r, &words, name);
 	}
 	convert_keys(r, &words);
+	if (!r->is_podman)
+		service_push_limits(r, &words);
 	/* podman has it in "pod stop" only, which is none of our commands. */
 	if (!r->is_podman && value_string(r, r->own, "StopTimeout", &given) && given.text[0])
 		convert_push_pair(r, &words, "--stop-timeout", &given);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Limits of [Service] in podman's words: under podman they are the service's cgroup's, in which the container's stands
- * (--cgroups=split), so here they are the container's own, and of two the stricter one counts (spec/option_cgroup.c). Must never round a
+ * (--cgroups=split), so here they are the container's own, and of two the stricter one counts (spec/option_cgroup.c). A pod's are those of
+ * all its containers together: with podman they would hold for the infra container, of which there is none. Must never round a
  * limit up, and never lose one: what cannot be said refuses the unit.
  */
 #include <stdio.h>
@@ -129,16 +130,10 @@ void service_check_limits(struct reading *r)
 {
 	struct arg_list words = { 0 };
 
-	if (r->unit->kind == UNIT_CONTAINER)
+	if (r->unit->kind == UNIT_CONTAINER || r->unit->kind == UNIT_POD)
 		return;
 	service_push_limits(r, &words);
-	for (size_t i = 1; i < words.count; i += 2) {
-		if (r->unit->kind == UNIT_POD)
-			reading_refuse(
-				r, words.items[i].origin,
-				"limits of a whole pod are not supported: write it into its containers");
-		else
-			reading_note(r, words.items[i].origin,
-				     "there is no process of its own that could be limited");
-	}
+	for (size_t i = 1; i < words.count; i += 2)
+		reading_note(r, words.items[i].origin,
+			     "there is no process of its own that could be limited");
 }

@@ -5,14 +5,18 @@
  */
 #include "util/cgroup.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/places.h"
 #include "util/str.h"
 
 /* mountinfo escapes blank, tab, newline and backslash as \ooo (proc_pid_mountinfo(5)). */
@@ -170,6 +174,57 @@ int cgroup_delegate(int dirfd, struct cgroup_controllers *out, struct err *err)
 int cgroup_kill(int dirfd, struct err *err)
 {
 	return file_write_text_at(dirfd, "cgroup.kill", "1", err);
+}
+
+static int open_child(int parent, const char *name)
+{
+	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Of the pods there, the one that has it: it becomes *parent. */
+static int open_in_pods(int *parent, const char *run_id)
+{
+	int copy = open_child(*parent, ".");
+	auto_dir DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+
+	if (!dir) {
+		close_fd(&copy);
+		return -1;
+	}
+	while ((entry = readdir(dir))) {
+		auto_fd int pod = -1;
+		int fd;
+
+		if (!str_starts(entry->d_name, CLEAT_CGROUP_POD))
+			continue;
+		pod = open_child(*parent, entry->d_name);
+		fd = pod < 0 ? -1 : open_child(pod, run_id);
+		if (fd < 0)
+			continue;
+		close_fd(parent);
+		*parent = take_fd(&pod);
+		return fd;
+	}
+	errno = ENOENT;
+	return -1;
+}
+
+int cgroup_open_run(const char *mount, const char *run_id, int *parent_out, struct err *err)
+{
+	auto_fd int parent = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, false, err);
+	int fd;
+
+	if (parent < 0)
+		return -1;
+	fd = open_child(parent, run_id);
+	if (fd < 0 && errno == ENOENT)
+		fd = open_in_pods(&parent, run_id);
+	if (fd < 0)
+		return err_sys(err, "cgroup %s", run_id);
+	if (parent_out)
+		*parent_out = take_fd(&parent);
+	return fd;
 }
 
 int cgroup_is_populated(int dirfd, struct err *err)

@@ -25,6 +25,10 @@ struct cgroup_controllers {
 };
 int cgroup_delegate(int dirfd, struct cgroup_controllers *out, struct err *err) MUST_CHECK;
 int cgroup_kill(int dirfd, struct err *err) MUST_CHECK;
+/* The cgroup of a run id: below CLEAT_CGROUP_CONTAINERS, or there in the one of a pod (the slower case). ERR_NOT_FOUND: there is none.
+ * parent_out: the directory in which it lies, the caller's; may be NULL. */
+int cgroup_open_run(const char *mount, const char *run_id, int *parent_out,
+		    struct err *err) MUST_CHECK;
 /* 1 when some process lives in it or below, 0 when empty, -1 on error. */
 int cgroup_is_populated(int dirfd, struct err *err);
 /* Least memory.max of this process's cgroup and its ancestors up to the mount point, and MemTotal of /proc/meminfo. */

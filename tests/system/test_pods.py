@@ -289,13 +289,66 @@ def test_health_and_probes_in_a_pod(boot, world, box_image):
     a.wait_unit("client", state="up", health="healthy")
 
 
+def test_a_pod_with_limits_has_a_cgroup_around_its_containers(boot, world, box_image):
+    """Where the machine has the controllers they act there (tests/boot); where not, the pod says so."""
+    a = boot_in(boot, world, box_image, {
+        "web.pod": pod("PodmanArgs=--memory=64m --cpus=0.5\n", "TasksMax=50\n"), "one": member("one"), "two": member("two", "Memory=32m\n"),
+        "free.pod": "[Pod]\nPodName=free\n[Install]\nWantedBy=default.target\n"})
+    for name in ("web", "one", "two", "free"):
+        a.wait_unit(name, state="up")
+    top = cgroup_of(a) + "/c"
+    ids = {name: a.unit(name)["run_id"] for name in ("web", "one", "two", "free")}
+    assert folders(top) == sorted(["pod-web", ids["free"]])
+    assert folders(top + "/pod-web") == sorted(ids[name] for name in ("web", "one", "two"))
+    for name in ("web", "one", "two"):
+        with open("/proc/%d/cgroup" % a.pid_of(name)) as f:
+            assert f.read().rstrip().endswith("/cleat/c/pod-web/" + ids[name])
+    with open(top + "/pod-web/cgroup.procs") as f:
+        assert f.read() == "", "it could not hand its controllers on"
+    limits = {"memory.max": "67108864", "cpu.max": "50000 100000", "pids.max": "50"}
+    notes = str(a.unit("web"))
+    for name, value in limits.items():
+        path = "%s/pod-web/%s" % (top, name)
+        if os.path.exists(path):
+            with open(path) as f:
+                assert f.read().strip() == value
+        else:
+            assert "no %s controller" % name.split(".")[0] in notes, notes
+    # a member goes and comes, is killed, joined; the pod is stopped, and made anew with other limits
+    assert inside(a, "one", "cat /proc/self/cgroup").splitlines()[-1] == "0::/"
+    a.cleat("kill", "two")
+    assert a.wait_unit("two", state=("failed", "down"))
+    wait_for("its cgroup has gone", lambda: folders(top + "/pod-web") == sorted(ids[name] for name in ("web", "one")))
+    before = engine_dies(a)
+    assert a.unit("one")["run_id"] == ids["one"], before
+    a.cleat("stop", "web")
+    wait_for("all of it has gone", lambda: folders(top) == [ids["free"]])
+    a.cleat("start", "web")
+    a.wait_unit("one", state="up")
+    assert folders(top + "/pod-web")
+    assert a.stop() == 0
+    assert leftovers(a) == []
+
+
+def cgroup_of(a):
+    for base in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
+        path = os.path.join(base, "cleat-boot-%d" % a.process.pid, "cleat")
+        if os.path.isdir(path):
+            return path
+    raise AssertionError("no cgroup of the appliance")
+
+
+def folders(path):
+    return sorted(name for name in os.listdir(path) if os.path.isdir(os.path.join(path, name)))
+
+
 def test_errors_of_units_name_their_lines(boot, world, box_image):
     a = boot_in(boot, world, box_image, {
         "web.pod": pod(), "fine": member("fine"),
         "port": member("port", "PublishPort=80:80\n"),
         "network": member("network", network="bridge"),
         "lost": unit("localhost/box:latest", "Pod=nowhere.pod\n", network=""),
-        "bad.pod": "[Pod]\nPodmanArgs=--cpus=2\n",
+        "bad.pod": "[Pod]\nPodmanArgs=--cpus=many\n",
         "in-bad": unit("localhost/box:latest", "ContainerName=in-bad\nPod=bad.pod\n", network=""),
         "broken.volume": "[Volume]\nDriver=nonsense\n",
         "sick.pod": "[Pod]\nVolume=broken.volume:/x\n",
@@ -305,7 +358,7 @@ def test_errors_of_units_name_their_lines(boot, world, box_image):
     for name, text in (("port.container", "port.container:9:13: error: Container.PublishPort: is the pod's, which its containers share: write PublishPort= in the .pod"),
                        ("network.container", "Container.Network: is the pod's"),
                        ("lost.container", "there is no unit nowhere.pod"),
-                       ("bad.pod", "bad.pod:2:12: error: Pod.PodmanArgs: --cpus: refused: a limit of a whole pod is not supported"),
+                       ("bad.pod", "bad.pod:2:12: error: Pod.PodmanArgs: --cpus: "),
                        ("in-bad.container", "pod systemd-bad cannot be made"),
                        ("sick.pod", "broken.volume has errors"),
                        ("a-sick.container", "sick.pod has errors")):

@@ -3,6 +3,7 @@
 #include "spec_test.h"
 
 #include "spec/networks.h"
+#include "spec/oci_internal.h"
 #include "spec/pod.h"
 
 struct pod {
@@ -109,7 +110,7 @@ static void a_pod_that_cannot_be_made_says_why(void **state)
 		const char *word, *reason;
 	} rows[] = {
 		{ "second", "\"second\" is no option" },
-		{ "--memory=1m", "a limit of a whole pod is not supported" },
+		{ "--memory-swap=1m", "needs --memory as well" },
 		{ "--share=net", "without ipc" },
 		{ "--share=pid", "\"pid\": ipc, net, user and uts are shared, always" },
 		{ "--infra=false", "would share nothing" },
@@ -262,8 +263,8 @@ static void a_pod_becomes_the_configuration_of_a_holder(void **state)
 	(void)state;
 	POD(&p, "--hostname=h", "--shm-size=1m");
 	assert_pod(&p);
-	assert_int_equal(spec_pod_to_oci(&p.spec, &f->host, RUN_ID, &f->arena, &f->json, &f->err),
-			 0);
+	assert_int_equal(
+		spec_pod_to_oci(&p.spec, &f->host, RUN_ID, NULL, &f->arena, &f->json, &f->err), 0);
 	f->doc = yyjson_read(f->json.data, f->json.len, 0);
 	assert_string_equal(str_at(f, "/hostname"), "h");
 	assert_string_equal(str_at(f, "/annotations/org.cleat.hold"), "memory:1048576");
@@ -273,13 +274,59 @@ static void a_pod_becomes_the_configuration_of_a_holder(void **state)
 	assert_int_equal(uint_at(f, "/linux/uidMappings/0/hostID"), 65000);
 	teardown(f);
 	POD(&p, "--network=host");
-	assert_int_equal(spec_pod_to_oci(&p.spec, &f->host, RUN_ID, &f->arena, &f->json, &f->err),
-			 0);
+	assert_int_equal(
+		spec_pod_to_oci(&p.spec, &f->host, RUN_ID, NULL, &f->arena, &f->json, &f->err), 0);
 	f->doc = yyjson_read(f->json.data, f->json.len, 0);
 	assert_int_equal(yyjson_arr_size(at(f, "/linux/namespaces")), 4);
 	/* L/8, at most 64 MiB */
 	assert_string_equal(str_at(f, "/annotations/org.cleat.hold"), "memory:67108864");
-	assert_int_equal(spec_pod_to_oci(&p.spec, &f->host, "x", &f->arena, &f->json, &f->err), -1);
+	assert_int_equal(
+		spec_pod_to_oci(&p.spec, &f->host, "x", NULL, &f->arena, &f->json, &f->err), -1);
+	teardown(f);
+}
+
+static void limits_of_a_pod_are_those_of_a_cgroup_around_its_members(void **state)
+{
+	struct pod p;
+	struct fixture *f = &p.member;
+	struct spec_remarks remarks = { 0 };
+
+	(void)state;
+	POD(&p, "--memory=64m", "--cpus=0.5", "--cgroup-conf=memory.max=32000000",
+	    "--cgroup-conf=pids.max=100");
+	assert_pod(&p);
+	f->host.has_memory_controller = f->host.has_pids_controller = true;
+	f->host.has_cpu_controller = false;
+	assert_int_equal(spec_pod_to_oci(&p.spec, &f->host, RUN_ID, &remarks, &f->arena, &f->json,
+					 &f->err),
+			 0);
+	f->doc = yyjson_read(f->json.data, f->json.len, 0);
+	assert_string_equal(str_at(f, "/linux/cgroupsPath"), "cleat/c/pod-web/" RUN_ID);
+	assert_int_equal(uint_at(f, "/linux/resources/memory/limit"), 32000000);
+	assert_int_equal(uint_at(f, "/linux/resources/pids/limit"), 100);
+	assert_null(at(f, "/linux/resources/cpu"));
+	assert_int_equal(remarks.count, 1);
+	assert_non_null(strstr(remarks.items[0], "the processor limit is not enforced"));
+	teardown(f);
+	POD(&p, "--memory=64m", "--cgroup-conf=memory.max=32000000");
+	/* what a member has is not beyond that, and the same place */
+	PARSE(f, "--name=app", "--pod=web", "--memory=1g", "localhost/app");
+	spec_join_pod(&f->spec, &p.spec, &f->arena);
+	f->host.pod_pid = 77;
+	f->host.has_memory_controller = f->host.has_pids_controller = true;
+	MAKE(f);
+	assert_string_equal(str_at(f, "/linux/cgroupsPath"), "cleat/c/pod-web/" RUN_ID);
+	assert_int_equal(uint_at(f, "/linux/resources/memory/limit"), 1 << 30);
+	assert_int_equal(uint_at(f, "/linux/resources/pids/limit"), 2048);
+	assert_int_equal(sizes_limit(&f->spec, &f->host), 32000000);
+	teardown(f);
+	/* nothing is said, nothing is limited, and all stays where it was */
+	POD(&p, "--hostname=h");
+	PARSE(f, "--name=app", "--pod=web", "localhost/app");
+	spec_join_pod(&f->spec, &p.spec, &f->arena);
+	f->host.pod_pid = 77;
+	MAKE(f);
+	assert_string_equal(str_at(f, "/linux/cgroupsPath"), "cleat/c/" RUN_ID);
 	teardown(f);
 }
 
@@ -332,6 +379,7 @@ int main(void)
 		cmocka_unit_test(aliases_of_many_members_are_bounded),
 		cmocka_unit_test(the_network_is_the_pods_alone),
 		cmocka_unit_test(a_pod_becomes_the_configuration_of_a_holder),
+		cmocka_unit_test(limits_of_a_pod_are_those_of_a_cgroup_around_its_members),
 		cmocka_unit_test(a_member_names_the_holder),
 	};
 

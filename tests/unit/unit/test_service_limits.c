@@ -485,10 +485,6 @@ static void limits_that_nobody_has_are_said(void **state)
 	struct unit_set set = { 0 };
 
 	(void)state;
-	load_named(&set, "app.pod", "[Pod]\n[Service]\nMemoryMax=64M\n");
-	assert_true(has_said(&set, DIAG_ERROR, "limits of a whole pod are not supported"));
-	unit_set_fini(&set);
-	set = (struct unit_set){ 0 };
 	load_named(&set, "data.volume", "[Volume]\n[Service]\nTasksMax=6\n");
 	assert_true(has_said(&set, DIAG_NOTE, "no process of its own"));
 	unit_set_fini(&set);
