@@ -315,6 +315,8 @@ static void on_freeze(struct core *core, uint64_t gap_usec)
 		for (size_t j = 0; j < CORE_TIMER_COUNT; j++)
 			if (unit->state != CORE_BACKOFF && j != CORE_TIMER_UPHOLD)
 				unit->timers[j] = policy_add_usec(unit->timers[j], gap_usec);
+		if (unit->timers[CORE_TIMER_JOB] != USEC_NEVER)
+			core_touch(core, unit); /* the next engine has to know */
 		health_on_freeze(core, unit, gap_usec);
 	}
 	timer_rebuild(core);
@@ -510,6 +512,7 @@ void core_view(const struct core *core, unsigned unit, struct core_unit_view *ou
 		.startup_passed = u->startup_passed,
 		.was_up = u->was_up,
 		.had_member = u->had_member,
+		.job_is_over = u->job_is_over,
 	};
 }
 

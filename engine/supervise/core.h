@@ -101,6 +101,9 @@ struct core_policy {
 	uint64_t start_limit_interval_usec;
 	unsigned start_limit_burst;
 	uint64_t timeout_start_usec, timeout_stop_usec, runtime_max_usec;
+	/* JobTimeoutSec=, JobRunningTimeoutSec=: of a start, from the word to it and from the order to its first command or its
+	 * container; 0 and USEC_NEVER: none. A start that still waits is given up then; one under way goes on, and OnFailure= hears of it. */
+	uint64_t job_timeout_usec, job_running_timeout_usec;
 	bool remain_after_exit;
 	struct exit_set success, restart_prevent, restart_force;
 	uint64_t stop_timeout_usec; /* the container's own: signal to SIGKILL */
@@ -234,6 +237,7 @@ struct core_unit_view {
 	bool startup_passed; /* its startup probe is over, or it has none */
 	bool was_up;	     /* this instance has been UP: for the record that ADOPTED comes from */
 	bool had_member;     /* a pod that has had one: likewise */
+	bool job_is_over; /* PULLING, STARTING: JobTimeoutSec= or JobRunningTimeoutSec= has gone by, and its start goes on */
 };
 
 struct core;
@@ -265,7 +269,8 @@ void core_probe_waits(struct core *core, unsigned unit, uint64_t order);
 void core_probe_begins(struct core *core, unsigned unit, uint64_t order, usec_t now);
 bool core_probe_now(struct core *core, unsigned unit);
 /* A unit without a container as an earlier engine of this boot has left it (core_restore.c): FAILED and BACKOFF are wanted and go on
- * where they were; of any other state only the counts are taken over. Before its first event; no event itself. */
+ * where they were; of any other state only the counts are taken over, and how long its next start may still take. Before its first event; no event itself. */
+#define CORE_JOB_IS_OVER 1 /* that moment has been, and the start went on */
 struct core_rest {
 	enum core_state state;
 	enum core_result result;
@@ -274,7 +279,8 @@ struct core_rest {
 	usec_t limit_begin;
 	unsigned limit_count; /* starts in the window of the start limit */
 	usec_t deadline;      /* BACKOFF; CLOCK_MONOTONIC */
-	const char *reason;   /* borrowed */
+	usec_t job_deadline; /* PULLING, WAITING: when its start has to be over; 0: no limit, CORE_JOB_IS_OVER */
+	const char *reason; /* borrowed */
 };
 void core_get_rest(const struct core *core, unsigned unit, struct core_rest *out);
 void core_restore(struct core *core, unsigned unit, const struct core_rest *rest);

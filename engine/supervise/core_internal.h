@@ -38,6 +38,7 @@ enum core_timer {
 	CORE_TIMER_WATCHDOG, /* running: the next sign of life is overdue */
 	CORE_TIMER_RELOAD,   /* UP: the reload is overdue */
 	CORE_TIMER_UPHOLD, /* DOWN, FAILED: Upholds= tries again; STARTING, UP: an adopted pod looks for its members */
+	CORE_TIMER_JOB, /* PULLING, WAITING, STARTING: its start may take so long */
 	CORE_TIMER_COUNT,
 };
 
@@ -124,6 +125,8 @@ struct core_unit {
 	unsigned start_errors;	 /* in a row */
 	unsigned image_failures; /* in a row */
 	struct start_limit limit;
+	bool job_is_over;    /* of the start under way */
+	usec_t job_deadline; /* of an earlier engine's start, for the next one; 0: none */
 
 	usec_t since, up_at;
 	usec_t timers[CORE_TIMER_COUNT];

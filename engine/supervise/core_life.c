@@ -29,6 +29,52 @@ static void give_up(struct core *core, struct core_unit *unit, enum core_result 
 	}
 }
 
+/* An engine before this one may have begun to count. */
+static void job_begin(struct core *core, struct core_unit *unit)
+{
+	usec_t at = unit->job_deadline ? unit->job_deadline :
+					 policy_job_deadline(&unit->policy, core->now, USEC_NEVER);
+
+	unit->job_deadline = 0;
+	unit->job_is_over = at == CORE_JOB_IS_OVER;
+	timer_set(core, unit, CORE_TIMER_JOB, unit->job_is_over ? USEC_NEVER : at);
+}
+
+/* Nothing has to be waited for any more. */
+static void job_runs(struct core *core, struct core_unit *unit)
+{
+	usec_t whole = unit->timers[CORE_TIMER_JOB],
+	       running = policy_job_deadline(&unit->policy, USEC_NEVER, core->now);
+
+	if (!unit->job_is_over)
+		timer_set(core, unit, CORE_TIMER_JOB, whole < running ? whole : running);
+}
+
+/* systemd takes the job away and leaves the unit as it is. What only waits for others is nothing but its job. */
+static void job_give_up(struct core *core, struct core_unit *unit, const char *waits)
+{
+	char text[CORE_TEXT_MAX], span[POLICY_SPAN_MAX];
+
+	unit->cause[0] = '\0';
+	snprintf(text, sizeof(text), "not started within JobTimeoutSec=%s: %.400s",
+		 policy_format_span(span, unit->policy.job_timeout_usec), waits);
+	give_up(core, unit, CORE_RESULT_TIMEOUT, text);
+}
+
+static void job_over(struct core *core, struct core_unit *unit)
+{
+	unit->job_is_over = true;
+	if (unit->state == CORE_WAITING) {
+		job_give_up(core, unit, unit->reason);
+		return;
+	}
+	core_set_reason(
+		core, unit,
+		"%.400s; takes longer than JobTimeoutSec= or JobRunningTimeoutSec=", unit->reason);
+	core_note(core, unit, "%s", unit->reason);
+	bonds_add_news(core, unit, CORE_NEWS_FAILED);
+}
+
 /* First step of every start, whoever asked for it. The image comes before the dependencies, so
  * that all pulls of a boot run at once. */
 static void begin(struct core *core, struct core_unit *unit, const char *why)
@@ -48,6 +94,7 @@ static void begin(struct core *core, struct core_unit *unit, const char *why)
 		give_up(core, unit, CORE_RESULT_START_LIMIT, text);
 	} else {
 		core_move(core, unit, CORE_PULLING, "%s", why);
+		job_begin(core, unit);
 		core_act(core, unit, CORE_ACT_IMAGE, 0);
 	}
 }
@@ -64,6 +111,7 @@ void life_begin_instance(struct core *core, struct core_unit *unit)
 	unit->stop_how = CORE_STOP_GENTLY;
 	unit->watchdog_usec = unit->policy.watchdog_usec;
 	unit->had_member = false;
+	unit->job_deadline = 0;
 	unit->result = CORE_RESULT_NONE;
 	unit->cause[0] = unit->status_text[0] = '\0';
 	unit->up_at = USEC_NEVER;
@@ -140,7 +188,9 @@ static void try_start(struct core *core, struct core_unit *unit)
 		return;
 	}
 	if (block == ORDER_BLOCKED) {
-		if (unit->state == CORE_PULLING)
+		if (unit->job_is_over)
+			job_give_up(core, unit, text);
+		else if (unit->state == CORE_PULLING)
 			core_move(core, unit, CORE_WAITING, "%s", text);
 		else if (!str_eq(text, unit->reason))
 			core_set_reason(core, unit, "%s", text);
@@ -151,6 +201,7 @@ static void try_start(struct core *core, struct core_unit *unit)
 	core_move(core, unit, CORE_STARTING, "%s", stage_names[next_stage(unit, CORE_STAGE_NONE)]);
 	timer_set(core, unit, CORE_TIMER_STATE,
 		  policy_add_usec(core->now, unit->policy.timeout_start_usec));
+	job_runs(core, unit);
 	life_start_next(core, unit);
 }
 
@@ -639,6 +690,9 @@ void life_on_timer(struct core *core, struct core_unit *unit, enum core_timer ti
 	case CORE_TIMER_UPHOLD:
 		core->transactions += core->transactions == 0 ? 1 : 0;
 		order_queue(core, unit);
+		return;
+	case CORE_TIMER_JOB:
+		job_over(core, unit);
 		return;
 	case CORE_TIMER_COUNT:
 		break;

@@ -5,6 +5,14 @@
  */
 #include "supervise/core_internal.h"
 
+/* That it is over the next engine must not say once more. */
+static usec_t job_deadline(const struct core_unit *unit)
+{
+	usec_t at = unit->job_is_over ? CORE_JOB_IS_OVER : unit->timers[CORE_TIMER_JOB];
+
+	return at == USEC_NEVER ? 0 : at;
+}
+
 void core_get_rest(const struct core *core, unsigned index, struct core_rest *out)
 {
 	const struct core_unit *unit = &core->units[index];
@@ -20,6 +28,7 @@ void core_get_rest(const struct core *core, unsigned index, struct core_rest *ou
 		.limit_begin = unit->limit.begin,
 		.limit_count = unit->limit.count,
 		.deadline = unit->timers[CORE_TIMER_STATE],
+		.job_deadline = job_deadline(unit),
 		.reason = unit->reason,
 	};
 }
@@ -34,6 +43,8 @@ void core_restore(struct core *core, unsigned index, const struct core_rest *res
 		return;
 	unit->growth = rest->growth;
 	unit->limit = (struct start_limit){ rest->limit_begin, rest->limit_count };
+	if (rest->state == CORE_PULLING || rest->state == CORE_WAITING)
+		unit->job_deadline = rest->job_deadline;
 	if (rest->state != CORE_FAILED && rest->state != CORE_BACKOFF && rest->state != CORE_DOWN)
 		return;
 	unit->result = rest->result;

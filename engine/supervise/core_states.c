@@ -107,6 +107,12 @@ static bool is_started(enum core_state state)
 	return state == CORE_STARTING || state == CORE_UP;
 }
 
+/* What systemd has a start job for. */
+static bool is_on_its_way(enum core_state state)
+{
+	return state == CORE_PULLING || state == CORE_WAITING || state == CORE_STARTING;
+}
+
 bool core_is_alive(enum core_state state)
 {
 	return is_started(state) || state == CORE_STOPPING || state == CORE_CLEANING;
@@ -190,6 +196,10 @@ void core_move(struct core *core, struct core_unit *unit, enum core_state state,
 			 states[state].name, why);
 	timer_set(core, unit, CORE_TIMER_STATE, USEC_NEVER);
 	timer_set(core, unit, CORE_TIMER_UPHOLD, USEC_NEVER);
+	if (!is_on_its_way(state)) {
+		timer_set(core, unit, CORE_TIMER_JOB, USEC_NEVER);
+		unit->job_is_over = false;
+	}
 	core->alive += core_is_alive(state) ? 1 : 0;
 	core->alive -= core_is_alive(old) ? 1 : 0;
 	unit->state = state;
@@ -286,6 +296,10 @@ static void check_timers(const struct core *core, const struct core_unit *u)
 
 	require(core, u, has_deadline || u->timers[CORE_TIMER_STATE] == USEC_NEVER,
 		"a deadline outlived its state");
+	require(core, u, is_on_its_way(u->state) || u->timers[CORE_TIMER_JOB] == USEC_NEVER,
+		"the time for a start outlived it");
+	require(core, u, !u->job_is_over || u->state == CORE_PULLING || u->state == CORE_STARTING,
+		"waits longer than JobTimeoutSec=");
 	require(core, u, u->state == CORE_UP || u->timers[CORE_TIMER_RUNTIME] == USEC_NEVER,
 		"RuntimeMaxSec= outlived its state");
 	require(core, u, is_watched(u) || u->timers[CORE_TIMER_WATCHDOG] == USEC_NEVER,

@@ -67,6 +67,7 @@ static void do_start(struct engine *e, unsigned index)
 {
 	struct err err;
 
+	engine_not_at_rest(e);
 	if (e->layout_unknown || !e->cgroup_mount[0] || e->shims_cgroup < 0) {
 		err_set(&err, ERR_UNSUPPORTED,
 			"the appliance cannot run containers: \"cleat doctor\" and the notes of /status say why");

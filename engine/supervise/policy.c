@@ -157,6 +157,19 @@ usec_t policy_retry_delay_usec(unsigned nth)
 	return delay < POLICY_RETRY_MAX_USEC ? delay : POLICY_RETRY_MAX_USEC;
 }
 
+static usec_t job_limit(usec_t from, uint64_t limit_usec)
+{
+	return limit_usec == 0 ? USEC_NEVER : policy_add_usec(from, limit_usec);
+}
+
+usec_t policy_job_deadline(const struct core_policy *policy, usec_t asked_at, usec_t begun_at)
+{
+	usec_t whole = job_limit(asked_at, policy->job_timeout_usec);
+	usec_t running = job_limit(begun_at, policy->job_running_timeout_usec);
+
+	return whole < running ? whole : running;
+}
+
 static bool window_is_open(const struct start_limit *limit, const struct core_policy *policy,
 			   usec_t now)
 {

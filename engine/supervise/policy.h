@@ -45,6 +45,9 @@ bool policy_shall_restart(const struct core_policy *policy, enum core_result res
 usec_t policy_restart_delay_usec(const struct core_policy *policy, unsigned nth);
 /* Delay before the nth retry of something that failed before the program ran, n from 1. */
 usec_t policy_retry_delay_usec(unsigned nth);
+/* When a start is to be over: JobTimeoutSec= from the word to it, JobRunningTimeoutSec= from the order to its first command or its
+ * container (USEC_NEVER: that has not come); the earlier one. USEC_NEVER: no limit. */
+usec_t policy_job_deadline(const struct core_policy *policy, usec_t asked_at, usec_t begun_at);
 /* True when one more start at this time would exceed the limit. */
 bool start_limit_is_reached(const struct start_limit *limit, const struct core_policy *policy,
 			    usec_t now);

@@ -41,6 +41,7 @@ static void record_rest(struct engine *e, unsigned index)
 	record->limit_count = rest.limit_count;
 	record->limit_begin = rest.limit_begin;
 	record->deadline = rest.deadline;
+	record->job_deadline = rest.job_deadline;
 	str_copy_text(record->reason, sizeof(record->reason), rest.reason);
 }
 
@@ -71,9 +72,9 @@ void record_save(struct engine *e, unsigned index)
 	record->restarts = entry->restarts_before + view.restarts;
 	record->failed = view.state == CORE_FAILED;
 	record->health = (uint32_t)view.health;
-	record->public_state = entry->published.state;
-	record->public_health = entry->published.health;
-	record->since_real_usec = entry->published.since_real_usec;
+	record->public_state = entry->published->state;
+	record->public_health = entry->published->health;
+	record->since_real_usec = entry->published->since_real_usec;
 	record->ended = view.state == CORE_UP && entry->run.phase == RUN_NONE;
 	last_words_record(entry, record);
 	record->was_up = view.was_up;

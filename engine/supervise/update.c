@@ -481,9 +481,12 @@ void update_open(struct engine *e)
 void update_start(struct engine *e)
 {
 	e->updates->checked_real_usec = update_last_check();
-	for (unsigned i = 0; i < e->count; i++)
+	for (unsigned i = 0; i < e->count; i++) {
+		if (e->updates->units[i] && e->updates->units[i]->state.kept.pin[0])
+			update_feed(e, i, &(struct update_event){ .type = UPDATE_EV_ADOPTED });
 		if (e->updates->units[i])
 			judge(e, i);
+	}
 	set_check_timer(e);
 	update_save_next(e);
 }

@@ -324,6 +324,18 @@ static void on_saved(struct update_state *s, struct update_step *out)
 	}
 }
 
+/* The engine before this one has written the pin, and ended before it restarted the unit, or told anybody. */
+static void on_adopted(struct update_state *s, const struct update_event *ev,
+		       struct update_step *out)
+{
+	bool runs = ev->is_wanted && (ev->state == CORE_UP || ev->state == CORE_STARTING);
+
+	if (!runs || !s->kept.pin[0] || !ev->run_digest[0] || str_eq(ev->run_digest, s->kept.pin))
+		return;
+	s->phase = s->phase == UPDATE_STARTING ? UPDATE_ARMING : UPDATE_RETREATING;
+	on_saved(s, out);
+}
+
 static void on_not_saved(struct update_state *s, const struct update_event *ev,
 			 struct update_step *out)
 {
@@ -365,6 +377,9 @@ void update_step(struct update_state *s, const struct update_event *ev, struct u
 		break;
 	case UPDATE_EV_ROLLBACK:
 		on_rollback(s, ev, out);
+		break;
+	case UPDATE_EV_ADOPTED:
+		on_adopted(s, ev, out);
 		break;
 	}
 }

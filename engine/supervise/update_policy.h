@@ -54,6 +54,7 @@ enum update_event_type {
 	UPDATE_EV_NOT_PULLED, /* text */
 	UPDATE_EV_UNIT,	      /* something has changed, or the deadline has come */
 	UPDATE_EV_ROLLBACK,   /* digest: somebody wants this one */
+	UPDATE_EV_ADOPTED,    /* an engine has begun, and what runs is known to it */
 };
 
 struct update_event {

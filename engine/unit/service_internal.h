@@ -28,6 +28,8 @@ struct service_rule {
 
 /* The rules of a section, sorted by key. */
 const struct service_rule *service_rule_find(const char *section, const char *key);
+/* The same of a row of [Unit], [Service] or [Install], which is not searched for. */
+const struct service_rule *service_rule_of(const struct key *row);
 size_t service_rules(const char *section, const struct service_rule **rules);
 
 /* Says that the value is "no SUCH THING", with what happens to it. */

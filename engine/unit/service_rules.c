@@ -4,9 +4,11 @@
  * name, so that a line costs a binary search. Keys whose value is text that nothing here can judge have none. Must
  * never hold a key that has no row in keys_systemd.c and its like.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "unit/keys_internal.h"
 #include "unit/service_internal.h"
 #include "util/str.h"
 
@@ -402,6 +404,21 @@ const struct service_rule *service_rule_find(const char *section, const char *ke
 	size_t count = service_rules(section, &rules);
 
 	return count ? bsearch(key, rules, count, sizeof(*rules), compare_key) : NULL;
+}
+
+#define MAX_ROWS 512
+
+const struct service_rule *service_rule_of(const struct key *row)
+{
+	static const struct service_rule *rules[MAX_ROWS];
+	static bool is_filled;
+	size_t index = (size_t)(row - keys_systemd);
+
+	assert(keys_systemd_count <= MAX_ROWS && index < keys_systemd_count);
+	for (size_t i = 0; !is_filled && i < keys_systemd_count; i++)
+		rules[i] = service_rule_find(keys_systemd[i].section, keys_systemd[i].name);
+	is_filled = true;
+	return rules[index];
 }
 
 bool service_asks_for_nothing(const char *section, const struct key *key, const char *value)

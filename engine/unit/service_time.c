@@ -65,10 +65,11 @@ void service_read_timeout_abort(struct reading *r, const struct service_rule *ru
 	}
 }
 
-/* JobTimeoutSec= sets JobRunningTimeoutSec=, too, which can be set to something else behind it. */
+/* JobTimeoutSec= sets JobRunningTimeoutSec=, too, unless that is said itself, wherever. */
 void service_read_job_timeout(struct reading *r, const struct service_rule *rule,
 			      const struct syntax_entry *entry)
 {
+	const struct syntax_group *unit = syntax_group(r->file, "Unit");
 	uint64_t usec;
 
 	if (!read_span(r, rule, entry, &usec))
@@ -76,7 +77,8 @@ void service_read_job_timeout(struct reading *r, const struct service_rule *rule
 	if (!usec)
 		usec = USEC_NEVER;
 	r->unit->service.job_timeout_usec = usec;
-	r->unit->service.job_running_timeout_usec = usec;
+	if (!syntax_last(unit, "JobRunningTimeoutSec"))
+		r->unit->service.job_running_timeout_usec = usec;
 }
 
 /* systemd knows the older names in [Service], too, but not StartLimitIntervalSec=, which people write there. */

@@ -116,6 +116,10 @@ static void random_policy(struct world *w, struct core_policy *policy, unsigned 
 	if (chance(w, 20))
 		policy->runtime_max_usec = (3600 + below(w, 3600)) * USEC_SEC;
 	if (chance(w, 20))
+		policy->job_timeout_usec = (1 + below(w, 100)) * USEC_SEC;
+	if (chance(w, 20))
+		policy->job_running_timeout_usec = (1 + below(w, 50)) * USEC_SEC;
+	if (chance(w, 20))
 		policy->success.codes[0] = 1u << below(w, 4);
 	if (chance(w, 20))
 		policy->restart_prevent.codes[0] = 1u << below(w, 4);

@@ -312,6 +312,8 @@ static bool parse_policy(const struct sim *sim, struct sim_unit *unit, char **wo
 		{ "restart-sec", &policy->restart_usec },
 		{ "restart-max", &policy->restart_max_usec },
 		{ "timeout-start", &policy->timeout_start_usec },
+		{ "job-timeout", &policy->job_timeout_usec },
+		{ "job-running-timeout", &policy->job_running_timeout_usec },
 		{ "timeout-stop", &policy->timeout_stop_usec },
 		{ "runtime-max", &policy->runtime_max_usec },
 		{ "stop-timeout", &policy->stop_timeout_usec },

@@ -113,6 +113,7 @@ def test_what_there_is_stays_what_it_was(soaked):
     quarter = max(1, len(samples) // 4)
     for what, slack in SLACK.items():
         first, last = max(s[what] for s in samples[quarter:2 * quarter + 1]), min(s[what] for s in samples[-quarter:])
+        print("%-22s %10d at most in the first half, %10d at least at the end" % (what, first, last))
         assert last <= first + slack, "%s: from %d to %d: %s" % (what, first, last, [s[what] for s in samples])
     for what, bound in BOUNDS.items():
         most = max(s[what] for s in samples)

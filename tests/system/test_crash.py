@@ -2,7 +2,9 @@
 """Engine, shim and holder are killed at any of the calls of the engine or of a shim that others could notice (tests/crash/killer.c), with real
 containers; then everything is as wanted, nothing ran twice at any time, nothing is left over, and no line of a log is lost or doubled.
 CLEAT_CUTS=N points each operation (2), "all" for every one."""
+import contextlib
 import http.client
+import itertools
 import os
 import re
 import signal
@@ -11,13 +13,15 @@ import time
 
 import pytest
 
-from appliance import BUILD, ROOT, descendants, leftovers, unit, wait_for
+from appliance import BUILD, ROOT, Appliance, descendants, leftovers, unit, wait_for
 from ociimage import busybox_of, write_box
 from test_logs import check_sequence, parse
 
 BOX = "localhost/box:latest"
 CUTS = os.environ.get("CLEAT_CUTS", "2")
-KILLS_OF_ONE_APPLIANCE = 4  # init waits twice as long after each that comes soon after the last
+# Of one appliance: init waits twice as long after each kill of its engine that comes soon after the last; and who talks has but 200 MB.
+ENGINES_KILLED = 4
+OPERATIONS = 24
 
 
 def only(name, more="", service="Restart=always\nRestartSec=0", **keywords):
@@ -95,7 +99,10 @@ def environment(a, name):
 
 class Start:
     unit = "systemd-cold"
+    before = RUNNING
     running = RUNNING + ("systemd-cold",)
+    follows = True  # the shim that is meant is one that the engine has yet to start
+    asks_again = False  # also when the engine that was asked has taken the order
 
     def prepare(self, a):
         a.cleat("stop", "cold")
@@ -108,7 +115,9 @@ class Start:
 
 
 class Stop(Start):
+    before = Start.running
     running = RUNNING
+    follows = False
 
     def prepare(self, a):
         a.cleat("start", "cold")
@@ -124,8 +133,11 @@ class Stop(Start):
 class Restart(Start):
     unit = "systemd-svc"
     running = RUNNING
+    follows = False
+    asks_again = True
 
     def prepare(self, a):
+        a.cleat("stop", "cold")
         self.pid = a.wait_unit(self.unit, state="up", health="healthy")["pid"]
 
     def ask(self, a):
@@ -134,6 +146,7 @@ class Restart(Start):
 
 class Probe(Restart):
     """What was healthy stays so, and is not started anew because the engine was lost."""
+    asks_again = False
 
     def ask(self, a):
         try:
@@ -147,6 +160,7 @@ class Probe(Restart):
 
 class Reload(Restart):
     """A changed file: the engine becomes another, which adopts the rest and restarts this one."""
+    asks_again = False
     number = 0
 
     def prepare(self, a):
@@ -167,6 +181,8 @@ class Reload(Restart):
 
 
 class Death(Restart):
+    asks_again = False
+
     def ask(self, a):
         os.kill(a.pid_of(self.unit), signal.SIGKILL)
         return True
@@ -297,26 +313,33 @@ RENAMED = {"svc": "systemd-svc", "talk": "systemd-talk", "group": "group", "memb
 
 
 class World:
-    """Appliances, a new one after some kills; each is looked over at its end."""
+    """Appliances, a new one after some kills; each is looked over at its end. All cases share them."""
 
-    def __init__(self, boot, only_image, killer, folder):
-        self.boot, self.only_image, self.killer, self.folder = boot, only_image, killer, folder
-        self.a, self.kills = None, 0
+    def __init__(self, boot, only_image, killer, folder, config=""):
+        self.boot, self.only_image, self.killer, self.folder, self.config = boot, only_image, killer, folder, config
+        self.a, self.kills, self.operations = None, 0, 0
 
     def appliance(self):
-        if self.a and self.kills < KILLS_OF_ONE_APPLIANCE:
+        if self.a and self.kills < ENGINES_KILLED and self.operations < OPERATIONS:
             return self.a
         self.close()
-        self.a, self.kills = self.boot(UNITS, images=(), start=False), 0
+        self.a, self.kills, self.operations = self.boot(UNITS, images=(), start=False), 0, 0
         os.makedirs(os.path.join(self.a.data, "share"))
         os.chmod(os.path.join(self.a.data, "share"), 0o777)
         self.a.add_image("box", self.only_image)
+        if self.config:
+            with open(os.path.join(self.a.config, "appliance.ini"), "w", encoding="utf-8") as f:
+                f.write(self.config)
         self.a.start()
         for name in RUNNING:
             self.a.wait_unit(RENAMED[name], state="up")
         self.a.wait_unit("systemd-svc", health="healthy")
         self.talker = self.a.unit("systemd-talk")["run_id"]
+        self.furnish(self.a)
         return self.a
+
+    def furnish(self, a):
+        """Of a new appliance."""
 
     def close(self):
         if not self.a:
@@ -327,22 +350,26 @@ class World:
         assert leftovers(self.a) == []
         self.a = None
 
+    def drop(self):
+        """After a failure: what is wrong with it is no other case's."""
+        if self.a:
+            self.a.close()
+        self.a = None
+
     after = None  # what stays when the operation is done and nobody was killed
 
     def cut(self, operation, at, victim):
         """One operation with a kill at its at-th call. Returns (calls, has it killed?)."""
         a = self.appliance()
         running = tuple(RENAMED[name] for name in operation.running)
+        self.operations += 1
         operation.prepare(a)
-        before = RUNNING + (("systemd-cold",) if type(operation) is Stop else ())
-        check_clean(a, tuple(RENAMED[name] for name in before), None)
+        check_clean(a, tuple(RENAMED[name] for name in operation.before), None)
         engine = a.engine_pid()
         traced, follow, killed = engine, False, 0
         if victim == "shim":
-            if type(operation) is Start:
-                follow = True
-            else:
-                traced = shim_of(a, operation.unit)
+            follow = operation.follows
+            traced = engine if follow else shim_of(a, operation.unit)
         elif victim == "shim by engine":
             killed = shim_of(a, operation.unit)
         elif victim == "holder":
@@ -351,15 +378,15 @@ class World:
         try:
             taken = operation.ask(a)
             if at == 0:
-                wait_for("whole: " + type(operation).__name__, lambda: operation.is_done(a))
+                wait_for("whole: " + type(operation).__name__, lambda: quiet(operation, a))
             else:
                 wait_for("it is killed or done", lambda: tracer.process.poll() is not None or quiet(operation, a))
         finally:
             calls, has_killed = tracer.end()
-        self.kills += has_killed
+        self.kills += has_killed and victim == "engine"
         if has_killed and not killed and victim == "engine":
             wait_for("another engine", lambda: a.ping() and a.engine_pid() != engine)
-        if not taken or type(operation) is Restart:
+        if not taken or operation.asks_again:
             wait_for("the engine takes orders", lambda: operation.ask(a))
         try:
             wait_for("done after all: %s" % type(operation).__name__, lambda: quiet(operation, a), 30)
@@ -395,9 +422,50 @@ def shim_of(a, name):
     raise AssertionError("no shim of " + name)
 
 
-@pytest.fixture
-def world(boot, only_image, killer, tmp_path):
-    return World(boot, only_image, killer, tmp_path)
+def cut_all(world, kind, victim, cuts):
+    try:
+        cut_each(world, kind, victim, cuts)
+    except BaseException:
+        world.drop()
+        raise
+
+
+def cut_each(world, kind, victim, cuts):
+    world.after = None
+    calls, _ = world.cut(kind(), 0, victim)
+    assert calls > 3, "nothing was counted"
+    wanted = calls if cuts == "all" else min(calls, int(cuts))
+    points = sorted({1 + (2 * i + 1) * calls // (2 * wanted) % calls for i in range(wanted)})
+    kills = 0
+    for at in points:
+        kills += world.cut(kind(), at, victim)[1]
+    assert kills, "nobody was killed"
+
+
+@contextlib.contextmanager
+def worlds(folder, *args, kind=World):
+    """One for all cases of a file."""
+    with contextlib.ExitStack() as made:
+        numbers = itertools.count()
+
+        def boot(*units, start=True, **more):
+            directory = folder / ("appliance%d" % next(numbers))
+            directory.mkdir()
+            a = Appliance(directory, *units, **more)
+            made.callback(a.close)
+            return a.start() if start else a
+
+        world = kind(boot, *args)
+        made.callback(world.drop)
+        yield world
+        world.close()
+
+
+@pytest.fixture(scope="module")
+def world(only_image, killer, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crash")
+    with worlds(folder, only_image, killer, folder) as made:
+        yield made
 
 
 CASES = [(Start, "engine"), (Stop, "engine"), (Restart, "engine"), (Probe, "engine"), (Reload, "engine"), (Death, "engine"),
@@ -406,12 +474,4 @@ CASES = [(Start, "engine"), (Stop, "engine"), (Restart, "engine"), (Probe, "engi
 
 @pytest.mark.parametrize("kind, victim", CASES, ids=["%s-%s" % (kind.__name__.lower(), victim.replace(" ", "-")) for kind, victim in CASES])
 def test_killed_at(world, kind, victim):
-    calls, _ = world.cut(kind(), 0, victim)
-    assert calls > 3, "nothing was counted"
-    wanted = calls if CUTS == "all" else min(calls, int(CUTS))
-    points = sorted({1 + (2 * i + 1) * calls // (2 * wanted) % calls for i in range(wanted)})
-    kills = 0
-    for at in points:
-        kills += world.cut(kind(), at, victim)[1]
-    world.close()
-    assert kills, "nobody was killed"
+    cut_all(world, kind, victim, CUTS)

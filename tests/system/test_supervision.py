@@ -270,3 +270,20 @@ def test_logs_follow_sees_new_lines(boot, box):
     finally:
         follow.kill()
         follow.wait()
+
+
+def test_a_start_that_waits_too_long_has_failed_and_one_under_way_goes_on(boot):
+    """JobTimeoutSec=: who asked for it hears of it, and so does OnFailure=."""
+    a = boot({"db": unit("localhost/nothing:1", "Pull=never\n", "Restart=no"),
+              "late": unit(service="", unit_lines="Requires=db.service\nAfter=db.service\nJobTimeoutSec=1s\nOnFailure=alarm.service\n"),
+              "slow": unit(service="ExecStartPre=/bin/sh -c 'until test -e /data/go; do sleep 0.05; done'", unit_lines="JobRunningTimeoutSec=1s\n", install=False),
+              "alarm": unit(install=False)})
+    entry = a.wait_unit("systemd-late", state="failed")
+    assert "not started within JobTimeoutSec=1s: waiting for systemd-db" in entry["detail"], entry
+    assert "JobTimeoutSec=1s" in a.cleat("ps", "-a")
+    a.wait_unit("systemd-alarm", state="up")
+    said = a.cleat("start", "slow", check=False)
+    assert said.returncode != 0 and "takes longer than JobTimeoutSec= or JobRunningTimeoutSec=" in said.stdout + (said.stderr or ""), said
+    with open(os.path.join(a.data, "go"), "w"):
+        pass
+    a.wait_unit("systemd-slow", state="up")

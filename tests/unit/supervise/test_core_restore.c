@@ -155,6 +155,79 @@ static void test_other_states_bring_only_their_counts(void **state)
 	assert_int_equal(fixture_view(f, 0).result, CORE_RESULT_START_LIMIT);
 }
 
+static void another_that_waits(struct fixture *f, const struct core_rest *rest, struct err *err)
+{
+	const struct core_dep after = { SERVICE_DEP_AFTER, 1 };
+	struct core_policy waits = policy, other = policy;
+
+	waits.job_timeout_usec = 30 * USEC_SEC;
+	waits.deps = &after;
+	waits.dep_count = 1;
+	other.name = "db";
+	core_free(f->core);
+	f->core = core_new(fixture_trace, f);
+	core_add(f->core, &waits);
+	core_add(f->core, &other);
+	assert_int_equal(core_link(f->core, err), 0);
+	if (rest)
+		core_restore(f->core, 0, rest);
+}
+
+static void test_what_waits_has_no_more_time_than_it_had(void **state)
+{
+	struct fixture *f = *state;
+	struct core_rest rest;
+	char reason[512];
+	struct err err;
+
+	another_that_waits(f, NULL, &err);
+	fixture_do(f, T0, 1, CORE_EV_START);
+	fixture_do(f, T0, 0, CORE_EV_START);
+	fixture_do(f, T0, 0, CORE_EV_IMAGE_READY);
+	assert_int_equal(fixture_view(f, 0).state, CORE_WAITING);
+	rest = rest_of(f, reason, sizeof(reason));
+	assert_int_equal(rest.job_deadline, T0 + 30 * USEC_SEC);
+	another_that_waits(f, &rest, &err);
+	fixture_step(f, T0 + 10 * USEC_SEC,
+		     &(struct core_event){ .type = CORE_EV_START, .unit = 1, .more = true });
+	fixture_do(f, T0 + 10 * USEC_SEC, 0, CORE_EV_START);
+	fixture_do(f, T0 + 10 * USEC_SEC, 0, CORE_EV_IMAGE_READY);
+	fixture_do(f, T0 + 29 * USEC_SEC, 0, CORE_EV_TIMER);
+	assert_int_equal(fixture_view(f, 0).state, CORE_WAITING);
+	fixture_do(f, T0 + 30 * USEC_SEC, 0, CORE_EV_TIMER);
+	assert_int_equal(fixture_view(f, 0).state, CORE_FAILED);
+	assert_int_equal(fixture_view(f, 0).result, CORE_RESULT_TIMEOUT);
+	assert_string_equal(fixture_view(f, 0).reason,
+			    "not started within JobTimeoutSec=30s: waiting for db (pulling)");
+	/* a later start is another one */
+	fixture_do(f, T0 + 40 * USEC_SEC, 0, CORE_EV_START);
+	assert_int_equal(core_deadline(f->core), T0 + 70 * USEC_SEC);
+}
+
+static void test_that_a_start_takes_too_long_is_said_once(void **state)
+{
+	struct fixture *f = *state;
+	struct core_rest rest;
+	char reason[512];
+	struct err err;
+
+	another_that_waits(f, NULL, &err);
+	fixture_do(f, T0, 0, CORE_EV_START);
+	fixture_do(f, T0 + 30 * USEC_SEC, 0, CORE_EV_TIMER);
+	assert_int_equal(fixture_view(f, 0).state, CORE_PULLING);
+	assert_true(fixture_view(f, 0).job_is_over);
+	rest = rest_of(f, reason, sizeof(reason));
+	assert_int_equal(rest.job_deadline, CORE_JOB_IS_OVER);
+	another_that_waits(f, &rest, &err);
+	fixture_do(f, T0 + 40 * USEC_SEC, 0, CORE_EV_START);
+	assert_true(fixture_view(f, 0).job_is_over);
+	assert_int_equal(core_deadline(f->core), USEC_NEVER);
+	fixture_do(f, T0 + 40 * USEC_SEC, 0, CORE_EV_IMAGE_READY);
+	fixture_do(f, T0 + 41 * USEC_SEC, 0, CORE_EV_RUNNING);
+	assert_int_equal(fixture_view(f, 0).state, CORE_UP);
+	assert_false(fixture_view(f, 0).job_is_over);
+}
+
 #define in_core(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -166,6 +239,8 @@ int main(void)
 		in_core(test_what_has_ended_well_is_said_and_stays_down),
 		in_core(test_what_has_a_container_is_left_alone),
 		in_core(test_other_states_bring_only_their_counts),
+		in_core(test_what_waits_has_no_more_time_than_it_had),
+		in_core(test_that_a_start_takes_too_long_is_said_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,23 @@ static void retry_delay_doubles_to_a_minute(void **state)
 	assert_int_equal(policy_retry_delay_usec(UINT32_MAX), 60 * USEC_SEC);
 }
 
+static void a_start_is_over_at_the_earlier_of_its_two_limits(void **state)
+{
+	const struct core_policy none = { 0 }, never = { .job_timeout_usec = USEC_NEVER,
+							 .job_running_timeout_usec = USEC_NEVER };
+	const struct core_policy both = { .job_timeout_usec = 10 * USEC_SEC,
+					  .job_running_timeout_usec = 3 * USEC_SEC };
+
+	(void)state;
+	assert_int_equal(policy_job_deadline(&none, 5, 5), USEC_NEVER);
+	assert_int_equal(policy_job_deadline(&never, 5, 5), USEC_NEVER);
+	assert_int_equal(policy_job_deadline(&both, USEC_SEC, USEC_NEVER), 11 * USEC_SEC);
+	assert_int_equal(policy_job_deadline(&both, USEC_SEC, 2 * USEC_SEC), 5 * USEC_SEC);
+	assert_int_equal(policy_job_deadline(&both, USEC_SEC, 9 * USEC_SEC), 11 * USEC_SEC);
+	assert_int_equal(policy_job_deadline(&both, USEC_NEVER, 2 * USEC_SEC), 5 * USEC_SEC);
+	assert_int_equal(policy_job_deadline(&both, USEC_NEVER - 1, USEC_NEVER), USEC_NEVER);
+}
+
 static void start_limit_counts_inside_its_window(void **state)
 {
 	struct core_policy policy = sim_policy("web");
@@ -248,6 +265,7 @@ int main(void)
 		cmocka_unit_test(restart_delay_without_steps_is_constant),
 		cmocka_unit_test(restart_delay_grows_geometrically),
 		cmocka_unit_test(retry_delay_doubles_to_a_minute),
+		cmocka_unit_test(a_start_is_over_at_the_earlier_of_its_two_limits),
 		cmocka_unit_test(start_limit_counts_inside_its_window),
 		cmocka_unit_test(start_limit_of_zero_is_none),
 		cmocka_unit_test(times_add_up_to_never),

@@ -419,6 +419,43 @@ static void the_timer_knows_when_it_was_last(void **unused)
 	assert_int_equal(update_next_check(1, now, now, UINT64_MAX), 1);
 }
 
+static void what_an_engine_has_left_undone_the_next_one_does(void **unused)
+{
+	struct update_record record;
+
+	(void)unused;
+	/* the pin is on the disk, the unit not restarted */
+	begin();
+	EXPECT(SAVE, UPDATE_ARMING, .type = UPDATE_EV_FOUND, .digest = B, .in_store = true);
+	record = state.kept;
+	update_restore(&state, &record, IMAGE, BOOT, 0, &last);
+	EXPECT(0, UPDATE_STARTING, UNIT, .state = CORE_UP);
+	EXPECT(UPDATE | RESTART, UPDATE_STARTING, .type = UPDATE_EV_ADOPTED, .is_wanted = true,
+	       .state = CORE_UP);
+	/* it was */
+	update_restore(&state, &record, IMAGE, BOOT, 0, &last);
+	EXPECT(0, UPDATE_STARTING, .type = UPDATE_EV_ADOPTED, .is_wanted = true, NEW,
+	       .state = CORE_UP);
+	/* it will be by itself, with the pin, or nobody wants it */
+	update_restore(&state, &record, IMAGE, BOOT, 0, &last);
+	EXPECT(0, UPDATE_STARTING, .type = UPDATE_EV_ADOPTED, .is_wanted = true,
+	       .state = CORE_BACKOFF);
+	EXPECT(0, UPDATE_STARTING, .type = UPDATE_EV_ADOPTED, .state = CORE_UP);
+	/* the same on the way back */
+	begin_trial();
+	EXPECT(SAVE | ROLLBACK, UPDATE_RETREATING, UNIT, NEW, .state = CORE_BACKOFF,
+	       .result = CORE_RESULT_EXIT_CODE);
+	record = state.kept;
+	update_restore(&state, &record, IMAGE, BOOT, 0, &last);
+	assert_int_equal(state.phase, UPDATE_IDLE);
+	EXPECT(RESTART, UPDATE_RETURNING, .type = UPDATE_EV_ADOPTED, .is_wanted = true, NEW,
+	       .state = CORE_UP);
+	EXPECT(0, UPDATE_IDLE, UNIT, .state = CORE_UP);
+	/* an older engine did not write down what runs */
+	EXPECT(0, UPDATE_IDLE, .type = UPDATE_EV_ADOPTED, .is_wanted = true, .run_digest = "",
+	       .state = CORE_UP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +472,7 @@ int main(void)
 		cmocka_unit_test(who_waits_is_told_when_it_is_over),
 		cmocka_unit_test(the_way_back_is_the_last_good_one),
 		cmocka_unit_test(the_timer_knows_when_it_was_last),
+		cmocka_unit_test(what_an_engine_has_left_undone_the_next_one_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,8 @@ static void every_rule_has_a_row_and_stands_in_order(void **state)
 			if (k && strcmp(rules[k - 1].key, rules[k].key) >= 0)
 				fail_msg("[%s] %s is out of order", sections[i], rules[k].key);
 			assert_ptr_equal(service_rule_find(sections[i], rules[k].key), &rules[k]);
+			assert_ptr_equal(service_rule_of(key_find(sections[i], rules[k].key)),
+					 &rules[k]);
 		}
 	}
 	assert_null(service_rule_find("Container", "Image"));
@@ -214,6 +216,12 @@ static void signals_numbers_and_modes_are_taken_over(void **state)
 	assert_int_equal(s->runtime_random_extra_usec, 60 * USEC_SEC);
 	assert_int_equal(s->job_timeout_usec, 60 * USEC_SEC);
 	assert_int_equal(s->job_running_timeout_usec, 30 * USEC_SEC);
+	unit_set_fini(&set);
+	s = load_service(&set, "[Unit]\nJobRunningTimeoutSec=30\nJobTimeoutSec=1min\n");
+	assert_int_equal(s->job_running_timeout_usec, 30 * USEC_SEC);
+	unit_set_fini(&set);
+	s = load_service(&set, "[Unit]\nJobTimeoutSec=1min\n");
+	assert_int_equal(s->job_running_timeout_usec, 60 * USEC_SEC);
 	unit_set_fini(&set);
 	s = load_service(
 		&set,
