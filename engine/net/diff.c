@@ -96,6 +96,14 @@ bool net_link_is_ours(const struct net_found *found, uint32_t index)
 	return is_our_bridge(link) || (link->master && is_our_bridge(link_at(found, link->master)));
 }
 
+bool net_has_other_bridge(const struct net_found *found)
+{
+	for (size_t i = 0; i < found->link_count; i++)
+		if (str_eq(found->links[i].kind, "bridge") && !net_is_ours(found->links[i].name))
+			return true;
+	return false;
+}
+
 static int wanted_bridge(const struct net_wanted *wanted, const char *name)
 {
 	for (size_t i = 0; i < wanted->bridge_count; i++)

@@ -87,3 +87,5 @@ bool net_is_ours(const char *name);
 bool net_is_wanted_end(const struct net_wanted *wanted, const char *link);
 /* The bridge is ours, or the link hangs on such a bridge. */
 bool net_link_is_ours(const struct net_found *found, uint32_t index);
+/* Somebody else has a bridge here. */
+bool net_has_other_bridge(const struct net_found *found);

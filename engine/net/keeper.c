@@ -193,6 +193,19 @@ void keeper_drop_twins(struct keeper *k)
 	}
 }
 
+/* Whether our bridges show their frames to the inet hooks, as they do in each new network namespace of a machine that has br_netfilter.
+ * Our rules gain nothing by that, and each packet of a container passes their hooks within the bridge first, a tenth of its way. Where
+ * somebody else has a bridge it is his to decide. */
+static bool settle_br_netfilter(struct keeper *k, const struct net_found *found)
+{
+	struct err nobodys; /* it works as well with it */
+
+	if (!net_br_netfilter(k->sysctl_fd))
+		return false;
+	return k->wanted.bridge_count == 0 || net_has_other_bridge(found) ||
+	       net_br_netfilter_off(k->sysctl_fd, &nobodys) < 0;
+}
+
 static void settle_links(struct settling *s, bool sweep)
 {
 	struct keeper *k = s->k;
@@ -206,7 +219,7 @@ static void settle_links(struct settling *s, bool sweep)
 		tell(r, err.msg);
 		return;
 	}
-	found.br_netfilter = net_br_netfilter(k->sysctl_fd);
+	found.br_netfilter = settle_br_netfilter(k, &found);
 	r->has_default_route = found.has_default_route;
 	r->foreign = found.foreign;
 	if (k->has_wanted) {

@@ -320,6 +320,11 @@ bool net_br_netfilter(int sysctl_fd)
 	       buf_str(&text)[0] == '1';
 }
 
+int net_br_netfilter_off(int sysctl_fd, struct err *err)
+{
+	return set_sysctl(sysctl_fd, "bridge/bridge-nf-call-iptables", "0", err);
+}
+
 int net_set_forwarding(int sysctl_fd, bool on, struct err *err)
 {
 	return set_sysctl(sysctl_fd, "ipv4/ip_forward", on ? "1" : "0", err);

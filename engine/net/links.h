@@ -20,6 +20,7 @@ int net_op_run(struct netlink *nl, int sysctl_fd, const struct net_op *op,
 int net_forwarding(int sysctl_fd, bool *on, struct err *err) MUST_CHECK;
 /* net.bridge.bridge-nf-call-iptables; false where there is no such thing. */
 bool net_br_netfilter(int sysctl_fd);
+int net_br_netfilter_off(int sysctl_fd, struct err *err) MUST_CHECK;
 int net_set_forwarding(int sysctl_fd, bool on, struct err *err) MUST_CHECK;
 /* Whether the appliance passes on what comes from this link, and takes packets of 127.0.0.0/8 on it. */
 int net_set_link_ways(int sysctl_fd, const char *link, bool on, struct err *err) MUST_CHECK;

@@ -41,7 +41,8 @@ enum { ARP_SENDER_ETHER = 8, ARP_SENDER_IP = 14 }; /* of Ethernet and IPv4, RFC 
 #define ARP_BURST 200
 #define NAME_WORDS (NET_LINK_NAME / 4)
 
-static const char lo[NET_LINK_NAME] = "lo";
+/* lo in every network namespace (LOOPBACK_IFINDEX of the kernel): comparing a number costs less than fetching a name. */
+static const uint32_t lo_index = 1;
 
 unsigned nft_table_family(enum nft_table table)
 {
@@ -110,8 +111,8 @@ static void write_early(struct buf *out)
 	static const unsigned fields[] = { IP_DADDR, IP_SADDR };
 	struct nft_rule r = rule_in(out, "early");
 
-	nft_meta(&r, NFT_META_IIFNAME, 0);
-	nft_is(&r, 0, lo, sizeof(lo));
+	nft_meta(&r, NFT_META_IIF, 0);
+	nft_is(&r, 0, &lo_index, sizeof(lo_index));
 	finish(&r, NF_ACCEPT, NULL);
 	for (size_t i = 0; i < 2; i++) {
 		r = rule_in(out, "early");
@@ -160,8 +161,8 @@ static void write_input(struct buf *out)
 {
 	struct nft_rule r = rule_in(out, "input");
 
-	nft_meta(&r, NFT_META_IIFNAME, 0);
-	nft_is_not(&r, 0, lo, sizeof(lo));
+	nft_meta(&r, NFT_META_IIF, 0);
+	nft_is_not(&r, 0, &lo_index, sizeof(lo_index));
 	is_ipv4(&r);
 	nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, IP_DADDR, 4, 0);
 	nft_in_set(&r, set_name(NFT_SET_GATEWAYS), 0);

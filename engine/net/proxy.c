@@ -129,23 +129,21 @@ static int raise_fds(const struct proxy *proxy, struct limits *out, struct err *
 
 static int confine(unsigned max_fds, struct err *err)
 {
-	static const int extra[] = {
-		SCMP_SYS(socket),     SCMP_SYS(connect),     SCMP_SYS(accept4),
-		SCMP_SYS(splice),     SCMP_SYS(pipe2),	     SCMP_SYS(shutdown),
-		SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),  SCMP_SYS(recvmsg),
-		SCMP_SYS(sendmsg),    SCMP_SYS(recvfrom),    SCMP_SYS(sendto),
-		SCMP_SYS(epoll_ctl),  SCMP_SYS(sched_yield), -1
-	};
-	int calls[PROC_MAX_SYSCALLS];
+	static const int extra[] = { SCMP_SYS(socket),	    SCMP_SYS(connect),
+				     SCMP_SYS(accept4),	    SCMP_SYS(splice),
+				     SCMP_SYS(pipe2),	    SCMP_SYS(shutdown),
+				     SCMP_SYS(setsockopt),  SCMP_SYS(recvmsg),
+				     SCMP_SYS(sendmsg),	    SCMP_SYS(recvfrom),
+				     SCMP_SYS(sendto),	    SCMP_SYS(epoll_ctl),
+				     SCMP_SYS(sched_yield), -1 };
 	struct proc_confine c = {
 		.uid = IDS_WORKER_PROXY,
 		.gid = IDS_WORKER_PROXY,
-		.syscalls = calls,
+		.syscalls = extra,
 		.memory_max_bytes = 64u * 1024 * 1024,
 		.max_fds = max_fds,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pair of sockets, two directions, each with a pipe of 64 KiB as its buffer. A direction moves bytes as long as both its ends
- * let it, then says which end it waits for; interests of the two directions are joined per socket. Level-triggered, so nothing
+ * A pair of sockets, two directions, each with a pipe of 64 KiB as its buffer once it needs one. A direction moves bytes as long as both
+ * its ends let it, then says which end it waits for; interests of the two directions are joined per socket. Level-triggered, so nothing
  * is lost when a turn ends early, and a turn does end early: no pair keeps the others waiting. Must never look at a byte.
  *
  * What is small goes by one copy in and one out: for a request or an answer that costs less than two splices and the pages of a pipe. A
  * source that fills the small buffer is spliced from until it has less to give.
+ *
+ * To a container the kernel shakes hands within connect(), so most pairs are made, connected and read from in the turn that accepts.
  */
 #include "net/relay.h"
 
@@ -21,12 +23,13 @@
 
 #define CHUNK 65536
 #define ROUNDS_A_TURN 16 /* 1 MiB a direction, then it is somebody else's turn */
+#define ACCEPTS_A_TURN 16
 /* Fits into the smallest pipe: beyond fs.pipe-user-pages-soft a user's new pipes have two pages. */
 #define SMALL 8192
 #define ACCEPT_PAUSE_USEC (100 * USEC_MSEC)
 
 struct direction {
-	int pipe[2];
+	int pipe[2];  /* made when something has to be held, or is large */
 	size_t held;  /* bytes in the pipe */
 	bool is_bulk; /* the source had more than fits into the small buffer */
 	bool is_eof;  /* the source has no more */
@@ -45,7 +48,8 @@ struct pair {
 	struct pair *next, *prev;
 	struct end end[2];	 /* 0: accepted, 1: connected */
 	struct direction dir[2]; /* dir[i]: from end[i] to end[1 - i] */
-	struct loop_source *timer;
+	const struct net_address *target;
+	struct loop_source *timer; /* while it connects */
 	bool is_connecting;
 };
 
@@ -97,7 +101,12 @@ static ssize_t move_some(int from, int to, size_t limit, bool *is_eof)
 	return n;
 }
 
-/* With an empty pipe, which takes what the sink does not. False on a broken connection. */
+static bool has_pipe(struct direction *d)
+{
+	return d->pipe[0] >= 0 || pipe2(d->pipe, O_CLOEXEC | O_NONBLOCK) == 0;
+}
+
+/* With nothing held: the pipe takes what the sink does not. False on a broken connection. */
 static bool copy_small(struct direction *d, int from, int to, char *small)
 {
 	ssize_t in = recv(from, small, SMALL, 0), out;
@@ -114,7 +123,9 @@ static bool copy_small(struct direction *d, int from, int to, char *small)
 	if (out < 0)
 		out = 0;
 	d->held = (size_t)(in - out);
-	return !d->held || write(d->pipe[1], small + out, d->held) == (ssize_t)d->held;
+	if (!d->held)
+		return true;
+	return has_pipe(d) && write(d->pipe[1], small + out, d->held) == (ssize_t)d->held;
 }
 
 static bool splice_bulk(struct direction *d, int from, int to)
@@ -146,7 +157,7 @@ static bool direction_move(struct direction *d, int from, int to, char *small)
 {
 	if (!d->held && !d->is_bulk && !d->is_eof && !copy_small(d, from, to, small))
 		return false;
-	if ((d->held || d->is_bulk) && !splice_bulk(d, from, to))
+	if ((d->held || d->is_bulk) && (!has_pipe(d) || !splice_bulk(d, from, to)))
 		return false;
 	if (d->is_eof && !d->held && !d->is_done) {
 		shutdown(to, SHUT_WR);
@@ -216,25 +227,32 @@ static void pair_move(struct pair *p, int end, uint32_t events)
 		pair_wait(p);
 }
 
-static bool is_connected(const struct pair *p)
+/* Asked again, connect() says how far it is: 1 connected, 0 under way, -1 failed. */
+static int try_connect(const struct pair *p)
 {
-	socklen_t size = sizeof(int);
-	int error = 0;
+	const struct sockaddr *address = (const struct sockaddr *)&p->target->storage;
 
-	return getsockopt(p->end[1].fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && !error;
+	if (connect(p->end[1].fd, address, p->target->length) == 0)
+		return 1;
+	return errno == EINPROGRESS || errno == EALREADY ? 0 : -1;
 }
 
 static void on_end(struct loop *loop, uint32_t events, usec_t now, void *arg)
 {
 	const struct end *end = arg;
 	struct pair *p = end->pair;
+	int connected = 1;
 
 	(void)now;
 	/* While it connects, the accepted end is asked for nothing: what comes from there is its end. */
-	if (p->is_connecting ? end == &p->end[0] || !is_connected(p) : (events & EPOLLERR) != 0) {
+	if (p->is_connecting)
+		connected = end == &p->end[0] ? -1 : try_connect(p);
+	else if (events & EPOLLERR)
+		connected = -1;
+	if (connected < 0)
 		pair_free(p);
+	if (connected <= 0)
 		return;
-	}
 	if (p->is_connecting) {
 		p->is_connecting = false;
 		loop_remove(loop, p->timer);
@@ -262,29 +280,39 @@ static void tune(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-static int pair_open(struct pair *p, const struct net_address *target)
+static int pair_connect(struct pair *p)
 {
 	struct loop *loop = p->relay->loop;
-	struct err err;
+	int connected;
 
-	for (int i = 0; i < 2; i++)
-		if (pipe2(p->dir[i].pipe, O_CLOEXEC | O_NONBLOCK) < 0)
-			return -1;
 	p->end[1].fd =
-		socket(target->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		socket(p->target->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (p->end[1].fd < 0)
 		return -1;
-	if (connect(p->end[1].fd, (const struct sockaddr *)&target->storage, target->length) < 0 &&
-	    errno != EINPROGRESS)
+	tune(p->end[1].fd);
+	connected = try_connect(p);
+	if (connected == 0) /* which it says whenever it sends the first packet, answered or not */
+		connected = try_connect(p);
+	if (connected < 0)
 		return -1;
-	p->is_connecting = true;
-	p->timer = loop_timer(loop, loop_now(loop) + RELAY_CONNECT_USEC, on_timeout, p);
-	p->end[1].events = EPOLLOUT;
+	p->is_connecting = !connected;
+	if (p->is_connecting)
+		p->timer = loop_timer(loop, loop_now(loop) + RELAY_CONNECT_USEC, on_timeout, p);
+	return 0;
+}
+
+static int pair_open(struct pair *p)
+{
+	struct err err;
+
+	if (pair_connect(p) < 0)
+		return -1;
+	p->end[0].events = p->is_connecting ? 0 : EPOLLIN;
+	p->end[1].events = p->is_connecting ? EPOLLOUT : EPOLLIN;
 	for (int i = 0; i < 2; i++) {
 		struct end *end = &p->end[i];
 
-		tune(end->fd);
-		end->source = loop_add(loop, end->fd, end->events, on_end, end, &err);
+		end->source = loop_add(p->relay->loop, end->fd, end->events, on_end, end, &err);
 		if (!end->source)
 			return -1;
 	}
@@ -292,7 +320,7 @@ static int pair_open(struct pair *p, const struct net_address *target)
 }
 
 /* Takes fd. */
-static struct pair *pair_new(struct relay *relay, int fd)
+static struct pair *pair_new(struct relay *relay, int fd, const struct net_address *target)
 {
 	struct pair *p = calloc(1, sizeof(*p));
 
@@ -301,6 +329,7 @@ static struct pair *pair_new(struct relay *relay, int fd)
 		return NULL;
 	}
 	p->relay = relay;
+	p->target = target;
 	p->next = relay->pairs;
 	if (p->next)
 		p->next->prev = p;
@@ -330,27 +359,39 @@ static void on_pause_over(struct loop *loop, usec_t now, void *arg)
 	listener_watch(arg, EPOLLIN);
 }
 
-static void on_listener(struct loop *loop, uint32_t events, usec_t now, void *arg)
+/* False when there is no more to accept now. */
+static bool accept_one(struct listener *l, usec_t now)
 {
-	struct listener *l = arg;
 	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct pair *p;
 
-	(void)events;
 	/* The machine is short of descriptors or memory: the connection stays queued and would wake every turn. */
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
 		listener_watch(l, 0);
-		loop_timer_set(loop, l->timer, now + ACCEPT_PAUSE_USEC);
+		loop_timer_set(l->relay->loop, l->timer, now + ACCEPT_PAUSE_USEC);
 	}
 	if (fd < 0)
-		return;
+		return false;
 	if (l->relay->count >= l->relay->max) {
 		close(fd);
-		return;
+		return true;
 	}
-	p = pair_new(l->relay, fd);
-	if (p && pair_open(p, &l->target) < 0)
+	p = pair_new(l->relay, fd, &l->target);
+	if (!p)
+		return true;
+	if (pair_open(p) < 0)
 		pair_free(p);
+	else if (!p->is_connecting)
+		pair_move(p, 0, EPOLLIN); /* who connects has something to say, mostly */
+	return true;
+}
+
+static void on_listener(struct loop *loop, uint32_t events, usec_t now, void *arg)
+{
+	(void)loop;
+	(void)events;
+	for (int i = 0; i < ACCEPTS_A_TURN && accept_one(arg, now); i++)
+		;
 }
 
 struct relay *relay_new(struct loop *loop, unsigned max_pairs, struct err *err)
@@ -375,6 +416,7 @@ int relay_listen(struct relay *relay, int fd, const struct net_address *target, 
 	l->relay = relay;
 	l->fd = fd;
 	l->target = *target;
+	tune(fd); /* what is accepted inherits it */
 	l->source = loop_add(relay->loop, fd, EPOLLIN, on_listener, l, err);
 	if (!l->source) {
 		free(l);

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 
 HOST, OUTSIDE = "192.0.2.1", "192.0.2.2"
 GATEWAY, A, B = "10.88.0.1", "10.88.0.5", "10.88.0.6"
+FRAMES = "bridge/bridge-nf-call-iptables"
 
 
 @pytest.fixture
@@ -52,12 +53,15 @@ def web(world):
 
 @pytest.fixture(params=[0, 1], ids=["plain", "br_netfilter"])
 def filtered(request, world):
-    """Bridges with and without br_netfilter, which shows to our rules what a bridge passes within itself."""
+    """Bridges with and without br_netfilter, which shows to our rules what a bridge passes within itself. It is on in each new network
+    namespace, and stays on where there is a bridge of somebody else's."""
     try:
-        world.host.sysctl("bridge/bridge-nf-call-iptables", str(request.param))
+        world.host.sysctl(FRAMES, "1")
     except AssertionError:
         if request.param:
             pytest.skip("the kernel has no br_netfilter")
+    if request.param:
+        world.host.ip("link", "add", "other0", "type", "bridge")
     return request.param
 
 
@@ -96,10 +100,15 @@ def every_direction(web, filtered):
 
 def test_every_direction(filtered, web):
     every_direction(web, filtered)
+    if filtered:
+        assert web.host.sysctl(FRAMES) == "1"
+    else:
+        assert web.host.run("cat", "/proc/sys/net/" + FRAMES, check=False).strip() != "1"
 
 
 def test_every_direction_unprivileged(web):
-    every_direction(web, web.host.sysctl("bridge/bridge-nf-call-iptables") == "1")
+    every_direction(web, False)
+    assert web.host.run("cat", "/proc/sys/net/" + FRAMES, check=False).strip() != "1"
     before = web.worker.status("Uid").split()
     assert before == [str(100000 + 65006)] * 4
     web.host.run("nft", "flush", "ruleset")

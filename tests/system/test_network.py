@@ -557,3 +557,40 @@ def test_the_default_bridge_in_lxc(boot_lxc, unprivileged):
     assert "cleat0" in c.shell("ip -o link")
     hosts = c.shell("cat /proc/%d/root/etc/hosts" % seen["pid"])
     assert "10.88.0.2\t" in hosts and " moe-orchestrator\n" in hosts
+
+
+def answer_of(c):
+    try:
+        return c.http_from_network("/", port=8000)
+    except OSError:
+        return None
+
+
+@pytest.mark.skipif(not os.path.isdir(LXC_CONFIG) or not shutil.which("lxc-start"), reason="lxc is not installed")
+def test_without_nftables_in_unprivileged_lxc_a_proxy_has_the_ports_and_it_is_said(boot_lxc, tmp_path):
+    """A host whose seccomp profile withholds netfilter: the example answers on the network all the same."""
+    profile = tmp_path / "profile"
+    with open(os.path.join(LXC_CONFIG, "common.seccomp")) as f:
+        # socket(AF_NETLINK, any, NETLINK_NETFILTER): EPROTONOSUPPORT
+        profile.write_text(f.read() + "socket errno 93 [0,16,SCMP_CMP_EQ] [2,12,SCMP_CMP_EQ]\n")
+    c = boot_lxc(start=False, extra=("lxc.seccomp.profile = %s" % profile,))
+    shutil.copytree(EXAMPLE, c.config, dirs_exist_ok=True)
+    path = os.path.join(c.config, "units", "moe-orchestrator.container")
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(text.replace("Network=host\n", ""))
+    c.start()
+    seen = c.wait_unit("moe-orchestrator", health="healthy")
+    assert seen["addresses"] == ["10.88.0.2"] and seen["ports"] == ["8000->8000/tcp"]
+    code, body = wait_for("the port answers", lambda: answer_of(c))
+    assert code == 200 and "uid 1001" in body
+    assert c.shell("wget -qO- http://127.0.0.1:8000/health")
+    assert LOST in seen["notes"]
+    assert any(LOST_HERE in note["text"] for note in c.status()["notes"])
+    assert "client addresses are lost" in c.cleat("ps") and LOST_HERE in c.cleat("status")
+    (proxy,) = workers(c, "proxy")
+    with open("/proc/%d/status" % proxy) as f:
+        fields = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    assert fields["Uid"].split() == [str(c.outside_id(65003))] * 4
+    assert fields["CapEff"] == "0" * 16 and fields["Seccomp"] == "2" and fields["NoNewPrivs"] == "1"

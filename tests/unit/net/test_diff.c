@@ -173,6 +173,11 @@ static void what_nobody_wants_goes(void **state)
 	struct net_found f = {
 		.links = links, .link_count = 7, .addresses = addresses, .address_count = 1
 	};
+
+	assert_true(net_has_other_bridge(&f));
+	f.link_count = 4;
+	assert_false(net_has_other_bridge(&f));
+	f.link_count = 7;
 	static const struct net_wanted none;
 
 	(void)state;

@@ -372,6 +372,41 @@ static void without_rules_nothing_passes_a_bridge(void **state)
 	assert_int_equal(setting("ipv4/ip_forward"), '0');
 }
 
+/* It is on in each new network namespace, and makes each packet of a container pass our rules' hooks twice. */
+static void frames_are_kept_from_the_rules_unless_somebody_else_has_a_bridge(void **state)
+{
+	static const char path[] = "bridge/bridge-nf-call-iptables";
+	struct net_op other = { .kind = NET_OP_BRIDGE_ADD, .link = "other0", .mac = { 2 } };
+	struct keeper_result r;
+	struct wish w;
+	struct err err;
+
+	(void)state;
+	if (file_write_text_at(keeper.sysctl_fd, path, "1", &err) < 0)
+		skip(); /* the kernel has no br_netfilter */
+	wish_init(&w);
+	want(&w.wanted);
+	r = settle(true);
+	assert_fine(&r);
+	assert_int_equal(setting(path), '1');
+	wish_bridge(&w, "cleat0", "10.88.0.1", 16);
+	want(&w.wanted);
+	r = settle(false);
+	assert_fine(&r);
+	assert_int_equal(setting(path), '0');
+	assert_int_equal(net_op_run(&keeper.route, keeper.sysctl_fd, &other, &err), 0);
+	assert_int_equal(file_write_text_at(keeper.sysctl_fd, path, "1", &err), 0);
+	r = settle(false);
+	assert_fine(&r);
+	assert_int_equal(setting(path), '1');
+	other.kind = NET_OP_LINK_DELETE;
+	assert_int_equal(net_op_run(&keeper.route, keeper.sysctl_fd, &other, &err), 0);
+	wish_init(&w);
+	want(&w.wanted);
+	r = settle(true);
+	assert_fine(&r);
+}
+
 static void a_missing_netfilter_is_told(void **state)
 {
 	struct keeper_result r;
@@ -465,6 +500,9 @@ int main(void)
 						close_keeper),
 		cmocka_unit_test_setup_teardown(without_rules_nothing_passes_a_bridge, open_keeper,
 						close_keeper),
+		cmocka_unit_test_setup_teardown(
+			frames_are_kept_from_the_rules_unless_somebody_else_has_a_bridge,
+			open_keeper, close_keeper),
 		cmocka_unit_test(changes_of_others_are_told_from_ours),
 	};
 

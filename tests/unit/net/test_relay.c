@@ -6,12 +6,15 @@
 #include "unit_test.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/relay.h"
@@ -70,6 +73,7 @@ static void bench_start(struct bench *b, unsigned max_pairs, const struct sockad
 
 	b->back = listen_loopback(&back_address);
 	b->front = listen_loopback(&b->front_address);
+	assert_int_equal(fcntl(b->front, F_SETFL, O_NONBLOCK), 0);
 	b->stop_fd = eventfd(0, EFD_CLOEXEC);
 	assert_true(b->stop_fd >= 0);
 	memcpy(&connect_to.storage, target ? target : &back_address, sizeof(back_address));
@@ -189,6 +193,153 @@ static void a_half_close_is_passed_on_and_the_other_way_stays_open(void **state)
 	expect(c, "late answer");
 	expect_end(c);
 	close(c);
+	close(s);
+	bench_stop(&b, 1);
+}
+
+/* Pipes that this process has open at the numbers below end. */
+static unsigned pipes_open(int end)
+{
+	unsigned count = 0;
+	struct stat st;
+
+	for (int fd = 0; fd < end; fd++)
+		count += fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+	return count;
+}
+
+static void what_is_small_needs_no_pipe(void **state)
+{
+	struct bench b;
+	unsigned before = pipes_open(1024);
+	int c, s;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	c = client(&b);
+	s = server(&b);
+	send_all(c, "question", 8);
+	expect(s, "question");
+	send_all(s, "answer", 6);
+	expect(c, "answer");
+	assert_int_equal(pipes_open(1024), before);
+	close(c);
+	expect_end(s);
+	close(s);
+	bench_stop(&b, 1);
+}
+
+/* Descriptors are counted when a pair is taken; this is a machine that has none left at all. */
+static void without_a_pipe_to_be_had_the_connection_ends(void **state)
+{
+	static char piece[65536];
+	struct rlimit limit, tight;
+	struct bench b;
+	int c, s, next;
+	ssize_t n;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	c = client(&b);
+	s = server(&b);
+	send_all(c, "x", 1);
+	expect(s, "x");
+	next = dup(0); /* the relay has all that it needs now: this is the next number */
+	assert_true(next > 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	tight = limit;
+	tight.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	(void)!send(c, piece, sizeof(piece), MSG_NOSIGNAL);
+	do
+		n = recv(s, piece, sizeof(piece), 0);
+	while (n > 0);
+	assert_true(recv(c, piece, 1, 0) <= 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	close(c);
+	close(s);
+	bench_stop(&b, 0);
+}
+
+static void many_that_wait_at_once_are_all_served(void **state)
+{
+	struct bench b;
+	int c[50], s[50];
+	unsigned seen = 0;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	for (int i = 0; i < 50; i++) {
+		c[i] = client(&b);
+		send_all(c[i], (const char[]){ (char)i }, 1);
+	}
+	for (int i = 0; i < 50; i++) {
+		unsigned char number;
+
+		s[i] = server(&b);
+		assert_int_equal(recv(s[i], &number, 1, 0), 1);
+		assert_true(number < 50);
+		seen += number;
+	}
+	assert_int_equal(seen, 49 * 50 / 2);
+	for (int i = 0; i < 50; i++) {
+		close(c[i]);
+		close(s[i]);
+	}
+	bench_stop(&b, 50);
+}
+
+/* Somebody waits for this port of 127.0.0.1 to answer. */
+static bool is_asked(uint16_t port)
+{
+	FILE *f = fopen("/proc/net/tcp", "re");
+	char line[256], wanted[32];
+	bool found = false;
+
+	assert_non_null(f);
+	snprintf(wanted, sizeof(wanted), " 0100007F:%04X 02 ", port);
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, wanted) != NULL;
+	fclose(f);
+	return found;
+}
+
+/* Who has a full queue answers nothing yet: connected some time after connect(), at the second packet. */
+static void a_target_that_takes_its_time_is_waited_for(void **state)
+{
+	struct bench b;
+	int c, s, held[8], count = 0;
+	struct sockaddr_in back;
+	socklen_t size = sizeof(back);
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	assert_int_equal(getsockname(b.back, (struct sockaddr *)&back, &size), 0);
+	assert_int_equal(listen(b.back, 0), 0);
+	/* until one is not answered */
+	for (; count < 8; count++) {
+		held[count] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)!connect(held[count], (const struct sockaddr *)&back, sizeof(back));
+		if (poll(&(struct pollfd){ .fd = held[count], .events = POLLOUT }, 1, 100) == 0)
+			break;
+	}
+	assert_in_range(count, 1, 7);
+	close(held[count]);
+	assert_false(is_asked(ntohs(back.sin_port)));
+	c = client(&b);
+	send_all(c, "patience", 8);
+	while (!is_asked(ntohs(back.sin_port)))
+		poll(NULL, 0, 1);
+	assert_int_equal(listen(b.back, 64), 0);
+	for (int i = 0; i < count; i++) {
+		close(server(&b));
+		close(held[i]);
+	}
+	s = server(&b);
+	expect(s, "patience");
+	close(c);
+	expect_end(s);
 	close(s);
 	bench_stop(&b, 1);
 }
@@ -403,6 +554,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_go_both_ways),
 		cmocka_unit_test(a_half_close_is_passed_on_and_the_other_way_stays_open),
+		cmocka_unit_test(what_is_small_needs_no_pipe),
+		cmocka_unit_test(without_a_pipe_to_be_had_the_connection_ends),
+		cmocka_unit_test(many_that_wait_at_once_are_all_served),
+		cmocka_unit_test(a_target_that_takes_its_time_is_waited_for),
 		cmocka_unit_test(data_sent_before_the_target_is_reached_is_kept),
 		cmocka_unit_test(a_refused_target_closes_the_client),
 		cmocka_unit_test(a_reset_reaches_the_other_end),
