@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "init.h"
+#include "util/str.h"
 
 static uint64_t started;
 
@@ -31,9 +33,13 @@ uint64_t start_usec(void)
 /* Descriptors 0 to 2 may be closed at birth (the kernel without a console, a manager that has none). */
 void console_init(void)
 {
+	const char *began = getenv(BEGAN_VARIABLE); /* the initramfs' PID 1 was the same process */
+	uint64_t before;
 	int fd;
 
 	started = now_usec();
+	if (began && str_to_u64(began, started, &before))
+		started = before;
 	while ((fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0 &&
 	       fd <= STDERR_FILENO)
 		fcntl(fd, F_SETFD, 0);

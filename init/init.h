@@ -19,6 +19,8 @@ enum goal {
 };
 
 /* console.c: one line a step, with the time since start; never blocks */
+/* In the environment of a PID 1 that another one became: when that one began (start_usec). */
+#define BEGAN_VARIABLE "CLEAT_BEGAN_USEC"
 void console_init(void);
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t now_usec(void);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "init.h"
+#include "util/relro.h"
 
 #define STOP_TRIES 3
 #define KILL_WAIT_USEC 2000000u
@@ -229,6 +230,7 @@ int main(int argc, char **argv)
 {
 	struct init init = { .goal = GOAL_RUN };
 
+	relro_protect();
 	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
 		printf("cleat-init %s\n", CLEAT_VERSION);
 		return 0;

@@ -132,6 +132,8 @@ void mounts_set_kernel(enum world world)
 		{ "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", false },
 		/* a machine that nobody looks at comes back */
 		{ "/proc/sys/kernel/panic", "10", true },
+		/* of a small machine each zone would set 2 MiB aside, more than its processes have */
+		{ "/proc/sys/vm/watermark_boost_factor", "0", true },
 	};
 
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -109,6 +111,7 @@ static int move_mounts(void)
 void root_switch(struct init *init)
 {
 	char *argv[] = { "/sbin/init", NULL };
+	char began[24];
 	struct stat st;
 	int old;
 
@@ -122,6 +125,8 @@ void root_switch(struct init *init)
 	remove_all(old, st.st_dev, DEPTH_MAX);
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		refuse(strerror(errno));
+	snprintf(began, sizeof(began), "%llu", (unsigned long long)start_usec());
+	setenv(BEGAN_VARIABLE, began, true);
 	execv(argv[0], argv);
 	refuse(strerror(errno));
 }

@@ -28,6 +28,7 @@
 #include "boot/disk_label.h"
 #include "boot/gpt.h"
 #include "util/buf.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/places.h"
@@ -43,6 +44,10 @@
 #define CMDLINE_MAX_BYTES 4096u
 #define EXT4_SUPERBLOCK 1024
 #define EXT4_MAGIC 0xef53
+/* fs/ext4/ext4.h: s_state, s_feature_incompat, s_feature_ro_compat */
+#define EXT4_STATE_VALID 1u
+#define EXT4_NEEDS_RECOVERY 0x4u
+#define EXT4_HAS_ORPHANS 0x10000u
 #define EXT4_RESIZE _IOW('f', 16, uint64_t) /* fs/ext4/ext4.h; no header of the kernel's says it */
 
 /* What the engine will tell: the worst level, all texts. */
@@ -201,26 +206,30 @@ static int grow_file_system(const char *device, const char *mount_point, struct 
 	return 1;
 }
 
-static unsigned le16(const unsigned char *at)
-{
-	return at[0] | (unsigned)at[1] << 8;
-}
-
-static uint32_t le32(const unsigned char *at)
-{
-	return le16(at) | (uint32_t)le16(at + 2) << 16;
-}
-
 int data_ext4_blocks(const unsigned char sb[1024], uint64_t *blocks, unsigned *block_bytes)
 {
-	uint32_t shift = le32(sb + 0x18);
-	bool is_64bit = le32(sb + 0x60) & 0x80;
+	uint32_t shift = get_le32(sb + 0x18);
+	bool is_64bit = get_le32(sb + 0x60) & 0x80;
 
-	if (le16(sb + 0x38) != EXT4_MAGIC || shift > 6)
+	if (get_le16(sb + 0x38) != EXT4_MAGIC || shift > 6)
 		return -1;
 	*block_bytes = 1024u << shift;
-	*blocks = le32(sb + 0x04) | (is_64bit ? (uint64_t)le32(sb + 0x150) << 32 : 0);
+	*blocks = get_le32(sb + 0x04) | (is_64bit ? (uint64_t)get_le32(sb + 0x150) << 32 : 0);
 	return 0;
+}
+
+bool data_ext4_is_clean(const unsigned char sb[1024])
+{
+	unsigned mounts = get_le16(sb + 0x34), most = get_le16(sb + 0x36);
+	bool is_counted = most > 0 && most < 0x8000; /* signed: 0 and -1 are never */
+
+	return get_le16(sb + 0x38) == EXT4_MAGIC && get_le16(sb + 0x3a) == EXT4_STATE_VALID &&
+	       !(get_le32(sb + 0x60) & EXT4_NEEDS_RECOVERY) &&
+	       !(get_le32(sb + 0x64) & EXT4_HAS_ORPHANS) &&
+	       get_le32(sb + 0xe8) == 0 /* last orphan */ &&
+	       get_le32(sb + 0x194) == 0 /* errors */ &&
+	       get_le32(sb + 0x44) == 0 /* interval between checks */ &&
+	       !(is_counted && mounts >= most);
 }
 
 /* --- checking and mounting -------------------------------------------------------------------- */
@@ -265,16 +274,34 @@ static int check(const char *device, struct words *words, struct err *err)
 	return 0;
 }
 
+static bool is_clean(const char *device)
+{
+	auto_fd int fd = open(device, O_RDONLY | O_CLOEXEC);
+	unsigned char sb[1024];
+
+	return fd >= 0 && pread(fd, sb, sizeof(sb), EXT4_SUPERBLOCK) == (ssize_t)sizeof(sb) &&
+	       data_ext4_is_clean(sb);
+}
+
+static bool is_mountable(const char *device)
+{
+	return mount(device, CLEAT_DATA_DIR, "ext4", MS_NODEV | MS_NOATIME, "errors=remount-ro") ==
+	       0;
+}
+
 static int mount_disk(const char *device, struct words *words, struct err *err)
 {
 	struct err minor;
 
 	if (grow_partition(device, &minor) < 0)
 		add_words(words, 1, "%s has not been grown: %s", device, minor.msg);
-	if (check(device, words, err) < 0)
-		return err_wrap(err, "%s", device);
-	if (mount(device, CLEAT_DATA_DIR, "ext4", MS_NODEV | MS_NOATIME, "errors=remount-ro") < 0)
-		return err_sys(err, "%s: mount", device);
+	/* one that says it is clean, and is not so, the kernel may still refuse */
+	if (!is_clean(device) || !is_mountable(device)) {
+		if (check(device, words, err) < 0)
+			return err_wrap(err, "%s", device);
+		if (!is_mountable(device))
+			return err_sys(err, "%s: mount", device);
+	}
 	if (grow_file_system(device, CLEAT_DATA_DIR, &minor) < 0)
 		add_words(words, 1, "not grown: %s", minor.msg);
 	return 0;

@@ -22,7 +22,6 @@
 
 #define BUS_DIR "/sys/bus"
 #define MODALIAS_MAX 4096u
-#define SOON_NICE 19
 /* a driver brings devices, which want drivers: virtio over SCSI to a disk is two */
 #define ROUNDS_MAX 4
 
@@ -147,10 +146,19 @@ void module_table_want_when(struct module_table *table, enum module_when when)
 			want(table, &table->modules[i]);
 }
 
+/* Nearly all aliases differ in what stands before their first wildcard: every device against every alias by fnmatch() would be the longest
+ * part of this step. */
+static bool is_match(const char *pattern, const char *name)
+{
+	size_t plain = strcspn(pattern, "*?[\\");
+
+	return strncmp(pattern, name, plain) == 0 && fnmatch(pattern + plain, name + plain, 0) == 0;
+}
+
 static bool has_alias(const struct module *m, const char *name)
 {
 	for (size_t i = 0; i < m->alias_count; i++)
-		if (fnmatch(m->aliases[i], name, 0) == 0)
+		if (is_match(m->aliases[i], name))
 			return true;
 	return false;
 }
@@ -300,7 +308,8 @@ static int open_table(struct module_table *table, struct arena *arena, struct er
 	return err_wrap(err, MODULES_DIR "/table");
 }
 
-/* In the background: what it cannot load shows where it is missed. */
+/* In the background, beside the steps that follow; not behind them, or whoever wants a network of the kernel would wait for both. What it cannot
+ * load shows where it is missed. */
 static void load_soon(int dirfd, struct module_table *table)
 {
 	int null;
@@ -312,8 +321,6 @@ static void load_soon(int dirfd, struct module_table *table)
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3 && null >= 0; fd++)
 		dup2(null, fd);
-	if (nice(SOON_NICE) < 0)
-		errno = 0; /* then it is only less polite */
 	_exit(load_wanted(dirfd, table, NULL) < 0);
 }
 

@@ -36,6 +36,7 @@
 #define TOLD CLEAT_LINKS_DIR "/ntp"
 #define TOLD_MAX_BYTES 4096
 #define AGAIN_MSEC 10000 /* ntpd ends only when something is wrong */
+#define QUIET_MSEC 1000	 /* while links come up, its folders change several times a second */
 
 static const char *const pool[] = { "0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org" };
 
@@ -209,29 +210,30 @@ static _Noreturn void keep_running(int watch, int signals)
 	struct pollfd fds[] = { { .fd = watch, .events = POLLIN },
 				{ .fd = signals, .events = POLLIN } };
 	static struct ntp_servers now, next;
-	pid_t pid;
+	bool is_due = true; /* another ntpd, once it is quiet */
+	pid_t pid = 0;
 
-	read_servers(&now);
-	pid = start(&now);
 	for (;;) {
-		int rc = poll(fds, 2, now.count && pid <= 0 ? AGAIN_MSEC : -1);
+		int limit_msec = is_due ? QUIET_MSEC : now.count && pid <= 0 ? AGAIN_MSEC : -1;
+		int rc = poll(fds, 2, limit_msec);
 
 		if (fds[1].revents)
 			drain(signals);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			pid = 0;
-		if (rc == 0)
+		if (rc == 0) {
+			stop(pid);
+			read_servers(&now);
 			pid = start(&now);
+			is_due = false;
+		}
 		if (!(rc > 0 && fds[0].revents))
 			continue;
 		drain(watch);
 		read_servers(&next);
 		/* one that began before there was a network sleeps half a minute between its tries */
-		if (memcmp(&now, &next, sizeof(now)) == 0 && is_synchronised())
-			continue;
-		stop(pid);
-		now = next;
-		pid = start(&now);
+		if (memcmp(&now, &next, sizeof(now)) != 0 || !is_synchronised())
+			is_due = true;
 	}
 }
 

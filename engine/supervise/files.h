@@ -106,6 +106,8 @@ const char *files_outcome_name(enum files_outcome outcome); /* "started" */
 
 /* watch.c, reload.c, keep.c */
 void files_watch_start(struct engine *e);
+/* The same, when the boot has started what it starts. A change meanwhile is not lost: the watcher is told what was read. */
+void files_watch_soon(struct engine *e);
 /* Reads everything in a child and, if it has changed or this is forced, becomes a new engine. */
 void files_check(struct engine *e, bool is_forced);
 void files_keep(struct engine *e, usec_t delay);

@@ -17,6 +17,7 @@
 #define PATHS_MAX_BYTES (2 * 1024 * 1024)
 #define RETRY_FIRST_USEC USEC_SEC
 #define RETRY_MAX_SHIFT 6
+#define SOON_USEC (500 * USEC_MSEC) /* what the boot starts has the processors first */
 
 static void on_timer(struct loop *loop, usec_t now, void *arg)
 {
@@ -141,4 +142,12 @@ void files_watch_start(struct engine *e)
 	log_msg(LOG_ERROR, "units", "unit files are not watched: %s", err.msg);
 	if (!e->files->watch.pid)
 		try_again(e);
+}
+
+void files_watch_soon(struct engine *e)
+{
+	struct files_watch *w = &e->files->watch;
+
+	if (!w->timer && !w->pid)
+		w->timer = loop_timer(e->loop, loop_now(e->loop) + SOON_USEC, on_timer, e);
 }

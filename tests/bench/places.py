@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of the appliance where it is deployed: real LXC, a machine under QEMU without KVM, the files that are handed out."""
+import datetime
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import vm as machines  # noqa: E402
 EXAMPLE = os.path.join(BUILD, "examples", "orchestrator", "units")
 IMAGE = "moe-orchestrator"
 BOOTS = 5
+VM_BOOTS = 3
 MIB = 2**20
 
 
@@ -90,30 +92,33 @@ def figure_lxc(row, settled_pss, started_usec, boot_usec):
 # --- a machine -----------------------------------------------------------------------------------------------------------------
 
 
-def time_of(vm, pattern):
-    return float(vm.wait_line(r"^\[ *([0-9.]+)\] .*" + pattern).group(1))
+def instant(text):
+    """Seconds of a time in /status."""
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").timestamp()
 
 
-def boot_twice(row):
-    """The first boot imports the image into the disk's /data, the second is measured."""
+def boot_twice(row, kind, note):
+    """The first boot imports the image into /data, the next ones are measured: by the clock inside, from what PID 1 did first to what the container did."""
     directory = tempfile.mkdtemp(prefix="cleat-bench-")
-    vm = machines.Vm(directory, units=example_units(), images=(IMAGE,), boot="bios")
+    vm = machines.Vm(directory, units=example_units(), images=(IMAGE,), boot=kind)
     with open(os.path.join(vm.config, "appliance.ini"), "w") as f:
-        f.write("[System]\nConsole=log\n")  # the lines are what is measured
+        f.write("[System]\nConsole=log\n")
+    taken, kernel = [], []
     try:
-        vm.start()
-        vm.wait_unit(IMAGE, health="healthy")
-        vm.press_power()
-        vm.wait_end()
-        vm.start()
-        vm.wait_unit(IMAGE, health="healthy")
-        taken = time_of(vm, r"starting . (up|healthy)") - time_of(vm, "cleat-init ")
-        kernel = next(at for at, line in vm.lines if re.search(machines.FIRST_LINE, line))
+        for n in range(VM_BOOTS + 1):
+            vm.start()
+            entry = vm.wait_unit(IMAGE, health="healthy")
+            if n > 0:
+                taken.append(instant(entry["started"]) - instant(vm.status()["booted"]))
+                kernel.append(next(at for at, line in vm.lines if re.search(machines.FIRST_LINE, line)))
+            vm.press_power()
+            vm.wait_end()
     finally:
         vm.close()
         shutil.rmtree(directory)
-    row("VM under TCG: first line to the container's execve", "<= 1 s", "%.2f s" % taken, taken <= 1,
-        "disk, BIOS, image in the store; QEMU to the first line took %.1f s" % kernel)
+    median = statistics.median(taken)
+    row("VM under TCG, %s: first line to the container's execve" % note, "<= 1 s", "%.2f s (fastest %.2f)" % (median, min(taken)), median <= 1,
+        "image in the store; median of %d; QEMU to the first line took %.1f s" % (VM_BOOTS, statistics.median(kernel)))
 
 
 def boots_in(memory_mib):
@@ -132,7 +137,7 @@ def boots_in(memory_mib):
 
 def boot_small(row):
     """The smallest of a few sizes in which the example becomes healthy."""
-    for memory_mib in (64, 80, 88, 96):
+    for memory_mib in (64, 72, 76, 80, 84, 88):
         if boots_in(memory_mib):
             row("VM: memory that boots to healthy", "<= 64 MiB", "%d MiB" % memory_mib, memory_mib <= 64, "direct boot")
             return
@@ -140,5 +145,6 @@ def boot_small(row):
 
 
 def figure_vm(row):
-    boot_twice(row)
+    boot_twice(row, "direct", "direct boot")
+    boot_twice(row, "bios", "disk, its root verified")
     boot_small(row)

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What PID 1 and the steps of the boot do in a machine: /data found, grown, checked or replaced; identity; clock; watchdog; the way out."""
 import datetime
+import email.utils
+import http.client
 import os
 import re
 import subprocess
+import time
 
-from appliance import unit
-from vm import write_ext4
+from appliance import unit, wait_for
+from timenet import MAC, SERVER, TimeNetwork
+from vm import BOOT_LIMIT_SEC, STATUS_PORT, write_ext4
 
 HELLO = "localhost/hello:latest"
 MIB = 2**20
@@ -39,9 +43,24 @@ def press_and_wait(vm):
     return console
 
 
+def clock_of(vm):
+    """Seconds since 1970, as the machine's status server dates its answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", vm.ports[STATUS_PORT], timeout=20)
+    try:
+        connection.request("HEAD", "/livez")
+        return email.utils.parsedate_to_datetime(connection.getresponse().headers["Date"]).timestamp()
+    finally:
+        connection.close()
+
+
 def test_a_machine_without_a_disk_for_data_works_and_says_so(machine):
-    """And one whose clock stands in another century. Not a word of the kernel's is in its way."""
-    vm = machine(units={"hello": unit(HELLO, network="host")}, images=("hello",), data_mib=0, qemu=("-rtc", "base=2001-02-03T04:05:06"))
+    """And one whose clock stands in another century, until a time server tells it better. Not a word of the kernel's is in its way."""
+    network = TimeNetwork(ahead=3600)
+    vm = machine(units={"hello": unit(HELLO, network="host")}, images=("hello",), data_mib=0, start=False,
+                 qemu=["-rtc", "base=2001-02-03T04:05:06"] + network.arguments)
+    with open(os.path.join(vm.config, "appliance.ini"), "w", encoding="ascii") as f:
+        f.write("[System]\nNTP=%s\n[Link %s]\nAddress=192.0.2.2/24\n" % (SERVER, MAC))
+    vm.start()
     vm.wait_unit("systemd-hello", state="up")
     assert note(vm, "/data is in memory and lasts until the next boot: no disk or partition is labelled cleat-data") == "error"
     assert note(vm, "it stood before this version was made") == "warning"
@@ -51,6 +70,10 @@ def test_a_machine_without_a_disk_for_data_works_and_says_so(machine):
     booted = datetime.datetime.fromtimestamp(vm.status()["boot"]["time_usec"] / 1e6) if "boot" in vm.status() else None
     assert booted is None or booted.year >= 2026
     console = vm.console()
+    began = time.monotonic()
+    wait_for("the server's time", lambda: 3500 < clock_of(vm) - time.time() < 3700, BOOT_LIMIT_SEC)
+    assert network.asked > 0
+    vm.say("until the server's time, after all else: %.1f s" % (time.monotonic() - began))
     assert re.search(r"\] data \d+ ms: /data is in memory", console) and re.search(r"\] clock \d+ ms: the machine's clock was wrong", console), console
     press_and_wait(vm)
 

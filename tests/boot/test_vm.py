@@ -53,13 +53,37 @@ def test_direct_boot_serves_the_example_and_answers_through_its_ports(machine):
     assert not [line for line in complaints(vm) if "network" in line], complaints(vm)
 
 
+def written_in_the_recipe(begin, **words):
+    """The command of image-recipes/vm/README.md that begins so, with other words for its names."""
+    with open(os.path.join(ROOT, "image-recipes", "vm", "README.md"), encoding="utf-8") as f:
+        command = next(line.strip() for line in f if line.startswith("    " + begin))
+    for name, word in words.items():
+        assert command.count(name) == 1, command
+        command = command.replace(name, word)
+    return command
+
+
+def exchange_version(vm):
+    """As the recipe says. What boots the machine is not there any more before, so it is the new one's."""
+    with open(vm.disk, "r+b") as f:
+        f.seek(2**20)
+        f.write(bytes(SLOT_B - 2**20))
+    new = written_in_the_recipe("zstd -dc", DISK=vm.disk).replace("cleat-NEW-x86_64-disk.raw.zst", dist("disk.raw.zst"))
+    subprocess.run(new, shell=True, check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def test_disk_boots_under_bios_keeps_its_store_and_stops_at_the_power_button(machine):
-    vm = machine(units={"hello": unit()}, images=("hello",), boot="bios")
+    """And the store is kept when another version is written over the rest of the disk."""
+    vm = machine(units={"hello": unit()}, images=("hello",), boot="bios", start=False)
+    vm.disk = copied_disk(vm.dir)
+    vm.start()
     vm.wait_unit("systemd-hello", state="up")
     assert vm.wait_line(r"root \d+ ms$")
     vm.press_power()
     assert "all stopped" in vm.wait_end()
+    exchange_version(vm)
     vm.add_unit("second", unit())
+    os.unlink(os.path.join(vm.config, "images", "hello.tar"))
     vm.start()
     vm.wait_unit("systemd-second", state="up")
     took = milliseconds(vm, "systemd-hello .* up") - milliseconds(vm, "cleat-init")
@@ -156,6 +180,9 @@ LIMITS = {
                 "PodmanArgs=--cpus=0.2\n", "Restart=no\n"),
     "writer": box("dd if=/dev/zero of=/v/file bs=64k count=48 oflag=direct; exit 3", "Volume=written:/v\nPodmanArgs=--device-write-bps=/data:1mb\n",
                   "Restart=no\n"),
+    "tight.pod": "[Pod]\nNetwork=none\nPodmanArgs=--memory=24m\n[Service]\nTasksMax=500\n[Install]\nWantedBy=default.target\n",
+    "crowded": box("cat /proc/self/cgroup; echo before; dd if=/dev/zero of=/dev/null bs=100M count=1; echo after $?", "Pod=tight.pod\n", "Restart=no\n", network=None),
+    "beside": box("trap 'exit 0' TERM; while :; do sleep 1; done", "Pod=tight.pod\n", "Restart=no\n", network=None),
 }
 
 
@@ -172,6 +199,12 @@ def test_limits_hold_and_an_oom_kill_is_reported(machine):
     assert "before" in words and entry["exit"]["oom_kills"] >= 1, entry
     assert "after 0" not in words
     assert entry["exit"]["memory_max_bytes"] == 24 * 2**20
+    # of a pod all containers together, and only who takes too much goes
+    words = last_words(vm, "crowded")
+    entry = vm.unit("systemd-crowded")
+    assert "before" in words and "after 0" not in words and entry["exit"]["oom_kills"] >= 1, entry
+    assert vm.wait_unit("systemd-beside", state="up")["restarts"] == 0
+    assert vm.unit("systemd-tight")["state"] == "up"
     words = last_words(vm, "forks")
     counted = [int(n) for n in re.findall(r"forked (\d+)", words)]
     assert counted and max(counted) < 12 and "fork" in words.replace("forked", ""), words

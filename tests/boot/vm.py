@@ -33,6 +33,12 @@ def dist(suffix, arch=ARCH):
     return os.path.join(ROOT, "dist", "cleat-%s-%s-%s" % (version, arch, suffix))
 
 
+def recipe_words():
+    """What the disk's kernel is told, but where its console is: direct boot should be told the same (README)."""
+    with open(os.path.join(ROOT, "image-recipes", "vm", "command-line")) as f:
+        return " ".join(word for word in f.read().split() if not word.startswith("console="))
+
+
 def write_ext4(path, label, mib, source=None):
     """An ext4 image of that size; what lies below source is in it."""
     subprocess.run(["/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", label] + (["-d", source] if source else []) + [path, "%dM" % mib],
@@ -76,7 +82,7 @@ class Vm(Machine):
 
     def boot_arguments(self):
         if self.boot == "direct":
-            words = "console=%s quiet panic=-1 %s %s" % (CONSOLE[self.arch], "no_timer_check" if self.arch == "x86_64" else "", self.append)
+            words = "console=%s %s panic=-1 %s %s" % (CONSOLE[self.arch], recipe_words(), "no_timer_check" if self.arch == "x86_64" else "", self.append)
             return ["-kernel", dist("kernel", self.arch), "-initrd", dist("initramfs.zst", self.arch), "-append", words]
         disk = self.disk
         if not disk:

@@ -71,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	       size - 2 < sizeof(before) - BLOCK ? size - 2 : sizeof(before) - BLOCK);
 	mend(before, data[0]);
 	data_ext4_blocks(before + BLOCK, &blocks, &block);
+	data_ext4_is_clean(before + BLOCK);
 	fd = memfd_create("disk", MFD_CLOEXEC);
 	check(fd >= 0 && write(fd, before, sizeof(before)) == (ssize_t)sizeof(before), "a disk");
 	rc = gpt_grow(fd, 64 * (uint64_t)DISK_BYTES, BLOCK, number, &part, &err);

@@ -90,6 +90,35 @@ static void test_a_device_brings_its_driver_and_what_comes_after_it(void **state
 	assert_string_equal(wanted(table), "scsi_common scsi_mod virtio_scsi sd_mod cdrom sr_mod");
 }
 
+static void test_wildcards_of_an_alias_may_stand_anywhere(void **state)
+{
+	static const struct {
+		const char *alias, *device;
+		bool is_match;
+	} rows[] = {
+		{ "*:PNP0C0C:*", "acpi:PNP0C0C:", true },
+		{ "of:N*T*Cgpio-keys", "of:NkeysT(null)Cgpio-keys", true },
+		{ "pci:v00008086d0000[12]*", "pci:v00008086d00001237", true },
+		{ "pci:v00008086d0000[12]*", "pci:v00008086d00003237", false },
+		{ "pci:v0000?086", "pci:v00008086", true },
+		{ "a\\*b", "a*b", true },
+		{ "a\\*b", "axb", false },
+		{ "virtio:d00000002v*", "virtio:d0000000", false },
+		{ "plain", "plain", true },
+		{ "plain", "plainer", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		auto_arena arena = { 0 };
+		char text[128];
+
+		snprintf(text, sizeof(text), "module m device\nalias %s\n", rows[i].alias);
+		assert_int_equal(module_table_want_device(read_table(&arena, text), rows[i].device),
+				 rows[i].is_match);
+	}
+}
+
 static void test_a_device_that_nothing_is_for_wants_nothing(void **state)
 {
 	auto_arena arena = { 0 };
@@ -180,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_reads_names_needs_and_aliases),
 		cmocka_unit_test(test_always_brings_what_it_needs_and_nothing_else),
 		cmocka_unit_test(test_a_device_brings_its_driver_and_what_comes_after_it),
+		cmocka_unit_test(test_wildcards_of_an_alias_may_stand_anywhere),
 		cmocka_unit_test(test_a_device_that_nothing_is_for_wants_nothing),
 		cmocka_unit_test(test_a_name_is_asked_for_in_either_spelling_or_by_alias),
 		cmocka_unit_test(test_a_name_longer_than_any_module_is_not_cut_to_one),
