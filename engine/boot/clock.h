@@ -4,9 +4,7 @@
 #include <stdint.h>
 
 #include "util/err.h"
-
-/* When this version was made; moved on together with VERSION in the Makefile. No clock that is right stands before it. */
-#define CLOCK_RELEASE_SEC INT64_C(1795305600)
+#include "util/loop.h"
 
 #define CLOCK_SEED_BYTES 64 /* what the pool of the kernel takes in full */
 

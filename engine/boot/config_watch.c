@@ -76,6 +76,21 @@ static int sync_and_tell(struct guest *requests, struct config_tree *tree, char 
 	return rc;
 }
 
+/* The manager's answer is of no consequence here: who is refused has lost a word in a list of the host's. -1: the connection has ended. */
+static int pass_on(struct guest *requests, struct err *err)
+{
+	char message[8];
+	ssize_t n = recv(STDOUT_FILENO, message, sizeof(message) - 1, MSG_DONTWAIT);
+
+	if (n <= 0)
+		return 0;
+	message[n] = '\0';
+	if (!str_eq(message, CONFIG_WATCH_READY) || guest_say_ready(requests, err) == 0)
+		return 0;
+	fprintf(stderr, "cleat-config: %s\n", err->msg);
+	return err->code == ERR_UNSUPPORTED ? 0 : -1;
+}
+
 static int follow_keys(struct guest *requests, struct guest *events, struct config_tree *tree,
 		       struct err *err)
 {
@@ -84,7 +99,7 @@ static int follow_keys(struct guest *requests, struct guest *events, struct conf
 	bool is_first = true;
 
 	while (true) {
-		struct pollfd fds[] = { { .fd = STDOUT_FILENO },
+		struct pollfd fds[] = { { .fd = STDOUT_FILENO, .events = POLLIN },
 					{ .fd = events->fd, .events = POLLIN } };
 		int rc;
 
@@ -92,6 +107,8 @@ static int follow_keys(struct guest *requests, struct guest *events, struct conf
 			return err_sys(err, "poll");
 		if (is_alone(&fds[0]))
 			return 0;
+		if (fds[0].revents && pass_on(requests, err) < 0)
+			return -1;
 		rc = fds[1].revents ? guest_hear(events, err) : 0;
 		if (rc < 0)
 			return -1;
@@ -115,7 +132,7 @@ static int watch_keys(struct err *err)
 	int rc;
 
 	if (!path)
-		return 0;
+		return err_set(err, ERR_NOT_FOUND, "there is no guest socket");
 	rc = guest_connect(&requests, path, err) < 0 || guest_connect(&events, path, err) < 0 ||
 			     config_tree_open(&tree, CLEAT_CONFIG_MADE, IDS_WORKER_CONFIG, err) <
 				     0 ||
@@ -173,11 +190,9 @@ static int confine_disks(struct err *err)
 				  .gid = IDS_WORKER_CONFIG,
 				  .read_paths = nothing,
 				  .memory_max_bytes = 64u * 1024 * 1024,
-				  .max_fds = 16 };
-	int syscalls[PROC_MAX_SYSCALLS];
+				  .max_fds = 16,
+				  .syscalls = calls };
 
-	proc_base_syscalls(syscalls, PROC_MAX_SYSCALLS, calls);
-	c.syscalls = syscalls;
 	return proc_confine(&c, err);
 }
 
@@ -238,6 +253,8 @@ int cmd_config_watch(int argc, char **argv)
 	rc = str_eq(argv[1], "keys") ? watch_keys(&err) : watch_disks(&err);
 	if (rc == 0)
 		return 0;
+	if (err.code == ERR_NOT_FOUND)
+		return CONFIG_WATCH_EXIT_NO_SOCKET;
 	fprintf(stderr, "cleat-config: %s\n", err.msg);
 	return err.code == ERR_UNSUPPORTED ? 0 : 1; /* 0: it need not be tried again */
 }

@@ -137,21 +137,47 @@ static int get_answer(struct guest *g, usec_t deadline, int *status, struct buf 
 	}
 }
 
-int guest_get(struct guest *g, const char *path, int *status, struct buf *body, struct err *err)
+/* json: what goes with it; "" is nothing. */
+static int ask(struct guest *g, const char *method, const char *path, const char *json, int *status,
+	       struct buf *body, struct err *err)
 {
 	usec_t deadline = clock_now_usec() + GUEST_LIMIT_USEC;
 	auto_buf request = BUF_INIT(4096);
 
-	buf_printf(&request, "GET %s HTTP/1.1\r\nHost: guest\r\nUser-Agent: cleat\r\n\r\n", path);
+	buf_printf(&request, "%s %s HTTP/1.1\r\nHost: guest\r\nUser-Agent: cleat\r\n", method,
+		   path);
+	if (json[0])
+		buf_printf(&request, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+			   strlen(json));
+	buf_printf(&request, "\r\n%s", json);
 	if (buf_check(&request, path, err) < 0 || send_all(g, &request, deadline, err) < 0)
 		return -1;
 	return get_answer(g, deadline, status, body, err);
+}
+
+int guest_get(struct guest *g, const char *path, int *status, struct buf *body, struct err *err)
+{
+	return ask(g, "GET", path, "", status, body, err);
 }
 
 /* Who is refused will be refused again; a manager that is in trouble may come out of it. */
 static enum err_code code_of(int status)
 {
 	return status >= 400 && status < 500 ? ERR_UNSUPPORTED : ERR_BUSY;
+}
+
+/* "PATCH /1.0" of doc/dev-incus.md. */
+int guest_say_ready(struct guest *g, struct err *err)
+{
+	auto_buf body = BUF_INIT(GUEST_MAX_BODY_BYTES);
+	int status;
+
+	if (ask(g, "PATCH", "/1.0", "{\"state\":\"Ready\"}", &status, &body, err) < 0)
+		return -1;
+	if (status != 200)
+		return err_set(err, code_of(status), "guest socket: PATCH /1.0: status %d: %.80s",
+			       status, buf_str(&body));
+	return 0;
 }
 
 /* The key only keeps caches and proxies from answering, of which a socket in a folder has none: what the server makes of it is not
@@ -304,11 +330,9 @@ int guest_confine(const char *path, struct err *err)
 				  .gid = IDS_WORKER_CONFIG,
 				  .write_paths = places,
 				  .memory_max_bytes = 64u * 1024 * 1024,
-				  .max_fds = 32 };
-	int syscalls[PROC_MAX_SYSCALLS];
+				  .max_fds = 32,
+				  .syscalls = calls };
 
-	proc_base_syscalls(syscalls, PROC_MAX_SYSCALLS, calls);
-	c.syscalls = syscalls;
 	return proc_confine(&c, err);
 }
 

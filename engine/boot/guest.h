@@ -47,6 +47,8 @@ void guest_close(struct guest *g);
 /* Blocks for GUEST_LIMIT_USEC at most. 404 is an answer like any other. */
 int guest_get(struct guest *g, const char *path, int *status, struct buf *body,
 	      struct err *err) MUST_CHECK;
+/* Says that the appliance is up ("Ready", which "incus list" shows). ERR_UNSUPPORTED: this manager does not want to know. */
+int guest_say_ready(struct guest *g, struct err *err) MUST_CHECK;
 /* Makes the connection one that tells of changed keys. */
 int guest_subscribe(struct guest *g, struct err *err) MUST_CHECK;
 /* Reads what has come on such a connection. 1: something has changed; 0: nothing; -1: it has ended. Never blocks but to answer a ping. */

@@ -261,16 +261,14 @@ static int confine(struct err *err)
 {
 	static const int extra[] = { SCMP_SYS(open), SCMP_SYS(openat), -1 };
 	static const char *const root[] = { "/", NULL };
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine confine = {
 		.uid = IDS_WORKER_CONSOLE,
 		.gid = IDS_WORKER_CONSOLE,
 		.read_paths = root,
-		.syscalls = calls,
+		.syscalls = extra,
 		.max_fds = OPEN_FDS,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&confine, err);
 }
 

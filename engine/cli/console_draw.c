@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/host.h"
 #include "util/str.h"
 
 #define MAX_LINKS_SHOWN 4
@@ -196,7 +197,17 @@ static void draw_title(struct drawing *d)
 	put(d, h->draining ? ", stopping" : ", since ");
 	if (!h->draining)
 		put_time(d, h->boot_real_usec);
+	if (h->safe_mode) {
+		put(d, ", ");
+		colour(d, RED);
+		put(d, "safe mode");
+	}
 	end_line(d);
+	/* why is a note; what to do would be cut off there */
+	if (h->safe_mode && d->left) {
+		put(d, "to leave safe mode: cleat reload, cleat upgrade, or a reboot");
+		end_line(d);
+	}
 }
 
 static void draw_links(struct drawing *d)
@@ -462,6 +473,57 @@ static unsigned notes_shown(const struct console_view *view)
 	return count < MAX_NOTES_SHOWN ? count : MAX_NOTES_SHOWN;
 }
 
+/* What the host withholds is one line, the worst of it in words. */
+static bool has_host_line(const struct published_header *h)
+{
+	return h->allowed_losses || (h->finding_count && h->findings[0].level >= HOST_LIMITED);
+}
+
+static void put_limits(struct drawing *d)
+{
+	const struct published_header *h = d->view->header;
+	const char *comma = " ";
+
+	put(d, "limited:");
+	for (unsigned i = 0; i < h->finding_count && i < PUBLISHED_MAX_FINDINGS; i++) {
+		if (h->findings[i].level < HOST_LIMITED)
+			break;
+		put(d, comma);
+		put(d, h->findings[i].id);
+		comma = ", ";
+	}
+	put(d, "; cleat doctor says more");
+}
+
+static void draw_host(struct drawing *d)
+{
+	const struct published_header *h = d->view->header;
+	char text[HOST_SENTENCE_SIZE], losses[HOST_LOSSES_SIZE];
+	bool is_missing = h->finding_count && h->findings[0].level >= HOST_MISSING;
+	bool is_limited = h->finding_count && h->findings[0].level >= HOST_LIMITED;
+
+	if (!has_host_line(h) || !d->left)
+		return;
+	colour(d, is_missing ? RED : YELLOW);
+	put(d, "host: ");
+	colour(d, PLAIN);
+	if (is_missing) {
+		host_sentence(h, 0, text);
+		put(d, text);
+		end_line(d);
+		return;
+	}
+	if (h->allowed_losses) {
+		host_loss_names(h->allowed_losses, losses);
+		put(d, "less isolation is allowed: ");
+		put(d, losses);
+		put(d, is_limited ? "; " : "");
+	}
+	if (is_limited)
+		put_limits(d);
+	end_line(d);
+}
+
 static void draw_notes(struct drawing *d)
 {
 	static const char *const titles[] = { "note: ", "warning: ", "error: " };
@@ -510,7 +572,7 @@ static unsigned lines_allowed(const struct console_view *view)
 unsigned console_lines(const struct console_view *view, struct buf *out)
 {
 	static struct drawing d; /* the ranks are a kilobyte that the stack need not grow for */
-	unsigned keep = notes_shown(view) + view->can_log_in;
+	unsigned keep = notes_shown(view) + view->can_log_in + has_host_line(view->header);
 
 	d = (struct drawing){
 		.view = view,
@@ -531,6 +593,7 @@ unsigned console_lines(const struct console_view *view, struct buf *out)
 	if (d.left < keep + MIN_UNIT_LINES && d.count)
 		keep = d.left > MIN_UNIT_LINES ? d.left - MIN_UNIT_LINES : 0;
 	draw_units(&d, keep);
+	draw_host(&d);
 	draw_notes(&d);
 	if (view->can_log_in && d.left) {
 		put(&d, "Enter: log in");

@@ -63,32 +63,49 @@ static void print_units(const struct published_unit *units, unsigned count)
 	printf("\n");
 }
 
-static void print_state(void)
+/* header: filled, or left as it is when nothing has been published. */
+static void print_state(struct published_header *header)
 {
-	struct published_header header;
 	struct published_unit *units;
 	unsigned count;
 	struct err err;
 
-	if (cli_read_published(&header, &units, &count, &err) < 0) {
+	if (cli_read_published(header, &units, &count, &err) < 0) {
 		printf("Cleat %s: the engine has not said anything yet\n", CLEAT_VERSION);
 		return;
 	}
-	printf("Cleat %s on %s: ", header.version, header.hostname);
-	if (!header.engine_start_ticks ||
-	    proc_start_ticks((pid_t)header.engine_pid) != header.engine_start_ticks)
+	printf("Cleat %s on %s: ", header->version, header->hostname);
+	if (!header->engine_start_ticks ||
+	    proc_start_ticks((pid_t)header->engine_pid) != header->engine_start_ticks)
 		printf("the engine is not running; it said last: ");
+	else if (header->safe_mode)
+		printf("safe mode (\"cleat reload\" leaves it); known last: ");
 	print_units(units, count);
 	free(units);
 }
 
+/* "on port 25328", "at 192.0.2.7:25328" */
+static void print_place(const struct published_header *header)
+{
+	const char *address = header->status_address;
+	unsigned port = header->status_port ? header->status_port : CLEAT_STATUS_PORT;
+
+	if (!address[0])
+		printf("on port %u", port);
+	else
+		printf(strchr(address, ':') ? "at [%s]:%u" : "at %s:%u", address, port);
+}
+
 int cmd_greeting(int argc, char **argv)
 {
+	struct published_header header = { 0 };
+
 	if (cli_options(argc, argv, NULL, 0) != 0)
 		return CLI_USAGE;
-	print_state();
-	printf("Units are in %s, what lasts in %s, the status on port %d.\n", CLEAT_UNIT_DIR,
-	       CLEAT_DATA_DIR, CLEAT_STATUS_PORT);
+	print_state(&header);
+	printf("Units are in %s, what lasts in %s, the status ", CLEAT_UNIT_DIR, CLEAT_DATA_DIR);
+	print_place(&header);
+	printf(".\n");
 	printf("Next: cleat ps, cleat logs NAME, cleat check, cleat help\n");
 	return CLI_OK;
 }

@@ -24,10 +24,11 @@ static int read_one(const char *prompt, char *out, size_t size)
 	char *line;
 
 	if (is_terminal) {
-		fprintf(stderr, "%s", prompt);
 		quiet = mode;
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+		fprintf(stderr, "%s",
+			prompt); /* asked first, a quick answer would be seen and lost */
 	}
 	line = fgets(out, (int)size, stdin);
 	if (is_terminal) {

@@ -93,8 +93,10 @@ static void take_auto(struct reader *r)
 	}
 }
 
-static bool take_method(struct stanza *s, const char *method)
+static bool take_method(struct reader *r, const char *method)
 {
+	struct stanza *s = &r->stanza;
+
 	if (str_eq(method, "static"))
 		s->is_static = true;
 	else if (str_eq(method, "dhcp") && s->family == AF_INET)
@@ -103,6 +105,8 @@ static bool take_method(struct stanza *s, const char *method)
 		s->link->adverts |= s->family == AF_INET6;
 	else
 		return false;
+	if (str_eq(method, "dhcp") && s->family == AF_INET6)
+		ignore_line(r, r->line, "inet6 dhcp is taken as auto, DHCPv6 is not spoken");
 	return true;
 }
 
@@ -121,7 +125,7 @@ static void take_iface(struct reader *r)
 		s->family = AF_INET6;
 	if (s->family)
 		s->link = find_link(r, r->words[1]);
-	if (s->link && take_method(s, r->words[3]))
+	if (s->link && take_method(r, r->words[3]))
 		return;
 	*s = (struct stanza){ 0 };
 	ignore(r);

@@ -5,8 +5,10 @@
  */
 #include "runtime/check.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +21,9 @@
 #include "runtime/runtime.h"
 #include "util/cleanup.h"
 #include "util/places.h"
+#include "util/str.h"
+
+#define SCRATCH_PREFIX ".check-"
 
 static _Noreturn void try_main(const struct check *check,
 			       int (*run)(const struct check *check, struct err *err), int report)
@@ -94,27 +99,59 @@ int check_apart(const struct check *check, int (*run)(const struct check *check,
 	return -1;
 }
 
+/* One that has its number again is waited out. */
+static bool is_left(const char *name, const char *prefix)
+{
+	uint64_t pid;
+
+	return str_starts(name, prefix) && str_to_u64(name + strlen(prefix), INT32_MAX, &pid) &&
+	       pid && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+void check_sweep(int dir, const char *prefix, check_left_fn *fn)
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+
+	if (!entries)
+		close_fd(&copy);
+	while (entries && (entry = readdir(entries)))
+		if (is_left(entry->d_name, prefix))
+			fn(dir, entry->d_name);
+}
+
+/* What the tries may have made in it. */
+static void remove_scratch_at(int dir, const char *name)
+{
+	static const char *const inside[] = { "a", "b" };
+	char path[NAME_MAX + 8];
+
+	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", name, inside[i]);
+		unlinkat(dir, path, AT_REMOVEDIR);
+	}
+	unlinkat(dir, name, AT_REMOVEDIR);
+}
+
 static void make_scratch(struct check *check)
 {
-	snprintf(check->scratch, sizeof(check->scratch), "%s/.check-%d", check->data_dir,
+	auto_fd int dir = open(check->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir >= 0)
+		check_sweep(dir, SCRATCH_PREFIX, remove_scratch_at);
+	snprintf(check->scratch, sizeof(check->scratch), "%s/" SCRATCH_PREFIX "%d", check->data_dir,
 		 (int)getpid());
 	if (mkdir(check->scratch, 0755) < 0)
 		check->scratch[0] = '\0';
 }
 
-/* What the tries may have made in it. */
 static void remove_scratch(const struct check *check)
 {
-	static const char *const inside[] = { "a", "b" };
-	char path[sizeof(check->scratch) + 8];
+	auto_fd int dir = open(check->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (!check->scratch[0])
-		return;
-	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", check->scratch, inside[i]);
-		rmdir(path);
-	}
-	rmdir(check->scratch);
+	if (check->scratch[0] && dir >= 0)
+		remove_scratch_at(dir, strrchr(check->scratch, '/') + 1);
 }
 
 static void say(int fd, bool as_record, const struct check_try *t, bool ok, const struct err *err)

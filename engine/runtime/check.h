@@ -23,3 +23,7 @@ extern const unsigned check_try_count;
 /* Runs it apart. A crash is ERR_BUG, a hang ERR_LIMIT with ETIMEDOUT. */
 int check_apart(const struct check *check, int (*run)(const struct check *check, struct err *err),
 		struct err *err) MUST_CHECK;
+
+/* Tells of what checks that were killed have left behind in a folder: PREFIX and the number of a process that is no more. dir is borrowed. */
+typedef void check_left_fn(int dir, const char *name);
+void check_sweep(int dir, const char *prefix, check_left_fn *fn);

@@ -32,6 +32,7 @@
 #include "util/places.h"
 #include "util/str.h"
 
+#define LEAF_PREFIX "check-"
 /* Of what a start mounts as proc and sysfs. */
 #define GUARDED (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
@@ -350,13 +351,20 @@ static int try_idmapped(const struct check *check, struct err *err)
 	return rc;
 }
 
+/* Nobody is in it any more, or the child of a check that was killed, which ends by itself. */
+static void remove_leaf(int parent, const char *name)
+{
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 /* A leaf of its own: where controllers are handed on, no process may be in the group above. */
 static int make_leaf(const char *mount, int *parent, char name[32], struct err *err)
 {
 	*parent = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, true, err);
 	if (*parent < 0)
 		return -1;
-	snprintf(name, 32, "check-%d", (int)getpid());
+	check_sweep(*parent, LEAF_PREFIX, remove_leaf);
+	snprintf(name, 32, LEAF_PREFIX "%d", (int)getpid());
 	if (mkdirat(*parent, name, 0755) < 0)
 		return err_sys(err, "cgroup: mkdir");
 	return 0;

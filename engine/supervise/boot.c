@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "supervise/boot.h"
+#include "supervise/boot_settings.h"
 #include "supervise/files.h"
 #include "supervise/internal.h"
 #include "supervise/update.h"
@@ -113,6 +114,8 @@ void boot_leave_safe_mode(void)
 int boot_set_up_safe(struct engine *e, struct err *err)
 {
 	e->shims_cgroup = e->work_cgroup = -1;
+	e->header.safe_mode = 1;
+	boot_settings_take(e);
 	e->data_present = access(CLEAT_DATA_DIR, F_OK) == 0;
 	e->data_writable = e->data_present && access(CLEAT_DATA_DIR, W_OK) == 0;
 	err_set(&e->store_error, ERR_BUSY, "safe mode");

@@ -83,6 +83,8 @@ enum host_level host_worst(const struct host_finding *findings, size_t count);
 
 /* data_dir NULL: there is none to be looked at. */
 void host_look_here(struct host_record *record, const char *data_dir);
+/* Its row "clock", for that time. */
+void host_look_clock(struct host_record *record, int64_t now_sec);
 
 /* --- host_probe_try.c: blocking, at most some seconds ------------------------------------------------------------------------------ */
 

@@ -254,15 +254,12 @@ static void look_open_files(struct host_record *record)
 }
 
 /* The build sets all times of the root file system to that of the release. */
-static void look_clock(struct host_record *record)
+void host_look_clock(struct host_record *record, int64_t now_sec)
 {
-	struct stat st;
-
-	if (stat("/proc/self/exe", &st) < 0)
-		return;
-	if (clock_real_usec() / 1000000 < st.st_mtime)
-		host_record_no(record, "clock", 0, "it says %lld s since 1970, cleat is of %lld s",
-			       (long long)(clock_real_usec() / 1000000), (long long)st.st_mtime);
+	if (now_sec < CLOCK_RELEASE_SEC)
+		host_record_no(record, "clock", 0,
+			       "it says %lld s since 1970, this version is of %lld s",
+			       (long long)now_sec, (long long)CLOCK_RELEASE_SEC);
 	else
 		host_record_yes(record, "clock");
 }
@@ -367,7 +364,7 @@ void host_look_here(struct host_record *record, const char *data_dir)
 	look_cgroups(record);
 	look_data(record, data_dir);
 	look_open_files(record);
-	look_clock(record);
+	host_look_clock(record, clock_real_usec() / 1000000);
 	look_entropy(record);
 	look_landlock(record);
 }

@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two children: one that watches and has no rights, one that mounts and does not stay. The loop must never touch /config for them: a dead server
- * behind it would hold it for ever.
+ * Two children: one that watches and has no rights, one that mounts and does not stay. Without a guest socket there is no child: two
+ * descriptors sleep until there may be one. The loop must never touch /config for them: a dead server behind it would hold it for ever.
  */
 #include "supervise/sources.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "supervise/boot.h"
 #include "supervise/internal.h"
 #include "util/cleanup.h"
+#include "util/host.h"
 #include "util/str.h"
 
+#define START_USEC (500 * USEC_MSEC) /* what a machine starts has the processor first */
 #define RETRY_FIRST_USEC USEC_SEC
 #define RETRY_MAX_SHIFT 6
 #define NOTE CLEAT_CONFIG_DIR ": " /* what all notes about it begin with */
 #define MESSAGE_MAX_BYTES 512
+/* boot/config_watch.h */
+#define WATCH_READY "r"
+#define WATCH_EXIT_NO_SOCKET 3
+#define READY_HOLD_USEC \
+	(2 * USEC_SEC) /* a container that crashes as it starts is up for a moment */
+#define TOLD_VARIABLE \
+	"CLEAT_TOLD_READY" /* for the engine that this one becomes, to read its units anew */
 
 struct sources {
 	struct engine *e;
@@ -27,8 +39,15 @@ struct sources {
 	pid_t watch_pid, look_pid;
 	int fd; /* -1 */
 	struct loop_source *source, *timer;
-	unsigned failures; /* of the watcher, in a row */
-	bool again;	   /* something has come while somebody looked */
+	/* while there is no guest socket: the mount table, and the folders that would have it; -1 */
+	int mounts_fd, folders_fd;
+	struct loop_source *mounts, *folders;
+	uint64_t judged;	  /* generation of what is published */
+	struct loop_source *hold; /* ready, but only just */
+	bool is_ready;		  /* has been so since the boot */
+	bool is_told;		  /* the manager, of that */
+	unsigned failures;	  /* of the watcher, in a row */
+	bool again;		  /* something has come while somebody looked */
 	char problems[MESSAGE_MAX_BYTES];
 };
 
@@ -108,6 +127,12 @@ static void on_message(struct loop *loop, uint32_t events, usec_t now, void *arg
 }
 
 static void start_watch(struct sources *s);
+static void wait_for_socket(struct sources *s);
+
+static bool has_socket(void)
+{
+	return access(CLEAT_INCUS_SOCKET, F_OK) == 0 || access(CLEAT_LXD_SOCKET, F_OK) == 0;
+}
 
 static void on_timer(struct loop *loop, usec_t now, void *arg)
 {
@@ -127,13 +152,29 @@ static void on_watch_ended(void *arg, pid_t pid, int wait_status)
 	if (pid != s->watch_pid)
 		return;
 	s->watch_pid = 0;
+	s->is_told = false;
 	stop_hearing(s);
 	s->failures++;
 	if (s->e->stopping || s->timer || wait_status == 0)
 		return;
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == WATCH_EXIT_NO_SOCKET &&
+	    !has_socket()) {
+		wait_for_socket(s);
+		return;
+	}
 	s->timer = loop_timer(s->e->loop,
 			      loop_now(s->e->loop) + ((uint64_t)RETRY_FIRST_USEC << shift),
 			      on_timer, s);
+}
+
+/* A packet that finds no room or no reader is one for a child that has ended: the next one is told. */
+static void tell_ready(struct sources *s)
+{
+	if (!s->is_ready || s->is_told || s->fd < 0)
+		return;
+	send(s->fd, WATCH_READY, strlen(WATCH_READY), MSG_DONTWAIT | MSG_NOSIGNAL);
+	s->is_told = true;
+	setenv(TOLD_VARIABLE, "1", 1);
 }
 
 static int spawn_watch(struct sources *s, const int ends[2], struct err *err)
@@ -167,11 +208,122 @@ static void start_watch(struct sources *s)
 		s->source = loop_add(s->e->loop, s->fd, EPOLLIN, on_message, s, &err);
 		rc = s->source ? 0 : -1;
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		tell_ready(s);
 		return;
+	}
 	close_fd(&s->fd);
 	log_msg(LOG_ERROR, "config", "sources of %s are not watched: %s", CLEAT_CONFIG_DIR,
 		err.msg);
+}
+
+/* --- a socket that is not there yet ------------------------------------------------------------------------------------------ */
+
+static void stop_waiting(struct sources *s)
+{
+	loop_remove(s->e->loop, s->mounts);
+	loop_remove(s->e->loop, s->folders);
+	s->mounts = s->folders = NULL;
+	close_fd(&s->mounts_fd);
+	close_fd(&s->folders_fd);
+}
+
+/* A folder that came with a mount is watched from now on; asking twice for one is asking once. */
+static void watch_folders(struct sources *s)
+{
+	static const char *const sockets[] = { CLEAT_INCUS_SOCKET, CLEAT_LXD_SOCKET };
+	char folder[64];
+
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+		snprintf(folder, sizeof(folder), "%.*s",
+			 (int)(strrchr(sockets[i], '/') - sockets[i]), sockets[i]);
+		inotify_add_watch(s->folders_fd, folder, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+	}
+}
+
+static void on_place_changed(struct loop *loop, uint32_t events, usec_t now, void *arg)
+{
+	struct sources *s = arg;
+	char bytes[4096];
+
+	(void)loop;
+	(void)events;
+	(void)now;
+	while (read(s->folders_fd, bytes, sizeof(bytes)) > 0)
+		;	  /* only that something has come counts */
+	watch_folders(s); /* before the look, so that nothing falls between */
+	if (!has_socket())
+		return;
+	stop_waiting(s);
+	start_watch(s);
+}
+
+/* A manager that is replaced takes its socket away for a while; one may begin to offer it, by a mount. */
+static void wait_for_socket(struct sources *s)
+{
+	struct loop *loop = s->e->loop;
+	struct err err;
+
+	s->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	s->folders_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s->mounts_fd >= 0)
+		s->mounts = loop_add(loop, s->mounts_fd, EPOLLPRI, on_place_changed, s, &err);
+	if (s->folders_fd >= 0)
+		s->folders = loop_add(loop, s->folders_fd, EPOLLIN, on_place_changed, s, &err);
+	on_place_changed(loop, 0, loop_now(loop), s);
+}
+
+/* --- readiness --------------------------------------------------------------------------------------------------------------- */
+
+/* As /readyz judges (status/check.c), of what this engine has published. */
+static bool is_ready(const struct engine *e)
+{
+	const struct published_header *h = &e->header;
+	struct published_unit unit;
+	struct err err;
+
+	if (!e->settled || e->stopping)
+		return false;
+	for (unsigned i = 0; i < h->note_count; i++)
+		if (h->notes[i].level >= 2)
+			return false;
+	for (unsigned i = 0; i < h->finding_count; i++)
+		if (h->findings[i].level >= HOST_MISSING)
+			return false;
+	for (unsigned i = 0; published_get_unit(e->published, i, &unit, &err) == 0; i++)
+		if (published_unit_fault(&unit))
+			return false;
+	return true;
+}
+
+static void on_held(struct loop *loop, usec_t now, void *arg)
+{
+	struct sources *s = arg;
+
+	(void)now;
+	loop_remove(loop, s->hold);
+	s->hold = NULL;
+	s->is_ready = is_ready(s->e);
+	tell_ready(s);
+}
+
+void sources_wake(struct engine *e)
+{
+	struct sources *s = e->sources;
+	uint64_t generation;
+
+	if (!s || s->is_ready || s->fd < 0 || !str_eq(s->what, "keys"))
+		return;
+	generation = published_generation(e->published);
+	if (generation == s->judged)
+		return;
+	s->judged = generation;
+	if (!is_ready(e)) {
+		loop_remove(e->loop, s->hold);
+		s->hold = NULL;
+	} else if (!s->hold) {
+		s->hold = loop_timer(e->loop, loop_now(e->loop) + READY_HOLD_USEC, on_held, s);
+	}
 }
 
 void sources_start(struct engine *e)
@@ -180,20 +332,31 @@ void sources_start(struct engine *e)
 	bool is_machine = world && str_eq(world, "machine");
 	struct sources *s;
 
-	if (!is_machine && access(CLEAT_INCUS_SOCKET, F_OK) < 0 &&
-	    access(CLEAT_LXD_SOCKET, F_OK) < 0)
+	if (!is_machine && !(world && str_eq(world, "container")) && !has_socket())
 		return;
 	s = arena_new(&e->arena, struct sources);
-	*s = (struct sources){ .e = e, .what = is_machine ? "disks" : "keys", .fd = -1 };
+	*s = (struct sources){ .e = e,
+			       .what = is_machine ? "disks" : "keys",
+			       .fd = -1,
+			       .mounts_fd = -1,
+			       .folders_fd = -1 };
+	s->is_ready = s->is_told = getenv(TOLD_VARIABLE) != NULL;
 	e->sources = s;
-	start_watch(s);
+	if (is_machine)
+		s->timer = loop_timer(e->loop, loop_now(e->loop) + START_USEC, on_timer, s);
+	else if (has_socket())
+		start_watch(s);
+	else
+		wait_for_socket(s);
 }
 
 void sources_stop(struct engine *e)
 {
 	if (!e->sources)
 		return;
+	stop_waiting(e->sources);
 	loop_remove(e->loop, e->sources->timer);
-	e->sources->timer = NULL;
+	loop_remove(e->loop, e->sources->hold);
+	e->sources->timer = e->sources->hold = NULL;
 	stop_hearing(e->sources);
 }

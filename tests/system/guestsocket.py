@@ -14,16 +14,19 @@ ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class GuestSocket:
-    """Serves keys at FOLDER/sock to root of the container only. set() tells who listens; chunked: values come in chunks, as long ones do in life."""
+    """Serves keys at FOLDER/sock to root of the container only. set() tells who listens; chunked: values come in chunks, as long ones do in life;
+    knows_states: "PATCH /1.0" is understood (what was said is in states)."""
 
-    def __init__(self, folder, root, keys=None, chunked=False):
+    def __init__(self, folder, root, keys=None, chunked=False, opened=True, knows_states=True):
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
         self.path = os.path.join(folder, "sock")
         self.root, self.keys, self.chunked = root, dict(keys or {}), chunked
         self.requests, self.pongs, self.listeners, self.connections = [], [], [], []
+        self.states, self.knows_states = [], knows_states
         self.lock = threading.Lock()
-        self.open()
+        if opened:
+            self.open()
 
     def open(self):
         if os.path.exists(self.path):
@@ -45,7 +48,10 @@ class GuestSocket:
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def close(self):
-        """As a manager that is restarted does it: every connection ends."""
+        """As a manager that is restarted does it: every connection ends, and the socket goes."""
+        if not os.path.exists(self.path):
+            return
+        os.unlink(self.path)
         self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self.thread.join(10)
@@ -71,6 +77,8 @@ class GuestSocket:
                     return
                 if uid != self.root:
                     self.answer(connection, 401, b"Access denied for non-root user")
+                elif head[0].startswith("PATCH "):
+                    self.take_state(connection, head, stream)
                 elif not self.route(connection, head):
                     self.read_frames(stream)
                     return
@@ -87,6 +95,13 @@ class GuestSocket:
             if line == b"\r\n":
                 return lines
             lines.append(line.decode().rstrip("\r\n"))
+
+    def take_state(self, connection, head, stream):
+        fields = dict(line.split(": ", 1) for line in head[1:])
+        said = json.loads(stream.read(int(fields["Content-Length"])))
+        known = self.knows_states and head[0].split()[1] == "/1.0" and said in ({"state": "Started"}, {"state": "Ready"})
+        self.states.append(said["state"] if known else head[0])
+        self.answer(connection, 200 if known else 405, b"" if known else b"Method not allowed")
 
     def route(self, connection, head):
         """False: from here on it is a websocket."""

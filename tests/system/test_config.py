@@ -109,8 +109,8 @@ def test_a_plain_folder_then_a_mount_that_comes_late_then_another_one(bare):
     c.wait_unit("systemd-first", state="up")
 
 
-def attach(c, folder):
-    """Puts a folder of this machine on /config of the running container: a detached copy of it, moved into its mount namespace."""
+def attach(c, folder, place="/config"):
+    """Puts a folder of this machine on a folder of the running container: a detached copy of it, moved into its mount namespace."""
     code = (
         "import ctypes,os,sys\n"
         "libc=ctypes.CDLL(None,use_errno=True)\n"
@@ -123,8 +123,8 @@ def attach(c, folder):
         "ns=os.open('/proc/%s/ns/mnt'%sys.argv[1],os.O_RDONLY)\n"
         "assert libc.setns(ns,0x20000)==0,os.strerror(ctypes.get_errno())\n"
         "os.fchdir(root);os.chroot('.')\n"
-        "call(429,tree,b'',-100,b'/config',4)\n")  # move_mount, MOVE_MOUNT_F_EMPTY_PATH
-    done = subprocess.run(["/usr/bin/python3", "-S", "-c", code, str(c.init_pid()), folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        "call(429,tree,b'',-100,sys.argv[3].encode(),4)\n")  # move_mount, MOVE_MOUNT_F_EMPTY_PATH
+    done = subprocess.run(["/usr/bin/python3", "-S", "-c", code, str(c.init_pid()), folder, place], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
 
 
@@ -133,6 +133,7 @@ def test_keys_of_the_manager(bare, guest):
     c = bare(start=False)
     server = guest(c, chunked=True, keys={
         "user.quadlet.web.container": script("Environment=VERSION=1\n# " + "x" * 3000 + "\n"),
+        "user.quadlet.sick.container": unit("localhost/box:latest", "Exec=/bin/sh -c 'exit 3'\n", service="Restart=no"),
         "user.cleat.System.Hostname": "from-keys",
         "user.quadlet.wrong.txt": "no unit",
         "user.other": "not ours",
@@ -162,9 +163,15 @@ def test_keys_of_the_manager(bare, guest):
     c.wait_unit("systemd-db", state="up")
     kept = c.unit("systemd-db")["pid"]
     server.set("user.quadlet.web.container", None)
-    wait_for("web is gone", lambda: names(c) == ["systemd-db"])
+    wait_for("web is gone", lambda: names(c) == ["systemd-db", "systemd-sick"])
+    # the manager is told that the appliance is up when it is, and once, whatever changes later
+    c.wait_unit("systemd-sick", state="failed")
+    assert server.states == [], "not all is up, but for a moment at most"
+    server.set("user.quadlet.sick.container", None)
+    wait_for("it is told", lambda: server.states == ["Ready"])
     server.set("user.cleat.System.Hostname", "another")
     wait_for("the new name", lambda: c.shell("hostname").strip() == "another")
+    assert server.states == ["Ready"]
     server.set("user.quadlet.wrong.txt", None)
     wait_for("nothing is wrong any more", lambda: not [n for n in c.notes() if "wrong.txt" in n])
     # a ping is answered; a manager that is restarted is asked again, and nothing is lost meanwhile
@@ -175,6 +182,32 @@ def test_keys_of_the_manager(bare, guest):
     server.open()
     c.wait_unit("systemd-late", state="up")
     assert c.unit("systemd-db")["pid"] == kept
+    wait_for("who is ready is told again", lambda: server.states == ["Ready", "Ready"])
+
+
+@needs_lxc
+@pytest.mark.parametrize("kind", ["folder", "mount"])
+def test_a_guest_socket_that_comes_after_the_boot(bare, guest, kind):
+    """In the folder that is there (the manager was away when the container started), or with its folder, by a mount."""
+    c = bare(start=False)
+    server = guest(c, opened=False, knows_states=False, keys={"user.quadlet.web.container": script()})
+    folder = os.path.dirname(server.path)
+    if kind == "folder":
+        c.mounts.append("%s dev/incus" % folder)
+    c.configure()
+    c.start()
+    assert names(c) == []
+    assert not [pid for pid in c.processes("cleat") if b"config-watch" in open("/proc/%d/cmdline" % pid, "rb").read()], "a process that waits for nothing"
+    server.open()
+    if kind == "mount":
+        c.shell("mkdir /dev/incus")
+        attach(c, folder, "/dev/incus")
+    c.wait_unit("systemd-web", state="up")
+    # this manager does not want to know who is up: said once, and all goes on
+    wait_for("it has been asked", lambda: server.states == ["PATCH /1.0 HTTP/1.1"])
+    server.set("user.quadlet.db.container", script())
+    c.wait_unit("systemd-db", state="up")
+    assert server.states == ["PATCH /1.0 HTTP/1.1"]
 
 
 @needs_lxc

@@ -232,7 +232,7 @@ def test_the_right_password_opens_a_shell_and_the_wrong_one_none(machine, attach
     assert machine.processes("cleat-console") == []
     screen.type("exit\r")
     screen.wait(r"^Enter: log in$")
-    assert machine.processes("cleat-login") == []
+    wait_for("nobody is logged in", lambda: machine.processes("cleat-login") == [])  # PID 1 reaps it
     # nobody is told the hash
     told = machine.cleat("status") + machine.cleat("inspect", "systemd-web") + machine.http("/status")[1]
     told += machine.shell("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; true") + machine.console()
@@ -335,6 +335,48 @@ def test_a_shell_of_the_host_is_greeted_also_without_an_engine(machine, attach):
     finally:
         os.kill(engine, signal.SIGCONT)
     assert "Cleat" not in machine.lxc("attach", "--clear-env", "--", "/usr/bin/cleat-shell", "-c", "echo quiet")
+
+
+# An engine that ends at once unless it is to be careful. Everything else that is called cleat works.
+FRAGILE = """#!/bin/sh
+if [ "$1" = engine ] && [ -z "$CLEAT_SAFE_MODE" ]; then
+	exit 3
+fi
+exec /usr/bin/cleat.good "$@"
+"""
+
+
+@needs_lxc
+def test_safe_mode_says_so_and_keeps_the_login_and_the_address(machine, attach):
+    """What it must not read (appliance.ini) it knows of the engine before it."""
+    engine = machine.engine_pid()
+    configure(machine, "[System]\nRootPassword=%s\n[Status]\nAddress=127.0.0.1:8099\n" % hash_of(PASSWORD))
+    assert " the status at 127.0.0.1:8099.\n" in machine.shell("cleat greeting")
+    program = os.path.join(machine.rootfs, "usr/bin/cleat")
+    os.rename(program, program + ".good")
+    try:
+        with open(program, "w", encoding="ascii") as f:
+            f.write(FRAGILE)
+        os.chmod(program, 0o755)
+        screen = attach(machine)
+        os.kill(engine, signal.SIGKILL)
+        screen.wait(r"^Cleat \S+ on \S+, since .*, safe mode\nto leave safe mode: cleat reload, cleat upgrade, or a reboot$")
+        screen.wait(r"^status  http://127\.0\.0\.1:8099/status$")
+        screen.wait(r"^Enter: log in$")
+        assert machine.shell("wget -qO- http://127.0.0.1:8099/livez").startswith("ok")
+        assert ': safe mode ("cleat reload" leaves it); known last: ' in machine.shell("cleat.good greeting")
+        assert machine.shell("ls -l /run/cleat/settings").startswith("-rw------- ")
+        screen.type("\r")
+        screen.wait(r"Password of root: $|Password of root:$")
+        screen.type(PASSWORD + "\r")
+        screen.wait(r"^root@\S+:~# *$")
+        screen.type("exit\r")
+        screen.wait(r"^Enter: log in$")
+    finally:
+        os.rename(program + ".good", program)
+    configure(machine, "")
+    screen.wait(r"^Cleat \S+ on \S+, since [^,]*$")
+    machine.wait_unit("systemd-web", health="healthy")
 
 
 # --- other terminals -------------------------------------------------------------------------------------------------------

@@ -457,6 +457,40 @@ static void subscribing(void **state)
 	end(&g, other, pid);
 }
 
+static void it_is_said_that_all_is_up(void **state)
+{
+	static const char wanted[] =
+		"PATCH /1.0 HTTP/1.1\r\nHost: guest\r\nUser-Agent: cleat\r\nContent-Type: application/json\r\n"
+		"Content-Length: 17\r\n\r\n{\"state\":\"Ready\"}";
+	static const struct {
+		const char *answer;
+		int rc;
+		enum err_code code;
+	} cases[] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0, ERR_NONE },
+		{ "HTTP/1.1 405 Not Allowed\r\nContent-Length: 2\r\n\r\nno", -1, ERR_UNSUPPORTED },
+		{ "HTTP/1.1 500 Away\r\nContent-Length: 0\r\n\r\n", -1, ERR_BUSY },
+		{ "nonsense\r\n\r\n", -1, ERR_INPUT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char request[512] = "";
+		struct guest g;
+		int other;
+
+		converse(&g, &other);
+		assert_true(write(other, cases[i].answer, strlen(cases[i].answer)) > 0);
+		assert_int_equal(guest_say_ready(&g, &err), cases[i].rc);
+		if (cases[i].rc < 0)
+			assert_int_equal(err.code, cases[i].code);
+		assert_true(read(other, request, sizeof(request) - 1) > 0);
+		assert_string_equal(request, wanted);
+		guest_close(&g);
+		close(other);
+	}
+}
+
 static void a_socket_that_is_not_there(void **state)
 {
 	const struct scratch *s = *state;
@@ -512,6 +546,7 @@ int main(void)
 		cmocka_unit_test(what_goes_wrong_is_said),
 		cmocka_unit_test(events_are_heard_and_pings_answered),
 		cmocka_unit_test(subscribing),
+		cmocka_unit_test(it_is_said_that_all_is_up),
 		scratch_test(a_socket_that_is_not_there),
 		cmocka_unit_test(messages_of_the_kernel),
 	};

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "cli/console_draw.h"
+#include "util/host.h"
 #include "util/str.h"
 
 #define BOOT_USEC (INT64_C(1764000000) * 1000000) /* Nov 24 16:00:00 */
@@ -331,6 +332,54 @@ static void notes_that_do_not_fit_are_counted(void **state)
 	assert_non_null(strstr(lines(), "and 4 more notes: cleat status\n"));
 }
 
+static void find(enum host_level level, const char *id)
+{
+	struct published_finding *f = &header.findings[header.finding_count++];
+
+	f->level = (uint8_t)level;
+	str_copy(f->id, sizeof(f->id), id);
+	str_copy(f->evidence, sizeof(f->evidence), "proc: mount: not permitted");
+}
+
+static void what_the_host_withholds_is_one_line(void **state)
+{
+	(void)state;
+	view.columns = 120;
+	find(HOST_NOTE, "resources");
+	assert_null(strstr(lines(), "host: "));
+	header.findings[0].level = HOST_LIMITED;
+	find(HOST_LIMITED, "limits");
+	find(HOST_NOTE, "swap-limit");
+	assert_non_null(
+		strstr(lines(), "\nhost: limited: resources, limits; cleat doctor says more\n"));
+	header.allowed_losses = HOST_LOSS_PROC;
+	assert_non_null(strstr(
+		lines(),
+		"\nhost: less isolation is allowed: private-proc; limited: resources, limits;"));
+	header.finding_count = 0;
+	assert_non_null(strstr(lines(), "\nhost: less isolation is allowed: private-proc\n"));
+	find(HOST_MISSING, "user-namespace");
+	find(HOST_LIMITED, "limits");
+	assert_non_null(strstr(lines(), "\nhost: user-namespace: "));
+	assert_null(strstr(buf_str(&out), "limited:"));
+	/* it is worth more than a unit that is well */
+	for (unsigned i = 0; i < MAX_UNITS; i++)
+		add("unit", PUBLISHED_UP, PUBLISHED_HEALTH_NONE);
+	assert_non_null(strstr(lines(), "\nhost: user-namespace: "));
+}
+
+static void safe_mode_says_how_to_leave_it(void **state)
+{
+	(void)state;
+	assert_null(strstr(lines(), "safe mode"));
+	header.safe_mode = 1;
+	view.can_log_in = true;
+	assert_true(str_starts(lines(),
+			       "Cleat 0.1.0 on web1, since Nov 24 16:00:00, safe mode\n"
+			       "to leave safe mode: cleat reload, cleat upgrade, or a reboot\n"));
+	assert_non_null(strstr(buf_str(&out), "\nEnter: log in\n"));
+}
+
 /* --- bytes ---------------------------------------------------------------------------------------------------------------- */
 
 static void a_terminal_of_its_own_is_filled_and_cleared(void **state)
@@ -424,6 +473,8 @@ int main(void)
 		cmocka_unit_test_setup(latin_letters_and_our_own_signs_are_shown, reset),
 		cmocka_unit_test_setup(a_record_that_is_being_written_is_left_out, reset),
 		cmocka_unit_test_setup(states_of_another_version_are_shown_as_broken, reset),
+		cmocka_unit_test_setup(what_the_host_withholds_is_one_line, reset),
+		cmocka_unit_test_setup(safe_mode_says_how_to_leave_it, reset),
 		cmocka_unit_test_setup(notes_that_do_not_fit_are_counted, reset),
 		cmocka_unit_test_setup(a_terminal_of_its_own_is_filled_and_cleared, reset),
 		cmocka_unit_test_setup(a_full_terminal_does_not_scroll, reset),

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "supervise/host_probe.h"
+#include "util/loop.h"
 
 static struct host_record record;
 static struct host_finding findings[HOST_MAX_FINDINGS];
@@ -368,9 +369,24 @@ static void looking_here_answers_rows_of_the_table(void **state)
 	assert_null(host_record_find(&record, "data"));
 }
 
+/* Not the time of the program's file: a copy is as new as its copying, and an old clock made it old. */
+static void a_clock_before_the_release_is_a_lack(void **state)
+{
+	(void)state;
+	host_record_init(&record);
+	host_look_clock(&record, CLOCK_RELEASE_SEC - 1);
+	assert_int_equal(host_record_find(&record, "clock")->answer, HOST_NO);
+	assert_string_equal(judge("clock")->evidence,
+			    "it says 1795305599 s since 1970, this version is of 1795305600 s");
+	host_record_init(&record);
+	host_look_clock(&record, CLOCK_RELEASE_SEC);
+	assert_int_equal(host_record_find(&record, "clock")->answer, HOST_YES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(a_clock_before_the_release_is_a_lack, reset),
 		cmocka_unit_test_setup(a_host_that_withholds_nothing, reset),
 		cmocka_unit_test_setup(each_lack_is_what_its_row_says, reset),
 		cmocka_unit_test_setup(what_follows_from_a_lack_is_not_listed_beside_it, reset),
