@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -40,8 +41,14 @@ int publish_open(struct engine *e, struct err *err)
 		str_copy(h->hostname, sizeof(h->hostname), uts.nodename);
 		str_copy(e->hostname, sizeof(e->hostname), uts.nodename);
 	}
-	publish_header(e);
+	e->is_header_held = true;
 	return 0;
+}
+
+void publish_begin(struct engine *e)
+{
+	e->is_header_held = false;
+	publish_header(e);
 }
 
 void publish_header(struct engine *e)
@@ -52,7 +59,7 @@ void publish_header(struct engine *e)
 	h->draining = e->stopping;
 	h->data_state = !e->data_present ? 2 : !e->data_writable ? 1 : 0;
 	h->settled = e->settled;
-	if (e->published)
+	if (e->published && !e->is_header_held)
 		published_put_header(e->published, h);
 }
 
@@ -274,12 +281,14 @@ static const char *detail_text(const struct engine_entry *entry, const struct co
 
 void publish_unit(struct engine *e, unsigned index)
 {
+	static struct published_unit next;
 	struct engine_entry *entry = &e->entries[index];
-	struct published_unit *p = &entry->published;
+	struct published_unit *p = &next;
 	struct core_unit_view view;
-	uint8_t state, health, was_health = p->health;
+	uint8_t state, health, was_health = entry->published->health;
 	bool running;
 
+	next = *entry->published;
 	core_view(e->core, index, &view);
 	running = entry->run.phase == RUN_RUNNING;
 	state = (uint8_t)(entry->invalid_reason ? PUBLISHED_INVALID : public_state(&view));
@@ -312,12 +321,37 @@ void publish_unit(struct engine *e, unsigned index)
 		      view.status_text ? view.status_text : "");
 	if (p->health == PUBLISHED_UNHEALTHY && was_health != PUBLISHED_UNHEALTHY)
 		last_words_ask(e, index);
-	last_words_publish(e, index, &view);
+	last_words_publish(e, index, &view, p);
 	put_identity(e, entry, p);
+	if (e->drafts)
+		e->drafts[index] = next;
 	if (e->published && e->is_publishing)
 		published_put_unit(e->published, index, p);
 	if (e->watch_fn)
 		e->watch_fn(e->watch_arg, index, loop_now(e->loop));
+}
+
+void publish_draft(struct engine *e)
+{
+	e->drafts = calloc(e->count + 1, sizeof(*e->drafts));
+	if (!e->drafts) {
+		log_msg(LOG_ERROR, "engine", "out of memory: %u units", e->count);
+		abort();
+	}
+	for (unsigned i = 0; i < e->count; i++)
+		e->entries[i].published = &e->drafts[i];
+}
+
+/* What readers see is remembered by us, too; the drafts go, unless tmpfs had no room for all. */
+static void drop_drafts(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++)
+		if (!published_unit_at(e->published, i))
+			return;
+	for (unsigned i = 0; i < e->count; i++)
+		e->entries[i].published = published_unit_at(e->published, i);
+	free(e->drafts);
+	e->drafts = NULL;
 }
 
 void publish_all(struct engine *e)
@@ -327,4 +361,6 @@ void publish_all(struct engine *e)
 		published_set_unit_count(e->published, e->count);
 	for (unsigned i = 0; i < e->count; i++)
 		publish_unit(e, i);
+	if (e->published)
+		drop_drafts(e);
 }

@@ -55,7 +55,9 @@ static void become_new(struct engine *e)
 		return;
 	console_step(e, "reading the units again");
 	event_emit(e, EVENT_RELOAD, EVENT_OF_APPLIANCE, NULL);
+	status_server_hand_on(e, true);
 	execv("/proc/self/exe", argv);
+	status_server_hand_on(e, false);
 	log_msg(LOG_ERROR, "engine", "reload: exec: %s", strerror(errno));
 }
 

@@ -7,16 +7,21 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "supervise/internal.h"
 #include "util/cleanup.h"
+#include "util/str.h"
 
 #define RETRY_PORT_USEC (5 * USEC_SEC)
+#define LISTEN_VARIABLE "CLEAT_STATUS_FD" /* a number: status_server_hand_on() */
 
 static void try_again(struct loop *loop, usec_t now, void *arg)
 {
@@ -165,6 +170,60 @@ static int open_listener(const struct engine *e, struct err *err)
 	return listen_any(port_of(e), err);
 }
 
+/* --- one socket for the engine and the one that it becomes ------------------------------------------------------------- */
+
+static bool is_wanted(const struct engine *e, int fd)
+{
+	union address got, wanted;
+	socklen_t size = sizeof(got), len = sizeof(int);
+	int listens = 0;
+
+	memset(&got, 0, sizeof(got));
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens ||
+	    getsockname(fd, &got.any, &size) < 0)
+		return false;
+	if (e->appliance.status_address)
+		read_address(e->appliance.status_address, port_of(e), &wanted);
+	else
+		read_address(got.any.sa_family == AF_INET6 ? "::" : "0.0.0.0", port_of(e), &wanted);
+	if (got.any.sa_family != wanted.any.sa_family)
+		return false;
+	if (got.any.sa_family == AF_INET)
+		return got.v4.sin_port == wanted.v4.sin_port &&
+		       got.v4.sin_addr.s_addr == wanted.v4.sin_addr.s_addr;
+	return got.v6.sin6_port == wanted.v6.sin6_port &&
+	       memcmp(&got.v6.sin6_addr, &wanted.v6.sin6_addr, sizeof(got.v6.sin6_addr)) == 0;
+}
+
+void status_server_hand_on(struct engine *e, bool on)
+{
+	char text[16];
+
+	if (e->status_listen_fd < 0)
+		return;
+	snprintf(text, sizeof(text), "%d", e->status_listen_fd);
+	if (!on)
+		unsetenv(LISTEN_VARIABLE);
+	else if (setenv(LISTEN_VARIABLE, text, 1) < 0)
+		return;
+	fcntl(e->status_listen_fd, F_SETFD, on ? 0 : FD_CLOEXEC);
+}
+
+/* The one that the engine before this one has left open, -1 when there is none or another is asked for now. */
+static int inherited_listener(const struct engine *e)
+{
+	const char *text = getenv(LISTEN_VARIABLE);
+	uint64_t number;
+	int fd = text && str_to_u64(text, INT_MAX, &number) && number > 2 ? (int)number : -1;
+
+	unsetenv(LISTEN_VARIABLE);
+	if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -1;
+	if (!is_wanted(e, fd))
+		close_fd(&fd);
+	return fd;
+}
+
 static void on_ended(void *arg, pid_t pid, int wait_status)
 {
 	struct engine *e = arg;
@@ -203,6 +262,8 @@ void status_server_start(struct engine *e)
 {
 	struct err err;
 
+	if (e->status_listen_fd < 0)
+		e->status_listen_fd = inherited_listener(e);
 	if (e->status_listen_fd < 0)
 		e->status_listen_fd = open_listener(e, &err);
 	if (e->status_listen_fd < 0) {

@@ -57,8 +57,10 @@ static void become(struct engine *e, const char *version)
 	console_step(e, "becoming %s, version %s", u->path, version);
 	event_emit(e, EVENT_RELOAD, EVENT_OF_APPLIANCE, &(struct event_details){ .text = text });
 	boot_leave_safe_mode();
+	status_server_hand_on(e, true);
 	if (setenv(FROM_VARIABLE, from, 1) == 0)
 		execv(u->path, argv);
+	status_server_hand_on(e, false);
 	snprintf(text, sizeof(text), "exec: %s", strerror(errno));
 	unsetenv(FROM_VARIABLE);
 	fail(e, text);

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -366,3 +367,32 @@ def is_engine(pid):
             return f.read().split(b"\0")[1:2] == [b"engine"]
     except OSError:
         return False
+
+
+POLLS = """
+import ctypes, os, select, socket, sys
+assert ctypes.CDLL(None).setns(os.open('/proc/%d/ns/net', os.O_RDONLY), 0x40000000) == 0
+answered = 0
+while not select.select([0], [], [], 0)[0]:
+    with socket.create_connection(('127.0.0.1', 25328), 20) as s:
+        s.sendall(b'GET /livez HTTP/1.0\\r\\n\\r\\n')
+        assert b' 200 ' in s.recv(4096), answered
+    answered += 1
+print(answered)
+"""
+
+
+def test_a_monitor_is_answered_while_one_engine_becomes_the_next(box):
+    """Many units, so that reading them takes the new engine a while; the port must be open all that time."""
+    units = {"m%d.container" % i: script(install=False) for i in range(300)}
+    a = box(dict(units, **{"box.container": script()}))
+    a.wait_unit("systemd-box", state="up")
+    command = ["/usr/bin/python3", "-S", "-c", POLLS % a.init_pid()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as monitor:
+        try:
+            for i in range(5):
+                write(a, "m0.container", script(install=False, container="Environment=ROUND=%d\n" % i))
+                a.cleat("reload")
+        finally:
+            answered, error = monitor.communicate("\n", timeout=60)
+    assert error == "" and int(answered) > 5, (answered, error)
