@@ -21,6 +21,7 @@
 #include "util/cleanup.h"
 #include "util/host.h"
 #include "util/places.h"
+#include "util/relro.h"
 #include "util/str.h"
 
 #define EXIT_USAGE 64
@@ -191,14 +192,13 @@ static int cmd_teardown(int argc, char **argv)
 
 static int open_cgroup_of(const char *mount, const char *run_id, struct err *err)
 {
-	char found[4096], rel[128];
+	char found[4096];
 
 	if (!runtime_id_is_valid(run_id))
 		return err_set(err, ERR_INPUT, "\"%s\" is not a run id", run_id);
 	if (!mount && cgroup_find_mount(found, sizeof(found), err) < 0)
 		return -1;
-	snprintf(rel, sizeof(rel), "%s/%s", CLEAT_CGROUP_CONTAINERS, run_id);
-	return cgroup_open(mount ? mount : found, rel, false, err);
+	return cgroup_open_run(mount ? mount : found, run_id, NULL, err);
 }
 
 static int exec_and_wait(struct runtime_exec *exec, const char *mount, const char *run_id)
@@ -328,6 +328,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+	relro_protect();
 	for (size_t i = 0; argc > 1 && i < COMMAND_COUNT; i++) {
 		int code;
 

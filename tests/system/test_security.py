@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from appliance import IDLE, unit, wait_for
+from appliance import IDLE, descendants, unit, wait_for
 from test_runtime import ROOT_OUTSIDE, RUNTIME, cgroup_mount, place  # noqa: F401  (place is a fixture)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containers need root here")
@@ -460,3 +460,41 @@ def test_who_copies_unit_files_writes_nowhere_else(boot, box_image):
     a.wait_unit("systemd-a", state="up")
     status_at_its_end(a, b"drop none.container\n", "units-keep")
     assert os.listdir(elsewhere) == ["none.container"]
+
+
+def relro(program):
+    """(first, end) of the pages of a program that are read-only once it has started, from its beginning on."""
+    done = subprocess.run(["readelf", "-lW", program], stdout=subprocess.PIPE, text=True, check=True)
+    words = next(line.split() for line in done.stdout.splitlines() if "GNU_RELRO" in line)
+    first, size = int(words[2], 16), int(words[5], 16)
+    return first & ~4095, (first + size) & ~4095
+
+
+def words_of(pid):
+    with open("/proc/%d/cmdline" % pid) as f:
+        return f.read().split("\0")
+
+
+def writable(pid, program):
+    """The pages of the program's file that a process could write to, from the program's beginning on."""
+    spans = []
+    with open("/proc/%d/maps" % pid) as f:
+        for line in f:
+            words = line.split()
+            if len(words) > 5 and os.path.basename(words[5]) in (os.path.basename(program), "init"):
+                spans.append([int(n, 16) for n in words[0].split("-")] + [words[1]])
+    base = spans[0][0]
+    return [(first - base, end - base) for first, end, mode in spans if "w" in mode]
+
+
+def test_relocated_pointers_are_read_only(boot, box_image):
+    a = boot({"box.container": unit("localhost/box:latest", 'Exec=/bin/sh -c "%s"\n' % IDLE)}, images=(), start=False)
+    a.add_image("box", box_image)
+    a.start()
+    a.wait_unit("systemd-box", state="up")
+    shim = next(pid for pid in descendants(a.init_pid()) if words_of(pid)[1:2] == ["shim"])
+    for pid, name in (a.init_pid(), "cleat-init"), (a.engine_pid(), "cleat"), (shim, "cleat-runtime"):
+        program = str(RUNTIME.parent / name)
+        first, end = relro(program)
+        spans = writable(pid, program)
+        assert end > first and spans and all(last <= first or begin >= end for begin, last in spans), (name, hex(first), hex(end), spans)
