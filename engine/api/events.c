@@ -176,14 +176,11 @@ static int parse(int argc, char **argv, struct event_filter *filter, yyjson_doc 
 
 static int confine(struct err *err)
 {
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_LOG,
 		.gid = IDS_WORKER_LOG,
-		.syscalls = calls,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, NULL);
 	return proc_confine(&c, err);
 }
 

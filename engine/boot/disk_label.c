@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/str.h"
@@ -61,16 +62,6 @@ static bool read_at(int fd, uint64_t offset, uint8_t *out, size_t len)
 	return true;
 }
 
-static uint32_t le16(const uint8_t *p)
-{
-	return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-
-static uint32_t le32(const uint8_t *p)
-{
-	return le16(p) | le16(p + 2) << 16;
-}
-
 static void set_label(struct disk_label *out, enum disk_fs fs, const uint8_t *text, size_t max)
 {
 	size_t len = 0;
@@ -91,7 +82,7 @@ static bool read_ext4(int fd, struct disk_label *out)
 {
 	uint8_t super[136];
 
-	if (!read_at(fd, SUPER_OFFSET, super, sizeof(super)) || le16(super + 56) != EXT4_MAGIC)
+	if (!read_at(fd, SUPER_OFFSET, super, sizeof(super)) || get_le16(super + 56) != EXT4_MAGIC)
 		return false;
 	set_label(out, DISK_FS_EXT4, super + 120, 16);
 	return true;
@@ -101,7 +92,7 @@ static bool read_erofs(int fd, struct disk_label *out)
 {
 	uint8_t super[80];
 
-	if (!read_at(fd, SUPER_OFFSET, super, sizeof(super)) || le32(super) != EROFS_MAGIC)
+	if (!read_at(fd, SUPER_OFFSET, super, sizeof(super)) || get_le32(super) != EROFS_MAGIC)
 		return false;
 	set_label(out, DISK_FS_EROFS, super + 64, 16);
 	return true;
@@ -127,9 +118,10 @@ struct fat {
 /* Where the root folder lies: at its own place in FAT12 and FAT16, in a cluster in FAT32. */
 static bool parse_fat(const uint8_t *boot, struct fat *out)
 {
-	uint64_t sector = le16(boot + 11), cluster_sectors = boot[13], reserved = le16(boot + 14);
-	uint64_t copies = boot[16], entries = le16(boot + 17), short_size = le16(boot + 22);
-	uint64_t fat_sectors = short_size ? short_size : le32(boot + 36);
+	uint64_t sector = get_le16(boot + 11), cluster_sectors = boot[13],
+		 reserved = get_le16(boot + 14);
+	uint64_t copies = boot[16], entries = get_le16(boot + 17), short_size = get_le16(boot + 22);
+	uint64_t fat_sectors = short_size ? short_size : get_le32(boot + 36);
 	uint64_t first = (reserved + copies * fat_sectors) * sector;
 
 	if (boot[510] != 0x55 || boot[511] != 0xaa || sector < SECTOR || sector > 4096 ||
@@ -141,7 +133,7 @@ static bool parse_fat(const uint8_t *boot, struct fat *out)
 	out->root_offset = first;
 	out->root_bytes = entries * FAT_ENTRY;
 	if (out->is_fat32) {
-		uint64_t cluster = le32(boot + 44);
+		uint64_t cluster = get_le32(boot + 44);
 
 		if (entries || cluster < 2)
 			return false;

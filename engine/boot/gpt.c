@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/bytes.h"
+
 #define SIGNATURE "EFI PART"
 #define HEADER_BYTES 92
 #define ENTRY_BYTES 128
@@ -41,29 +43,6 @@ struct table {
 	unsigned char header[MAX_BLOCK_BYTES];
 	unsigned char entries[GPT_MAX_TABLE_BYTES];
 };
-
-static uint32_t get32(const unsigned char *at)
-{
-	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-	       (uint32_t)at[3] << 24;
-}
-
-static uint64_t get64(const unsigned char *at)
-{
-	return get32(at) | (uint64_t)get32(at + 4) << 32;
-}
-
-static void put32(unsigned char *at, uint32_t value)
-{
-	for (unsigned i = 0; i < 4; i++)
-		at[i] = (unsigned char)(value >> (8 * i));
-}
-
-static void put64(unsigned char *at, uint64_t value)
-{
-	put32(at, (uint32_t)value);
-	put32(at + 4, (uint32_t)(value >> 32));
-}
 
 static uint32_t crc32_of(const unsigned char *data, size_t len)
 {
@@ -101,7 +80,7 @@ static uint32_t header_crc(const unsigned char *header)
 	unsigned char copy[HEADER_BYTES];
 
 	memcpy(copy, header, sizeof(copy));
-	put32(copy + AT_HEADER_CRC, 0);
+	put_le32(copy + AT_HEADER_CRC, 0);
 	return crc32_of(copy, sizeof(copy));
 }
 
@@ -113,17 +92,17 @@ static int read_header(struct table *t, struct err *err)
 		return -1;
 	if (memcmp(h, SIGNATURE, 8) != 0)
 		return err_set(err, ERR_NOT_FOUND, "no GUID partition table");
-	if (get32(h + AT_HEADER_SIZE) != HEADER_BYTES ||
-	    get32(h + AT_HEADER_CRC) != header_crc(h) || get64(h + AT_MY_LBA) != 1)
+	if (get_le32(h + AT_HEADER_SIZE) != HEADER_BYTES ||
+	    get_le32(h + AT_HEADER_CRC) != header_crc(h) || get_le64(h + AT_MY_LBA) != 1)
 		return err_set(err, ERR_INTEGRITY, "the header of the partition table is damaged");
-	t->count = get32(h + AT_ENTRY_COUNT);
-	if (get32(h + AT_ENTRY_SIZE) != ENTRY_BYTES || !t->count ||
-	    t->count > GPT_MAX_TABLE_BYTES / ENTRY_BYTES || get64(h + AT_ENTRIES_LBA) < 2 ||
-	    get64(h + AT_ENTRIES_LBA) >= t->blocks)
+	t->count = get_le32(h + AT_ENTRY_COUNT);
+	if (get_le32(h + AT_ENTRY_SIZE) != ENTRY_BYTES || !t->count ||
+	    t->count > GPT_MAX_TABLE_BYTES / ENTRY_BYTES || get_le64(h + AT_ENTRIES_LBA) < 2 ||
+	    get_le64(h + AT_ENTRIES_LBA) >= t->blocks)
 		return err_set(err, ERR_UNSUPPORTED,
 			       "a partition table of %u entries of %u bytes at block %llu",
-			       t->count, get32(h + AT_ENTRY_SIZE),
-			       (unsigned long long)get64(h + AT_ENTRIES_LBA));
+			       t->count, get_le32(h + AT_ENTRY_SIZE),
+			       (unsigned long long)get_le64(h + AT_ENTRIES_LBA));
 	t->table_blocks = (t->count * ENTRY_BYTES + t->block_bytes - 1) / t->block_bytes;
 	return 0;
 }
@@ -132,10 +111,10 @@ static int read_table(struct table *t, struct err *err)
 {
 	if (t->blocks < 128)
 		return err_set(err, ERR_NOT_FOUND, "too small for a partition table");
-	if (read_header(t, err) < 0 || read_at(t, get64(t->header + AT_ENTRIES_LBA), t->entries,
+	if (read_header(t, err) < 0 || read_at(t, get_le64(t->header + AT_ENTRIES_LBA), t->entries,
 					       t->table_blocks * t->block_bytes, err) < 0)
 		return -1;
-	if (get32(t->header + AT_ENTRIES_CRC) != crc32_of(t->entries, t->count * ENTRY_BYTES))
+	if (get_le32(t->header + AT_ENTRIES_CRC) != crc32_of(t->entries, t->count * ENTRY_BYTES))
 		return err_set(err, ERR_INTEGRITY,
 			       "the entries of the partition table are damaged");
 	return 0;
@@ -159,15 +138,15 @@ static int find_last(struct table *t, unsigned number, unsigned char **out, stru
 	if (!number || number > t->count || !is_used(entry))
 		return err_set(err, ERR_NOT_FOUND, "the partition table has no partition %u",
 			       number);
-	first = get64(entry + AT_ENTRY_FIRST);
-	last = get64(entry + AT_ENTRY_LAST);
+	first = get_le64(entry + AT_ENTRY_FIRST);
+	last = get_le64(entry + AT_ENTRY_LAST);
 	if (first < 2 || last < first || last >= t->blocks)
 		return err_set(err, ERR_INTEGRITY, "partition %u lies outside the disk", number);
 	*out = entry;
 	for (uint32_t i = 0; i < t->count; i++) {
 		const unsigned char *other = t->entries + (size_t)i * ENTRY_BYTES;
 
-		if (other != entry && is_used(other) && get64(other + AT_ENTRY_LAST) >= first)
+		if (other != entry && is_used(other) && get_le64(other + AT_ENTRY_LAST) >= first)
 			return 0;
 	}
 	return 1;
@@ -189,25 +168,25 @@ static int write_protection(const struct table *t, struct err *err)
 
 	if (read_at(t, 0, mbr, t->block_bytes, err) < 0)
 		return -1;
-	if (mbr[AT_MBR_TYPE] != PROTECTIVE || get32(mbr + AT_MBR_SIZE) >= blocks)
+	if (mbr[AT_MBR_TYPE] != PROTECTIVE || get_le32(mbr + AT_MBR_SIZE) >= blocks)
 		return 0;
-	put32(mbr + AT_MBR_SIZE, (uint32_t)blocks);
+	put_le32(mbr + AT_MBR_SIZE, (uint32_t)blocks);
 	return write_at(t, 0, mbr, t->block_bytes, err);
 }
 
 static int write_copy(struct table *t, bool is_backup, struct err *err)
 {
 	uint64_t end = t->blocks - 1, mine = is_backup ? end : 1;
-	uint64_t entries = is_backup ? end - t->table_blocks : get64(t->header + AT_ENTRIES_LBA);
+	uint64_t entries = is_backup ? end - t->table_blocks : get_le64(t->header + AT_ENTRIES_LBA);
 	unsigned char header[MAX_BLOCK_BYTES];
 
 	memcpy(header, t->header, t->block_bytes);
-	put64(header + AT_MY_LBA, mine);
-	put64(header + AT_ALTERNATE_LBA, is_backup ? 1 : end);
-	put64(header + AT_LAST_USABLE, end - t->table_blocks - 1);
-	put64(header + AT_ENTRIES_LBA, entries);
-	put32(header + AT_ENTRIES_CRC, crc32_of(t->entries, t->count * ENTRY_BYTES));
-	put32(header + AT_HEADER_CRC, header_crc(header));
+	put_le64(header + AT_MY_LBA, mine);
+	put_le64(header + AT_ALTERNATE_LBA, is_backup ? 1 : end);
+	put_le64(header + AT_LAST_USABLE, end - t->table_blocks - 1);
+	put_le64(header + AT_ENTRIES_LBA, entries);
+	put_le32(header + AT_ENTRIES_CRC, crc32_of(t->entries, t->count * ENTRY_BYTES));
+	put_le32(header + AT_HEADER_CRC, header_crc(header));
 	if (write_at(t, entries, t->entries, t->table_blocks * t->block_bytes, err) < 0 ||
 	    write_at(t, mine, header, t->block_bytes, err) < 0)
 		return -1;
@@ -229,13 +208,14 @@ int gpt_grow(int fd, uint64_t disk_bytes, unsigned block_bytes, unsigned number,
 			    .blocks = disk_bytes / block_bytes };
 	if (read_table(&t, err) < 0 || (is_last = find_last(&t, number, &entry, err)) < 0)
 		return -1;
-	first = get64(entry + AT_ENTRY_FIRST);
+	first = get_le64(entry + AT_ENTRY_FIRST);
 	end = new_end(&t);
-	*out = (struct gpt_partition){ first * block_bytes,
-				       (get64(entry + AT_ENTRY_LAST) + 1 - first) * block_bytes };
-	if (!is_last || end < get64(entry + AT_ENTRY_LAST) + ALIGN_BYTES / block_bytes)
+	*out = (struct gpt_partition){
+		first * block_bytes, (get_le64(entry + AT_ENTRY_LAST) + 1 - first) * block_bytes
+	};
+	if (!is_last || end < get_le64(entry + AT_ENTRY_LAST) + ALIGN_BYTES / block_bytes)
 		return 0;
-	put64(entry + AT_ENTRY_LAST, end);
+	put_le64(entry + AT_ENTRY_LAST, end);
 	if (write_copy(&t, true, err) < 0 || write_copy(&t, false, err) < 0 ||
 	    write_protection(&t, err) < 0)
 		return -1;

@@ -19,6 +19,7 @@
 #include "cli/commands.h"
 #include "shim/protocol.h"
 #include "util/arena.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/json.h"
@@ -438,8 +439,7 @@ static int take_head(struct session *s, char byte, struct err *err)
 	s->head[s->head_length++] = (unsigned char)byte;
 	if (s->head_length < sizeof(s->head))
 		return 0;
-	s->left = (uint32_t)s->head[4] << 24 | (uint32_t)s->head[5] << 16 |
-		  (uint32_t)s->head[6] << 8 | s->head[7];
+	s->left = get_be32(s->head + 4);
 	if (!s->left)
 		s->head_length = 0;
 	return check_head(s, err);

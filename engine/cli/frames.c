@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "util/bytes.h"
 #include "util/file.h"
 
 /* The head is complete. */
@@ -18,7 +19,7 @@ static int begin_frame(struct cli_frames *f, struct err *err)
 			err, ERR_INTEGRITY,
 			"the log stream is out of step: no frame begins with %02x%02x%02x%02x",
 			h[0], h[1], h[2], h[3]);
-	f->left = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
+	f->left = get_be32(h + 4);
 	f->head_length = 0;
 	return 0;
 }

@@ -162,12 +162,10 @@ static int confine(int folder, struct err *err)
 				     SCMP_SYS(renameat2), SCMP_SYS(unlinkat), -1 };
 	static const int caps[] = { CAP_DAC_OVERRIDE, -1 };
 	static const char *const here[] = { ".", NULL };
-	int calls[PROC_MAX_SYSCALLS];
-	struct proc_confine c = { .keep_caps = caps, .write_paths = here, .syscalls = calls };
+	struct proc_confine c = { .keep_caps = caps, .write_paths = here, .syscalls = extra };
 
 	if (fchdir(folder) < 0)
 		return err_sys(err, "fchdir");
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

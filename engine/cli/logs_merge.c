@@ -11,6 +11,7 @@
 
 #include "cli/logs.h"
 #include "log/stamp.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 
@@ -35,7 +36,7 @@ static size_t frame_length(const struct logs_stream *s)
 {
 	const unsigned char *h = (const unsigned char *)s->in.data;
 
-	return (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
+	return get_be32(h + 4);
 }
 
 static bool has_line(const struct logs_stream *s)

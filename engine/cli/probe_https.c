@@ -45,16 +45,14 @@ static int confine(struct err *err)
 		SCMP_SYS(recvmsg),     SCMP_SYS(shutdown),   SCMP_SYS(socketpair),
 		SCMP_SYS(eventfd2),    SCMP_SYS(pipe2),	     -1
 	};
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_PROBE,
 		.gid = IDS_WORKER_PROBE,
-		.syscalls = calls,
+		.syscalls = extra,
 		.memory_max_bytes = 64u * 1024 * 1024,
 		.max_fds = 16,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

@@ -47,6 +47,7 @@ static void clean_header(struct published_header *h)
 {
 	cli_clean(h->version);
 	cli_clean(h->hostname);
+	cli_clean(h->status_address);
 	cli_clean(h->ship_url);
 	cli_clean(h->ship_error);
 	if (h->note_count > PUBLISHED_MAX_NOTES)

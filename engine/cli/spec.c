@@ -254,7 +254,7 @@ static int make_pod_oci(const struct container_spec *pod, struct arena *arena, s
 	char mount[256];
 
 	find_host(&host, mount, sizeof(mount));
-	if (spec_pod_to_oci(pod, &host, "000000000000", arena, out, err) < 0)
+	if (spec_pod_to_oci(pod, &host, "000000000000", NULL, arena, out, err) < 0)
 		return -1;
 	buf_putc(out, '\n');
 	return 0;

@@ -57,14 +57,10 @@ static int confine_reader(int folder, struct err *err)
 	};
 	static const int caps[] = { CAP_DAC_READ_SEARCH, -1 };
 	static const char *const top[] = { "/", NULL };
-	int syscalls[PROC_MAX_SYSCALLS];
-	struct proc_confine confine = { .read_paths = top,
-					.keep_caps = caps,
-					.syscalls = syscalls };
+	struct proc_confine confine = { .read_paths = top, .keep_caps = caps, .syscalls = extra };
 
 	if (fchdir(folder) < 0 || chroot(".") < 0)
 		return err_sys(err, "chroot");
-	proc_base_syscalls(syscalls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&confine, err);
 }
 

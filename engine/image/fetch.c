@@ -44,17 +44,15 @@ static int confine(pid_t parent, struct err *err)
 					    -1 };
 	static const char *const root[] = { "/", NULL };
 	bool is_layout = is_folder(WORKER_FD_IN);
-	int syscalls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_FETCH,
 		.gid = IDS_WORKER_FETCH,
 		.read_paths = is_layout ? root : NULL,
-		.syscalls = syscalls,
+		.syscalls = is_layout ? extra_layout : extra,
 		.memory_max_bytes = FETCH_MEMORY_MAX_BYTES,
 		.max_fds = 16,
 	};
 
-	proc_base_syscalls(syscalls, PROC_MAX_SYSCALLS, is_layout ? extra_layout : extra);
 	if (is_layout && oci_layout_enter(WORKER_FD_IN, err) < 0)
 		return -1;
 	if (proc_confine(&c, err) < 0)

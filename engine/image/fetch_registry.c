@@ -23,6 +23,7 @@
 #include "util/file.h"
 #include "util/ids.h"
 #include "util/loop.h"
+#include "util/pass_fd.h"
 #include "util/proc.h"
 #include "util/str.h"
 
@@ -85,17 +86,15 @@ static int confine(pid_t parent, struct err *err)
 		SCMP_SYS(recvmmsg),    SCMP_SYS(getdents64), -1,
 	};
 	static const char *const folder[] = { "/", NULL };
-	int syscalls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_FETCH,
 		.gid = IDS_WORKER_FETCH,
 		.read_paths = folder,
-		.syscalls = syscalls,
+		.syscalls = extra,
 		.memory_max_bytes = MEMORY_MAX_BYTES,
 		.max_fds = MAX_FDS,
 	};
 
-	proc_base_syscalls(syscalls, PROC_MAX_SYSCALLS, extra);
 	if (enter_root(err) < 0 || proc_confine(&c, err) < 0)
 		return -1;
 	return worker_die_with(parent, err);
@@ -208,39 +207,17 @@ static int begin_layer(struct client *c, uint32_t layer, int pipe_fd, struct err
 
 /* --- orders ---------------------------------------------------------------------------------------------------------------- */
 
-union control {
-	struct cmsghdr head; /* for alignment */
-	char space[CMSG_SPACE(sizeof(int))];
-};
-
-static int descriptor_of(struct msghdr *message)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(message);
-	int fd = -1;
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(fd)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 /* One order; verb 0: there are no more. Blocks when there is none yet. */
 static int next_order(struct fetch_order *order, int *fd, struct err *err)
 {
-	union control control;
-	struct iovec part = { .iov_base = order, .iov_len = sizeof(*order) };
-	struct msghdr message = { .msg_iov = &part,
-				  .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
 	ssize_t n;
 
+	*fd = -1;
 	do
-		n = recvmsg(FETCH_FD_ORDERS, &message, MSG_CMSG_CLOEXEC);
+		n = pass_fd_receive(FETCH_FD_ORDERS, order, sizeof(*order), fd, 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, "orders");
-	*fd = n ? descriptor_of(&message) : -1;
 	if (n == 0)
 		order->verb = 0;
 	else if (n != sizeof(*order))

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "image/transport_internal.h"
+#include "util/bytes.h"
 #include "util/digest.h"
 #include "util/str.h"
 
@@ -41,23 +42,18 @@ static enum address_scope scope_of_v4(uint32_t address)
 	return ADDRESS_PUBLIC;
 }
 
-static uint32_t be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static enum address_scope scope_of_v6(const uint8_t a[16])
 {
 	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b }, zeros[16];
 
 	if (memcmp(a, zeros, 10) == 0 && a[10] == 0xff && a[11] == 0xff)
-		return scope_of_v4(be32(a + 12)); /* mapped */
+		return scope_of_v4(get_be32(a + 12)); /* mapped */
 	if (memcmp(a, zeros, 15) == 0)
 		return a[15] == 1 ? ADDRESS_LOOPBACK : ADDRESS_NEVER;
 	if (memcmp(a, zeros, 12) == 0 || memcmp(a, nat64, 12) == 0)
-		return scope_of_v4(be32(a + 12));
+		return scope_of_v4(get_be32(a + 12));
 	if (a[0] == 0x20 && a[1] == 0x02)
-		return scope_of_v4(be32(a + 2)); /* 6to4 */
+		return scope_of_v4(get_be32(a + 2)); /* 6to4 */
 	if (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)
 		return ADDRESS_LINK_LOCAL;
 	if ((a[0] & 0xfe) == 0xfc || (a[0] == 0xfe && (a[1] & 0xc0) == 0xc0))
@@ -102,7 +98,7 @@ enum address_scope address_scope_of_host(const char *host)
 	memcpy(text, host, length);
 	text[length] = '\0';
 	if (inet_pton(AF_INET, text, bytes) == 1)
-		return scope_of_v4(be32(bytes));
+		return scope_of_v4(get_be32(bytes));
 	return inet_pton(AF_INET6, text, bytes) == 1 ? scope_of_v6(bytes) : ADDRESS_PUBLIC;
 }
 

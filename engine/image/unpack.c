@@ -119,17 +119,15 @@ static int confine(const struct unpack *u, struct err *err)
 	static const int caps[] = { CAP_CHOWN,	CAP_FOWNER,  CAP_DAC_OVERRIDE,
 				    CAP_FSETID, CAP_SETFCAP, -1 };
 	static const char *const folder[] = { "/", NULL };
-	int syscalls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.write_paths = folder,
 		.keep_caps = caps,
-		.syscalls = syscalls,
+		.syscalls = extra,
 		.memory_max_bytes = UNPACK_MEMORY_MAX_BYTES,
 		.max_fds = 64,
 	};
 
 	(void)u;
-	proc_base_syscalls(syscalls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

@@ -26,6 +26,7 @@
 #include "net/uplink_solicit.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/idle.h"
 #include "util/loop.h"
 #include "util/proc.h"
 #include "util/str.h"
@@ -409,8 +410,8 @@ static void look_at(struct uplink *u, const struct uplink_found_link *link, uint
 	if (w.is_ours && w.adverts && link->ra_managed)
 		buf_printf(
 			&u->notes,
-			"%s: the router tells of DHCPv6, which is not spoken: addresses come of its advertisements alone\n",
-			link->name);
+			"%s: the router tells of DHCPv6, which is not spoken: addresses come of its advertisements alone; where these give none write [Link %s] Address= in appliance.ini\n",
+			link->name, link->name);
 	if (w.adverts && link->has_carrier)
 		solicit_want(&u->solicit, link->index);
 	add_names(u, own, &w);
@@ -636,7 +637,7 @@ static void on_idle(struct loop *loop, usec_t now, void *arg)
 	(void)loop;
 	(void)now;
 	(void)arg;
-	uplink_idle();
+	idle_release_program();
 }
 
 /* --- what wakes --------------------------------------------------------------------------------------------- */
@@ -769,15 +770,13 @@ static int confine(struct err *err)
 				     SCMP_SYS(ftruncate), SCMP_SYS(uname),    -1 };
 	static const int keep[] = { CAP_NET_ADMIN, -1 };
 	static const char *const writes[] = { "/etc", CLEAT_LINKS_DIR, "/proc/sys/net", NULL };
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.write_paths = writes,
 		.keep_caps = keep,
-		.syscalls = calls,
+		.syscalls = extra,
 		.memory_max_bytes = MEMORY_BYTES,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "net/uplink_internal.h"
+#include "util/bytes.h"
 #include "util/str.h"
 
 #define REQUEST_MAX 256
@@ -199,14 +200,9 @@ int uplink_found_read(struct netlink *nl, struct uplink_found *out, struct err *
 
 /* --- what routers say ---------------------------------------------------------------------------------- */
 
-static uint32_t be32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static void read_servers(const unsigned char *option, size_t len, struct uplink_ra *out)
 {
-	out->servers_sec = be32(option + 4);
+	out->servers_sec = get_be32(option + 4);
 	for (size_t at = 8; at + 16 <= len && out->server_count < UPLINK_RA_SERVERS; at += 16) {
 		struct net_ip *ip = &out->servers[out->server_count];
 
@@ -245,7 +241,7 @@ static void read_search(const unsigned char *option, size_t len, struct uplink_r
 	size_t at = 8, used = 0;
 	char name[256];
 
-	out->search_sec = be32(option + 4);
+	out->search_sec = get_be32(option + 4);
 	while (read_name(option, len, &at, name)) {
 		if (!lease_is_domain(name) || used + strlen(name) + 2 > sizeof(out->search))
 			continue;

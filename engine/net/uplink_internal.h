@@ -143,9 +143,6 @@ int uplink_route_drop(struct netlink *nl, const struct uplink_found_route *route
 /* Writes a number into /proc/sys/net/PATH unless it stands there already. */
 int uplink_sysctl(int sysctl_fd, const char *path, unsigned value, struct err *err) MUST_CHECK;
 
-/* uplink_idle.c: the program's read-only pages go off this process' books until they are used again. */
-void uplink_idle(void);
-
 /* --- uplink_files.c: texts, and who may write them --------------------------------------------------------------- */
 
 #define UPLINK_MARK "# cleat"

@@ -25,6 +25,7 @@
 #include "util/cleanup.h"
 #include "util/ids.h"
 #include "util/loop.h"
+#include "util/pass_fd.h"
 #include "util/proc.h"
 #include "util/str.h"
 
@@ -179,22 +180,6 @@ static void obey(struct worker *w, size_t len, usec_t now)
 	arm_sweep(w, now);
 }
 
-union control {
-	struct cmsghdr header;
-	char space[CMSG_SPACE(sizeof(int))];
-};
-
-static int passed_fd(struct msghdr *header)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(header);
-	int fd = -1;
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 /* A request in a file. Up to one byte more than there may be is read, which is refused by its length. */
 static ssize_t read_file(int fd, unsigned char *out, size_t size)
 {
@@ -217,13 +202,9 @@ static ssize_t read_file(int fd, unsigned char *out, size_t size)
 static void on_engine(struct loop *loop, uint32_t events, usec_t now, void *arg)
 {
 	struct worker *w = arg;
-	struct iovec iov = { .iov_base = w->message, .iov_len = NET_REQUEST_MAX + 1 };
-	union control control = { 0 };
-	struct msghdr header = { .msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = control.space,
-				 .msg_controllen = sizeof(control.space) };
-	ssize_t n = recvmsg(w->engine_fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	auto_fd int file = -1;
+	ssize_t n =
+		pass_fd_receive(w->engine_fd, w->message, NET_REQUEST_MAX + 1, &file, MSG_DONTWAIT);
 
 	(void)events;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -232,8 +213,6 @@ static void on_engine(struct loop *loop, uint32_t events, usec_t now, void *arg)
 		loop_stop(loop); /* the engine has gone; another one starts another worker */
 		return;
 	}
-
-	auto_fd int file = passed_fd(&header);
 
 	if (file >= 0)
 		n = read_file(file, w->message, NET_REQUEST_MAX + 1);
@@ -322,17 +301,15 @@ static int confine(struct err *err)
 				     SCMP_SYS(openat), -1 };
 	static const int keep[] = { CAP_NET_ADMIN, -1 };
 	static const char *const paths[] = { "/proc/sys/net", NULL };
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_NET,
 		.gid = IDS_WORKER_NET,
 		.write_paths = paths,
 		.keep_caps = keep,
-		.syscalls = calls,
+		.syscalls = extra,
 		.memory_max_bytes = MEMORY_BYTES,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

@@ -12,6 +12,7 @@
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/pass_fd.h"
 #include "util/proc.h"
 
 #define WORKER_FD 3
@@ -45,30 +46,13 @@ int net_worker_start(int cgroup_fd, int lock_fd, struct proc *proc_out, int *fd_
 	return 0;
 }
 
-union control {
-	struct cmsghdr header;
-	char space[CMSG_SPACE(sizeof(int))];
-};
-
 static int transmit(int fd, const void *data, size_t len, int pass, struct err *err)
 {
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
-	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
-	union control control = { 0 };
 	ssize_t n;
 
-	if (pass >= 0) {
-		header.msg_control = control.space;
-		header.msg_controllen = sizeof(control.space);
-		CMSG_FIRSTHDR(&header)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&header)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&header)->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&header)), &pass, sizeof(pass));
-	}
-retry:
-	n = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno == EINTR)
-		goto retry;
+	do
+		n = pass_fd_send(fd, data, len, pass, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return err_set(err, ERR_BUSY, "network worker: is busy");
 	return n < 0 ? err_sys(err, "network worker: sendmsg") : 0;

@@ -54,7 +54,8 @@ struct sync_report {
 
 /* pass: descriptor to hand over, or -1. */
 int sync_send(int fd, const struct sync_message *message, int pass, struct err *err) MUST_CHECK;
-/* Waits for the next message; got (NULL: none is expected) receives a descriptor or -1. */
+/* Waits for the next message; got (NULL: none is expected) receives a descriptor or -1. SYNC_END leaves
+ * it as it is: that is no message. */
 int sync_receive(int fd, struct sync_message *message, int *got, struct err *err) MUST_CHECK;
 /* The page that a later child will share; NULL. */
 struct sync_report *sync_report_map(struct err *err) MUST_CHECK;

@@ -27,15 +27,13 @@
 static int confine(struct err *err)
 {
 	static const int extra[] = { SCMP_SYS(accept4), SCMP_SYS(shutdown), -1 };
-	int calls[PROC_MAX_SYSCALLS];
 	struct proc_confine c = {
 		.uid = IDS_WORKER_STATUS,
 		.gid = IDS_WORKER_STATUS,
-		.syscalls = calls,
+		.syscalls = extra,
 		.max_fds = STATUS_MAX_CONNECTIONS + OTHER_FDS,
 	};
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
 	return proc_confine(&c, err);
 }
 

@@ -40,25 +40,19 @@ static const int keep_caps[] = { CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, -1 };
 static const char *const everywhere[] = { "/", NULL };
 static const char *const state[] = { CLEAT_UNIT_STATE_DIR, NULL };
 
-static const struct {
-	struct proc_confine confine;
-	const int *calls;
-} works[] = {
-	[UNITS_WATCH] = { { .keep_caps = look_caps,
-			    .list_paths = everywhere,
-			    .opens_folders_only = true },
-			  watch_calls },
-	[UNITS_READ] = { { .keep_caps = look_caps, .read_paths = everywhere }, read_calls },
-	[UNITS_KEEP] = { { .keep_caps = keep_caps, .read_paths = everywhere, .write_paths = state },
-			 keep_calls },
+static const struct proc_confine works[] = {
+	[UNITS_WATCH] = { .keep_caps = look_caps,
+			  .list_paths = everywhere,
+			  .opens_folders_only = true,
+			  .syscalls = watch_calls },
+	[UNITS_READ] = { .keep_caps = look_caps, .read_paths = everywhere, .syscalls = read_calls },
+	[UNITS_KEEP] = { .keep_caps = keep_caps,
+			 .read_paths = everywhere,
+			 .write_paths = state,
+			 .syscalls = keep_calls },
 };
 
 int units_confine(enum units_work work, struct err *err)
 {
-	struct proc_confine c = works[work].confine;
-	int calls[PROC_MAX_SYSCALLS];
-
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, works[work].calls);
-	c.syscalls = calls;
-	return proc_confine(&c, err);
+	return proc_confine(&works[work], err);
 }

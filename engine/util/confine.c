@@ -267,9 +267,43 @@ static int allow_folders(scmp_filter_ctx ctx)
 	return rc;
 }
 
+/* clang-format off */
+static const int base_syscalls[] = {
+	/* memory; mmap and mprotect without PROT_EXEC are always allowed */
+	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(munmap),
+	/* the end, signals' return, aborting by a lock that nobody holds */
+	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(futex), SCMP_SYS(restart_syscall),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack),
+	/* descriptors that are open already; stdio writes with writev, reads with readv */
+	SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(newfstatat),
+	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(statx),
+	SCMP_SYS(write), SCMP_SYS(writev),
+	/* waiting */
+	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_wait), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(sched_yield),
+	/* time, where the vdso cannot answer */
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(gettimeofday),
+	SCMP_SYS(nanosleep),
+	/* facts about ourselves */
+	SCMP_SYS(getegid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getpid),
+	SCMP_SYS(getrandom), SCMP_SYS(gettid), SCMP_SYS(getuid),
+	-1,
+};
+/* clang-format on */
+
+static int allow_all_of(scmp_filter_ctx ctx, const int *calls)
+{
+	int rc = 0;
+
+	for (; rc == 0 && calls && *calls != -1; calls++)
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, *calls, 0, NULL);
+	return rc;
+}
+
 static int fill_filter(scmp_filter_ctx ctx, const struct proc_confine *c)
 {
-	const int *syscalls = c->syscalls;
 	/* no_new_privs is set already; a second time is a wasted call. */
 	int rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
 
@@ -281,8 +315,10 @@ static int fill_filter(scmp_filter_ctx ctx, const struct proc_confine *c)
 		rc = allow_in_part(ctx);
 	if (rc == 0 && c->opens_folders_only)
 		rc = allow_folders(ctx);
-	for (; rc == 0 && *syscalls != -1; syscalls++)
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, *syscalls, 0, NULL);
+	if (rc == 0)
+		rc = allow_all_of(ctx, base_syscalls);
+	if (rc == 0)
+		rc = allow_all_of(ctx, c->syscalls);
 	return rc;
 }
 
@@ -324,60 +360,8 @@ static const struct confine_step {
 
 int proc_confine(const struct proc_confine *confine, struct err *err)
 {
-	if (!confine->syscalls || confine->syscalls[0] == -1)
-		return err_set(err, ERR_BUG, "confine: an empty list of system calls");
 	for (size_t i = 0; i < sizeof(confine_steps) / sizeof(confine_steps[0]); i++)
 		if (confine_steps[i].run(confine, err) < 0)
 			return err_wrap(err, "confine: %s", confine_steps[i].name);
 	return 0;
-}
-
-/* clang-format off */
-static const int base_syscalls[] = {
-	/* memory; mmap and mprotect without PROT_EXEC are always allowed */
-	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(munmap),
-	/* the end, signals' return, aborting by a lock that nobody holds */
-	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(futex), SCMP_SYS(restart_syscall),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(sigaltstack),
-	/* descriptors that are open already; stdio writes with writev, reads with readv */
-	SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(newfstatat),
-	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(statx),
-	SCMP_SYS(write), SCMP_SYS(writev),
-	/* waiting */
-	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_pwait),
-	SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_wait), SCMP_SYS(poll), SCMP_SYS(ppoll),
-	SCMP_SYS(sched_yield),
-	/* time, where the vdso cannot answer */
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(gettimeofday),
-	SCMP_SYS(nanosleep),
-	/* facts about ourselves */
-	SCMP_SYS(getegid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getpid),
-	SCMP_SYS(getrandom), SCMP_SYS(gettid), SCMP_SYS(getuid),
-	-1,
-};
-/* clang-format on */
-
-/* False when the list does not fit. */
-static bool append_calls(int *out, unsigned max, unsigned *count, const int *calls)
-{
-	for (; calls && *calls != -1; calls++) {
-		if (*count + 1 >= max)
-			return false;
-		out[(*count)++] = *calls;
-	}
-	return true;
-}
-
-unsigned proc_base_syscalls(int *out, unsigned max, const int *extra)
-{
-	unsigned count = 0;
-
-	if (max == 0)
-		return 0;
-	if (!append_calls(out, max, &count, base_syscalls) ||
-	    !append_calls(out, max, &count, extra))
-		count = 0;
-	out[count] = -1;
-	return count;
 }

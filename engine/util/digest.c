@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/bytes.h"
 #include "util/digest_internal.h"
 #include "util/str.h"
 
@@ -80,14 +81,6 @@ void sha256_update(struct sha256 *s, const void *data, size_t len)
 	s->fill = len % 64;
 	if (s->fill > 0)
 		memcpy(s->block, p + len - s->fill, s->fill);
-}
-
-static void put_be32(uint8_t *out, uint32_t value)
-{
-	out[0] = (uint8_t)(value >> 24);
-	out[1] = (uint8_t)(value >> 16);
-	out[2] = (uint8_t)(value >> 8);
-	out[3] = (uint8_t)value;
 }
 
 void sha256_final(struct sha256 *s, uint8_t out[32])

@@ -58,8 +58,10 @@ struct proc_confine {
 	const char *const *exec_paths; /* may be read, and executed */
 	const int *keep_caps;	       /* -1-terminated capability numbers; NULL: none is kept */
 	bool keep_over_exec;	       /* keep_caps stay with the program that is executed next */
-	const int *syscalls; /* -1-terminated list of what stays allowed; all else: EPERM or kill.
-				 * Always: mmap and mprotect without PROT_EXEC, ioctl for stdio */
+	/* -1-terminated list of what stays allowed beside what every worker needs (memory, exit, return of signals, read, write,
+	 * close, clock, futex, epoll, mmap and mprotect without PROT_EXEC, ioctl for stdio, …: no open, no socket, no process, no
+	 * signal to others); NULL: nothing. All else: EPERM or kill. */
+	const int *syscalls;
 	bool opens_folders_only; /* open() and openat() are allowed for reading a folder, and must
 				  * not be in the list */
 	bool signals_others; /* it may signal processes that are no children of its, if kill is in the list */
@@ -72,11 +74,5 @@ struct proc_confine {
  * non-dumpable, rlimits (no core file, ever), Landlock if the kernel has it, all capabilities
  * dropped, seccomp last. Everything but Landlock is required. */
 int proc_confine(const struct proc_confine *confine, struct err *err) MUST_CHECK;
-/* Syscalls that every confined worker of ours needs (memory, exit, signals return,
- * read/write/close, clock, futex, epoll, ...); append the worker's own. Returns the number
- * copied into out (-1 terminated), 0 and an empty list, which proc_confine() refuses, when it
- * does not fit. No open, no socket, no process, no signal to others. */
-#define PROC_MAX_SYSCALLS 160
-unsigned proc_base_syscalls(int *out, unsigned max, const int *extra);
 /* Landlock's ABI number, 0 where the kernel has none: for the report of what the host gives. */
 int proc_landlock_abi(void);

@@ -27,11 +27,9 @@ static const int with_open[] = { SYS_openat,   SYS_mkdirat, SYS_linkat, SYS_rena
 /* Ends the child with 200 and the reason on stderr when the confinement itself fails. */
 static void confine_or_exit(struct proc_confine *c, const int *extra)
 {
-	int calls[PROC_MAX_SYSCALLS];
 	struct err err = { 0 };
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
-	c->syscalls = calls;
+	c->syscalls = extra;
 	if (proc_confine(c, &err) < 0) {
 		fprintf(stderr, "%s\n", err.msg);
 		_exit(200);
@@ -602,11 +600,8 @@ static void only_folders_can_be_opened_where_asked(void **state)
 
 static int expect_error(struct proc_confine *c, const char *text)
 {
-	int calls[PROC_MAX_SYSCALLS];
 	struct err err = { 0 };
 
-	proc_base_syscalls(calls, PROC_MAX_SYSCALLS, NULL);
-	c->syscalls = calls;
 	if (proc_confine(c, &err) == 0)
 		return 1;
 	if (strcmp(err.msg, text) != 0) {
@@ -656,46 +651,6 @@ static void failing_steps_are_named(void **state)
 	assert_int_equal(in_child(NULL, no_right_to_keep_caps), 0);
 }
 
-static void an_empty_list_is_a_bug(void **state)
-{
-	const int none[] = { -1 };
-	struct proc_confine c = { .uid = NOBODY, .gid = NOBODY };
-	struct err err = { 0 };
-
-	(void)state;
-	assert_int_equal(proc_confine(&c, &err), -1);
-	assert_int_equal(err.code, ERR_BUG);
-	c.syscalls = none;
-	assert_int_equal(proc_confine(&c, &err), -1);
-	assert_int_equal(err.code, ERR_BUG);
-	/* refused before anything was given up */
-	assert_int_equal(getuid(), 0);
-}
-
-static void base_list_takes_extra_calls(void **state)
-{
-	const int extra[] = { SYS_openat, SYS_socket, -1 };
-	int calls[PROC_MAX_SYSCALLS], small[10];
-	unsigned base = proc_base_syscalls(calls, PROC_MAX_SYSCALLS, NULL);
-	unsigned more = proc_base_syscalls(calls, PROC_MAX_SYSCALLS, extra);
-
-	(void)state;
-	assert_true(base > 20);
-	assert_int_equal(more, base + 2);
-	assert_int_equal(calls[base], SYS_openat);
-	assert_int_equal(calls[base + 1], SYS_socket);
-	assert_int_equal(calls[base + 2], -1);
-	assert_int_equal(proc_base_syscalls(small, 10, NULL), 0);
-	assert_int_equal(small[0], -1);
-	assert_int_equal(proc_base_syscalls(calls, base + 2, extra), 0);
-	assert_int_equal(proc_base_syscalls(calls, base + 3, extra), base + 2);
-	assert_int_equal(proc_base_syscalls(NULL, 0, extra), 0);
-	for (unsigned i = 0; i < base; i++)
-		assert_true(calls[i] != SYS_openat && calls[i] != SYS_clone &&
-			    calls[i] != SYS_execve && calls[i] != SYS_socket &&
-			    calls[i] != SYS_kill && calls[i] != SYS_ioctl);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -719,8 +674,6 @@ int main(void)
 		scratch_test(names_can_be_listed_where_files_cannot_be_read),
 		scratch_test(only_folders_can_be_opened_where_asked),
 		cmocka_unit_test(failing_steps_are_named),
-		cmocka_unit_test(an_empty_list_is_a_bug),
-		cmocka_unit_test(base_list_takes_extra_calls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
