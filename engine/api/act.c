@@ -374,9 +374,9 @@ static bool start_settled(struct engine *engine, struct api_answer *answer,
 		return view->want == CORE_WANT_DOWN && settle_contradicted(answer, unit, "stop");
 	case CORE_STARTING:
 		answer->has_run = true;
-		return false;
+		return view->job_is_over && settle_failure(answer, 504, unit);
 	case CORE_PULLING:
-		return false;
+		return view->job_is_over && settle_failure(answer, 504, unit);
 	case CORE_WAITING:
 		is_hopeful = is_wait_hopeful(engine, answer->index, answer, &is_for_caller);
 		if (is_for_caller)

@@ -47,19 +47,6 @@ bool status_unit_find(const struct status_server *s, const char *name, struct pu
 	return false;
 }
 
-const char *status_unit_fault(const struct published_unit *u)
-{
-	if (u->operator_fault)
-		return published_state_name(u->state);
-	if (!u->wanted || !u->boot_start)
-		return NULL;
-	if (u->state != PUBLISHED_UP)
-		return published_state_name(u->state);
-	if (u->health == PUBLISHED_HEALTH_STARTING)
-		return "not healthy yet";
-	return u->health == PUBLISHED_UNHEALTHY ? "unhealthy" : NULL;
-}
-
 struct pass {
 	status_check_fn *fn;
 	void *arg;
@@ -107,7 +94,7 @@ static void check_units(const struct status_server *s, struct pass *p)
 	struct published_unit u;
 
 	for (unsigned i = 0; status_unit_get(s, i, &u); i++) {
-		const char *fault = status_unit_fault(&u);
+		const char *fault = published_unit_fault(&u);
 		/* that it is running is not why it is not ready */
 		bool is_up = u.state == PUBLISHED_UP && u.health != PUBLISHED_HEALTH_NONE;
 		const char *said = is_up && (u.probe_output[0] || u.probe_failures) ?

@@ -140,8 +140,6 @@ void status_page_release(struct status_server *s, struct status_page *page); /* 
 /* check.c: what /readyz looks at, one call per check in a fixed order; reason is "" when it passed. True: all passed. */
 typedef void status_check_fn(const char *name, bool ok, const char *reason, void *arg);
 bool status_check(const struct status_server *s, status_check_fn *fn, void *arg);
-/* A unit's part: 0, or why it makes the appliance not ready. */
-const char *status_unit_fault(const struct published_unit *unit);
 /* The record, or one that says that it cannot be read; false past the last. */
 bool status_unit_get(const struct status_server *s, unsigned index, struct published_unit *out);
 /* By container name, unit file, its stem or service name. */

@@ -103,7 +103,7 @@ static void put_unit(struct json *j, const struct status_server *s, const struct
 	json_bool(j, "masked", u->masked);
 	json_str(j, "choice", u->choice == 1 ? "enabled" : u->choice == 2 ? "disabled" : "");
 	json_bool(j, "operator_fault", u->operator_fault);
-	json_bool(j, "ready", !status_unit_fault(u));
+	json_bool(j, "ready", !published_unit_fault(u));
 	json_str(j, "detail", u->detail);
 	json_str(j, "status_text", u->status_text);
 	json_str(j, "update", u->update);

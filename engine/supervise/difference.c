@@ -111,6 +111,7 @@ static void restore(struct engine *e, unsigned index)
 		.limit_begin = record->limit_begin,
 		.limit_count = record->limit_count,
 		.deadline = record->deadline,
+		.job_deadline = record->job_deadline,
 		.reason = record->reason,
 	};
 
@@ -301,7 +302,7 @@ void files_apply(struct engine *e)
 	save_known(e);
 	if (e->files->stale_count || e->files->removed_begin < e->files->all_count)
 		files_on_publish(e, e->files->removed_begin);
-	files_watch_start(e);
+	files_watch_soon(e);
 }
 
 static bool is_gone(const struct engine *e, unsigned index)

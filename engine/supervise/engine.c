@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "supervise/boot.h"
+#include "supervise/boot_settings.h"
 #include "supervise/files.h"
 #include "supervise/internal.h"
 #include "supervise/network.h"
@@ -23,12 +24,14 @@
 #include "supervise/uplink.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/idle.h"
 #include "util/lock.h"
 #include "util/path.h"
 #include "util/str.h"
 
 #define EXIT_OTHER_ENGINE 75
 #define FREEZE_USEC USEC_SEC
+#define REST_USEC (2 * USEC_SEC) /* after the last start: the rush is over */
 
 struct loop *engine_loop(struct engine *e)
 {
@@ -45,7 +48,7 @@ void engine_unit(struct engine *e, unsigned index, struct engine_unit *out)
 	out->index = index;
 	out->unit = e->entries[index].unit;
 	out->spec = e->entries[index].spec;
-	out->published = &e->entries[index].published;
+	out->published = e->entries[index].published;
 	out->attached = e->network ? network_slot(e, index)->attached : NULL;
 	core_view(e->core, index, &out->view);
 }
@@ -138,6 +141,21 @@ static void on_deadline(struct loop *loop, usec_t now, void *arg)
 	engine_feed(arg, &(struct core_event){ .type = CORE_EV_TIMER });
 }
 
+/* What reading units, adopting and starting needed of the program is not needed for watching over them. */
+static void on_rest(struct loop *loop, usec_t now, void *arg)
+{
+	(void)loop;
+	(void)now;
+	(void)arg;
+	idle_release_program();
+}
+
+void engine_not_at_rest(struct engine *e)
+{
+	if (e->rest_timer)
+		loop_timer_set(e->loop, e->rest_timer, loop_now(e->loop) + REST_USEC);
+}
+
 /* A turn that begins much too late: the machine was frozen, suspended or overloaded. Said before anything that this turn brings: answers
  * of probes that ran out of time meanwhile, and deadlines. */
 static void when_late(struct loop *loop, usec_t now, usec_t late_usec, void *arg)
@@ -162,6 +180,7 @@ static void before_sleep(struct loop *loop, usec_t now, usec_t late_usec, void *
 	if (e->published)
 		published_heartbeat(e->published, now);
 	screen_wake(e);
+	sources_wake(e);
 }
 
 static int open_signals(struct engine *e, struct err *err)
@@ -316,6 +335,7 @@ static int set_up(struct engine *e, struct err *err)
 	logs_configure(e);
 	host_probe_open(e);
 	system_apply(e);
+	boot_settings_keep(e);
 	if (units_load(e, err) < 0)
 		return -1;
 	update_open(e);
@@ -349,6 +369,7 @@ static int run(struct engine *e, struct err *err)
 	event_emit(e, EVENT_ENGINE_START, EVENT_OF_APPLIANCE,
 		   &(struct event_details){ .text = CLEAT_VERSION });
 	status_server_start(e);
+	publish_begin(e);
 	if (e->hooks->control_open(e, &e->control, err) < 0)
 		publish_note(e, 2, "control socket: %s", err->msg);
 	if (e->is_safe_mode) {
@@ -375,6 +396,7 @@ static int run(struct engine *e, struct err *err)
 	host_probe_start(e);
 	publish_header(e);
 	screen_start(e);
+	e->rest_timer = loop_timer(e->loop, loop_now(e->loop) + REST_USEC, on_rest, NULL);
 	return loop_run(e->loop, err);
 }
 

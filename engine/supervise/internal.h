@@ -64,6 +64,7 @@ struct unit_record {
 	char image_digest[80]; /* of the image that the run was made from; "": not known */
 	uint32_t had_member;   /* core view: a pod that has had a member */
 	uint32_t reserved_pod;
+	uint64_t job_deadline; /* core_restore(): of a start that had not come to its container; CLOCK_MONOTONIC, 0: none */
 };
 
 struct notify;
@@ -92,7 +93,7 @@ struct last_words {
 	uint64_t memory_max_bytes, memory_peak_bytes, max_rss_bytes;
 	uint32_t oom_kills;
 	bool is_new; /* not yet on the console */
-	char text[1024];
+	char *text;  /* owned; NULL: nothing was said */
 };
 
 struct engine_entry {
@@ -111,7 +112,8 @@ struct engine_entry {
 	bool image_wanted;			/* the core waits for IMAGE_READY / IMAGE_FAILED */
 	const struct import_slot *image_import; /* who has been asked for it; NULL: nobody yet */
 	struct run run;
-	struct published_unit published;
+	/* Never NULL once units_load() has been: a draft, then what readers see. */
+	const struct published_unit *published;
 	enum core_state shown_state; /* last one on the console */
 	enum core_health shown_health;
 	bool start_at_boot_pending; /* held back until adoption has finished */
@@ -183,8 +185,11 @@ struct engine {
 	int lock_fd;
 	struct published *published;
 	bool is_publishing; /* publish_all() has been */
+	/* Owned; of all units, until publish_all() has shown them to readers; NULL then. */
+	struct published_unit *drafts;
 	struct published_header header;
 	struct loop_source *deadline_timer;
+	struct loop_source *rest_timer; /* NULL: it has not begun to watch over units */
 	struct child children[ENGINE_MAX_CHILDREN];
 	unsigned child_count;
 	int signal_fd;
@@ -209,6 +214,7 @@ struct engine {
 	struct event_writer *events; /* supervise/events.h; NULL: it could not be made */
 	struct history *history;     /* supervise/history.h; NULL: it could not be made */
 	struct upgrade *upgrade;     /* upgrade.c; NULL: nobody has asked for one */
+	bool is_header_held;	     /* publish_begin() has not been called yet */
 	bool is_safe_mode;	     /* boot.h: status and control only */
 	usec_t watchdog_usec;	     /* how often the loop has to turn; 0: nobody looks */
 	struct loop_source *watchdog_timer;
@@ -229,6 +235,8 @@ void engine_feed(struct engine *e, const struct core_event *event);
 /* The core's next deadline may have changed (feeding does this by itself). */
 void engine_arm(struct engine *e);
 void engine_trace(void *arg, usec_t now, const char *line);
+/* engine.c: something is begun that takes much of the program; its pages are given back a moment after the last one. */
+void engine_not_at_rest(struct engine *e);
 /* A start that failed after run_start() had returned. */
 void engine_fail_start(struct engine *e, unsigned index, const struct err *err);
 
@@ -259,7 +267,8 @@ void last_words_ended(struct engine *e, unsigned index); /* run.status is of the
 void last_words_oom(const struct shim_status *status, char *out, size_t size);
 void last_words_ask(struct engine *e,
 		    unsigned index); /* of one that runs: comes as a state of its shim */
-void last_words_publish(struct engine *e, unsigned index, const struct core_unit_view *view);
+void last_words_publish(struct engine *e, unsigned index, const struct core_unit_view *view,
+			struct published_unit *p);
 void last_words_console(struct engine *e, unsigned index, const struct core_unit_view *view);
 void last_words_record(const struct engine_entry *entry, struct unit_record *record);
 void last_words_adopt(struct engine *e, unsigned index);
@@ -293,6 +302,10 @@ void image_queue_ref_of_run(const struct engine *e, unsigned index, struct image
 
 /* publish.c */
 int publish_open(struct engine *e, struct err *err) MUST_CHECK;
+/* From here on the header is written. An earlier engine's status server leaves when it sees the new one's: the port has to be open then. */
+void publish_begin(struct engine *e);
+/* Once, before any unit is published. */
+void publish_draft(struct engine *e);
 void publish_unit(struct engine *e, unsigned index);
 /* What an earlier engine left is known now: from here on readers see what this one says, and until then what that one said. */
 void publish_all(struct engine *e);
@@ -333,6 +346,9 @@ void children_reap(struct engine *e);
 /* status_server.c */
 void status_server_start(struct engine *e);
 void status_server_stop(struct engine *e);
+/* Before execve: the program that this engine becomes listens on the same socket, so that nobody who asks meanwhile is refused. on false:
+ * it did not come to it. */
+void status_server_hand_on(struct engine *e, bool on);
 
 /* console.c: the few lines that a person at the console reads */
 void console_step(struct engine *e, const char *fmt, ...) ERR_PRINTF(2, 3);

@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "supervise/internal.h"
@@ -49,6 +50,7 @@ void last_words_ended(struct engine *e, unsigned index)
 	const struct shim_status *status = &entry->run.status;
 	struct last_words *words = &entry->end;
 
+	free(words->text);
 	*words = (struct last_words){
 		.real_usec = status->exited_real_usec ? status->exited_real_usec :
 							clock_real_usec(),
@@ -57,8 +59,9 @@ void last_words_ended(struct engine *e, unsigned index)
 		.max_rss_bytes = status->max_rss_bytes,
 		.oom_kills = status->oom_kills,
 		.is_new = true,
+		/* without memory for them they are missing, and nothing else */
+		.text = status->last_output[0] ? strdup(status->last_output) : NULL,
 	};
-	str_copy(words->text, sizeof(words->text), status->last_output);
 }
 
 static bool is_at_rest(enum core_state state)
@@ -74,13 +77,13 @@ static void publish(struct published_unit *p, const struct last_words *words)
 	p->max_rss_bytes = words->max_rss_bytes;
 	p->oom_kills = words->oom_kills;
 	p->last_output_real_usec = words->real_usec;
-	str_copy_text(p->last_output, sizeof(p->last_output), words->text);
+	str_copy_text(p->last_output, sizeof(p->last_output), words->text ? words->text : "");
 }
 
-void last_words_publish(struct engine *e, unsigned index, const struct core_unit_view *view)
+void last_words_publish(struct engine *e, unsigned index, const struct core_unit_view *view,
+			struct published_unit *p)
 {
 	struct engine_entry *entry = &e->entries[index];
-	struct published_unit *p = &entry->published;
 
 	if (view->health == CORE_UNHEALTHY && view->state == CORE_UP) {
 		if (entry->run.status.last_output[0]) {
@@ -92,8 +95,10 @@ void last_words_publish(struct engine *e, unsigned index, const struct core_unit
 	}
 	if (!entry->end.real_usec || !is_at_rest(view->state) || view->result == CORE_RESULT_NONE)
 		return;
-	if (view->result == CORE_RESULT_SUCCESS)
+	if (view->result == CORE_RESULT_SUCCESS) {
+		free(entry->end.text);
 		entry->end = (struct last_words){ 0 };
+	}
 	publish(p, &entry->end);
 }
 
@@ -111,14 +116,14 @@ void last_words_ask(struct engine *e, unsigned index)
 void last_words_console(struct engine *e, unsigned index, const struct core_unit_view *view)
 {
 	struct engine_entry *entry = &e->entries[index];
-	char text[sizeof(entry->end.text)];
+	char text[sizeof(entry->run.status.last_output)];
 
 	if (!entry->end.is_new || !is_at_rest(view->state) || view->result == CORE_RESULT_NONE)
 		return;
 	entry->end.is_new = false;
 	if (view->result == CORE_RESULT_SUCCESS || view->want == CORE_WANT_DOWN)
 		return;
-	str_copy(text, sizeof(text), entry->end.text);
+	str_copy(text, sizeof(text), entry->end.text ? entry->end.text : "");
 	for (char *line = text, *next; line && line[0]; line = next) {
 		next = strchr(line, '\n');
 		if (next)
@@ -129,7 +134,7 @@ void last_words_console(struct engine *e, unsigned index, const struct core_unit
 
 void last_words_record(const struct engine_entry *entry, struct unit_record *record)
 {
-	const struct published_unit *p = &entry->published;
+	const struct published_unit *p = entry->published;
 
 	record->memory_max_bytes = p->memory_max_bytes;
 	record->memory_peak_bytes = p->memory_peak_bytes;
@@ -141,7 +146,7 @@ void last_words_record(const struct engine_entry *entry, struct unit_record *rec
 
 void last_words_adopt(struct engine *e, unsigned index)
 {
-	struct published_unit *p = &e->entries[index].published;
+	struct published_unit *p = &e->drafts[index];
 	const struct unit_record *record = &e->entries[index].record;
 
 	p->memory_max_bytes = record->memory_max_bytes;

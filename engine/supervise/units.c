@@ -142,6 +142,8 @@ static void policy_of_service(const struct service *s, struct core_policy *out)
 	out->timeout_start_usec = s->timeout_start_usec;
 	out->timeout_stop_usec = s->timeout_stop_usec;
 	out->runtime_max_usec = s->runtime_max_usec;
+	out->job_timeout_usec = s->job_timeout_usec;
+	out->job_running_timeout_usec = s->job_running_timeout_usec;
 	out->remain_after_exit = s->remain_after_exit;
 	out->success = s->success;
 	out->restart_prevent = s->restart_prevent;
@@ -371,6 +373,7 @@ int units_load(struct engine *e, struct err *err)
 	if (make_core(e, err) < 0)
 		return -1;
 	report(e);
+	publish_draft(e);
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
 

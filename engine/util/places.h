@@ -69,3 +69,5 @@
 #define CLEAT_CGROUP_WORK "cleat/work"
 #define CLEAT_CGROUP_SHIMS "cleat/shims"
 #define CLEAT_CGROUP_CONTAINERS "cleat/c"
+/* Below that of the containers: those of a pod that has limits of its own, the holder's too. Behind it stands the pod's name. */
+#define CLEAT_CGROUP_POD "pod-"

@@ -56,6 +56,19 @@ const char *published_state_name(unsigned state)
 	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
 }
 
+const char *published_unit_fault(const struct published_unit *u)
+{
+	if (u->operator_fault)
+		return published_state_name(u->state);
+	if (!u->wanted || !u->boot_start)
+		return NULL;
+	if (u->state != PUBLISHED_UP)
+		return published_state_name(u->state);
+	if (u->health == PUBLISHED_HEALTH_STARTING)
+		return "not healthy yet";
+	return u->health == PUBLISHED_UNHEALTHY ? "unhealthy" : NULL;
+}
+
 const char *published_health_name(unsigned health)
 {
 	static const char *const names[] = {
@@ -422,6 +435,14 @@ void published_put_unit(struct published *p, unsigned index, const struct publis
 	}
 	if (changed)
 		bump_generation(p);
+}
+
+const struct published_unit *published_unit_at(const struct published *p, unsigned index)
+{
+	/* a writer's records are of this layout: published_create() */
+	if (index >= p->backed)
+		return NULL;
+	return (const struct published_unit *)(void *)record_of(p, index);
 }
 
 void published_set_unit_count(struct published *p, unsigned count)

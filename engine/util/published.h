@@ -44,6 +44,10 @@ enum published_health {
 const char *published_state_name(unsigned state);   /* "up", "backoff", ... "unknown" */
 const char *published_health_name(unsigned health); /* "", "starting", "healthy", "unhealthy" */
 
+struct published_unit;
+/* Why a unit keeps the appliance from being ready (/readyz): a word or two; NULL: it does not. */
+const char *published_unit_fault(const struct published_unit *unit);
+
 struct published_unit {
 	uint32_t sequence;
 	uint8_t state;		/* enum published_state */
@@ -110,7 +114,8 @@ struct published_header {
 	uint8_t draining;		   /* 1: the appliance is stopping */
 	uint8_t data_state;		   /* 0 ok, 1 read-only, 2 absent */
 	uint8_t settled;		   /* 1: the first pass over units and images is over */
-	uint8_t reserved[5];
+	uint8_t safe_mode;		   /* 1: nothing is started or watched (supervise/boot.h) */
+	uint8_t reserved[4];
 	char version[32];
 	char boot_id[40];
 	char hostname[64];
@@ -142,6 +147,9 @@ struct published_header {
 	char links[1400];
 	uint8_t is_online; /* a default route, and a name server */
 	uint8_t reserved_links[7];
+	char status_address[48]; /* where the status server listens; "": everywhere */
+	uint16_t status_port;	 /* 0: not known yet */
+	uint8_t reserved_status[6];
 };
 
 /* Writer: creates or takes over the file; an unknown major is ERR_UNSUPPORTED and nothing is
@@ -152,6 +160,8 @@ struct published *published_create(const char *path, struct err *err) MUST_CHECK
  * unit_count becomes at least index + 1. Texts: str_copy_text() of util/str.h. */
 void published_put_unit(struct published *p, unsigned index, const struct published_unit *unit);
 void published_set_unit_count(struct published *p, unsigned count);
+/* Writer: the record as readers have it, for as long as p lives; it changes with published_put_unit(). NULL: it has found no memory. */
+const struct published_unit *published_unit_at(const struct published *p, unsigned index);
 /* header: its engine_*, boot_*, flags, version, texts and notes are copied; sizes, sequence,
  * generation are kept. */
 void published_put_header(struct published *p, const struct published_header *header);

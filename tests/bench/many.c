@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What runs in the containers of the figures of supervision. "idle": nothing, until SIGTERM. "flood N": N lines of 100 bytes as fast as the pipe takes them.
- * "turn": says when its main() began and when it ended, in ns, and ends at once.
+ * "turn": says when its main() began and when it ended, in ns, how long anybody on the machine had waited for a processor by then, in us (-1: this
+ * kernel does not count that), and ends at once.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -48,6 +49,30 @@ static void flood(long lines)
 	}
 }
 
+static long long stalled(void)
+{
+	FILE *f = fopen("/proc/pressure/cpu", "re");
+	char line[256] = "";
+	const char *total;
+
+	if (f) {
+		if (!fgets(line, sizeof(line), f))
+			line[0] = '\0';
+		fclose(f);
+	}
+	total = strstr(line, "total=");
+	return total ? strtoll(total + 6, NULL, 10) : -1;
+}
+
+/* The times are the outermost: looking at the pressure is not between one turn and the next. */
+static void turn(long long began)
+{
+	long long before = stalled(), after = stalled();
+
+	printf("turn %lld %lld %lld ", began, before, after);
+	printf("%lld\n", now());
+}
+
 int main(int argc, char **argv)
 {
 	long long began = now();
@@ -57,8 +82,7 @@ int main(int argc, char **argv)
 	} else if (argc == 3 && strcmp(argv[1], "flood") == 0) {
 		flood(atol(argv[2]));
 	} else if (argc == 2 && strcmp(argv[1], "turn") == 0) {
-		printf("turn %lld ", began);
-		printf("%lld\n", now());
+		turn(began);
 	} else {
 		return 2;
 	}

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 
@@ -15,7 +16,15 @@ BOX = "localhost/many:latest"
 SHIMS, UNITS, MANY, FEW = 50, 100, 1000, 10
 IDLE_SEC = 30
 TURNS = 40
-FLOOD_LINES = 10000000  # 1 GB
+TURNS_MIN, TURNS_LIMIT_SEC = 20, 30
+FLOOD_LINES, FLOODS = 5000000, 3  # 0.5 GB
+CONMON = "/usr/bin/conmon"
+CGROUP2 = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
+CONMON_RUNTIME = """#!/bin/sh
+sh -c 'echo $$ >{cgroup}/cgroup.procs && echo $$ >{place}/number && exec {program} flood {lines}' &
+while ! [ -s {place}/number ]; do sleep 0.01; done
+cp {place}/number {place}/pid
+"""
 CONMON_CPU_SEC_PER_GB = 2.9  # conmon 2.1 with podman, the same lines, on the machine that the bounds were written on
 PROBE = "HealthCmd=true\nHealthInterval=10s\n"
 IDLE = "Exec=/bin/many idle\nStopTimeout=1\n"
@@ -71,7 +80,7 @@ def settled(measure, spread=0.01, seconds=20):
     before = measure()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        time.sleep(2)
+        time.sleep(3)
         now = measure()
         if abs(now - before) <= spread * before:
             return now
@@ -175,7 +184,7 @@ def adoption(a, row):
     row("adoption of %d containers" % UNITS, "<= 100 ms", "%d ms" % span, span <= 100, "from the engine's first line to the last container; median of 3")
 
 
-def figure_restart(row):
+def figure_restart(row, choose):
     with Box() as box:
         a = box.boot({"turn": unit(BOX, "Exec=/bin/many turn\n", "Restart=always\nRestartSec=0\n", "StartLimitIntervalSec=0")})
         path = os.path.join(a.data, "logs", "systemd-turn", "current")
@@ -183,38 +192,102 @@ def figure_restart(row):
         def lines():
             try:
                 with open(path) as f:
-                    return re.findall(r"turn (\d+) (\d+)$", f.read(), re.M)
+                    return [[int(number) for number in line] for line in re.findall(r"turn (\d+) (-?\d+) (-?\d+) (\d+)$", f.read(), re.M)]
             except FileNotFoundError:
                 return []
 
-        wait_for("it has turned often", lambda: len(lines()) > TURNS, 60)
-        taken = lines()[-TURNS:]
-        gaps = sorted((int(taken[i + 1][0]) - int(taken[i][1])) / 1e6 for i in range(len(taken) - 1))
-        middle = statistics.median(gaps)
-        row("end to execve of the next", "<= 5 ms", "%.1f ms" % middle, middle <= 5, "clock in main() of both; median of %d, best %.1f ms; podman 100 ms" % (len(gaps), gaps[0]))
+        def gaps():
+            """[(usec, share of it for which somebody waited for a processor)]; a clock that was set in between says nothing."""
+            taken = lines()
+            pairs = [((after[0] - before[3]) / 1e3, after[1] - before[2], before[2] >= 0) for before, after in zip(taken, taken[1:])]
+            return [(usec, stalled / usec if counted else None) for usec, stalled, counted in pairs if usec > 0]
+
+        wait_for("it has turned often", lambda: len(gaps()) > TURNS, 60)
+        deadline = time.monotonic() + TURNS_LIMIT_SEC
+        while True:
+            taken = gaps()
+            chosen, how = choose(taken)
+            if len(chosen) > TURNS_MIN or time.monotonic() > deadline or taken[0][1] is None:
+                break
+            time.sleep(1)
+        middle, best = statistics.median(chosen) / 1000, min(chosen) / 1000
+        row("end to execve of the next", "<= 5 ms", "%.1f ms" % middle, middle <= 5,
+            "clock in main() of both; median of the turns that nothing disturbed, %s; best %.1f ms; podman 100 ms" % (how, best))
 
 
 def figure_logs(row):
+    """In turns with conmon, where there is one; disturbance makes a turn slower, never faster, so the best of each counts."""
+    ours, theirs = [], []
     with Box() as box:
         a = box.boot({"flood": unit(BOX, "Exec=/bin/many flood %d\n" % FLOOD_LINES, install=False)})
-        used = cpu_usec(a, "cleat/shims")
-        a.cleat("start", "flood")
-        entry = a.wait_unit("systemd-flood", seconds=120, state="down")
-        wait_for("the writer has ended", lambda: not a.processes("cleat-log"), 60)
-        cpu = (cpu_usec(a, "cleat/shims") - used) / 1e6
-        seconds = run_seconds(a)
-        size = FLOOD_LINES * 100 / 1e6
-        row("logs", ">= 500 MB/s", "%d MB/s" % (size / seconds), size / seconds >= 500,
-            "%d lines of 100 bytes, start to end of the container; %d dropped" % (FLOOD_LINES, entry["log_dropped_lines"]))
-        per_gb = cpu * 1000 / size
-        row("CPU of logs", "<= half of conmon's", "%.2f s/GB" % per_gb, per_gb <= CONMON_CPU_SEC_PER_GB / 2, "shim and writer; conmon %.1f s/GB" % CONMON_CPU_SEC_PER_GB)
+        for _ in range(FLOODS):
+            ours.append(flood_cleat(a, len(ours)))
+            if os.access(CONMON, os.X_OK):
+                theirs.append(flood_conmon(box))
+        dropped = a.wait_unit("systemd-flood", state="down")["log_dropped_lines"]
+    size = FLOOD_LINES * 100 / 1e6
+    rate, cpu = size / min(seconds for seconds, _ in ours), min(cpu for _, cpu in ours) * 1000 / size
+    row("logs", ">= 500 MB/s", "%d MB/s" % rate, rate >= 500,
+        "best of %d times %d lines of 100 bytes, what the program wrote, start to end of the container; %d dropped%s"
+        % (FLOODS, FLOOD_LINES, dropped, "; conmon %d MB/s" % (size / min(seconds for seconds, _ in theirs)) if theirs else ""))
+    peer = min(cpu for _, cpu in theirs) * 1000 / size if theirs else CONMON_CPU_SEC_PER_GB
+    row("CPU of logs", "<= half of conmon's", "%.2f s/GB" % cpu, cpu <= peer / 2,
+        "shim and writer; conmon %.1f s/GB, %s" % (peer, "in turns with it" if theirs else "on the machine that the bounds were written on"))
 
 
-def run_seconds(a):
+def flood_cleat(a, before):
+    """(seconds, CPU of shim and writer) of one run of the container."""
+    used = cpu_usec(a, "cleat/shims")
+    a.cleat("start", "flood")
+    wait_for("the flood is over", lambda: len(run_ends(a)) > before, 120)
+    wait_for("the writer has ended", lambda: not a.processes("cleat-log"), 60)
+    begin, end = run_ends(a)[-1]
+    return (end - begin) / 1e9, (cpu_usec(a, "cleat/shims") - used) / 1e6
+
+
+def run_ends(a):
+    """[(start, end)] of the flood's runs, in ns."""
     out = a.cleat("events", "--no-follow", "--format", "json", "--filter", "container=systemd-flood")
-    events = map(json.loads, out.splitlines())
-    nsec = {event["Status"]: event["TimeNano"] for event in events}
-    return (nsec["die"] - nsec["start"]) / 1e9
+    nsec = {"start": [], "die": []}
+    for event in map(json.loads, out.splitlines()):
+        nsec.get(event["Status"], []).append(event["TimeNano"])
+    return list(zip(nsec["start"], nsec["die"]))
+
+
+def flood_conmon(box):
+    """(seconds, CPU of conmon alone): the same program, with files as large as ours. What conmon takes for a runtime starts it in a cgroup of
+    its own, says its number, and ends."""
+    place = tempfile.mkdtemp(dir=box.dir)
+    cgroup = os.path.join(next(base for base in CGROUP2 if os.path.exists(os.path.join(base, "cgroup.procs"))), os.path.basename(place))
+    runtime = os.path.join(place, "runtime")
+    for path in (cgroup, os.path.join(place, "sockets"), os.path.join(place, "exits")):
+        os.mkdir(path)
+    try:
+        with open(runtime, "w") as f:
+            f.write(CONMON_RUNTIME.format(cgroup=cgroup, program=os.path.join(BUILD, "bench", "many"), lines=FLOOD_LINES, place=place))
+        os.chmod(runtime, 0o755)
+        with open(os.path.join(place, "config.json"), "w") as f:
+            f.write('{"process":{"terminal":false}}')
+        argv = [CONMON, "--sync", "-c", "flood", "-u", "flood", "-n", "flood", "-r", runtime, "-b", place, "-p", os.path.join(place, "pid"), "--socket-dir-path",
+                os.path.join(place, "sockets"), "-l", "k8s-file:" + os.path.join(place, "log"), "--log-size-max", str(10 << 20), "--exit-dir", os.path.join(place, "exits")]
+        begin, used = time.monotonic(), os.times()
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        seconds, after = time.monotonic() - begin, os.times()
+        with open(os.path.join(cgroup, "cpu.stat")) as f:
+            source = int(re.search(r"^usage_usec (\d+)", f.read(), re.M).group(1)) / 1e6
+        with open(os.path.join(place, "exits", "flood")) as f:
+            assert f.read() == "0", "the program that conmon watched"
+        return seconds, after.children_user + after.children_system - used.children_user - used.children_system - source
+    finally:
+        wait_for("conmon's cgroup can be removed", lambda: rmdir(cgroup))
+
+
+def rmdir(path):
+    try:
+        os.rmdir(path)
+    except OSError:
+        return False
+    return True
 
 
 def figure_thousand(row):
@@ -243,9 +316,9 @@ def cost_of(box, count):
         a.cleat("restart", "u000")
     restart = (cpu_of(engine) - begin) / 20
     time.sleep(5)
-    begin, since = cpu_of(engine), time.monotonic()
-    time.sleep(15)
-    idle = (cpu_of(engine) - begin) * 60 / (time.monotonic() - since)
+    begin = cpu_of(engine)
+    time.sleep(60)  # what the engine does once a minute happens once in it, with few units and with many
+    idle = cpu_of(engine) - begin
     begin = cpu_of(engine)
     a.add_unit("added", unit(BOX, IDLE))
     a.wait_unit("systemd-added", state="up", seconds=60)

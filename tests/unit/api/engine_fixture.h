@@ -142,6 +142,7 @@ static inline int fixture_teardown(void **state)
 		arena_fini(&e->entries[i].spec_arena);
 		arena_fini(&e->entries[i].image_arena);
 	}
+	free(e->drafts);
 	network_close(e);
 	history_close(e->history);
 	files_close(e);

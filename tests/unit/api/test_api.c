@@ -367,7 +367,7 @@ static void a_peer_that_is_not_root_is_refused(void **state)
 static void a_large_answer_goes_out_as_the_reader_reads(void **state)
 {
 	struct fixture *f = *state;
-	struct published_unit *p = &f->engine->entries[index_of(f, "web")].published;
+	struct published_unit *p = &f->engine->drafts[index_of(f, "web")];
 	int fd = connect_client(), count = 0;
 	auto_buf row = BUF_INIT(65536);
 	auto_buf all = BUF_INIT(8 << 20);

@@ -238,6 +238,62 @@ static void a_restarting_one_is_shown_as_that(void **state)
 	yyjson_doc_free(doc);
 }
 
+static struct engine *publish_to(struct fixture *f, const char *path)
+{
+	struct err err = { 0 };
+
+	f->engine->published = published_create(path, &err);
+	if (!f->engine->published)
+		fail_msg("%s", err.msg);
+	publish_all(f->engine);
+	return f->engine;
+}
+
+static void what_readers_see_is_what_the_engine_remembers(void **state)
+{
+	struct fixture *f = *state;
+	unsigned lone = index_of(f, "lone");
+	struct engine *e = publish_to(f, CLEAT_PUBLISHED);
+	struct published_unit seen;
+	struct err err;
+
+	assert_null(e->drafts);
+	assert_int_equal(published_get_unit(e->published, lone, &seen, &err), 0);
+	assert_string_equal(seen.name, "systemd-lone");
+	assert_string_equal(seen.unit, "lone.container");
+	assert_int_equal(seen.state, PUBLISHED_DOWN);
+	assert_ptr_equal(e->entries[lone].published, published_unit_at(e->published, lone));
+	bring_up(f, "lone", 9);
+	assert_int_equal(published_get_unit(e->published, lone, &seen, &err), 0);
+	assert_int_equal(seen.state, PUBLISHED_UP);
+	assert_int_equal(e->entries[lone].published->state, PUBLISHED_UP);
+	published_close(e->published);
+	e->published = NULL;
+}
+
+/* The header has its pages, no record has. */
+static void a_full_tmpfs_takes_nothing_from_the_engine(void **state)
+{
+	struct fixture *f = *state;
+	unsigned lone = index_of(f, "lone");
+	struct engine *e;
+	yyjson_doc *doc;
+
+	make_dir("/small");
+	must(mount("tmpfs", "/small", "tmpfs", 0, "size=16k") == 0, "tmpfs");
+	e = publish_to(f, "/small/published");
+	assert_non_null(e->drafts);
+	assert_true(published_lost(e->published) > 0);
+	bring_up(f, "lone", 9);
+	assert_int_equal(e->entries[lone].published->state, PUBLISHED_UP);
+	doc = get(f, "GET /containers/lone/json");
+	assert_string_equal(str_at(yyjson_doc_get_root(doc), "/State/Status"), "running");
+	yyjson_doc_free(doc);
+	published_close(e->published);
+	e->published = NULL;
+	must(umount2("/small", MNT_DETACH) == 0, "umount");
+}
+
 static void health_is_shown_with_its_streak(void **state)
 {
 	struct fixture *f = *state;
@@ -245,7 +301,7 @@ static void health_is_shown_with_its_streak(void **state)
 	yyjson_doc *doc;
 
 	bring_up(f, "lone", 9);
-	p = &f->engine->entries[index_of(f, "lone")].published;
+	p = &f->engine->drafts[index_of(f, "lone")];
 	p->health = PUBLISHED_UNHEALTHY;
 	p->probe_failures = 4;
 	doc = get(f, "GET /containers/lone/json");
@@ -346,6 +402,8 @@ int main(void)
 		engine_test(inspect_has_dockers_fields_with_real_values),
 		engine_test(inspect_of_what_has_ended_and_of_what_never_ran),
 		engine_test(a_restarting_one_is_shown_as_that),
+		engine_test(what_readers_see_is_what_the_engine_remembers),
+		engine_test(a_full_tmpfs_takes_nothing_from_the_engine),
 		engine_test(health_is_shown_with_its_streak),
 		engine_test(version_info_and_status),
 		cmocka_unit_test(time_is_said_in_dockers_words),

@@ -315,6 +315,7 @@ static int setup(void **state)
 	w->entry.run = (struct run){ .ctl_fd = -1, .phase = RUN_RUNNING };
 	w->e.entries = &w->entry;
 	w->e.count = 1;
+	publish_draft(&w->e);
 	w->e.layout_unknown = true; /* writes no records */
 	w->e.files = &w->files;
 	w->files.removed_begin = 1;
@@ -347,6 +348,7 @@ static int teardown(void **state)
 	core_free(w->e.core);
 	loop_free(w->e.loop);
 	close(w->said);
+	free(w->e.drafts);
 	free(w);
 	return 0;
 }

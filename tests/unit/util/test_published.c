@@ -634,6 +634,8 @@ static int fill_small_tmpfs(struct scratch *s)
 		return 2;
 	if (published_get_unit(r, written - 2, &u, &err) < 0)
 		return 3;
+	if (published_unit_at(w, written - 1) || !published_unit_at(w, written - 2))
+		return 4;
 	published_heartbeat(w, 1);
 	published_close(r);
 	published_close(w);
@@ -659,6 +661,25 @@ static int no_room_at_all(struct scratch *s)
 	if (dir)
 		closedir(dir);
 	return names == 2 ? 0 : 2;
+}
+
+static void the_writer_sees_its_own_records(void **state)
+{
+	struct published *w = must_create(state);
+	const struct published_unit *seen;
+
+	assert_null(published_unit_at(w, 0));
+	put(w, 1, "web");
+	seen = published_unit_at(w, 1);
+	assert_non_null(seen);
+	assert_string_equal(seen->name, "web");
+	/* its room came with the one behind it */
+	assert_string_equal(published_unit_at(w, 0)->name, "");
+	put(w, 1, "db");
+	assert_string_equal(seen->name, "db");
+	assert_null(published_unit_at(w, 2));
+	assert_null(published_unit_at(w, PUBLISHED_MAX_UNITS));
+	published_close(w);
 }
 
 static int in_child(struct scratch *s, int (*fn)(struct scratch *))
@@ -701,6 +722,7 @@ int main(void)
 		scratch_test(absurd_capacity_is_refused),
 		scratch_test(count_beyond_the_capacity_is_not_believed),
 		scratch_test(what_is_missing_or_in_the_way),
+		scratch_test(the_writer_sees_its_own_records),
 		scratch_test(full_tmpfs_loses_records_not_the_writer),
 	};
 

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A process that has come to rest. The program's read-only pages go off its books until they are used again: they stay in the page
+ * cache, and come back by minor faults, 64 KiB at a time. For the end of a long beginning, not for every sleep.
+ */
+void idle_release_program(void);
