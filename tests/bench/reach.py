@@ -364,7 +364,7 @@ class Netavark:
         # crun 1.8 gives up on a hybrid tree of cgroups; limits are not ours to raise everywhere
         self.keeper = subprocess.Popen(["unshare", "-m", "-n", "sh", "-c", "ip link set lo up; mount -t tmpfs -o size=2g none '%s'; "
                                         "test ! -d /sys/fs/cgroup/unified || umount -l /sys/fs/cgroup/unified; echo; exec sleep infinity"
-                                        % self.dir], stdout=subprocess.PIPE, text=True)
+                                        % self.dir], stdout=subprocess.PIPE, text=True, start_new_session=True)  # outlives what ends all of us
         self.keeper.stdout.readline()
         try:
             self.podman("load", "-q", "-i", debian_image())
@@ -372,7 +372,7 @@ class Netavark:
                         "-p", "8080:80", "localhost/debian-app:1", "/bin/sh", "-c", shell_of(NGINX % 80))
             self.place = (self.keeper.pid, "http://127.0.0.1:8080/1k")
             self.server = int(self.podman("inspect", "-f", "{{.State.Pid}}", "nat"))
-        except subprocess.CalledProcessError:
+        except BaseException:
             self.__exit__()
             raise
         return self
