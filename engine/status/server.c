@@ -111,6 +111,8 @@ static bool is_replaced(const struct status_server *s)
 
 void status_server_look(struct status_server *s, usec_t now)
 {
+	if (is_replaced(s))
+		status_server_leave(s, now, now + STATUS_HEAD_USEC + STATUS_ANSWER_USEC);
 	read_header(s);
 	if (s->has_header && !s->is_torn)
 		judge_engine(s, now);
@@ -228,8 +230,6 @@ void status_server_tick(struct status_server *s, usec_t now, int64_t real_usec)
 
 	s->real_offset_usec = real_usec - (int64_t)now;
 	status_server_look(s, now);
-	if (!s->leave_at && is_replaced(s))
-		status_server_leave(s, now, now + STATUS_HEAD_USEC + STATUS_ANSWER_USEC);
 	for (unsigned i = 0; i < STATUS_MAX_CONNECTIONS; i++)
 		if (s->connections[i].fd >= 0 && s->connections[i].deadline <= now)
 			status_connection_expire(&s->connections[i], now);

@@ -603,6 +603,17 @@ static void the_mapping_is_replaced_by_another(void **state)
 	assert_leaves(f);
 }
 
+/* The next client is the successor's: two servers that take turns would tell of now and of before. */
+static void a_client_finds_out_that_the_mapping_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(unlink(f->path), 0);
+	assert_int_equal(f->server->leave_at, 0);
+	status_server_look(f->server, clock_now_usec());
+	assert_leaves(f);
+}
+
 static void who_holds_on_to_a_leaving_server_is_dropped(void **state)
 {
 	struct fixture *f = *state;
@@ -705,6 +716,7 @@ int main(void)
 		cmocka_unit_test(our_engine_publishes_after_it_has_started_us),
 		status_test(our_engine_was_the_same_process_before),
 		status_test(the_mapping_is_replaced_by_another),
+		status_test(a_client_finds_out_that_the_mapping_is_replaced),
 		status_test(who_holds_on_to_a_leaving_server_is_dropped),
 		status_test(a_start_without_its_descriptors),
 		status_test(without_descriptors_accepting_waits_for_the_next_tick),
