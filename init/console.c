@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Console lines. A console pty that nobody reads fills up and must not stop PID 1, so descriptors 1 and 2 are set to not
- * wait, and a line that does not fit is lost.
+ * wait, and a line that does not fit soon (put_line()) is lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "init.h"
+#include "util/put_line.h"
 #include "util/str.h"
 
 static uint64_t started;
@@ -56,6 +57,7 @@ void console_init(void)
 
 void say(const char *fmt, ...)
 {
+	static bool is_heard = true;
 	uint64_t since = now_usec() - started;
 	char line[512];
 	va_list ap;
@@ -72,6 +74,5 @@ void say(const char *fmt, ...)
 	if ((size_t)n > sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
 	line[n] = '\n';
-	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0)
-		return; /* nobody is there to be told */
+	is_heard = put_line(STDERR_FILENO, line, (size_t)n + 1, is_heard);
 }

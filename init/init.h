@@ -18,7 +18,7 @@ enum goal {
 	GOAL_REBOOT,
 };
 
-/* console.c: one line a step, with the time since start; never blocks */
+/* console.c: one line a step, with the time since start; put_line() says how long it may wait */
 /* In the environment of a PID 1 that another one became: when that one began (start_usec). */
 #define BEGAN_VARIABLE "CLEAT_BEGAN_USEC"
 void console_init(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The program's own log: one line, one write. stderr may be a pipe that nobody empties and
- * /dev/console a serial line at 9600 baud: a line that cannot go at once is dropped and counted,
- * and the next one that goes says how many are missing. Must never block, allocate, or call itself
+ * /dev/console a serial line at 9600 baud: a line that cannot go soon (put_line()) is dropped and counted,
+ * and the next one that goes says how many are missing. Must never wait longer, allocate, or call itself
  * through an error path.
  */
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "log/log.h"
 #include "log/stamp.h"
 #include "util/cleanup.h"
+#include "util/put_line.h"
 #include "util/str.h"
 
 #define MSG_LINE_MAX 1024 /* below PIPE_BUF: one write never mixes with another */
@@ -93,18 +94,12 @@ void log_init(const char *program, enum log_level threshold)
 static bool sink_write(struct msg_sink *sink, const char *line, size_t len)
 {
 	struct pollfd ready = { .fd = sink->fd, .events = POLLOUT };
-	ssize_t n;
 
-retry:
 	if (sink->is_socket)
-		n = send(sink->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else if (sink->may_block && poll(&ready, 1, 0) <= 0)
+		return send(sink->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	if (sink->may_block && poll(&ready, 1, 0) <= 0)
 		return false;
-	else
-		n = write(sink->fd, line, len);
-	if (n < 0 && errno == EINTR)
-		goto retry;
-	return n >= 0;
+	return put_line(sink->fd, line, len, sink->dropped == 0);
 }
 
 static void sink_say(struct msg_sink *sink, const char *line, size_t len)

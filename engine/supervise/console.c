@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The console: one line a boot step and one a change of a container's condition, each with the time since
- * PID 1 began. Written to stderr (the console of PID 1) without ever waiting: a line that does not fit into a pty that nobody reads is lost.
+ * PID 1 began. Written to stderr (the console of PID 1), which is waited for no longer than put_line() says: a line that does not
+ * fit into a pty that nobody reads is lost.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,9 +10,11 @@
 #include <unistd.h>
 
 #include "supervise/internal.h"
+#include "util/put_line.h"
 
 static void console_line(const struct engine *e, const char *text)
 {
+	static bool is_heard = true;
 	usec_t since = clock_now_usec() - e->boot_usec;
 	char line[700];
 	int n;
@@ -28,8 +31,7 @@ static void console_line(const struct engine *e, const char *text)
 		n = (int)sizeof(line) - 1;
 		line[n - 1] = '\n';
 	}
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
-		return;
+	is_heard = put_line(STDERR_FILENO, line, (size_t)n, is_heard);
 }
 
 void console_step(struct engine *e, const char *fmt, ...)
