@@ -200,7 +200,8 @@ struct engine {
 	pid_t status_pid;
 	struct loop_source *status_timer;
 	struct loop_source *status_address_timer; /* no link has [Status] Address= yet */
-	unsigned status_failures;
+	unsigned status_failures;		  /* in a row, each after a short life */
+	usec_t status_began;
 	struct network *network;       /* supervise/network.h */
 	struct files *files;	       /* supervise/files.h */
 	struct command_slot *commands; /* one per unit; NULL until the first list: commands.c */

@@ -21,6 +21,7 @@
 #include "util/str.h"
 
 #define RETRY_PORT_USEC (5 * USEC_SEC)
+#define STEADY_USEC (60 * USEC_SEC)	  /* one that has lived so long begins with a clean slate */
 #define LISTEN_VARIABLE "CLEAT_STATUS_FD" /* a number: status_server_hand_on() */
 
 static void try_again(struct loop *loop, usec_t now, void *arg)
@@ -153,14 +154,15 @@ static void note_address(struct engine *e)
 {
 	const char *text = e->appliance.status_address;
 
-	if (!text || e->status_address_timer || is_there(text))
+	if (!text || is_there(text))
 		return;
 	publish_note(
 		e, 1,
 		"status server: no link has %s yet ([Status] Address= of %s): it answers when one has",
 		text, CLEAT_APPLIANCE_INI);
-	e->status_address_timer =
-		loop_timer(e->loop, loop_now(e->loop) + RETRY_PORT_USEC, look_for_address, e);
+	if (!e->status_address_timer)
+		e->status_address_timer = loop_timer(e->loop, loop_now(e->loop) + RETRY_PORT_USEC,
+						     look_for_address, e);
 }
 
 static int open_listener(const struct engine *e, struct err *err)
@@ -172,21 +174,40 @@ static int open_listener(const struct engine *e, struct err *err)
 
 /* --- one socket for the engine and the one that it becomes ------------------------------------------------------------- */
 
+static bool kernel_has_v6(void)
+{
+	auto_fd int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0;
+}
+
+/* "All addresses" and "::" or "0.0.0.0" have the same name, but only the first one answers both kinds. */
+static bool is_of_that_kind(int fd, bool is_v6, bool wants_all)
+{
+	socklen_t len = sizeof(int);
+	int v6_only = 0;
+
+	if (!is_v6)
+		return !wants_all || !kernel_has_v6();
+	return getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &len) == 0 &&
+	       (v6_only != 0) != wants_all;
+}
+
 static bool is_wanted(const struct engine *e, int fd)
 {
+	const char *text = e->appliance.status_address;
 	union address got, wanted;
 	socklen_t size = sizeof(got), len = sizeof(int);
 	int listens = 0;
+	bool is_v6;
 
 	memset(&got, 0, sizeof(got));
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens ||
 	    getsockname(fd, &got.any, &size) < 0)
 		return false;
-	if (e->appliance.status_address)
-		read_address(e->appliance.status_address, port_of(e), &wanted);
-	else
-		read_address(got.any.sa_family == AF_INET6 ? "::" : "0.0.0.0", port_of(e), &wanted);
-	if (got.any.sa_family != wanted.any.sa_family)
+	is_v6 = got.any.sa_family == AF_INET6;
+	read_address(text ? text : is_v6 ? "::" : "0.0.0.0", port_of(e), &wanted);
+	if (got.any.sa_family != wanted.any.sa_family || !is_of_that_kind(fd, is_v6, !text))
 		return false;
 	if (got.any.sa_family == AF_INET)
 		return got.v4.sin_port == wanted.v4.sin_port &&
@@ -227,13 +248,16 @@ static int inherited_listener(const struct engine *e)
 static void on_ended(void *arg, pid_t pid, int wait_status)
 {
 	struct engine *e = arg;
-	usec_t delay = USEC_SEC / 10 << (e->status_failures < 8 ? e->status_failures : 8);
+	usec_t now = loop_now(e->loop), delay;
 
 	if (pid != e->status_pid)
 		return;
 	e->status_pid = 0;
 	if (e->stopping)
 		return;
+	if (now - e->status_began >= STEADY_USEC)
+		e->status_failures = 0;
+	delay = USEC_SEC / 10 << (e->status_failures < 8 ? e->status_failures : 8);
 	e->status_failures++;
 	log_msg(LOG_ERROR, "status", "the status server ended (wait status %d): starting it again",
 		wait_status);
@@ -255,6 +279,7 @@ static int spawn_server(struct engine *e, struct err *err)
 
 	if (published < 0)
 		return err_sys(err, "%s", CLEAT_PUBLISHED);
+	e->status_began = loop_now(e->loop);
 	return children_spawn(e, &spawn, on_ended, e, &e->status_pid, err);
 }
 

@@ -4,11 +4,12 @@ where the status server listens."""
 import json
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
 
-from appliance import CLEAT, IDLE, http_in_netns, remove_cgroups, unit, wait_for
+from appliance import CLEAT, IDLE, descendants, http_in_netns, remove_cgroups, unit, wait_for
 from lxc import LXC_CONFIG
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -330,6 +331,18 @@ def answers(a, port, host="127.0.0.1"):
         return False
 
 
+def status_server(a):
+    """Its process; 0: there is none."""
+    for pid in descendants(a.init_pid()):
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                if f.read().startswith(b"cleat\0status-server"):
+                    return pid
+        except OSError:
+            pass
+    return 0
+
+
 def test_the_status_address_holds_from_the_start_and_changes_with_a_reload(boot):
     a = boot(images=(), start=False)
     write_ini(a, "[Status]\nAddress=127.0.0.1:8099\n")
@@ -341,9 +354,14 @@ def test_the_status_address_holds_from_the_start_and_changes_with_a_reload(boot)
     wait_for("it answers at the new address", lambda: answers(a, 8100, "::1"))
     wait_for("the old one is left", lambda: not answers(a, 8099))
     assert not answers(a, 8100)
-    write_ini(a, "")
-    a.cleat("reload")
-    wait_for("it answers everywhere", lambda: answers(a, 25328) and answers(a, 25328, "::1"))
+    for wildcard, answering, other in (("[::]", "::1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1", "::1")):
+        write_ini(a, "[Status]\nAddress=%s\n" % wildcard)
+        a.cleat("reload")
+        wait_for("it answers all of one kind", lambda: answers(a, 25328, answering) and not answers(a, 25328, other))
+        # on another socket, although that has the same address
+        write_ini(a, "")
+        a.cleat("reload")
+        wait_for("it answers everywhere", lambda: answers(a, 25328) and answers(a, 25328, "::1"))
 
 
 def test_a_status_address_that_no_link_has_is_waited_for(boot):
@@ -352,6 +370,10 @@ def test_a_status_address_that_no_link_has_is_waited_for(boot):
     a.start()
     said = "status server: no link has 192.0.2.7 yet"
     assert said in a.cleat("status")
+    before = status_server(a)
+    os.kill(before, signal.SIGKILL)
+    wait_for("another server runs", lambda: status_server(a) not in (0, before))
+    assert said in a.cleat("status")  # the next server has the address no more than the one before
     subprocess.run(["nsenter", "-t", str(a.init_pid()), "-n", "ip", "address", "add", "192.0.2.7/32", "dev", "lo"], check=True)
     wait_for("it answers", lambda: answers(a, 25328, "192.0.2.7"))
     assert not answers(a, 25328)
