@@ -38,7 +38,10 @@ static void clean_unit(struct published_unit *u)
 	cli_clean(u->ports);
 	cli_clean(u->source);
 	cli_clean(u->probe_output);
+	cli_clean(u->addresses);
+	cli_clean(u->log_tag);
 	cli_clean(u->status_text);
+	cli_clean(u->pod);
 	cli_clean(u->update);
 	clean_lines(u->last_output);
 }
@@ -46,6 +49,7 @@ static void clean_unit(struct published_unit *u)
 static void clean_header(struct published_header *h)
 {
 	cli_clean(h->version);
+	cli_clean(h->boot_id);
 	cli_clean(h->hostname);
 	cli_clean(h->status_address);
 	cli_clean(h->ship_url);
@@ -54,8 +58,11 @@ static void clean_header(struct published_header *h)
 		h->note_count = PUBLISHED_MAX_NOTES;
 	for (unsigned i = 0; i < h->note_count; i++)
 		cli_clean(h->notes[i].text);
-	for (unsigned i = 0; i < h->finding_count; i++)
+	for (unsigned i = 0; i < h->finding_count; i++) {
+		cli_clean(h->findings[i].id);
 		cli_clean(h->findings[i].evidence);
+	}
+	clean_lines(h->links);
 }
 
 int cli_read_published(struct published_header *header, struct published_unit **units,

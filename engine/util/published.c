@@ -367,7 +367,12 @@ static void terminate_unit(struct published_unit *u)
 	TERMINATE(u->ports);
 	TERMINATE(u->source);
 	TERMINATE(u->probe_output);
+	TERMINATE(u->addresses);
+	TERMINATE(u->log_tag);
+	TERMINATE(u->last_output);
 	TERMINATE(u->status_text);
+	TERMINATE(u->pod);
+	TERMINATE(u->update);
 }
 
 static void terminate_header(struct published_header *h)
@@ -379,6 +384,8 @@ static void terminate_header(struct published_header *h)
 		h->note_count = PUBLISHED_MAX_NOTES;
 	for (size_t i = 0; i < PUBLISHED_MAX_NOTES; i++)
 		TERMINATE(h->notes[i].text);
+	TERMINATE(h->ship_url);
+	TERMINATE(h->ship_error);
 	if (h->finding_count > PUBLISHED_MAX_FINDINGS)
 		h->finding_count = PUBLISHED_MAX_FINDINGS;
 	for (size_t i = 0; i < PUBLISHED_MAX_FINDINGS; i++) {
@@ -386,6 +393,7 @@ static void terminate_header(struct published_header *h)
 		TERMINATE(h->findings[i].evidence);
 	}
 	TERMINATE(h->links);
+	TERMINATE(h->status_address);
 }
 
 /* Writes the part behind the counter if it differs; equal and whole means nothing to do. */

@@ -35,6 +35,8 @@ static void put_unit(struct published *p, unsigned index, const char *name, cons
 	snprintf(u.run_id, sizeof(u.run_id), "abcd%08x", index);
 	str_copy(u.image, sizeof(u.image), "localhost/app:1");
 	str_copy(u.notes, sizeof(u.notes), "AutoUpdate: noted\nPull: \033[2Jnoted");
+	str_copy(u.addresses, sizeof(u.addresses), "10.88.0.5\033[2J");
+	str_copy(u.pod, sizeof(u.pod), "pod\a");
 	published_put_unit(p, index, &u);
 }
 

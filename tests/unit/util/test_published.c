@@ -199,6 +199,8 @@ static void header_keeps_what_is_not_the_callers(void **state)
 	published_close(w);
 }
 
+#define IS_ENDED(array) assert_int_equal(strnlen(array, sizeof(array)), sizeof(array) - 1)
+
 static void unterminated_texts_get_an_end(void **state)
 {
 	struct published *w = must_create(state);
@@ -208,10 +210,50 @@ static void unterminated_texts_get_an_end(void **state)
 	memset(&in, 'x', sizeof(in));
 	published_put_unit(w, 0, &in);
 	assert_int_equal(published_get_unit(w, 0, &out, &err), 0);
-	assert_int_equal(strlen(out.name), sizeof(out.name) - 1);
-	assert_int_equal(strlen(out.detail), sizeof(out.detail) - 1);
-	assert_int_equal(strlen(out.probe_output), sizeof(out.probe_output) - 1);
+	IS_ENDED(out.name);
+	IS_ENDED(out.unit);
+	IS_ENDED(out.run_id);
+	IS_ENDED(out.image);
+	IS_ENDED(out.image_digest);
+	IS_ENDED(out.detail);
+	IS_ENDED(out.notes);
+	IS_ENDED(out.ports);
+	IS_ENDED(out.source);
+	IS_ENDED(out.probe_output);
+	IS_ENDED(out.addresses);
+	IS_ENDED(out.log_tag);
+	IS_ENDED(out.last_output);
+	IS_ENDED(out.status_text);
+	IS_ENDED(out.pod);
+	IS_ENDED(out.update);
 	assert_int_equal(out.sequence % 2, 0);
+	published_close(w);
+}
+
+static void unterminated_texts_of_the_header_get_an_end(void **state)
+{
+	struct published *w = must_create(state);
+	struct published_header in, out;
+	struct err err = { 0 };
+
+	memset(&in, 'x', sizeof(in));
+	published_put_header(w, &in);
+	assert_int_equal(published_get_header(w, &out, &err), 0);
+	IS_ENDED(out.version);
+	IS_ENDED(out.boot_id);
+	IS_ENDED(out.hostname);
+	IS_ENDED(out.ship_url);
+	IS_ENDED(out.ship_error);
+	IS_ENDED(out.links);
+	IS_ENDED(out.status_address);
+	assert_int_equal(out.note_count, PUBLISHED_MAX_NOTES);
+	assert_int_equal(out.finding_count, PUBLISHED_MAX_FINDINGS);
+	for (unsigned i = 0; i < PUBLISHED_MAX_NOTES; i++)
+		IS_ENDED(out.notes[i].text);
+	for (unsigned i = 0; i < PUBLISHED_MAX_FINDINGS; i++) {
+		IS_ENDED(out.findings[i].id);
+		IS_ENDED(out.findings[i].evidence);
+	}
 	published_close(w);
 }
 
@@ -709,6 +751,7 @@ int main(void)
 		scratch_test(generation_moves_with_changes_only),
 		scratch_test(header_keeps_what_is_not_the_callers),
 		scratch_test(unterminated_texts_get_an_end),
+		scratch_test(unterminated_texts_of_the_header_get_an_end),
 		scratch_test(reading_through_a_descriptor),
 		cmocka_unit_test(names_of_states),
 		scratch_test(reader_never_sees_half_a_record),
