@@ -68,6 +68,11 @@ static int nearest(const struct engine *e, const char *name, struct err *err)
 	const char *best = NULL;
 	unsigned best_distance = 4;
 
+	if (e->is_safe_mode) /* what "ps" shows is what was known last */
+		return err_set(
+			err, ERR_BUSY,
+			"%s: the engine is in safe mode, which knows no units; \"cleat reload\" tries again",
+			name);
 	for (unsigned i = 0; i < e->count; i++) {
 		unsigned distance = str_distance(name, e->entries[i].name, 4);
 

@@ -284,7 +284,9 @@ void engine_reload_report(struct engine *e, struct buf *out)
 	json_int(&json, "engine_started_usec", e->header.engine_started_real_usec);
 	json_bool(&json, "settled", e->settled);
 	json_bool(&json, "reading", f->check.pid != 0 || f->check.hold != NULL);
-	json_str(&json, "error", f->check_error);
+	/* whoever asked for a normal engine has got this one instead: that crashed too, or could not be begun */
+	json_str(&json, "error",
+		 e->is_safe_mode ? "the engine is in safe mode; its log says why" : f->check_error);
 	json_array(&json, "errors");
 	while (*line) {
 		char text[4096];

@@ -645,7 +645,9 @@ def test_an_engine_that_crashes_again_and_again_gets_careful(careful):
     assert a.http("/livez")[0] == 200
     code, body = a.http("/readyz?verbose")
     assert code == 503 and "safe mode" in body, body
-    assert a.cleat("start", "other", check=False).returncode != 0
+    for order in (("start", "other"), ("stop", "svc"), ("logs", "svc")):
+        refused = a.cleat(*order, check=False)
+        assert refused.returncode != 0 and "safe mode" in refused.stdout, (order, refused)
     for method, path in (("GET", "/info"), ("GET", "/containers/json"), ("GET", "/cleat/v1/status"), ("GET", "/cleat/v1/updates"), ("POST", "/cleat/v1/updates"),
                          ("GET", "/cleat/v1/reload"), ("GET", "/cleat/v1/upgrade"), ("POST", "/cleat/v1/images/changed"), ("GET", "/version")):
         code, body = a.api(method, path)
@@ -654,6 +656,12 @@ def test_an_engine_that_crashes_again_and_again_gets_careful(careful):
     for args in (("ps",), ("status",), ("logs", "svc"), ("doctor",), ("events", "--since", "1h", "--until", "1s")):
         a.cleat(*args, check=False)
     assert engine_child(a) == engine  # none of this was too much for it
+
+    # who asks for a normal engine is told when there is none
+    os.chmod(in_root(a, "/usr/bin/cleat.good"), 0o644)
+    refused = a.cleat("reload", check=False)
+    assert refused.returncode == 1 and "safe mode" in refused.stdout, refused
+    os.chmod(in_root(a, "/usr/bin/cleat.good"), 0o755)
 
     # a reload tries once more, with the engine that runs
     mend_engine(a)
