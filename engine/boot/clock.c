@@ -51,10 +51,9 @@ int clock_save_seed(const char *dir, const unsigned char *old, struct err *err)
 		sha256_final(&hash, seed + half);
 	}
 	snprintf(path, sizeof(path), "%s/seed", dir);
-	if (path_mkdirs(dir, 0700, err) < 0 ||
-	    file_write_atomic(AT_FDCWD, path, seed, sizeof(seed), 0600, true, err) < 0)
-		return err_wrap(err, "%s", path);
-	return 0;
+	if (path_mkdirs(dir, 0700, err) < 0)
+		return -1;
+	return file_write_atomic(AT_FDCWD, path, seed, sizeof(seed), 0600, true, err);
 }
 
 int clock_take_seed(const char *path, unsigned char out[CLOCK_SEED_BYTES], struct err *err)

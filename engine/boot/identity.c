@@ -200,9 +200,7 @@ static int write_id(const char *path, const char *id, bool durable, struct err *
 	if (read_id(path, old) && str_eq(old, id))
 		return 0;
 	snprintf(line, sizeof(line), "%s\n", id);
-	if (file_write_atomic(AT_FDCWD, path, line, strlen(line), 0444, durable, err) < 0)
-		return err_wrap(err, "%s", path);
-	return 0;
+	return file_write_atomic(AT_FDCWD, path, line, strlen(line), 0444, durable, err);
 }
 
 static int write_facts(const char *dir, const struct identity_facts *then,
@@ -224,9 +222,7 @@ static int write_facts(const char *dir, const struct identity_facts *then,
 	if (file_read_at(AT_FDCWD, path, FACTS_MAX_BYTES, &old, NULL) == 0 &&
 	    str_eq(buf_str(&old), buf_str(&text)))
 		return 0;
-	if (file_write_atomic(AT_FDCWD, path, buf_str(&text), text.len, 0600, true, err) < 0)
-		return err_wrap(err, "%s", path);
-	return 0;
+	return file_write_atomic(AT_FDCWD, path, buf_str(&text), text.len, 0600, true, err);
 }
 
 /* What hangs on the identity goes with it. */

@@ -114,7 +114,7 @@ static int load_file(const char *path, struct unit_set *set, const struct unit_f
 	auto_buf text = BUF_INIT(UNIT_MAX_FILE_BYTES);
 
 	if (file_read_at(AT_FDCWD, path, UNIT_MAX_FILE_BYTES, &text, err) < 0)
-		return err_wrap(err, "%s", path);
+		return -1;
 	return unit_set_load_text(set, slash ? slash + 1 : path, path, buf_str(&text), text.len,
 				  facts, err);
 }
@@ -231,7 +231,7 @@ static int read_text(struct arena *arena, const char *path, size_t max, const ch
 	auto_buf text = BUF_INIT(max);
 
 	if (file_read_at(AT_FDCWD, path, max, &text, err) < 0)
-		return err_wrap(err, "%s", path);
+		return -1;
 	*out = arena_strndup(arena, buf_str(&text), text.len);
 	return 0;
 }

@@ -172,15 +172,13 @@ int host_record_load(const char *path, struct host_record *out, struct err *err)
 
 	memset(out, 0, sizeof(*out));
 	if (file_read_at(AT_FDCWD, path, sizeof(*out) + 1, &text, err) < 0)
-		return err_wrap(err, "%s", path);
+		return -1;
 	return host_record_parse(buf_str(&text), text.len, out, err);
 }
 
 int host_record_save(const char *path, const struct host_record *record, struct err *err)
 {
-	if (file_write_atomic(AT_FDCWD, path, record, sizeof(*record), 0644, false, err) < 0)
-		return err_wrap(err, "%s", path);
-	return 0;
+	return file_write_atomic(AT_FDCWD, path, record, sizeof(*record), 0644, false, err);
 }
 
 bool host_record_is_current(const struct host_record *record)

@@ -69,8 +69,8 @@ static int read_env_files(const struct container_spec *spec, struct arena *arena
 		const struct spec_env_file *file = &spec->env_files[i];
 
 		if (file_read_at(AT_FDCWD, file->path, ENV_FILE_MAX_BYTES, &text, err) < 0)
-			return err_wrap(err, "%s:%u: environment file %s", file->origin->file,
-					file->origin->line, file->path);
+			return err_wrap(err, "%s:%u: environment file", file->origin->file,
+					file->origin->line);
 		out->items[out->count++] = arena_strndup(arena, buf_str(&text), text.len);
 	}
 	return 0;
@@ -105,7 +105,7 @@ static int read_seccomp(const struct container_spec *spec, struct buf *out, stru
 	if (!spec->seccomp || spec->seccomp[0] != '/')
 		return 0;
 	if (file_read_at(AT_FDCWD, spec->seccomp, SPEC_SECCOMP_MAX_BYTES, out, err) < 0)
-		return err_wrap(err, "seccomp profile %s", spec->seccomp);
+		return err_wrap(err, "seccomp profile");
 	return 0;
 }
 

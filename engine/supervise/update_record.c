@@ -172,7 +172,7 @@ int update_record_load(const char *unit, struct update_record *out, struct err *
 	*out = (struct update_record){ 0 };
 	snprintf(path, sizeof(path), "%s/%s", CLEAT_HISTORY_DIR, unit);
 	if (file_read_at(AT_FDCWD, path, UPDATE_RECORD_MAX_BYTES, &text, err) < 0)
-		return err->code == ERR_NOT_FOUND ? 0 : err_wrap(err, "%s", path);
+		return err->code == ERR_NOT_FOUND ? 0 : -1;
 	buf_puts(&text, "");
 	if (!text.len || strlen(text.data) != text.len)
 		return err_set(err, ERR_INTEGRITY, "%s: not a record of updates", path);

@@ -7,6 +7,7 @@
 
 #include "supervise/host_probe.h"
 #include "util/loop.h"
+#include "util/str.h"
 
 static struct host_record record;
 static struct host_finding findings[HOST_MAX_FINDINGS];
@@ -277,6 +278,8 @@ static void a_record_survives_a_file(void **state)
 	snprintf(file, sizeof(file), "%s/host", path);
 	assert_int_equal(host_record_load(file, &back, &err), -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_true(str_starts(err.msg, file));
+	assert_null(strstr(err.msg + 1, file)); /* said once */
 	assert_int_equal(host_record_save(file, &record, &err), 0);
 	assert_int_equal(host_record_load(file, &back, &err), 0);
 	assert_memory_equal(&back, &record, sizeof(back));
