@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
@@ -31,6 +30,7 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/path.h"
 #include "util/places.h"
 #include "util/proc.h"
 #include "util/str.h"
@@ -322,15 +322,6 @@ static int mount_memory(struct err *err)
 	return 0;
 }
 
-static bool is_mounted(const char *path)
-{
-	struct stat here, above;
-	char up[64];
-
-	snprintf(up, sizeof(up), "%s/..", path);
-	return stat(path, &here) == 0 && stat(up, &above) == 0 && here.st_dev != above.st_dev;
-}
-
 /* In memory, and why; level 2 unless somebody has asked for it. */
 static int fall_back(struct words *words, unsigned level, const char *why, struct err *err)
 {
@@ -348,7 +339,7 @@ int boot_data(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	if (is_mounted(CLEAT_DATA_DIR))
+	if (path_is_mount(CLEAT_DATA_DIR, 0))
 		return 0;
 	if (wants_memory())
 		rc = fall_back(&words, 0, IN_MEMORY_WORD " on the kernel's command line", &err);

@@ -236,19 +236,6 @@ static int list_names(const char *sys, char (*names)[32], unsigned *count, struc
 	return 0;
 }
 
-static uint64_t read_number(int dir, const char *name)
-{
-	auto_buf text = BUF_INIT(64);
-	uint64_t value = 0;
-	struct err err;
-
-	if (file_read_at(dir, name, 64, &text, &err) < 0)
-		return 0;
-	if (text.len && text.data[text.len - 1] == '\n')
-		text.data[--text.len] = '\0';
-	return str_to_u64(buf_str(&text), UINT64_MAX / SECTOR, &value) ? value : 0;
-}
-
 /* "PARTNAME=cleat-data" among the lines of uevent. */
 static void read_partition_name(int dir, char *out, size_t size)
 {
@@ -279,9 +266,6 @@ static void look_at(const char *sys, const char *dev, const char *name, struct d
 	if (dir < 0 || snprintf(out->device, sizeof(out->device), "%s/%s", dev, name) >=
 			       (int)sizeof(out->device))
 		return;
-	out->size_bytes = read_number(dir, "size") * SECTOR;
-	out->is_read_only = read_number(dir, "ro") != 0;
-	out->is_partition = faccessat(dir, "partition", F_OK, 0) == 0;
 	read_partition_name(dir, out->partition_name, sizeof(out->partition_name));
 	/* not blocking: a drive without a medium answers at once */
 	fd = open(out->device, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -27,8 +27,6 @@ struct disk {
 	char name[32];		  /* "vda1" */
 	char device[64];	  /* "/dev/vda1" */
 	char partition_name[112]; /* of the GPT, as the kernel tells it; "": none */
-	uint64_t size_bytes;
-	bool is_partition, is_read_only;
 	struct disk_label label;
 };
 

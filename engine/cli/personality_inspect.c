@@ -215,7 +215,7 @@ int personality_inspect(const struct personality_call *call)
 /* --- ps ----------------------------------------------------------------------------------------------------------------------- */
 
 struct listing {
-	bool all, quiet, has_own_words;
+	bool all, quiet;
 	const char *format;
 	const char *filters[8];
 	size_t filter_count;
