@@ -6,7 +6,6 @@
  */
 #include "supervise/clear.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -14,26 +13,28 @@
 #include "util/path.h"
 #include "util/str.h"
 
-/* Another run may have the name by now. */
-static bool remove_name(int names, const char *name, const char *run_id)
+/* A unit that was given another name while it ran has its run under the one before. */
+static bool is_name_of(int names, const char *name, const char *run_id)
 {
 	char target[64], ours[64];
 	ssize_t n = readlinkat(names, name, target, sizeof(target) - 1);
 
 	if (n < 0)
-		return errno == ENOENT;
+		return false;
 	target[n] = '\0';
 	snprintf(ours, sizeof(ours), "../c/%s", run_id);
-	return !str_eq(target, ours) || unlinkat(names, name, 0) == 0;
+	return str_eq(target, ours);
 }
 
 bool clear_run(int cgroups, int names, int runs, const char *name, const char *run_id)
 {
 	struct err err;
 
+	if (!is_name_of(names, name, run_id))
+		return false;
 	/* The kernel refuses this for as long as anything lives there, or is below: so it is the proof, too. One that is not there says nothing:
 	 * it may be in a pod's. */
 	if (unlinkat(cgroups, run_id, AT_REMOVEDIR) < 0)
 		return false;
-	return remove_name(names, name, run_id) && path_remove_tree(runs, run_id, &err) == 0;
+	return unlinkat(names, name, 0) == 0 && path_remove_tree(runs, run_id, &err) == 0;
 }

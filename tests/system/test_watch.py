@@ -245,6 +245,7 @@ def test_a_renamed_file_keeps_its_container_and_a_new_name_replaces_it(box):
     second = a.wait_unit("page", state="up")
     assert second["pid"] != first["pid"] and names(a) == {"page"}
     assert not os.path.exists("/proc/%d/root/run/cleat/units/site" % a.init_pid())
+    assert os.listdir("/proc/%d/root/run/cleat/by-name" % a.init_pid()) == ["page"]
 
 
 def unit_of(a, name):

@@ -118,17 +118,30 @@ static void a_cgroup_that_does_not_go_leaves_everything_to_the_teardown(void **s
 	assert_true(is_there(f->runs, RUN "/status"));
 }
 
-static void a_name_that_is_another_runs_stays(void **state)
+/* Its own may be any other: the teardown looks at all. */
+static void a_name_that_is_another_runs_leaves_everything_to_the_teardown(void **state)
 {
 	struct fixture *f = *state;
 
 	assert_int_equal(unlinkat(f->names, "web", 0), 0);
 	assert_int_equal(symlinkat("../c/" OTHER, f->names, "web"), 0);
 	close(make(f->runs, OTHER));
-	assert_true(clear(f));
+	assert_false(clear(f));
 	assert_true(is_there(f->names, "web"));
 	assert_true(is_there(f->runs, OTHER));
-	assert_false(is_there(f->runs, RUN));
+	assert_true(is_there(f->cgroups, RUN));
+	assert_true(is_there(f->runs, RUN "/status"));
+}
+
+static void a_name_that_is_not_there_leaves_everything_to_the_teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(renameat(f->names, "web", f->names, "before"), 0);
+	assert_false(clear(f));
+	assert_true(is_there(f->names, "before"));
+	assert_true(is_there(f->cgroups, RUN));
+	assert_true(is_there(f->runs, RUN "/status"));
 }
 
 static void what_is_no_link_of_ours_stops_it_with_the_directory_still_there(void **state)
@@ -162,7 +175,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_is_left),
 		TEST(a_cgroup_that_does_not_go_leaves_everything_to_the_teardown),
-		TEST(a_name_that_is_another_runs_stays),
+		TEST(a_name_that_is_another_runs_leaves_everything_to_the_teardown),
+		TEST(a_name_that_is_not_there_leaves_everything_to_the_teardown),
 		TEST(what_is_no_link_of_ours_stops_it_with_the_directory_still_there),
 		TEST(a_cgroup_that_is_elsewhere_leaves_everything_to_the_teardown),
 	};
