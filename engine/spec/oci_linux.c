@@ -13,8 +13,6 @@
 #include "util/places.h"
 #include "util/str.h"
 
-#define PIDS_DEFAULT 2048 /* podman's */
-
 /* podman's lists (containers/common: DefaultMaskedPaths, DefaultReadOnlyPaths). */
 static const char *const masked[] = {
 	"/proc/acpi",
@@ -215,7 +213,7 @@ static void write_cpu(struct oci *o)
 
 static void write_pids(struct oci *o)
 {
-	int64_t limit = o->spec->pids_limit ? o->spec->pids_limit : PIDS_DEFAULT;
+	int64_t limit = o->spec->pids_limit ? o->spec->pids_limit : SPEC_PIDS_DEFAULT;
 
 	if (!o->host->has_pids_controller) {
 		if (o->spec->pids_limit > 0)

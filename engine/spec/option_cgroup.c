@@ -16,7 +16,6 @@
 #define PERIOD_DEFAULT_USEC 100000
 #define SHARE_MAX 100
 #define LIST_MAX 8192 /* what the kernel can be built for (CONFIG_NR_CPUS) */
-#define PIDS_DEFAULT 2048
 
 static bool is_max(const char *value)
 {
@@ -112,6 +111,16 @@ static bool is_list(const char *value)
 	return p > value && p[-1] != ',';
 }
 
+/* "8:0" */
+static bool is_number_pair(const char *text)
+{
+	size_t major = strspn(text, "0123456789");
+	const char *minor = text + major + 1;
+
+	return major && text[major] == ':' && *minor &&
+	       strspn(minor, "0123456789") == strlen(minor);
+}
+
 /* "/dev/sda rbps=1000 wiops=max", or the kernel's own "8:0 rbps=1000" */
 static bool is_io_max(const char *value)
 {
@@ -123,7 +132,7 @@ static bool is_io_max(const char *value)
 		return false;
 	memcpy(device, value, (size_t)(p - value));
 	device[p - value] = '\0';
-	if (device[0] != '/' && strspn(device, "0123456789:") != strlen(device))
+	if (device[0] == '/' ? strchr(device, '\n') != NULL : !is_number_pair(device))
 		return false;
 	while (p && *p) {
 		bool known = false;
@@ -341,7 +350,8 @@ static void merge_cpu(struct container_spec *spec)
 static void merge_pids(struct container_spec *spec)
 {
 	struct spec_pair *pair = find(spec, "pids.max");
-	int64_t own = spec->pids_limit ? spec->pids_limit : PIDS_DEFAULT;
+	/* the default is one of containers */
+	int64_t own = spec->pids_limit ? spec->pids_limit : spec->is_pod ? -1 : SPEC_PIDS_DEFAULT;
 	uint64_t limit;
 	bool is_number;
 

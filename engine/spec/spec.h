@@ -161,6 +161,8 @@ struct spec_registry {
 	uint64_t retry_delay_usec;
 };
 
+#define SPEC_PIDS_DEFAULT 2048 /* podman's */
+
 struct container_spec {
 	const char *name, *hostname, *image;
 	struct strv command; /* words after the image; empty: the image's */
@@ -190,7 +192,7 @@ struct container_spec {
 	size_t port_count;
 	uint64_t memory_bytes;			  /* 0: none */
 	uint64_t cpu_quota_usec, cpu_period_usec; /* 0: none */
-	int64_t pids_limit;			  /* 0: podman's default 2048; -1: unlimited */
+	int64_t pids_limit; /* 0: SPEC_PIDS_DEFAULT, of a pod none; -1: unlimited */
 	struct spec_pair *
 		cgroup; /* files of its cgroup and what is written there, from option_cgroup.c; io.max once a device */
 	size_t cgroup_count;

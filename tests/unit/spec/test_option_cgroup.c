@@ -25,6 +25,8 @@ static void only_limits_that_the_kernel_takes(void **state)
 		"io.max=8:0 rbps=-1", "io.max=8:0 rbps=0",
 		"io.max=8:0  rbps=1", "io.weight=0",
 		"../x.max=1",	      "=1",
+		"io.max=8 rbps=1",    "io.max=8:0:1 rbps=1",
+		"io.max=: rbps=1",    "io.max=/a\nb rbps=1",
 	};
 	static const char *const good[] = {
 		"memory.max=max",

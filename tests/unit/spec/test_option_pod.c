@@ -320,6 +320,16 @@ static void limits_of_a_pod_are_those_of_a_cgroup_around_its_members(void **stat
 	assert_int_equal(uint_at(f, "/linux/resources/pids/limit"), 2048);
 	assert_int_equal(sizes_limit(&f->spec, &f->host), 32000000);
 	teardown(f);
+	/* the default of a container is none of a pod, so that more than that is a limit, too */
+	POD(&p, "--cgroup-conf=pids.max=4000");
+	f->host.has_pids_controller = true;
+	assert_int_equal(spec_pod_to_oci(&p.spec, &f->host, RUN_ID, &remarks, &f->arena, &f->json,
+					 &f->err),
+			 0);
+	f->doc = yyjson_read(f->json.data, f->json.len, 0);
+	assert_string_equal(str_at(f, "/linux/cgroupsPath"), "cleat/c/pod-web/" RUN_ID);
+	assert_int_equal(uint_at(f, "/linux/resources/pids/limit"), 4000);
+	teardown(f);
 	/* nothing is said, nothing is limited, and all stays where it was */
 	POD(&p, "--hostname=h");
 	PARSE(f, "--name=app", "--pod=web", "localhost/app");
