@@ -40,6 +40,7 @@ struct setting {
 };
 
 #define MAX_SETTINGS 8
+#define POD_TRIES 128
 
 static void add_amount(struct setting *list, size_t *count, const char *file, uint64_t value)
 {
@@ -208,29 +209,40 @@ static int limit_pod(int dir, const char *mount, const struct plan_limits *limit
 	return 0;
 }
 
+/*
+ * Every teardown clears away pods' cgroups in which nobody is: also this one, until the holder's lies in it, which therefore comes before
+ * limits are written. A member's pod has its holder.
+ */
+static int make_in_pod(int containers, const char *run_id, const struct plan_limits *limits,
+		       int *pod, struct err *err)
+{
+	int dir = -1;
+
+	for (int i = 0; i < POD_TRIES; i++) {
+		close_fd(pod);
+		*pod = open_pod(containers, limits, err);
+		dir = *pod < 0 ? -1 : make_cgroup(*pod, run_id, err);
+		if (dir >= 0 || err->code != ERR_NOT_FOUND || !limits->is_pods)
+			break;
+	}
+	return dir;
+}
+
 int limits_open_cgroup(const char *mount, const char *run_id, const struct plan_limits *limits,
 		       char *unenforced, size_t size, struct err *err)
 {
 	static const struct plan_limits none = { 0 };
-	auto_fd int parent = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, true, err);
+	auto_fd int containers = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, true, err);
+	auto_fd int pod = -1, dir = -1;
 
 	if (unenforced && size)
 		unenforced[0] = '\0';
-	if (parent < 0)
+	if (containers < 0)
 		return -1;
-	if (limits->pod) {
-		int pod = open_pod(parent, limits, err);
-
-		close_fd(&parent);
-		parent = pod;
-	}
-	if (parent < 0 ||
-	    (limits->is_pods && limit_pod(parent, mount, limits, unenforced, size, err) < 0))
-		return -1;
-
-	auto_fd int dir = make_cgroup(parent, run_id, err);
-
+	dir = limits->pod ? make_in_pod(containers, run_id, limits, &pod, err) :
+			    make_cgroup(containers, run_id, err);
 	if (dir < 0 ||
+	    (limits->is_pods && limit_pod(pod, mount, limits, unenforced, size, err) < 0) ||
 	    write_limits(dir, mount, limits->is_pods ? &none : limits, unenforced, size, err) < 0)
 		return -1;
 	return take_fd(&dir);

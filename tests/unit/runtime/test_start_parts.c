@@ -6,6 +6,7 @@
 #include "runtime_test.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "runtime/limits.h"
@@ -286,6 +287,40 @@ static void a_living_cgroup_is_not_reused(void **state)
 	assert_non_null(strstr(err.msg, "run id abc is in use"));
 }
 
+static volatile sig_atomic_t cleared;
+
+static void clear_pod_away(int number)
+{
+	(void)number;
+	cleared += rmdir(in_scratch("cleat/c/pod-web")) == 0;
+}
+
+/* As every teardown does with all that are empty, while another pod starts: here as soon as it is made (F_NOTIFY: fcntl(2)). */
+static void a_pods_empty_cgroup_may_be_cleared_away_meanwhile(void **state)
+{
+	const struct plan_limits limits = { .pod = "pod-web", .is_pods = true };
+	const struct sigaction action = { .sa_handler = clear_pod_away, .sa_flags = SA_RESTART };
+	struct sigaction before;
+	struct err err;
+	int watch, fd;
+
+	(void)state;
+	make_fake_cgroup();
+	cleared = 0;
+	watch = open(in_scratch("cleat/c"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(sigaction(SIGIO, &action, &before), 0);
+	assert_int_equal(fcntl(watch, F_NOTIFY, DN_CREATE), 0);
+	fd = limits_open_cgroup(scratch, "abc", &limits, NULL, 0, &err);
+	if (fd < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(cleared, 1);
+	assert_int_equal(rmdir(in_scratch("cleat/c/pod-web")), -1);
+	assert_int_equal(errno, ENOTEMPTY);
+	close(fd);
+	close(watch);
+	sigaction(SIGIO, &before, NULL);
+}
+
 /* --- messages --- */
 
 static void messages_and_descriptors_travel(void **state)
@@ -377,6 +412,8 @@ int main(void)
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_living_cgroup_is_not_reused, scratch_setup,
 						scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_pods_empty_cgroup_may_be_cleared_away_meanwhile,
+						scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(messages_and_descriptors_travel, scratch_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(run_ids_are_names, scratch_setup, scratch_teardown),
