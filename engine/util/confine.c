@@ -253,6 +253,25 @@ static int allow_in_part(scmp_filter_ctx ctx)
 	return rc;
 }
 
+/*
+ * Not F_SETOWN and F_SETSIG, by which a descriptor sends any signal to whomever its ids may: Landlock keeps those in only since Linux 6.12.
+ * Numbers of asm-generic/fcntl.h and linux/fcntl.h, the same on all machines of 64 bits.
+ */
+static int allow_fcntl(scmp_filter_ctx ctx)
+{
+	static const struct scmp_arg_cmp commands[] = {
+		SCMP_A1(SCMP_CMP_MASKED_EQ, ~UINT64_C(7), F_DUPFD), /* to F_SETLKW */
+		SCMP_A1(SCMP_CMP_MASKED_EQ, ~UINT64_C(3), F_OFD_GETLK),
+		SCMP_A1(SCMP_CMP_MASKED_EQ, ~UINT64_C(1), F_DUPFD_CLOEXEC), /* F_SETPIPE_SZ */
+		SCMP_A1(SCMP_CMP_MASKED_EQ, ~UINT64_C(3), F_GETPIPE_SZ),    /* seals */
+	};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, &commands[i]);
+	return rc;
+}
+
 /* O_CREAT beside O_DIRECTORY made files until Linux 6.4, and O_TMPFILE has O_DIRECTORY in it. */
 static int allow_folders(scmp_filter_ctx ctx)
 {
@@ -269,14 +288,14 @@ static int allow_folders(scmp_filter_ctx ctx)
 
 /* clang-format off */
 static const int base_syscalls[] = {
-	/* memory; mmap and mprotect without PROT_EXEC are always allowed */
+	/* memory; mmap and mprotect without PROT_EXEC are always allowed, and what is harmless of fcntl */
 	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(munmap),
 	/* the end, signals' return, aborting by a lock that nobody holds */
 	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(futex), SCMP_SYS(restart_syscall),
 	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sigaltstack),
 	/* descriptors that are open already; stdio writes with writev, reads with readv */
-	SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(newfstatat),
+	SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(newfstatat),
 	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(statx),
 	SCMP_SYS(write), SCMP_SYS(writev),
 	/* waiting */
@@ -313,6 +332,8 @@ static int fill_filter(scmp_filter_ctx ctx, const struct proc_confine *c)
 		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (rc == 0)
 		rc = allow_in_part(ctx);
+	if (rc == 0)
+		rc = allow_fcntl(ctx);
 	if (rc == 0 && c->opens_folders_only)
 		rc = allow_folders(ctx);
 	if (rc == 0)

@@ -59,8 +59,8 @@ struct proc_confine {
 	const int *keep_caps;	       /* -1-terminated capability numbers; NULL: none is kept */
 	bool keep_over_exec;	       /* keep_caps stay with the program that is executed next */
 	/* -1-terminated list of what stays allowed beside what every worker needs (memory, exit, return of signals, read, write,
-	 * close, clock, futex, epoll, mmap and mprotect without PROT_EXEC, ioctl for stdio, …: no open, no socket, no process, no
-	 * signal to others); NULL: nothing. All else: EPERM or kill. */
+	 * close, clock, futex, epoll, mmap and mprotect without PROT_EXEC, ioctl for stdio, fcntl but for whom a descriptor signals, …:
+	 * no open, no socket, no process, no signal to others); NULL: nothing. All else: EPERM or kill. */
 	const int *syscalls;
 	bool opens_folders_only; /* open() and openat() are allowed for reading a folder, and must
 				  * not be in the list */

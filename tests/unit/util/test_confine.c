@@ -312,6 +312,72 @@ static void signals_to_others_where_asked(void **state)
 			 proc_landlock_abi() >= 6 ? EPERM : 0);
 }
 
+/* fcntl(2): a descriptor may send any signal to its owner, which root names freely. */
+static _Noreturn void signal_by_descriptor(pid_t victim)
+{
+	/* Landlock is out of the way, as on kernels before 6.12 */
+	struct proc_confine c = { .signals_others = true };
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		_exit(201);
+	confine_or_exit(&c, NULL);
+	fcntl(ends[0], F_SETOWN, victim);
+	fcntl(ends[0], F_SETSIG, SIGKILL);
+	fcntl(ends[0], F_SETFL, O_ASYNC);
+	_exit(write(ends[1], "", 1) == 1 ? 0 : 202);
+}
+
+static int end_of_victim(struct scratch *s)
+{
+	pid_t victim = fork(), other;
+	int status;
+
+	(void)s;
+	while (victim == 0)
+		pause();
+	other = fork();
+	if (other == 0)
+		signal_by_descriptor(victim);
+	if (waitpid(other, &status, 0) != other || status != 0)
+		return 1;
+	kill(victim, SIGTERM);
+	return waitpid(victim, &status, 0) == victim && WIFSIGNALED(status) ? WTERMSIG(status) : 2;
+}
+
+static int ordinary_fcntl(struct scratch *s)
+{
+	struct proc_confine c = { .uid = NOBODY, .gid = NOBODY };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING), ends[2];
+
+	(void)s;
+	if (fd < 0 || pipe(ends) < 0)
+		return 1;
+	confine_or_exit(&c, NULL);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_GETFD) != FD_CLOEXEC)
+		return 2;
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || !(fcntl(fd, F_GETFL) & O_NONBLOCK))
+		return 3;
+	if (fcntl(fd, F_SETLK, &lock) < 0)
+		return 4;
+	lock.l_start = 1; /* elsewhere: the two kinds are strangers to each other */
+	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
+		return 8;
+	if (fcntl(fd, F_DUPFD, 0) < 0 || fcntl(fd, F_DUPFD_CLOEXEC, 0) < 0)
+		return 5;
+	if (fcntl(ends[0], F_SETPIPE_SZ, 8192) < 0 || fcntl(ends[0], F_GETPIPE_SZ) != 8192)
+		return 6;
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0 || fcntl(fd, F_GET_SEALS) < 0 ? 7 : 0;
+}
+
+static void descriptors_send_no_signals(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(NULL, end_of_victim), SIGTERM);
+	assert_int_equal(in_child(NULL, ordinary_fcntl), 0);
+}
+
 static int killed_by_open(struct scratch *s)
 {
 	struct proc_confine c = { .uid = NOBODY, .gid = NOBODY, .kill_on_violation = true };
@@ -665,6 +731,7 @@ int main(void)
 		cmocka_unit_test(unlisted_calls_fail),
 		cmocka_unit_test(unlisted_calls_kill_where_asked),
 		cmocka_unit_test(signals_to_others_where_asked),
+		cmocka_unit_test(descriptors_send_no_signals),
 		cmocka_unit_test(memory_is_never_executable),
 		cmocka_unit_test(ordinary_work_needs_nothing_else),
 		scratch_test(paths_are_confined),
