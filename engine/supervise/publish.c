@@ -279,6 +279,18 @@ static const char *detail_text(const struct engine_entry *entry, const struct co
 	return "";
 }
 
+#define UNSHOWN "units are missing from /status: "
+
+/* Records find room in their order, so the last one tells of all. */
+static void put_record(struct engine *e, unsigned index, const struct published_unit *unit)
+{
+	published_put_unit(e->published, index, unit);
+	if (!published_unit_at(e->published, index))
+		publish_note(e, 2, UNSHOWN CLEAT_RUN_DIR " is full: make room there");
+	else if (published_unit_at(e->published, e->count - 1))
+		publish_drop_notes(e, UNSHOWN);
+}
+
 void publish_unit(struct engine *e, unsigned index)
 {
 	static struct published_unit next;
@@ -326,7 +338,7 @@ void publish_unit(struct engine *e, unsigned index)
 	if (e->drafts)
 		e->drafts[index] = next;
 	if (e->published && e->is_publishing)
-		published_put_unit(e->published, index, p);
+		put_record(e, index, p);
 	if (e->watch_fn)
 		e->watch_fn(e->watch_arg, index, loop_now(e->loop));
 }

@@ -40,7 +40,6 @@ struct published {
 	int fd;					     /* owned by a writer, else -1 */
 	uint32_t header_size, record_size, capacity; /* checked once; the file's may change later */
 	unsigned backed;			     /* records whose pages are allocated */
-	uint64_t lost;				     /* writes that found no memory */
 };
 
 const char *published_state_name(unsigned state)
@@ -232,10 +231,8 @@ static bool back_records(struct published *p, unsigned count)
 	off_t start = (off_t)p->header_size + (off_t)p->backed * p->record_size;
 	off_t len = (off_t)(count - p->backed) * p->record_size;
 
-	if (allocate(p->fd, start, len) < 0) {
-		p->lost++;
+	if (allocate(p->fd, start, len) < 0)
 		return false;
-	}
 	p->backed = count;
 	return true;
 }
@@ -423,11 +420,7 @@ void published_put_unit(struct published *p, unsigned index, const struct publis
 	struct published_unit copy = *unit;
 	const size_t skip = offsetof(struct published_unit, sequence) + sizeof(copy.sequence);
 
-	if (index >= p->capacity) {
-		p->lost++;
-		return;
-	}
-	if (!back_records(p, index + 1))
+	if (index >= p->capacity || !back_records(p, index + 1))
 		return;
 
 	unsigned char *record = record_of(p, index);
@@ -480,11 +473,6 @@ void published_put_header(struct published *p, const struct published_header *he
 void published_heartbeat(struct published *p, uint64_t monotonic_usec)
 {
 	__atomic_store_n(&header_of(p)->heartbeat_monotonic_usec, monotonic_usec, __ATOMIC_RELAXED);
-}
-
-uint64_t published_lost(const struct published *p)
-{
-	return p->lost;
 }
 
 /* ------------------------------------------------------------------ reader */

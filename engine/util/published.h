@@ -160,14 +160,13 @@ struct published *published_create(const char *path, struct err *err) MUST_CHECK
  * unit_count becomes at least index + 1. Texts: str_copy_text() of util/str.h. */
 void published_put_unit(struct published *p, unsigned index, const struct published_unit *unit);
 void published_set_unit_count(struct published *p, unsigned count);
-/* Writer: the record as readers have it, for as long as p lives; it changes with published_put_unit(). NULL: it has found no memory. */
+/* Writer: the record as readers have it, for as long as p lives; it changes with published_put_unit(). NULL: it has found no
+ * room, because tmpfs is full or the index past PUBLISHED_MAX_UNITS; those before it may have. */
 const struct published_unit *published_unit_at(const struct published *p, unsigned index);
 /* header: its engine_*, boot_*, flags, version, texts and notes are copied; sizes, sequence,
  * generation are kept. */
 void published_put_header(struct published *p, const struct published_header *header);
 void published_heartbeat(struct published *p, uint64_t monotonic_usec); /* no new generation */
-/* Writes that were lost because tmpfs is full or the index is past PUBLISHED_MAX_UNITS. */
-uint64_t published_lost(const struct published *p);
 /* Reader (blocking only on page faults of tmpfs). ERR_NOT_FOUND when there is no file. */
 struct published *published_open(const char *path, struct err *err) MUST_CHECK;
 struct published *published_open_fd(int fd,
