@@ -118,7 +118,7 @@ int cmd_volume_export(int argc, char **argv)
 		return CLI_OK;
 	/* The rest is in the archive; but whoever moves a volume by it would lose these. */
 	fprintf(stderr,
-		"cleat volume export: left out: %llu files with what is below them, whose owner no container has: the first is %s; give them to 65000 (root in containers) and export again\n",
+		"cleat volume export: left out: %llu files and folders (not what is in those) whose owner no container has: the first is %s; give them to 65000 (root in containers) and export again\n",
 		(unsigned long long)counts.foreign_left_out, counts.foreign);
 	return CLI_FAILED;
 }

@@ -20,8 +20,8 @@ int tree_unpack(int in_fd, int root_fd, uint64_t max_bytes, struct layer_counts 
 
 struct tree_counts {
 	uint64_t entries, sockets_left_out, devices_left_out;
-	uint64_t foreign_left_out; /* owners without a place in the map, with all that is below */
-	char foreign[128];	   /* the first of them */
+	uint64_t foreign_left_out; /* owners without a place in the map; what lies below is judged by its own */
+	char foreign[128]; /* the first of them */
 };
 
 /* Writes the tree beneath root_fd to out_fd, a POSIX (pax) tar; names sorted, so equal trees make equal archives. No link is

@@ -88,6 +88,8 @@ static void numbers_are_the_containers(void **state)
 	put(f, "roots", "x", IDS_ROOT);
 	put(f, "users", "x", 1001);
 	put(f, "appliances", "x", 0);
+	assert_int_equal(mkdirat(f->root, "folder", 0755), 0);
+	put(f, "folder/users", "x", 1001);
 	assert_int_equal(fchown(f->root, IDS_ROOT, 7), 0);
 	pack(f);
 	entry = member_of(f, "roots", &archive);
@@ -104,8 +106,13 @@ static void numbers_are_the_containers(void **state)
 	/* Root of the appliance is nobody in a container. */
 	assert_null(member_of(f, "appliances", &archive));
 	archive_read_free(archive);
-	assert_int_equal(f->counts.entries, 3);
-	assert_int_equal(f->counts.foreign_left_out, 1);
+	/* That is no reason to lose what is a user's. */
+	assert_null(member_of(f, "folder/", &archive));
+	archive_read_free(archive);
+	assert_non_null(member_of(f, "folder/users", &archive));
+	archive_read_free(archive);
+	assert_int_equal(f->counts.entries, 4);
+	assert_int_equal(f->counts.foreign_left_out, 2);
 	assert_string_equal(f->counts.foreign, "appliances (0:0)");
 }
 
