@@ -13,6 +13,7 @@
 #include "log/roots.h"
 #include "util/cleanup.h"
 #include "util/ids.h"
+#include "util/path.h"
 #include "util/proc.h"
 #include "util/str.h"
 
@@ -76,8 +77,8 @@ static int open_places(struct work *w, struct err *err)
 
 static void open_below(struct work *w, int root)
 {
-	int copy = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct err ignored; /* nothing to look at */
+	auto_dir DIR *dir = path_list(root, &ignored);
 	struct dirent *d;
 
 	while (dir && (d = readdir(dir)) && w->dir_count < LOG_BUDGET_MAX_DIRS) {

@@ -15,6 +15,7 @@
 #include "log/files.h"
 #include "util/cleanup.h"
 #include "util/ids.h"
+#include "util/path.h"
 #include "util/str.h"
 
 #define COMPONENT_MAX 255
@@ -71,12 +72,11 @@ static bool is_ours(const char *name)
 
 static int check_contents(int dirfd, struct err *err)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	auto_dir DIR *dir = path_list(dirfd, err);
 	struct dirent *d;
 
 	if (!dir)
-		return err_sys(err, "folder");
+		return -1;
 	while ((d = readdir(dir)))
 		if (!is_ours(d->d_name))
 			return err_set(err, ERR_INPUT,

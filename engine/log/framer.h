@@ -14,7 +14,6 @@
 
 #define LOG_FRAMER_BYTES (64u * 1024) /* of the buffer; must exceed LOG_LINE_MAX */
 #define LOG_FRAMER_SPARE 512u /* of the ring: for what two streams have to say at their end */
-#define LOG_FRAME_MAX (LOG_STAMP_LEN + 10u + LOG_LINE_MAX + 1u)
 
 struct log_framer {
 	const char *stream;		       /* "stdout" or "stderr" */

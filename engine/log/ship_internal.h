@@ -20,7 +20,6 @@ struct ship {
 	unsigned root_count, dir_count;
 	/* opened as root */
 	int root_fds[SHIP_MAX_ROOTS];
-	int root_watches[SHIP_MAX_ROOTS];
 	struct timespec root_times[SHIP_MAX_ROOTS];
 	int folder, run_folder; /* places of logs, and of events */
 	int inotify_fd;

@@ -22,6 +22,7 @@
 #include "util/file.h"
 #include "util/ids.h"
 #include "util/lock.h"
+#include "util/path.h"
 #include "util/places.h"
 #include "util/proc.h"
 #include "util/str.h"
@@ -172,11 +173,10 @@ static bool is_source(const struct ship *s, const char *name)
 /* False: not everything could be opened yet: its writer is just about to give it to the logs' group. */
 static bool find_below(struct ship *s, int root)
 {
-	bool all = true;
-
-	int copy = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct err ignored; /* it is looked at again */
+	auto_dir DIR *dir = path_list(root, &ignored);
 	struct dirent *d;
+	bool all = true;
 
 	while (dir && (d = readdir(dir))) {
 		int fd;

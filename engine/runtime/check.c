@@ -20,6 +20,7 @@
 
 #include "runtime/runtime.h"
 #include "util/cleanup.h"
+#include "util/path.h"
 #include "util/places.h"
 #include "util/str.h"
 
@@ -110,12 +111,10 @@ static bool is_left(const char *name, const char *prefix)
 
 void check_sweep(int dir, const char *prefix, check_left_fn *fn)
 {
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+	struct err ignored; /* nothing can be swept there */
+	auto_dir DIR *entries = path_list(dir, &ignored);
 	struct dirent *entry;
 
-	if (!entries)
-		close_fd(&copy);
 	while (entries && (entry = readdir(entries)))
 		if (is_left(entry->d_name, prefix))
 			fn(dir, entry->d_name);

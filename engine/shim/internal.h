@@ -15,7 +15,6 @@
 #include "util/err.h"
 
 #define SHIM_NEVER UINT64_MAX
-#define SHIM_MSEC UINT64_C(1000)
 #define SHIM_SEC UINT64_C(1000000)
 
 struct shim_args {

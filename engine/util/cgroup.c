@@ -16,6 +16,7 @@
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/path.h"
 #include "util/places.h"
 #include "util/str.h"
 
@@ -184,14 +185,12 @@ static int open_child(int parent, const char *name)
 /* Of the pods there, the one that has it: it becomes *parent. */
 static int open_in_pods(int *parent, const char *run_id)
 {
-	int copy = open_child(*parent, ".");
-	auto_dir DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct err ignored; /* errno says it as well */
+	auto_dir DIR *dir = path_list(*parent, &ignored);
 	struct dirent *entry;
 
-	if (!dir) {
-		close_fd(&copy);
+	if (!dir)
 		return -1;
-	}
 	while ((entry = readdir(dir))) {
 		auto_fd int pod = -1;
 		int fd;
