@@ -78,8 +78,7 @@ static int compile_to(yyjson_val *profile, const char *cache_dir, const char *pa
 	if (path_mkdirs(cache_dir, 0700, err) < 0)
 		return -1;
 
-	auto_fd int fd =
-		open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	auto_fd int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return err_sys(err, "%s: open", temporary);

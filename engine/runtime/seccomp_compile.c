@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OCI profile -> libseccomp rules -> BPF as a binary tree (the linear form of a long list costs
+ * OCI profile -> libseccomp rules -> BPF as a binary tree over ranges (the linear form of a long list costs
  * every system call of the container and 1 ms at every start). Must never make a filter that
  * allows more than the profile: what is not understood is an error.
  */
@@ -10,10 +10,14 @@
 #include <linux/filter.h>
 #include <seccomp.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_ranges.h"
+#include "util/cleanup.h"
 #include "util/str.h"
 
 #define MAX_RULES 2048
@@ -215,6 +219,26 @@ static int set_attributes(struct compile *c, struct err *err)
 	return rc < 0 ? err_errno(err, -rc, "seccomp_attr_set") : 0;
 }
 
+/* Two filters in one piece of memory: as libseccomp made it, as it becomes. */
+static int shorten_filter(int fd, size_t size, struct err *err)
+{
+	auto_free struct sock_filter *filter = calloc(2, size);
+	size_t count = size / sizeof(*filter), shorter;
+	ssize_t bytes;
+
+	if (!filter)
+		return err_sys(err, "filter");
+	if (pread(fd, filter, size, 0) != (ssize_t)size)
+		return err_sys(err, "filter: pread");
+	shorter = seccomp_ranges(filter, count, filter + count, count);
+	if (shorter == 0)
+		return 0;
+	bytes = (ssize_t)(shorter * sizeof(*filter));
+	if (pwrite(fd, filter + count, (size_t)bytes, 0) != bytes || ftruncate(fd, bytes) < 0)
+		return err_sys(err, "filter: pwrite");
+	return 0;
+}
+
 static int export_filter(struct compile *c, int fd, struct err *err)
 {
 	int rc = seccomp_export_bpf(c->ctx, fd);
@@ -227,7 +251,7 @@ static int export_filter(struct compile *c, int fd, struct err *err)
 	if ((size_t)st.st_size > SECCOMP_MAX_INSNS * sizeof(struct sock_filter))
 		return err_set(err, ERR_LIMIT, "profile needs %zu instructions, at most %u",
 			       (size_t)st.st_size / sizeof(struct sock_filter), SECCOMP_MAX_INSNS);
-	return 0;
+	return shorten_filter(fd, (size_t)st.st_size, err);
 }
 
 static void release_ctx(scmp_filter_ctx *ctx)
