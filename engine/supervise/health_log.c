@@ -1,30 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The record of health check results. Read, append, write: what is kept is small, and whoever reads it meanwhile sees the old one
- * or the new one. Must never touch anything but tmpfs: the engine's loop calls this.
+ * The record of health check results. Read, append, write: what is kept is small. One that fits into a page is written over the
+ * one before, in one call: a new file for each result would be half of what the engine pays for a probe. Whoever reads meanwhile
+ * sees by the sum that he has caught a half of each, and looks again. Must never touch anything but tmpfs: the engine's loop calls this.
  */
 #include "supervise/health_log.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "util/cleanup.h"
 #include "util/file.h"
 #include "util/places.h"
 
 #define HEALTH_LOG_MAGIC 0x31484c43u /* "CLH1" */
 #define HEALTH_LOG_VERSION 1
 #define FLAG_STARTUP 1u
+#define PAGE_BYTES 4096u /* what the kernel copies without a pause that a kill could use */
+#define LOOKS 4
 
 struct head {
 	uint32_t magic;
 	uint16_t version, head_length;
-	uint32_t length; /* of everything */
+	uint32_t length; /* of everything; what an older, longer record has left behind it means nothing */
 	uint32_t count;
+	uint32_t sum; /* of all that follows the head; 0: was not counted */
 };
+
+#define FIRST_HEAD_BYTES offsetof(struct head, sum)
 
 struct entry {
 	uint32_t length; /* this head and the text */
@@ -62,6 +70,34 @@ static size_t parse_entry(const char *bytes, size_t left, struct arena *arena,
 	return e.length;
 }
 
+/* FNV-1a: against accidents, not against anybody. */
+static uint32_t sum_of(const char *bytes, size_t length)
+{
+	uint32_t sum = 2166136261u;
+
+	for (size_t i = 0; i < length; i++)
+		sum = (sum ^ (unsigned char)bytes[i]) * 16777619u;
+	return sum ? sum : 1;
+}
+
+static int read_head(const char *bytes, size_t length, struct head *head, struct err *err)
+{
+	*head = (struct head){ 0 };
+	if (length < FIRST_HEAD_BYTES)
+		return err_set(err, ERR_INTEGRITY, "health record: torn");
+	memcpy(head, bytes, FIRST_HEAD_BYTES);
+	if (head->magic != HEALTH_LOG_MAGIC || head->length > length ||
+	    head->head_length < FIRST_HEAD_BYTES || head->head_length > head->length ||
+	    head->count > HEALTH_LOG_MAX_COUNT)
+		return err_set(err, ERR_INTEGRITY, "health record: torn");
+	if (head->head_length >= sizeof(*head))
+		memcpy(head, bytes, sizeof(*head));
+	if (head->sum &&
+	    head->sum != sum_of(bytes + head->head_length, head->length - head->head_length))
+		return err_set(err, ERR_INTEGRITY, "health record: torn, its sum is another one");
+	return 0;
+}
+
 int health_log_parse(const void *bytes, size_t length, struct arena *arena, struct health_log *out,
 		     struct err *err)
 {
@@ -69,13 +105,9 @@ int health_log_parse(const void *bytes, size_t length, struct arena *arena, stru
 	struct head head;
 
 	*out = (struct health_log){ 0 };
-	if (length < sizeof(head))
-		return err_set(err, ERR_INTEGRITY, "health record: torn");
-	memcpy(&head, bytes, sizeof(head));
-	if (head.magic != HEALTH_LOG_MAGIC || head.length != length ||
-	    head.head_length < sizeof(head) || head.head_length > length ||
-	    head.count > HEALTH_LOG_MAX_COUNT)
-		return err_set(err, ERR_INTEGRITY, "health record: torn");
+	if (read_head(bytes, length, &head, err) < 0)
+		return -1;
+	length = head.length;
 	out->items = arena_alloc(arena, (head.count + 1) * sizeof(*out->items));
 	for (size_t used = head.head_length; out->count < head.count; out->count++) {
 		size_t n = parse_entry(at + used, length - used, arena, &out->items[out->count]);
@@ -114,21 +146,43 @@ void health_log_format(const struct health_log *log, struct buf *out)
 	buf_add(out, &head, sizeof(head));
 	for (size_t i = 0; i < log->count; i++)
 		format_entry(&log->items[i], out);
+	if (out->failed)
+		return;
 	head.length = (uint32_t)(out->len - begin);
-	if (!out->failed)
-		memcpy(out->data + begin, &head, sizeof(head));
+	head.sum = sum_of(out->data + begin + sizeof(head), head.length - sizeof(head));
+	memcpy(out->data + begin, &head, sizeof(head));
 }
 
-int health_log_read(const char *path, struct arena *arena, struct health_log *out, struct err *err)
+static int read_once(const char *path, struct arena *arena, struct health_log *out, struct err *err)
 {
 	auto_buf text = BUF_INIT(HEALTH_LOG_MAX_BYTES);
 
 	*out = (struct health_log){ 0 };
-	if (access(path, F_OK) < 0 && errno == ENOENT)
-		return 0;
 	if (file_read_at(AT_FDCWD, path, HEALTH_LOG_MAX_BYTES, &text, err) < 0)
-		return -1;
+		return err->code == ERR_NOT_FOUND ? 0 : -1;
 	return health_log_parse(buf_str(&text), text.len, arena, out, err);
+}
+
+int health_log_read(const char *path, struct arena *arena, struct health_log *out, struct err *err)
+{
+	int rc = read_once(path, arena, out, err);
+
+	for (int look = 1; rc < 0 && err->code == ERR_INTEGRITY && look < LOOKS; look++) {
+		sched_yield(); /* to the writer, who is within one call */
+		rc = read_once(path, arena, out, err);
+	}
+	return rc;
+}
+
+static int write_record(const char *path, const struct buf *text, struct err *err)
+{
+	auto_fd int fd = -1;
+
+	if (text->len <= PAGE_BYTES)
+		fd = openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && pwrite(fd, text->data, text->len, 0) == (ssize_t)text->len)
+		return 0;
+	return file_write_atomic(AT_FDCWD, path, text->data, text->len, 0600, false, err);
 }
 
 int health_log_add(const char *path, const struct health_result *result, unsigned max_count,
@@ -141,7 +195,7 @@ int health_log_add(const char *path, const struct health_result *result, unsigne
 
 	if (max_count == 0 || max_count > HEALTH_LOG_MAX_COUNT)
 		max_count = HEALTH_LOG_MAX_COUNT;
-	if (health_log_read(path, &arena, &old, &ignored) < 0)
+	if (read_once(path, &arena, &old, &ignored) < 0)
 		old.count = 0;
 	next.items = arena_alloc(&arena, (max_count + 1) * sizeof(*next.items));
 	for (size_t i = old.count >= max_count ? old.count - max_count + 1 : 0; i < old.count; i++)
@@ -150,7 +204,7 @@ int health_log_add(const char *path, const struct health_result *result, unsigne
 	health_log_format(&next, &text);
 	if (buf_check(&text, "health record", err) < 0)
 		return -1;
-	return file_write_atomic(AT_FDCWD, path, text.data, text.len, 0600, false, err);
+	return write_record(path, &text, err);
 }
 
 static void put_time(struct json *json, const char *key, int64_t real_usec)

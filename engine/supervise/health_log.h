@@ -2,8 +2,8 @@
 #pragma once
 /*
  * The last results of a container's health checks: a record on tmpfs, CLEAT_CONTAINER_DIR/RUNID/health, that lives as long as
- * the container and is read by whoever wants to show it. The engine is its only writer; replaced atomically. Begins with version
- * and length; head and entries grow at their end.
+ * the container and is read by whoever wants to show it. The engine is its only writer; one that is read while it is written is
+ * torn by its own sum. Begins with version and length; head and entries grow at their end.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,10 +34,10 @@ void health_log_path(const char *run_id, char out[128]);
 int health_log_parse(const void *bytes, size_t length, struct arena *arena, struct health_log *out,
 		     struct err *err) MUST_CHECK;
 void health_log_format(const struct health_log *log, struct buf *out);
-/* An empty log when there is no file. */
+/* An empty log when there is no file; looks again when it finds a torn one. */
 int health_log_read(const char *path, struct arena *arena, struct health_log *out,
 		    struct err *err) MUST_CHECK;
-/* Reads, appends, drops the oldest beyond max_count, writes. A record that cannot be read is begun anew. */
+/* Reads, appends, drops the oldest beyond max_count, writes (in place when it fits into a page: a kill leaves the old one or the new one). A record that cannot be read is begun anew. */
 int health_log_add(const char *path, const struct health_result *result, unsigned max_count,
 		   struct err *err) MUST_CHECK;
 /* The members Status, FailingStreak and Log of Docker's State.Health, into an open object. */

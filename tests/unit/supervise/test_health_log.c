@@ -2,6 +2,7 @@
 /* The record of health check results: what is kept, what a torn or later one is, Docker's form. */
 #include "unit_test.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "supervise/health_log.h"
@@ -139,6 +140,66 @@ static void torn_records_are_told(void **state)
 		}
 }
 
+/* Half of one record and half of the next, as a reader may catch them: each byte counts. */
+static void a_mixture_is_told_by_its_sum(void **state)
+{
+	auto_buf one = BUF_INIT(HEALTH_LOG_MAX_BYTES), two = BUF_INIT(HEALTH_LOG_MAX_BYTES);
+	struct fixture *f = *state;
+	struct health_log log;
+
+	add(f, 1, "one", 1);
+	assert_int_equal(file_read_at(-100, f->path, HEALTH_LOG_MAX_BYTES, &one, &f->err), 0);
+	add(f, 2, "two", 1);
+	assert_int_equal(file_read_at(-100, f->path, HEALTH_LOG_MAX_BYTES, &two, &f->err), 0);
+	assert_int_equal(one.len, two.len);
+	for (size_t cut = 0; cut <= one.len; cut++) {
+		bool same = memcmp(one.data, two.data, cut) == 0 ||
+			    memcmp(one.data + cut, two.data + cut, one.len - cut) == 0;
+		char *mixed = malloc(one.len);
+
+		memcpy(mixed, two.data, one.len);
+		memcpy(mixed, one.data, cut);
+		assert_int_equal(health_log_parse(mixed, one.len, &f->arena, &log, &f->err),
+				 same ? 0 : -1);
+		free(mixed);
+	}
+}
+
+static void a_shorter_record_is_written_over_a_longer_one(void **state)
+{
+	struct fixture *f = *state;
+	struct health_log log;
+	struct stat before, after;
+
+	add(f, 1, "a long text", 2);
+	add(f, 2, "another long text", 2);
+	assert_int_equal(stat(f->path, &before), 0);
+	add(f, 3, "x", 1);
+	assert_int_equal(stat(f->path, &after), 0);
+	assert_true(before.st_ino == after.st_ino); /* no file is made for a result */
+	log = read_back(f);
+	assert_int_equal(log.count, 1);
+	assert_string_equal(log.items[0].output, "x");
+}
+
+/* The file may be a link that somebody has put there: it is replaced, not followed. */
+static void a_link_is_not_written_through(void **state)
+{
+	struct fixture *f = *state;
+	char target[128];
+	struct stat st;
+
+	snprintf(target, sizeof(target), "%s/target", f->folder);
+	assert_int_equal(file_write_atomic(-100, target, "kept", 4, 0600, false, &f->err), 0);
+	assert_int_equal(symlink(target, f->path), 0);
+	add(f, 1, "x", 5);
+	assert_int_equal(lstat(f->path, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(stat(target, &st), 0);
+	assert_int_equal(st.st_size, 4);
+	unlink(target);
+}
+
 static void a_record_that_cannot_be_read_is_begun_anew(void **state)
 {
 	struct fixture *f = *state;
@@ -214,6 +275,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_oldest_go_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(there_is_always_a_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(torn_records_are_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_mixture_is_told_by_its_sum, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_shorter_record_is_written_over_a_longer_one,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_link_is_not_written_through, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_record_that_cannot_be_read_is_begun_anew, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_later_version_s_record_is_understood, set_up,
