@@ -382,6 +382,12 @@ int plan_read(struct plan *plan, const char *path, struct err *err)
 	return 0;
 }
 
+int plan_from_kept(struct plan *plan, const struct plan *kept, struct err *err)
+{
+	*plan = *kept;
+	return pool_map(&plan->pool, PLAN_ROOM_BYTES, err);
+}
+
 void plan_fini(struct plan *plan)
 {
 	if (plan->pool.base)

@@ -207,6 +207,14 @@ struct plan {
 int plan_read(struct plan *plan, const char *path, struct err *err) MUST_CHECK;
 void plan_fini(struct plan *plan);
 
+/* What a process needs of it that joins the container later, in read-only memory of its own: identity, environment, limits,
+ * capabilities, namespaces, filter; not the arguments, and nothing of a start. NULL: it cannot be kept (a secret, a lot of
+ * environment), and config.json has to be read. plan_keep_end(), NULL allowed. */
+const struct plan *plan_keep(const struct plan *plan);
+void plan_keep_end(const struct plan *kept);
+/* A plan that points into what was kept, which has to stay; it has room of its own for what is added. plan_fini() in any case. */
+int plan_from_kept(struct plan *plan, const struct plan *kept, struct err *err) MUST_CHECK;
+
 /* Outside id of an id inside by a map of the plan; false when it has no place there. */
 bool plan_id_outside(const struct plan_id_range *map, size_t count, uint32_t inside, uint32_t *out);
 

@@ -24,12 +24,16 @@ struct runtime_start {
 	const struct secret_places *secrets; /* where secrets lie; NULL: the appliance's */
 };
 
+struct plan; /* plan.h */
+
 struct runtime_container {
 	struct proc init; /* child of the caller; pidfd owned by the caller */
 	int cgroup_fd;	  /* directory of the container's cgroup, owned by the caller */
 	/* "memory.max, pids.max": asked for, but the kernel gives us no such controller; "" */
 	char unenforced[128];
 	uint32_t lost; /* enum host_loss of util/host.h: allowed by config.json, and so it came */
+	/* Of config.json, for runtime_exec.kept; lives as long as the caller. NULL: there is nothing. */
+	const struct plan *kept;
 };
 
 /* Creates the container and starts its process; returns after a successful execve (so the
@@ -56,6 +60,7 @@ int runtime_teardown(const char *run_id, const char *cgroup_mount, uint64_t time
  * exec probes and exec sessions. */
 struct runtime_exec {
 	const char *config_path;
+	const struct plan *kept; /* runtime_exec_begin(): read instead of config_path; NULL */
 	pid_t target_pid;
 	int target_pidfd;
 	int cgroup_fd;

@@ -485,6 +485,8 @@ int runtime_start(const struct runtime_start *start, struct runtime_container *o
 	rc = plan_read(&plan, start->config_path, err);
 	if (rc == 0)
 		rc = prepare_and_start(&plan, start, out, err);
+	if (rc == 0)
+		out->kept = plan_keep(&plan);
 	plan_fini(&plan);
 	return rc;
 }
@@ -556,6 +558,7 @@ static int prepare_exec(struct plan *plan, const struct runtime_exec *exec, stru
 				 .target_pidfd = exec->target_pidfd,
 				 .holder = -1 };
 	memcpy(child->stdio, exec->stdio, sizeof(child->stdio));
+	/* what was kept has its filter */
 	if (replace_args(plan, exec->argv, err) < 0 ||
 	    seccomp_prepare(plan, exec->cache_dir ? exec->cache_dir : CLEAT_CACHE_DIR, err) < 0)
 		return -1;
@@ -603,6 +606,12 @@ struct joining {
 	struct sync_report *report;
 };
 
+static int read_joining(struct plan *plan, const struct runtime_exec *exec, struct err *err)
+{
+	return exec->kept ? plan_from_kept(plan, exec->kept, err) :
+			    plan_read(plan, exec->config_path, err);
+}
+
 static _Noreturn void become_program(struct joining *j)
 {
 	struct sync_report *report = j->report;
@@ -614,7 +623,7 @@ static _Noreturn void become_program(struct joining *j)
 	if (prctl(PR_SET_DUMPABLE, 0) < 0) {
 		err_sys(&report->err, "prctl");
 	} else if (j->early(&j->exec, j->arg, &report->err) == 0 &&
-		   plan_read(&plan, j->exec.config_path, &report->err) == 0 &&
+		   read_joining(&plan, &j->exec, &report->err) == 0 &&
 		   prepare_exec(&plan, &j->exec, &child, &report->err) == 0 &&
 		   lend_stdio(&plan, child.stdio, &report->err) == 0) {
 		child.report = report;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * EXEC probes: a child of the shim is born in the container and becomes the program. Reading
- * config.json and starting is its business and not the shim's, because the disk may be stalled and
- * the words cost memory.
+ * files and starting is its business and not the shim's, because the disk may be stalled and the
+ * words cost memory; what of config.json is needed again the shim has kept.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -49,6 +49,7 @@ int shim_probe_exec(struct shim *s, const struct shim_order *order, int out_fd, 
 	char config[4096];
 	struct runtime_exec exec = {
 		.config_path = config,
+		.kept = s->container.kept,
 		.target_pid = s->container.init.pid,
 		.target_pidfd = s->container.init.pidfd,
 		.cgroup_fd = s->probe.cgroup_fd,

@@ -127,7 +127,7 @@ PROTOCOL = 2  # SHIM_PROTOCOL_VERSION
 class Shim:
     """One shim and its container; the client side of ctl."""
 
-    def __init__(self, world, command="sleep 1000", log=None, options=(), run=None, **kw):
+    def __init__(self, world, command="sleep 1000", log=None, options=(), run=None, change=None, **kw):
         self.world = world
         self.id = run.id if run else secrets.token_hex(6)
         self.dir = run.dir if run else str(world.path / self.id)
@@ -138,7 +138,10 @@ class Shim:
             os.mkdir(self.share)
             os.chmod(self.share, 0o777)
             with open(os.path.join(self.dir, "config.json"), "w") as f:
-                json.dump(config(world.rootfs, command, self.share, **kw), f)
+                spec = config(world.rootfs, command, self.share, **kw)
+                if change:
+                    change(spec)
+                json.dump(spec, f)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener.bind(os.path.join(self.dir, "ctl" + ("2" if run else "")))
         listener.listen(4)
@@ -547,6 +550,37 @@ def test_exec_probes_run_inside_as_the_container(world):
     assert links == [os.readlink("/proc/%d/ns/%s" % (status["container_pid"], n)) for n in ("pid", "user")]
     result = shim.probe(EXEC, ["/bin/grep", "-E", "^(CapEff|NoNewPrivs|SigIgn)", "/proc/self/status"])
     assert result["output"].split() == ["SigIgn:", "0000000000000000", "CapEff:", "0000000000000000", "NoNewPrivs:", "1"]
+
+
+def what_it_may(status):
+    """The lines of a process' status that say who it is and what it may do."""
+    return re.findall(r"^((?:Uid|Gid|Groups|Cap\w+|NoNewPrivs|Seccomp\w*|Umask):.*?)\s*$", status, re.M)
+
+
+@pytest.mark.parametrize("no_new_privs", (True, False))
+def test_an_exec_probe_may_what_the_container_may(world, no_new_privs):
+    """With what the shim has kept of config.json, and, when the file has said other things since, without looking at it."""
+    def change(config):
+        process = config["process"]
+        process.update(noNewPrivileges=no_new_privs, cwd="/tmp", rlimits=[{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 99}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}])
+        process["user"].update(additionalGids=[5, 6], umask=0o37)
+        process["capabilities"] = {name: ["CAP_CHOWN", "CAP_KILL"] for name in ("bounding", "permitted", "effective", "inheritable", "ambient")}
+        config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["sync"], "action": "SCMP_ACT_ERRNO"}]}
+
+    shim = world.shim(change=change)
+    first = "/proc/%d/" % shim.running()["container_pid"]
+    for _ in range(2):
+        answer = shim.probe(EXEC, ["/bin/grep", "-E", "^(Uid|Gid|Groups|NoNew|Seccomp|Umask)", "/proc/self/status"])
+        assert answer["verdict"] == PASS, answer
+        of_first = what_it_may(read(first + "status"))
+        assert [line.split() for line in what_it_may(answer["output"])] == [line.split() for line in of_first if not line.startswith("Cap")]
+        caps = shim.probe(EXEC, ["/bin/grep", "^Cap", "/proc/self/status"])["output"]
+        assert [line.split() for line in what_it_may(caps)] == [line.split() for line in of_first if line.startswith("Cap")]
+        assert shim.probe(EXEC, ["/bin/sh", "-c", "pwd; ulimit -n; ulimit -c"])["output"].split() == ["/tmp", "77", "0"]
+        of_shell = {"PWD=/tmp", "SHLVL=1"}
+        assert set(shim.probe(EXEC, ["/bin/env"])["output"].split()) == set(read(first + "environ").split("\0")) - of_shell - {""}
+        with open(os.path.join(shim.dir, "config.json"), "w") as f:
+            f.write("{}")
 
 
 def test_exec_probe_verdicts(world):
