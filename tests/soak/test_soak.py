@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Containers that exit, hang, flood, go sick and get changed, for a while (SOAK_SEC); what the appliance has stays what it was."""
+"""Containers that exit, hang, flood, go sick, get changed and updated, for a while (SOAK_SEC); what the appliance has stays what it was."""
+import json
 import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -14,6 +16,7 @@ COUNT = int(os.environ.get("SOAK_UNITS", "40"))
 SAMPLES = 20
 LOG_BYTES = 65536  # a file of a log, of which there are three
 BOX = "localhost/box:latest"
+UPDATED = "localhost/updated:latest"
 LIMITLESS = {"unit_lines": "StartLimitIntervalSec=0\n"}
 IDLE = "trap 'exit 0' TERM; while :; do sleep 1; done"
 
@@ -25,12 +28,59 @@ KINDS = {
     "sickens": ("touch /tmp/well; sleep 2; rm /tmp/well; sleep 1000", "Tmpfs=/tmp\nHealthCmd=test -e /tmp/well\nHealthInterval=500ms\nHealthRetries=1\nStopTimeout=0\n",
                 "Restart=always\nRestartSec=200ms\n"),
     "stays": (IDLE, "HealthCmd=true\nHealthInterval=2s\n", "Restart=always\n"),
+    "updates": None,  # does what its image says
 }
 
 
 def text_of(kind, number):
+    if kind == "updates":
+        return unit(UPDATED, "AutoUpdate=local\nHealthCmd=test -e /good\nHealthInterval=500ms\nStopTimeout=1\n", "Restart=always\nRestartSec=200ms\n", **LIMITLESS)
     script, container, service = KINDS[kind]
     return unit(BOX, "Exec=/bin/sh -c \"%s\"\nEnvironment=NUMBER=%d\n%s" % (script, number, container), service, **LIMITLESS)
+
+
+class Versions:
+    """Images that the store comes to have, each when all units have judged the one before: two that are good, one that ends at once, and so on."""
+
+    def __init__(self, a):
+        self.a = a
+        self.number = 0
+        self.digest = None
+        self.is_bad = False
+        self.loading = None
+        self.judged = {"updated": 0, "rolled-back": 0}
+
+    def write(self, path):
+        """A layer of its own, which has to go from the disk again."""
+        command, name = ("exit 3", "bad") if self.is_bad else (IDLE, "good")
+        return write_box(path, busybox_of(BUILD), UPDATED, {"Cmd": ["/bin/sh", "-c", command]}, [(name, {"content": b"%d" % self.number})])
+
+    def publish(self):
+        self.number += 1
+        self.is_bad = self.number % 3 == 0
+        self.digest = self.write(os.path.join(self.a.data, "version.tar"))
+        self.loading = subprocess.Popen(["nsenter", "-t", str(self.a.init_pid()), "-r", "-w", "-m", "-n", "-p", "-u", "-i", "-C", "/usr/bin/cleat", "load", "-i", "/data/version.tar"],
+                                        stdout=subprocess.DEVNULL)
+
+    def step(self):
+        """Waits for nothing."""
+        if self.loading:
+            if self.loading.poll() is None:
+                return False
+            assert self.loading.returncode == 0
+            self.loading = None
+        verdict = "rolled-back" if self.is_bad else "updated"
+        if self.digest:
+            units = json.loads(self.a.api("GET", "/cleat/v1/updates")[1])["units"]
+            if not units or not all(any((h["result"], h["digest"]) == (verdict, self.digest) for h in u["history"]) for u in units):
+                return False
+            self.judged[verdict] += 1
+        self.publish()
+        return all(self.judged.values())
+
+    def close(self):
+        if self.loading:
+            self.loading.wait(60)
 
 
 @pytest.fixture
@@ -41,8 +91,13 @@ def soaked(tmp_path):
     box = str(tmp_path / "box.tar")
     write_box(box, busybox_of(BUILD))
     a.add_image("box", box)
+    versions = Versions(a)
+    versions.write(os.path.join(a.config, "images", "updated.tar"))
+    with open(os.path.join(a.config, "appliance.ini"), "w", encoding="utf-8") as f:
+        f.write("[Update]\nInterval=1s\nHealthyAfter=1s\n")
     a.start()
-    yield a
+    yield a, versions
+    versions.close()
     a.close()
 
 
@@ -99,16 +154,20 @@ BOUNDS = {"engine's descriptors": 6, "run directories": 2, "names": 2, "cgroups"
 
 
 def test_what_there_is_stays_what_it_was(soaked):
-    a = soaked
+    a, versions = soaked
     wait_for("the last one is up", lambda: a.unit("systemd-changes")["state"] == "up", 120)
     begin, samples, changes = time.monotonic(), [], 0
     while time.monotonic() < begin + SECONDS or len(samples) < SAMPLES:
         samples.append(sample(a))
         a.alive()
+        versions.step()
         if len(samples) < SAMPLES / 4:  # each makes a new engine, which would forget what an earlier one has not given back
             changes += 1
             a.add_unit("changes", text_of("stays", changes))
-        time.sleep(SECONDS / SAMPLES)
+        time.sleep(max(0, begin + len(samples) * SECONDS / SAMPLES - time.monotonic()))
+    wait_for("a good version and a bad one are judged: %s" % versions.judged, versions.step, 120)
+    versions.close()
+    print("%d versions: %s" % (versions.number, versions.judged))
     assert ("NUMBER=%d" % changes).encode() + b"\0" in environment(a, "systemd-changes")
     quarter = max(1, len(samples) // 4)
     for what, slack in SLACK.items():
