@@ -53,27 +53,13 @@ static bool has_client(const struct shim *s)
 	return s->client_fd >= 0 && poll(&client, 1, 0) == 0;
 }
 
-/* The sender's number comes along, because who may speak is the unit's word (NotifyAccess=). The engine has asked for it
- * (SO_PASSCRED); descriptors that come along are closed by the kernel, there is no room for them. */
+/* The sender's number comes along, because who may speak is the unit's word (NotifyAccess=). The engine has asked for it. */
 static ssize_t take(int fd, char *bytes, struct shim_notify_rest *out)
 {
-	struct iovec iov = { .iov_base = bytes, .iov_len = SHIM_NOTIFY_REST_TEXT };
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(struct ucred))];
-	} control;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.space,
-			    .msg_controllen = sizeof(control.space) };
-	struct ucred sender = { 0 };
-	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
-	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+	pid_t sender = 0;
+	ssize_t n = pass_pid_receive(fd, bytes, SHIM_NOTIFY_REST_TEXT, &sender, MSG_DONTWAIT);
 
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
-	    c->cmsg_len >= CMSG_LEN(sizeof(sender)))
-		memcpy(&sender, CMSG_DATA(c), sizeof(sender));
-	*out = (struct shim_notify_rest){ .pid = sender.pid, .length = n < 0 ? 0 : (uint32_t)n };
+	*out = (struct shim_notify_rest){ .pid = sender, .length = n < 0 ? 0 : (uint32_t)n };
 	return n;
 }
 

@@ -20,6 +20,7 @@
 #include "supervise/internal.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/pass_fd.h"
 #include "util/str.h"
 
 /* A turn of the loop takes at most so many messages of a container; one that has more to say waits, and blocks when
@@ -302,41 +303,23 @@ static void hear(struct notify *n, const char *bytes, size_t length, pid_t sende
 	tell_core(n, &message);
 }
 
-static pid_t sender_of(struct msghdr *m)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-	struct ucred credentials = { 0 };
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
-	    c->cmsg_len >= CMSG_LEN(sizeof(credentials)))
-		memcpy(&credentials, CMSG_DATA(c), sizeof(credentials));
-	return credentials.pid;
-}
-
 /*
  * Looks at a message, acts on it, and takes it then: an engine that dies on the way leaves it to the next one, and to hear
- * it twice does no harm. Room is for the credentials only: the kernel itself closes descriptors that come along, those of
- * FDSTORE= and, which is what its sender waits for, that of BARRIER=.
+ * it twice does no harm. The kernel itself closes descriptors that come along, those of FDSTORE= and, which is what its
+ * sender waits for, that of BARRIER=.
  */
 static bool read_one(struct notify *n)
 {
 	static char bytes[NOTIFY_MESSAGE_MAX + 1];
 	struct engine *e = n->e;
 	unsigned index = n->index;
-	struct iovec iov = { .iov_base = bytes, .iov_len = sizeof(bytes) };
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(struct ucred))];
-	} control;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.space,
-			    .msg_controllen = sizeof(control.space) };
-	ssize_t length = recvmsg(n->fd, &m, MSG_PEEK | MSG_DONTWAIT);
+	pid_t sender = 0;
+	ssize_t length =
+		pass_pid_receive(n->fd, bytes, sizeof(bytes), &sender, MSG_PEEK | MSG_DONTWAIT);
 
 	if (length < 0)
 		return false;
-	hear(n, bytes, (size_t)length, sender_of(&m));
+	hear(n, bytes, (size_t)length, sender);
 	if (e->entries[index].run.notify != n) /* closed by what followed */
 		return false;
 	return recv(n->fd, bytes, 1, MSG_DONTWAIT) >= 0;

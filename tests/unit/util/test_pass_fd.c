@@ -93,6 +93,43 @@ static void nobody_there_is_an_error_and_no_signal(void **state)
 	pair[1] = -1;
 }
 
+static void the_sender_is_told_where_it_was_asked_for(void **state)
+{
+	int on = 1;
+	pid_t sender = -7;
+	char text[8];
+
+	(void)state;
+	assert_int_equal(pass_fd_send(pair[0], "hello", 5, -1, 0), 5);
+	assert_int_equal(pass_pid_receive(pair[1], text, sizeof(text), &sender, MSG_PEEK), 5);
+	assert_int_equal(sender, 0);
+	assert_int_equal(setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+	assert_int_equal(pass_fd_send(pair[0], "again", 5, -1, 0), 5);
+	assert_int_equal(recv(pair[1], text, sizeof(text), 0), 5);
+	assert_int_equal(pass_pid_receive(pair[1], text, sizeof(text), &sender, MSG_DONTWAIT), 5);
+	assert_memory_equal(text, "again", 5);
+	assert_int_equal(sender, getpid());
+	assert_int_equal(pass_pid_receive(pair[1], text, sizeof(text), &sender, MSG_DONTWAIT), -1);
+	assert_int_equal(sender, 0);
+}
+
+static void beside_a_sender_no_descriptor_is_taken(void **state)
+{
+	auto_fd int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int on = 1, lowest;
+	pid_t sender = 0;
+	char text[8];
+
+	(void)state;
+	assert_int_equal(setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+	assert_int_equal(pass_fd_send(pair[0], "hello", 5, null, 0), 5);
+	lowest = dup(null);
+	close(lowest);
+	assert_int_equal(pass_pid_receive(pair[1], text, sizeof(text), &sender, MSG_DONTWAIT), 5);
+	assert_int_equal(sender, getpid());
+	assert_int_equal(fcntl(lowest, F_GETFD), -1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -101,6 +138,10 @@ int main(void)
 		TEST(without_one_nothing_is_touched),
 		TEST(of_two_only_one_is_taken),
 		TEST(nobody_there_is_an_error_and_no_signal),
+		cmocka_unit_test_setup_teardown(the_sender_is_told_where_it_was_asked_for, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(beside_a_sender_no_descriptor_is_taken, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
