@@ -197,9 +197,10 @@ static bool read_other(struct check *c, const struct unit *unit, struct check_ne
 
 /* A template's words still hold the instance's place. */
 static void read_words(struct check *c, const struct unit *unit, struct check_networks *n,
-		       struct check_stop *stop, struct opinion *opinion)
+		       struct check_stop *stop, struct arena *lender, struct opinion *opinion)
 {
 	opinion->is_fine = true;
+	opinion->diags.lender = lender;
 	if (unit->is_template)
 		return;
 	opinion->is_fine = spec_check_global_args(&unit->global_args, &opinion->diags) == 0;
@@ -214,12 +215,12 @@ static void opinions_init(struct opinions *o, struct check *c, const struct unit
 	struct check_networks networks;
 	struct check_stop *stops;
 
-	*o = (struct opinions){ .of_units = NULL };
+	*o = (struct opinions){ .arena = { .is_brief = true } };
 	stops = arena_alloc(&o->arena, (set->count + 1) * sizeof(stops[0]));
 	o->of_units = arena_alloc(&o->arena, (set->count + 1) * sizeof(o->of_units[0]));
 	check_networks_init(&networks);
 	for (size_t i = 0; i < set->count; i++)
-		read_words(c, &set->units[i], &networks, &stops[i], &o->of_units[i]);
+		read_words(c, &set->units[i], &networks, &stops[i], &o->arena, &o->of_units[i]);
 	check_networks_judge(&networks, &o->together);
 	check_stop_judge(set, stops, c->stop_budget_usec, &o->together);
 	check_networks_fini(&networks);
@@ -583,6 +584,8 @@ static int run(struct check *c, int argc, char **argv)
 	unit_facts_init(&c->facts, &c->arena, NULL);
 	c->facts.wants_service_text = c->wants_advice;
 	c->facts.lacks_digests = true;
+	c->facts.keeps_graph = true;
+	c->facts.is_brief = true;
 	if (take_unknown_keys(c, unknown_keys) < 0 || check_appliance(c, !names) < 0 ||
 	    check_network_config(c, !names) < 0)
 		return CHECK_UNREADABLE;

@@ -222,20 +222,19 @@ static bool is_first(const struct judge *j, unsigned node)
 void check_stop_judge(const struct unit_set *set, const struct check_stop *stops,
 		      uint64_t budget_usec, struct diags *out)
 {
-	struct unit_graph graph = { 0 };
-	struct judge judge = { .graph = &graph,
+	const struct unit_graph *graph = set->graph;
+	auto_arena arena = { .is_brief = true };
+	struct judge judge = { .graph = graph,
 			       .stops = stops,
 			       .limit_usec = budget_usec - APPLIANCE_STOP_RESERVE_USEC };
 
-	if (unit_graph_make(&graph, set, NULL) == 0) {
-		judge.ways =
-			arena_alloc(&graph.arena, (graph.node_count + 1) * sizeof(*judge.ways));
-		for (unsigned i = 0; i < graph.node_count; i++)
-			walk(&judge, i);
-		for (unsigned i = 0; i < graph.unit_count; i++)
-			if (judge.ways[i].is_too_long && has_way_down(graph.nodes[i].unit) &&
-			    is_first(&judge, i))
-				complain(&judge, i, out);
-	}
-	unit_graph_fini(&graph);
+	if (!graph)
+		return;
+	judge.ways = arena_alloc(&arena, (graph->node_count + 1) * sizeof(*judge.ways));
+	for (unsigned i = 0; i < graph->node_count; i++)
+		walk(&judge, i);
+	for (unsigned i = 0; i < graph->unit_count; i++)
+		if (judge.ways[i].is_too_long && has_way_down(graph->nodes[i].unit) &&
+		    is_first(&judge, i))
+			complain(&judge, i, out);
 }

@@ -61,7 +61,7 @@ void check_networks_add_container(struct check_networks *n, const struct unit *u
 void check_networks_judge(struct check_networks *n, struct diags *out);
 
 /* check_stop.c: which units may take longer to stop than the appliance has for it, they and those that go before them. stops: one for each
- * unit of the set, at its index. */
+ * unit of the set, at its index. Says nothing of a set that was read without unit_facts.keeps_graph. */
 struct check_stop {
 	uint64_t stop_timeout_usec; /* of a .container unit whose words are right: the spec's */
 };

@@ -366,6 +366,7 @@ static struct unit_facts facts_of(struct request *r)
 	facts.podman = podman && podman[0] ? podman : NULL;
 	facts.is_user = r->is_user;
 	facts.is_generator = true;
+	facts.is_brief = true;
 	return facts;
 }
 

@@ -6,6 +6,8 @@
 #include "spec/options.h"
 #include "spec/pod.h"
 
+#include <assert.h>
+
 #include "net/names.h"
 #include "net/plan.h"
 #include "unit/unit.h"
@@ -149,11 +151,27 @@ static const struct {
 	{ "uts", NULL },
 };
 
+#define RUN_ROWS_MAX 512
+
+/* Asked for each option of each unit. */
 void pod_saw_option(struct options *o)
 {
-	for (size_t i = 0; i < sizeof(of_the_pod) / sizeof(of_the_pod[0]); i++)
-		if (str_eq(of_the_pod[i].option, o->row->name))
-			o->pods_words[i] = o->word;
+	/* by row of "podman run": 1 + which of the above, 0: none */
+	static unsigned char places[RUN_ROWS_MAX];
+	static bool is_filled;
+	size_t place;
+
+	for (size_t i = 0; !is_filled && i < sizeof(of_the_pod) / sizeof(of_the_pod[0]); i++) {
+		const struct option *row = option_find(&options_of_run, of_the_pod[i].option,
+						       strlen(of_the_pod[i].option));
+
+		assert(row && row - options_of_run.rows < RUN_ROWS_MAX);
+		places[row - options_of_run.rows] = (unsigned char)(i + 1);
+	}
+	is_filled = true;
+	place = places[o->row - options_of_run.rows];
+	if (place)
+		o->pods_words[place - 1] = o->word;
 }
 
 void parse_pod(struct options *o, const char *value)

@@ -7,20 +7,26 @@
 #include "spec/options.h"
 #include "util/str.h"
 
+/* NULL: an image's name that is not valid. */
+static const char *find_unfit(const struct image_ref *ref)
+{
+	if (!ref)
+		return "enforcing fully-qualified docker transport reference for auto updates: invalid reference format";
+	if (ref->digest[0])
+		return "auto updates require fully-qualified image references without digest";
+	if (!ref->domain[0])
+		return "auto updates require fully-qualified image references";
+	if (str_eq(ref->domain, "localhost"))
+		return "auto updates of localhost/ ask no registry; local looks at what is in the store";
+	return NULL;
+}
+
 const char *spec_update_unfit(const char *image)
 {
 	struct image_ref ref;
 	struct err ignored;
 
-	if (ref_parse(image, &ref, &ignored) < 0)
-		return "enforcing fully-qualified docker transport reference for auto updates: invalid reference format";
-	if (ref.digest[0])
-		return "auto updates require fully-qualified image references without digest";
-	if (!ref.domain[0])
-		return "auto updates require fully-qualified image references";
-	if (str_eq(ref.domain, "localhost"))
-		return "auto updates of localhost/ ask no registry; local looks at what is in the store";
-	return NULL;
+	return find_unfit(ref_parse(image, &ref, &ignored) == 0 ? &ref : NULL);
 }
 
 static bool is_known(const char *policy)
@@ -43,7 +49,7 @@ void update_judge(struct options *o)
 		return;
 	option_point_to(o, o->update_word, "label");
 	if (str_eq(spec->auto_update, "registry") || str_eq(spec->auto_update, "image")) {
-		why = spec_update_unfit(spec->image);
+		why = find_unfit(o->image);
 		if (why)
 			option_warn(o, "%s: \"%s\"", why, option_shown(o, spec->image));
 		else if (spec->pull == SPEC_PULL_NEVER)

@@ -316,11 +316,13 @@ static const char *next_word(struct options *o, struct cursor *c)
 	return c->args->items[c->next++].text;
 }
 
-static void long_word(struct options *o, const char *body, struct cursor *c)
+static void long_word(struct options *o, const char *body, size_t len, struct cursor *c)
 {
-	size_t len = strcspn(body, "=");
-	const char *value = body[len] ? body + len + 1 : NULL;
+	const char *equals = memchr(body, '=', len);
+	const char *value = equals ? equals + 1 : NULL;
 
+	if (equals)
+		len = (size_t)(equals - body);
 	o->row = option_find(o->table, body, len);
 	if (!o->row) {
 		unknown_option(o, body, len);
@@ -364,6 +366,7 @@ static void option_words(struct options *o, struct cursor *c)
 {
 	while (c->next < c->args->count) {
 		const struct arg *arg = &c->args->items[c->next];
+		size_t len;
 
 		o->word = arg;
 		o->row = NULL;
@@ -372,11 +375,12 @@ static void option_words(struct options *o, struct cursor *c)
 		c->next++;
 		if (str_eq(arg->text, "--"))
 			return;
-		if (strlen(arg->text) > OPTIONS_MAX_WORD_BYTES)
-			option_error(o, "word of %zu bytes; at most %u are allowed",
-				     strlen(arg->text), (unsigned)OPTIONS_MAX_WORD_BYTES);
+		len = strlen(arg->text);
+		if (len > OPTIONS_MAX_WORD_BYTES)
+			option_error(o, "word of %zu bytes; at most %u are allowed", len,
+				     (unsigned)OPTIONS_MAX_WORD_BYTES);
 		else if (arg->text[1] == '-')
-			long_word(o, arg->text + 2, c);
+			long_word(o, arg->text + 2, len - 2, c);
 		else
 			short_word(o, arg->text + 1, c);
 	}
@@ -392,7 +396,7 @@ size_t options_take(struct options *o, const struct arg_list *args, size_t from)
 
 static void image_and_command(struct options *o, struct cursor *c)
 {
-	struct image_ref ref;
+	struct image_ref *ref = arena_new(o->arena, struct image_ref);
 	struct err err;
 
 	o->row = NULL;
@@ -401,7 +405,9 @@ static void image_and_command(struct options *o, struct cursor *c)
 		return;
 	}
 	o->word = o->image_word = &c->args->items[c->next++];
-	if (ref_parse(o->word->text, &ref, &err) < 0)
+	if (ref_parse(o->word->text, ref, &err) == 0)
+		o->image = ref;
+	else
 		option_error(o, "%s", err.msg);
 	o->spec->image = arena_strdup(o->arena, o->word->text);
 	for (; c->next < c->args->count; c->next++) {

@@ -5,6 +5,7 @@
  * "podman run"; the row feeds the parser, "did you mean", OPTIONS.md, the fuzz dictionary and the
  * tests.
  */
+#include "image/ref.h"
 #include "spec/spec.h"
 
 #define OPTIONS_MAX_WORDS 8192
@@ -67,6 +68,8 @@ struct options {
 	const struct arg *cpus_word, *cpu_quota_word, *health_word, *capability_word;
 	const struct arg *startup_word, *startup_cmd_word;
 	const struct arg *update_word;
+	const struct image_ref
+		*image; /* as image_word has it; NULL: it is not valid, or there is none */
 	bool health_command_seen, health_interval_off, no_healthcheck, startup_interval_off;
 };
 

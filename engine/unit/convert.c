@@ -148,23 +148,51 @@ static void convert_key(struct reading *r, const struct key *key, struct arg_lis
 	}
 }
 
-#define MAX_ROWS 128 /* of one section */
+#define ROW_WORDS 2 /* of 64 rows each: those of one section */
 
-/* Most rows have no line in a unit. */
+/* A bit for each row of a section. */
+struct rows {
+	uint64_t bits[ROW_WORDS];
+};
+
+static void add_row(struct rows *rows, size_t row)
+{
+	rows->bits[row / 64] |= UINT64_C(1) << row % 64;
+}
+
+/* Those that say something without a line. */
+static struct rows find_always(enum unit_kind kind, const struct key *keys, size_t count)
+{
+	static struct {
+		bool is_known;
+		struct rows always;
+	} kinds[UNIT_ARTIFACT + 1];
+
+	assert(count <= sizeof(struct rows) * 8);
+	for (size_t i = 0; !kinds[kind].is_known && i < count; i++)
+		if (keys[i].form == KEY_FORM_ALWAYS)
+			add_row(&kinds[kind].always, i);
+	kinds[kind].is_known = true;
+	return kinds[kind].always;
+}
+
+/* Most rows have no line in a unit: they are not even looked at. */
 void convert_keys(struct reading *r, struct arg_list *words)
 {
 	size_t count;
-	const struct key *rows = key_section(r->kind->section, &count);
-	bool is_present[MAX_ROWS] = { false }, has_words = wants_words(r);
+	const struct key *keys = key_section(r->kind->section, &count);
+	struct rows rows = find_always(r->kind->id, keys, count);
+	bool has_words = wants_words(r);
 
-	assert(count <= MAX_ROWS);
-	for (size_t i = 0; r->own && i < r->own->entry_count; i++)
-		if (r->own->entries[i].row)
-			is_present[r->own->entries[i].row - rows] = true;
-	for (size_t i = 0; i < count; i++)
-		if (is_present[i] ? has_words || rows[i].form >= KEY_FORM_SPECIAL :
-				    rows[i].form == KEY_FORM_ALWAYS)
-			convert_key(r, &rows[i], words);
+	for (size_t i = 0; r->own && i < r->own->entry_count; i++) {
+		const struct key *row = r->own->entries[i].row;
+
+		if (row && (has_words || row->form >= KEY_FORM_SPECIAL))
+			add_row(&rows, (size_t)(row - keys));
+	}
+	for (size_t i = 0; i < ROW_WORDS; i++)
+		for (uint64_t left = rows.bits[i]; left; left &= left - 1)
+			convert_key(r, &keys[i * 64 + (size_t)__builtin_ctzll(left)], words);
 }
 
 static void convert_name(struct reading *r, struct arg_list *words)

@@ -150,7 +150,7 @@ void convert_special(struct reading *r, const struct key *key, struct arg_list *
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (str_eq(rules[i].name, key->name)) {
+		if (syntax_is_same(rules[i].name, key->name)) {
 			rules[i].convert(r, words);
 			return;
 		}

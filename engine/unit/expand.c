@@ -4,6 +4,7 @@
  * from the unit's own [Service] Environment= and EnvironmentFile=, and from what every service has. Expansion multiplies, so
  * words and bytes are counted; must never give out more than unit.h allows.
  */
+#include "unit/keep_internal.h"
 #include "unit/service_internal.h"
 #include "util/str.h"
 
@@ -153,10 +154,11 @@ void expand_command(struct reading *r, const struct arg_list *words, struct arg_
 	}
 }
 
-/* Most words have nothing to put in. */
+/* Most words have nothing to put in. No option of ours has: those of a line's own are no constants of the program. */
 static bool is_plain(const char *text)
 {
-	return !strchr(text, '%') && !strchr(text, '$');
+	return (text[0] == '-' && keep_is_constant(text)) ||
+	       (!strchr(text, '%') && !strchr(text, '$'));
 }
 
 void expand_words(struct reading *r, const struct arg_list *words, struct arg_list *out,

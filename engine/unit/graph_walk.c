@@ -185,24 +185,26 @@ static void refuse_unit(struct unit_set *set, const struct unit_graph *graph, un
 
 void unit_graph_refuse_cycles(struct unit_set *set)
 {
-	struct unit_graph graph = { 0 };
+	struct unit_graph own = { 0 }, *graph = set->graph ? set->graph : &own;
 	char text[64];
 	struct err err;
 
 	snprintf(text, sizeof(text), "more than %d dependencies", UNIT_MAX_DEPS);
-	if (unit_graph_make(&graph, set, &err) < 0)
+	if (unit_graph_make(graph, set, &err) < 0) {
 		diag_add(&set->diags, DIAG_ERROR, "", 0, 0, "", "%s", err.msg);
+		set->graph = NULL;
+	}
 	for (size_t i = 0; i < set->count; i++)
 		if (set->units[i].service.dep_count > UNIT_MAX_DEPS)
 			refuse(set, &set->units[i],
 			       set->units[i].service.deps[UNIT_MAX_DEPS].origin, text);
-	for (size_t i = 0; i < graph.self_count; i++)
-		diag_add(&set->diags, DIAG_WARNING, graph.self[i].origin->file,
-			 graph.self[i].origin->line, graph.self[i].origin->column,
-			 graph.self[i].origin->key,
+	for (size_t i = 0; i < graph->self_count; i++)
+		diag_add(&set->diags, DIAG_WARNING, graph->self[i].origin->file,
+			 graph->self[i].origin->line, graph->self[i].origin->column,
+			 graph->self[i].origin->key,
 			 "a unit does not depend on itself: ignored, as systemd does");
-	for (unsigned i = 0; i < graph.unit_count; i++)
-		if (graph.nodes[i].cycle != UNIT_GRAPH_NONE)
-			refuse_unit(set, &graph, i);
-	unit_graph_fini(&graph);
+	for (unsigned i = 0; i < graph->unit_count; i++)
+		if (graph->nodes[i].cycle != UNIT_GRAPH_NONE)
+			refuse_unit(set, graph, i);
+	unit_graph_fini(&own);
 }

@@ -151,9 +151,9 @@ void judge_image(struct reading *r)
 {
 	struct arg value;
 
-	if (!value_text(r, r->own, "Image", &value) || strpbrk(value.text, "$%") ||
-	    str_ends(value.text, ".image") || str_ends(value.text, ".build") ||
-	    str_starts(value.text, "sha256:"))
+	if (!value_text(r, r->own, "Image", &value) || strchr(value.text, '$') ||
+	    strchr(value.text, '%') || str_ends(value.text, ".image") ||
+	    str_ends(value.text, ".build") || str_starts(value.text, "sha256:"))
 		return;
 
 	size_t host = strcspn(value.text, "/");
@@ -196,9 +196,12 @@ static void judge_comment_word(struct reading *r, const struct key *key,
 static void judge_comment(struct reading *r, const struct key *key,
 			  const struct syntax_entry *entry)
 {
-	const char *hash = r->is_podman ? NULL : strchr(entry->value, '#');
+	const char *hash;
 
-	if (!hash || !str_eq(key->section, r->kind->section))
+	if (r->is_podman || !syntax_is_same(key->section, r->kind->section))
+		return;
+	hash = strchr(entry->value, '#');
+	if (!hash)
 		return;
 	if (key->kind == KEY_STRING || key->kind == KEY_LIST) {
 		hash = strstr(entry->value, " #");
@@ -307,6 +310,9 @@ static void judge_entry(struct reading *r, const struct syntax_group *group,
 	}
 	judge_comment(r, key, entry);
 	judge_wordless(r, group, key);
+	/* The rest is for people, who hear it from the engine's pass. */
+	if (r->is_podman)
+		return;
 	if (key->state == KEY_ACTED || is_said_of_kind(r, key) ||
 	    asks_for_nothing(r, group, key, entry))
 		return;

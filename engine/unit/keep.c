@@ -22,6 +22,8 @@ struct keeper {
 		const void *from;
 		void *to;
 	} known[KNOWN];
+	/* An option and its value are of one line. */
+	const struct origin *last_from, *last_to;
 };
 
 static size_t slot_of(const void *pointer)
@@ -94,6 +96,10 @@ static void keep_origin(struct keeper *k, const struct origin **origin)
 
 	if (!*origin)
 		return;
+	if (*origin == k->last_from) {
+		*origin = k->last_to;
+		return;
+	}
 	copy = find_known(k, *origin);
 	if (!copy) {
 		copy = remember(k, *origin, arena_new(k->arena, struct origin));
@@ -101,6 +107,8 @@ static void keep_origin(struct keeper *k, const struct origin **origin)
 		keep_text(k, &copy->file);
 		keep_text(k, &copy->key);
 	}
+	k->last_from = *origin;
+	k->last_to = copy;
 	*origin = copy;
 }
 

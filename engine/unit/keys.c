@@ -46,7 +46,7 @@ static struct {
 static int section_number(const char *name)
 {
 	for (size_t i = 0; i < table.section_count; i++)
-		if (str_eq(table.sections[i].name, name))
+		if (table.sections[i].name == name || str_eq(table.sections[i].name, name))
 			return (int)i;
 	return -1;
 }

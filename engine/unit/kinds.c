@@ -99,17 +99,12 @@ const struct kind *kind_at(size_t index)
 	return index < sizeof(kinds) / sizeof(kinds[0]) ? &kinds[index] : NULL;
 }
 
-#define SUFFIX_BYTES 10 /* of the longest */
-
 /* Asked for each word that may name a unit, which few do. */
 const struct kind *kind_of(const char *file)
 {
-	size_t len = strlen(file);
-	const char *end = file + len, *dot = end;
+	const char *dot = strrchr(file, '.');
 
-	for (size_t n = 0; n < SUFFIX_BYTES && dot > file && (n == 0 || *dot != '.'); n++)
-		dot--;
-	if (dot == file || *dot != '.' || dot + 1 == end)
+	if (!dot || dot == file)
 		return NULL;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (dot[1] == kinds[i].suffix[1] && str_eq(dot, kinds[i].suffix))

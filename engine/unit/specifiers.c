@@ -217,19 +217,17 @@ const char *expand_specifiers(struct reading *r, const char *text, const struct 
 
 	if (!strchr(text, '%'))
 		return text;
-	for (const char *p = text; *p; p++) {
-		if (*p != '%') {
-			buf_putc(&out, *p);
-		} else if (p[1] == '%') {
-			buf_putc(&out, '%');
-			p++;
-		} else {
-			if (!expand_one(r, p[1], &out, origin))
-				return NULL;
-			if (!p[1])
-				break;
-			p++;
+	for (const char *p = text, *sign; *p; p = sign[1] ? sign + 2 : sign + 1) {
+		sign = strchr(p, '%');
+		if (!sign) {
+			buf_puts(&out, p);
+			break;
 		}
+		buf_add(&out, p, (size_t)(sign - p));
+		if (sign[1] == '%')
+			buf_putc(&out, '%');
+		else if (!expand_one(r, sign[1], &out, origin))
+			return NULL;
 	}
 	if (out.failed) {
 		reading_refuse(r, origin, "longer than %d bytes after its specifiers",

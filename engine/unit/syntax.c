@@ -10,6 +10,7 @@
 
 #include <ini.h>
 
+#include "unit/keep_internal.h"
 #include "unit/unit.h"
 #include "util/buf.h"
 #include "util/copy.h"
@@ -487,8 +488,10 @@ static const struct origin *make_origin(struct reader *r, size_t offset, const c
 static void enter_group(struct reader *r, const char *name)
 {
 	file_pending(r);
-	r->group = syntax_group_ensure(r->file, r->arena, name);
 	r->section = key_section_number(name);
+	if (r->section >= 0)
+		name = key_section_at((size_t)r->section);
+	r->group = syntax_group_ensure(r->file, r->arena, name);
 	if (!r->group->origin->line)
 		r->group->origin = make_origin(r, 0, r->group->name);
 	file_comments(r, true);
@@ -637,7 +640,7 @@ void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diag
 struct syntax_group *syntax_group(const struct syntax_file *file, const char *name)
 {
 	for (size_t i = 0; i < file->group_count; i++)
-		if (str_eq(file->groups[i].name, name))
+		if (syntax_is_same(file->groups[i].name, name))
 			return &file->groups[i];
 	return NULL;
 }
@@ -650,7 +653,7 @@ struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena 
 
 	if (!group) {
 		group = arena_push(arena, file->groups, file->group_count);
-		group->name = arena_strdup(arena, name);
+		group->name = keep_is_constant(name) ? name : arena_strdup(arena, name);
 		group->origin = &nowhere;
 	}
 	return group;

@@ -67,9 +67,15 @@ void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syn
 struct syntax_group *syntax_group(const struct syntax_file *file, const char *name); /* NULL */
 struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena *arena,
 					 const char *name);
+/* A known key is its row's name, and the linker keeps equal literals once: most that are equal are one text. */
+static inline bool syntax_is_same(const char *left, const char *right)
+{
+	return left == right || (*left == *right && strcmp(left, right) == 0);
+}
+
 static inline bool syntax_is(const struct syntax_entry *entry, const char *key, uint32_t hash)
 {
-	return entry->hash == hash && entry->key && strcmp(entry->key, key) == 0;
+	return entry->hash == hash && entry->key && syntax_is_same(entry->key, key);
 }
 
 /* Appends an assignment (its value has no lines), or all of another group: nobody else may. */

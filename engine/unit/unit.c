@@ -355,13 +355,18 @@ static void make_units(struct making *m)
 	check_names(m);
 	finish_units(m);
 	unit_set_refuse_broken_references(set);
+	if (m->facts->keeps_graph)
+		set->graph = arena_new(&set->arena, struct unit_graph);
 	unit_graph_refuse_cycles(set);
 }
 
 static struct making start_making(struct unit_set *set, const struct unit_facts *facts)
 {
+	set->arena.is_brief = facts->is_brief;
 	return (struct making){ .set = set,
-				.load = { .set = set, .is_generator = facts->is_generator },
+				.load = { .set = set,
+					  .is_generator = facts->is_generator,
+					  .scratch = { .is_brief = facts->is_brief } },
 				.facts = facts };
 }
 
@@ -446,6 +451,8 @@ bool unit_is_file_name(const char *name)
 
 void unit_set_fini(struct unit_set *set)
 {
+	if (set->graph)
+		unit_graph_fini(set->graph);
 	arena_fini(&set->arena);
 	diags_fini(&set->diags);
 	*set = (struct unit_set){ 0 };

@@ -130,6 +130,8 @@ struct unit_set {
 	struct diags diags;
 	size_t load_diag_count; /* the first of them: said while files were read and named */
 	size_t work_bytes;	/* that reading took besides, and gave back */
+	struct unit_graph *
+		graph; /* of unit_facts.keeps_graph (unit/graph.h); NULL: not kept, or there were too many dependencies */
 };
 
 struct unit_facts { /* what specifiers expand to: given, never read from the machine in here */
@@ -162,6 +164,8 @@ struct unit_facts { /* what specifiers expand to: given, never read from the mac
 	size_t substitute_count;
 	bool keeps_sources; /* unit.source_text is made */
 	bool lacks_digests; /* nobody will ask whether a unit has changed: they stay zero */
+	bool keeps_graph;   /* unit_set.graph is made and kept */
+	bool is_brief; /* the set is soon given back: memory that costs less time, and more room (arena.is_brief) */
 };
 
 /* Facts of this machine as the appliance defines them (%U 0, %h CLEAT_HOME_DIR or home when given). */

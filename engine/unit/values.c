@@ -78,8 +78,13 @@ struct arg_list value_find_list(struct reading *r, const struct syntax_group *gr
 static bool append_words(struct reading *r, const struct syntax_entry *entry, enum words_mode mode,
 			 struct arg_list *list)
 {
-	struct words words = words_split(r->arena, entry->value, mode);
+	struct words words;
 
+	if (words_is_one(entry->value)) {
+		arg_push(r->arena, list, entry->value, entry->origin);
+		return true;
+	}
+	words = words_split(r->arena, entry->value, mode);
 	if (words.problem) {
 		struct word at = { .offset = words.problem_offset };
 

@@ -169,13 +169,19 @@ static size_t lone_semicolon(const char *s)
 	return len && (!s[len] || is_blank(s[len])) ? len : 0;
 }
 
+bool words_is_one(const char *text)
+{
+	size_t plain = skip_plain(text, IS_END | IS_BLANK | IS_QUOTE | IS_BACKSLASH);
+
+	return plain && !text[plain] && text[0] != ';';
+}
+
 struct words words_split(struct arena *arena, const char *text, enum words_mode mode)
 {
 	struct words words = { 0 };
 	struct splitter s = { .text = text, .mode = mode };
 	size_t plain = skip_plain(text, IS_END | IS_BLANK | IS_QUOTE | IS_BACKSLASH);
 
-	/* Most values are one word, and as they stand. */
 	if (plain && !text[plain] && text[0] != ';') {
 		*arena_push(arena, words.items, words.count) = (struct word){ .text = text };
 		return words;
@@ -235,45 +241,78 @@ static char *escape_letter(char *out, char c)
 /* Each letter may become four, between quotes. */
 #define ESCAPED_BYTES(len) (4 * (len) + 2)
 
-static char *escape(char *out, const char *word)
+/* Sixteen letters at once, as the compiler has it for each machine. */
+typedef unsigned char letters __attribute__((vector_size(16)));
+
+static uint64_t find_classes(letters c)
+{
+	uint64_t found[2];
+
+	/* all ones for each letter that has a class */
+	c = (letters)((c <= ' ') | (c == '"') | (c == '\'') | (c == '\\') | (c == 0x7f));
+	memcpy(found, &c, sizeof(found));
+	return found[0] | found[1];
+}
+
+/* Pieces of which some may be looked at twice. */
+static bool is_plain(const char *word, size_t len)
+{
+	uint64_t found = 0;
+	letters c = { 0 };
+
+	if (len >= sizeof(c)) {
+		for (size_t at = 0; at < len; at += sizeof(c)) {
+			size_t last = len - sizeof(c);
+
+			memcpy(&c, word + (at < last ? at : last), sizeof(c));
+			found |= find_classes(c);
+		}
+		return !found;
+	}
+	if (len >= 8) {
+		memcpy(&c, word, 8);
+		memcpy((char *)&c + 8, word + len - 8, 8);
+		return !find_classes(c);
+	}
+	while (len > 0 && !classes[(unsigned char)word[len - 1]])
+		len--;
+	return !len;
+}
+
+static char *escape(char *out, const char *word, size_t len)
 {
 	char *to = out;
-	const char *p = word;
 
-	/* Most words are plain to their end. */
-	for (; !classes[(unsigned char)*p]; p++)
-		*to++ = *p;
-	if (!*p)
-		return to;
-	to = out;
+	if (is_plain(word, len)) {
+		copy_bytes(to, word, len);
+		return to + len;
+	}
 	*to++ = '"';
-	for (p = word; *p; p++)
-		to = escape_letter(to, *p);
+	for (size_t i = 0; i < len; i++)
+		to = escape_letter(to, word[i]);
 	*to++ = '"';
 	return to;
 }
 
 void words_escape(struct buf *out, const char *word)
 {
-	char *begin = buf_room(out, ESCAPED_BYTES(strlen(word)));
+	size_t len = strlen(word);
+	char *begin = buf_room(out, ESCAPED_BYTES(len));
 
 	if (begin)
-		buf_took(out, (size_t)(escape(begin, word) - begin));
+		buf_took(out, (size_t)(escape(begin, word, len) - begin));
 }
 
 void words_append(struct buf *out, const struct arg_list *words)
 {
-	size_t bytes = 0;
-	char *begin, *to;
-
-	for (size_t i = 0; i < words->count; i++)
-		bytes += ESCAPED_BYTES(strlen(words->items[i].text)) + 1;
-	begin = to = buf_room(out, bytes);
-	if (!begin)
-		return;
 	for (size_t i = 0; i < words->count; i++) {
-		*to++ = ' ';
-		to = escape(to, words->items[i].text);
+		const char *text = words->items[i].text;
+		size_t len = strlen(text);
+		char *begin = buf_room(out, 1 + ESCAPED_BYTES(len));
+
+		if (!begin)
+			return;
+		begin[0] = ' ';
+		buf_took(out, (size_t)(escape(begin + 1, text, len) - begin));
 	}
-	buf_took(out, (size_t)(to - begin));
 }

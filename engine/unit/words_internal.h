@@ -24,6 +24,9 @@ struct word {
 	bool is_separator; /* WORDS_COMMAND: the ; between two commands */
 };
 
+/* Whether the words of a value are the value itself, as it stands: most are. */
+bool words_is_one(const char *text);
+
 struct words {
 	struct word *items;
 	size_t count;

@@ -18,6 +18,8 @@
 #define ARENA_MAPPED_BYTES ((size_t)64 * 1024)
 #define ARENA_LARGEST_BYTES ((size_t)1024 * 1024)
 #define ARENA_TEXT_BYTES 256
+#define ARENA_HUGE_BYTES ((size_t)2 * 1024 * 1024)
+#define ARENA_HUGE_FROM_BYTES ((size_t)512 * 1024)
 
 struct arena_block {
 	struct arena_block *next; /* owned */
@@ -36,11 +38,16 @@ static _Noreturn void arena_die(size_t size)
  * would look at every byte first. */
 static struct arena_block *arena_block_map(size_t bytes)
 {
+	bool is_huge = bytes == ARENA_HUGE_BYTES;
 	struct arena_block *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+					 MAP_PRIVATE | MAP_ANONYMOUS | (is_huge ? 0 : MAP_POPULATE),
+					 -1, 0);
 
 	if (block == MAP_FAILED)
 		return NULL;
+	/* Linux 6.7 and later put a mapping of this size where such a page can be. Elsewhere there is a fault for each small one. */
+	if (is_huge)
+		madvise(block, bytes, MADV_HUGEPAGE);
 	block->mapped_bytes = bytes;
 	return block;
 }
@@ -88,6 +95,9 @@ static size_t next_bytes(const struct arena *a)
 
 	if (next <= ARENA_MAPPED_BYTES / 2)
 		return next;
+	/* A large page costs as much as 140 small ones, which what has grown so far will need, too. */
+	if (a->is_brief && a->total_bytes >= ARENA_HUGE_FROM_BYTES)
+		return ARENA_HUGE_BYTES - sizeof(struct arena_block);
 	next = a->total_bytes / 8 / ARENA_MAPPED_BYTES * ARENA_MAPPED_BYTES;
 	if (next < ARENA_MAPPED_BYTES)
 		next = ARENA_MAPPED_BYTES;
@@ -103,12 +113,15 @@ void *arena_alloc_slow(struct arena *a, size_t size)
 
 	size_t want = (size + (size == 0) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 
-	if (want > ARENA_MAPPED_BYTES / 4) {
+	bool fits_huge = a->is_brief && want >= ARENA_HUGE_FROM_BYTES &&
+			 want <= ARENA_HUGE_BYTES - sizeof(struct arena_block);
+
+	if (want > ARENA_MAPPED_BYTES / 4 && !fits_huge) {
 		a->total_bytes += want;
 		return arena_alloc_alone(a, want);
 	}
 
-	size_t next = next_bytes(a);
+	size_t next = fits_huge ? ARENA_HUGE_BYTES - sizeof(struct arena_block) : next_bytes(a);
 	struct arena_block *head;
 
 	if (next < want)
@@ -142,12 +155,34 @@ char *arena_strdup(struct arena *a, const char *s)
 	return arena_copy(a, s, strlen(s));
 }
 
-/* Most texts need no formatting: a literal, or one that was made elsewhere. */
-static const char *arena_ready_text(const char *fmt, va_list ap)
+/* Most texts only join others. Adds up what literals and %s say; SIZE_MAX when the format has anything else, which is left to
+ * printf(3), as are texts that are NULL. */
+static size_t arena_joined_bytes(const char *fmt, va_list ap)
 {
-	if (fmt[0] == '%' && fmt[1] == 's' && !fmt[2])
-		return va_arg(ap, const char *); /* NULL is left to printf(3) */
-	return strchr(fmt, '%') ? NULL : fmt;
+	size_t bytes = 0;
+
+	for (const char *at; (at = strchr(fmt, '%')) != NULL; fmt = at + 2) {
+		const char *text = at[1] == 's' ? va_arg(ap, const char *) : NULL;
+
+		if (!text)
+			return SIZE_MAX;
+		bytes += (size_t)(at - fmt) + strlen(text);
+	}
+	return bytes + strlen(fmt);
+}
+
+static void arena_put_joined(char *to, const char *fmt, va_list ap)
+{
+	for (const char *at; (at = strchr(fmt, '%')) != NULL; fmt = at + 2) {
+		const char *text = va_arg(ap, const char *);
+		size_t len = strlen(text);
+
+		copy_bytes(to, fmt, (size_t)(at - fmt));
+		to += at - fmt;
+		copy_bytes(to, text, len);
+		to += len;
+	}
+	copy_bytes(to, fmt, strlen(fmt));
 }
 
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
@@ -157,19 +192,22 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 
 	va_copy(again, ap);
 
-	const char *ready = arena_ready_text(fmt, again);
+	size_t bytes = arena_joined_bytes(fmt, again);
+	char *text;
 
 	va_end(again);
-	if (ready)
-		return arena_strdup(a, ready);
+	if (bytes != SIZE_MAX) {
+		text = arena_alloc(a, bytes + 1);
+		arena_put_joined(text, fmt, ap);
+		return text;
+	}
 	va_copy(again, ap);
 
 	int n = vsnprintf(first, sizeof(first), fmt, ap);
 
 	if (n < 0)
 		arena_die(0);
-
-	char *text = arena_alloc(a, (size_t)n + 1);
+	text = arena_alloc(a, (size_t)n + 1);
 
 	if ((size_t)n < sizeof(first))
 		copy_bytes(text, first, (size_t)n);
@@ -234,7 +272,7 @@ void arena_fini(struct arena *a)
 		arena_block_free(block);
 		block = next;
 	}
-	*a = (struct arena){ .head = NULL };
+	*a = (struct arena){ .is_brief = a->is_brief };
 }
 
 void *arena_grow_vector(struct arena *a, void *vec, size_t count, size_t elem_size)

@@ -7,6 +7,7 @@
  */
 #include <stdalign.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct arena {
 	unsigned char *free;	  /* what is left of the head: zeroed, aligned */
 	size_t free_bytes;
 	size_t total_bytes;
+	bool is_brief; /* set by its owner when all of it is given back soon: large pages where the kernel has them, see arena.c */
 };
 
 #define ARENA_ALIGN alignof(uint64_t) /* nothing here needs more */

@@ -25,13 +25,14 @@ void diag_vadd(struct diags *d, const struct diag *place, const char *fmt, va_li
 		return;
 	}
 
-	struct diag *diag = arena_push(&d->arena, d->items, d->count);
+	struct arena *arena = d->lender ? d->lender : &d->arena;
+	struct diag *diag = arena_push(arena, d->items, d->count);
 
 	*diag = *place;
-	diag->file = one_line(arena_strdup(&d->arena, place->file ? place->file : ""));
-	diag->key = one_line(arena_strdup(&d->arena, place->key ? place->key : ""));
-	diag->rule = place->rule ? arena_strdup(&d->arena, place->rule) : "";
-	diag->text = one_line(arena_vprintf(&d->arena, fmt, ap));
+	diag->file = one_line(arena_strdup(arena, place->file ? place->file : ""));
+	diag->key = one_line(arena_strdup(arena, place->key ? place->key : ""));
+	diag->rule = place->rule ? arena_strdup(arena, place->rule) : "";
+	diag->text = one_line(arena_vprintf(arena, fmt, ap));
 }
 
 void diag_add(struct diags *d, enum diag_severity severity, const char *file, unsigned line,

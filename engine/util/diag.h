@@ -28,6 +28,8 @@ struct diag {
 
 struct diags {
 	struct arena arena; /* owns all strings */
+	struct arena *
+		lender; /* owns them instead, when there is one: for many that live and die together */
 	struct diag *items;
 	size_t count;
 	size_t error_count;

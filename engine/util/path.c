@@ -228,8 +228,10 @@ bool path_clean(const char *path, char *out, size_t size)
 	if (path[0] != '/' || size < 2)
 		return false;
 	for (const char *p = path; *p;) {
-		size_t n = strcspn(p, "/");
+		size_t n = 0;
 
+		while (p[n] && p[n] != '/')
+			n++;
 		if (n == 2 && p[0] == '.' && p[1] == '.') {
 			while (len > 0 && out[--len] != '/')
 				;
@@ -240,8 +242,8 @@ bool path_clean(const char *path, char *out, size_t size)
 			copy_bytes(out + len, p, n);
 			len += n;
 		}
-		p += n;
-		p += strspn(p, "/");
+		for (p += n; *p == '/'; p++)
+			;
 	}
 	if (len == 0)
 		out[len++] = '/';

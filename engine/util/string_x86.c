@@ -39,6 +39,21 @@ EARLY int strcmp(const char *left, const char *right)
 	return x86_strcmp(left, right);
 }
 
+EARLY int strncmp(const char *left, const char *right, size_t len)
+{
+	return x86_strncmp(left, right, len);
+}
+
+EARLY int memcmp(const void *left, const void *right, size_t len)
+{
+	return x86_memcmp(left, right, len);
+}
+
+EARLY char *strrchr(const char *s, int c)
+{
+	return x86_strrchr(s, c);
+}
+
 EARLY void *memcpy(void *restrict to, const void *restrict from, size_t len)
 {
 	return x86_copy(to, from, len);

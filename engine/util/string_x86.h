@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * strlen(3), strchr(3), memchr(3), strcmp(3), memcpy(3) and memmove(3) for x86-64, sixteen bytes at a time; SSE2 is part of every
- * x86-64. The contracts are those of the C library. Only string_x86.c and its test include this. An aligned load of sixteen bytes
+ * strlen(3), strchr(3), strrchr(3), memchr(3), strcmp(3), strncmp(3), memcmp(3), memcpy(3) and memmove(3) for x86-64, sixteen bytes
+ * at a time; SSE2 is part of every x86-64. The contracts are those of the C library. Only string_x86.c and its test include this. An aligned load of sixteen bytes
  * never crosses into another page, so what lies beside a text may be loaded, but must never be looked at; the sanitizers are told.
  */
 #ifdef __x86_64__
@@ -112,6 +112,78 @@ X86_BESIDE static inline int x86_strcmp(const char *left, const char *right)
 	for (a = (const unsigned char *)left, b = (const unsigned char *)right; *a && *a == *b; a++)
 		b++;
 	return *a - *b;
+}
+
+X86_BESIDE static inline unsigned x86_differ(const char *left, const char *right)
+{
+	__m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)left),
+				      _mm_loadu_si128((const __m128i *)(const void *)right));
+
+	return ~(unsigned)_mm_movemask_epi8(same) & 0xffff;
+}
+
+/* The bytes of both beyond len are loaded, but count for nothing. */
+X86_BESIDE static inline int x86_memcmp(const void *left, const void *right, size_t len)
+{
+	const unsigned char *a = left, *b = right;
+
+	for (; len && !x86_crosses_page((const char *)a) && !x86_crosses_page((const char *)b);
+	     a += X86_STEP, b += X86_STEP) {
+		unsigned differ = x86_differ((const char *)a, (const char *)b);
+		size_t at = differ ? (size_t)__builtin_ctz(differ) : X86_STEP;
+
+		if (at >= len)
+			return 0;
+		if (differ)
+			return a[at] - b[at];
+		len -= X86_STEP;
+	}
+	for (; len; a++, b++, len--)
+		if (*a != *b)
+			return *a - *b;
+	return 0;
+}
+
+X86_BESIDE static inline int x86_strncmp(const char *left, const char *right, size_t len)
+{
+	const unsigned char *a = (const unsigned char *)left, *b = (const unsigned char *)right;
+
+	for (; len && !x86_crosses_page((const char *)a) && !x86_crosses_page((const char *)b);
+	     a += X86_STEP, b += X86_STEP) {
+		unsigned stops = x86_differ((const char *)a, (const char *)b);
+		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)a);
+		size_t at;
+
+		stops |= (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_setzero_si128()));
+		at = stops ? (size_t)__builtin_ctz(stops) : X86_STEP;
+		if (at >= len)
+			return 0;
+		if (stops)
+			return a[at] - b[at];
+		len -= X86_STEP;
+	}
+	for (; len && *a && *a == *b; a++, b++)
+		len--;
+	return len ? *a - *b : 0;
+}
+
+static inline char *x86_strrchr(const char *s, int c)
+{
+	const __m128i wanted = _mm_set1_epi8((char)c), end = _mm_setzero_si128();
+	const char *p = x86_align(s), *last = NULL;
+	unsigned beside = ~0u << (s - p), hits, ends;
+
+	for (;; p += X86_STEP, beside = ~0u) {
+		ends = x86_find(p, end, false) & beside;
+		hits = x86_find(p, wanted, false) & beside;
+		/* up to the end and with it, which may be what is looked for */
+		if (ends)
+			hits &= ends ^ (ends - 1);
+		if (hits)
+			last = p + (31 - __builtin_clz(hits));
+		if (ends)
+			return (char *)(uintptr_t)last;
+	}
 }
 
 /* More than this is copied by the processor's own loop, which takes as long to begin as this takes to copy. */

@@ -35,6 +35,7 @@ static const char *judge(const struct scratch *s, uint64_t stop_timeout_sec, uin
 	struct err err;
 
 	unit_facts_init(&facts, &arena, NULL);
+	facts.keeps_graph = true;
 	if (unit_set_load(&set, s->path, &facts, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_true(set.count <= 16);

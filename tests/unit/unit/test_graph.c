@@ -75,6 +75,34 @@ static void load_folder(struct world *w)
 	link_units(w);
 }
 
+/* The set's own, for whoever asked for it, is the one that anybody else would make of it. */
+static void graph_is_kept_for_whoever_asks(void **state)
+{
+	struct unit_facts facts = test_facts;
+	struct world w;
+	struct err err;
+
+	(void)state;
+	put("a.container",
+	    "[Unit]\nAfter=b.service\nWants=b.service\n[Container]\nImage=localhost/x:1\n");
+	put("b.container", "[Container]\nImage=localhost/x:1\n");
+	load_folder(&w);
+	assert_null(w.set.graph);
+	unit_set_fini(&w.set);
+	w.set = (struct unit_set){ 0 };
+	facts.keeps_graph = true;
+	if (unit_set_load(&w.set, folder, &facts, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_non_null(w.set.graph);
+	assert_ptr_equal(w.set.graph->set, &w.set);
+	assert_int_equal(w.set.graph->node_count, w.graph.node_count);
+	assert_int_equal(w.set.graph->edge_count, w.graph.edge_count);
+	assert_int_equal(w.set.graph->edges[0].from, w.graph.edges[0].from);
+	assert_int_equal(w.set.graph->edges[0].to, w.graph.edges[0].to);
+	unit_graph_fini(&w.graph);
+	unit_set_fini(&w.set);
+}
+
 /* Units a, b, c, .. or, of many, u0000, u0001, .. */
 static void start(struct world *w, unsigned count)
 {
@@ -859,6 +887,7 @@ int main(void)
 		TEST(a_circle_of_as_many_units_as_there_can_be_is_found),
 		TEST(everyone_after_everyone_is_told_in_short_circles),
 		TEST(more_dependencies_than_the_bound_refuse_the_unit),
+		FILES(graph_is_kept_for_whoever_asks),
 		TEST(circles_and_order_fit_their_definition),
 		TEST(order_follows_waiting_and_is_by_name_otherwise),
 		TEST(a_knot_is_ordered_by_name_among_those_that_are_not),

@@ -197,6 +197,36 @@ static void what_needs_quotes_is_known(void **state)
 	assert_true(words_is_plain(""));
 }
 
+/* The only letter that is not plain, at each place of words of each length: none is passed over, and none is taken for one. */
+static void one_letter_anywhere_needs_quotes(void **state)
+{
+	static const char odd[] = " \t\"'\\\x7f\x01";
+	char word[41];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(word); len++)
+		for (size_t at = 0; at <= len; at++)
+			for (size_t k = 0; k < sizeof(odd) - 1; k++) {
+				const struct arg arg = { word, NULL };
+				const struct arg_list words = { (struct arg *)(uintptr_t)&arg, 1 };
+				auto_buf out = BUF_INIT(1024);
+
+				memset(word, '\xff', len);
+				word[len / 2] = '!';
+				word[len] = '\0';
+				if (at < len)
+					word[at] = odd[k];
+				words_append(&out, &words);
+				if (at < len) {
+					assert_memory_equal(buf_str(&out), " \"", 2);
+					assert_int_equal(buf_str(&out)[out.len - 1], '"');
+				} else {
+					assert_int_equal(out.len, len + 1);
+					assert_string_equal(buf_str(&out) + 1, word);
+				}
+			}
+}
+
 static void a_command_is_each_word_behind_a_blank(void **state)
 {
 	struct arg items[] = { { "run", NULL }, { "a b", NULL }, { "", NULL }, { "\x01", NULL } };
@@ -229,6 +259,7 @@ int main(void)
 		cmocka_unit_test(words_are_written_as_podman_writes_them),
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(what_needs_quotes_is_known),
+		cmocka_unit_test(one_letter_anywhere_needs_quotes),
 		cmocka_unit_test(a_command_is_each_word_behind_a_blank),
 	};
 

@@ -259,6 +259,52 @@ static void texts_of_every_length_are_written(void **state)
 	arena_fini(&a);
 }
 
+/* What needs no printf(3) reads the same. */
+static void joined_formats_say_what_printf_says(void **state)
+{
+	struct arena a = { 0 };
+	const char *volatile none = NULL;
+
+	(void)state;
+	assert_string_equal(arena_printf(&a, "%s", ""), "");
+	assert_string_equal(arena_printf(&a, "plain"), "plain");
+	assert_string_equal(arena_printf(&a, "%s: %s", "left", "right"), "left: right");
+	assert_string_equal(arena_printf(&a, "<%s%s>", "", "x"), "<x>");
+	assert_string_equal(arena_printf(&a, "%s 100%%", "x"), "x 100%");
+	assert_string_equal(arena_printf(&a, "%s %.*s|%5s", "x", 2, "long", "y"), "x lo|    y");
+	assert_string_equal(arena_printf(&a, "a %s b %u", "x", 3u), "a x b 3");
+	assert_string_equal(arena_printf(&a, "%s and %s", "x", none), "x and (null)");
+	arena_fini(&a);
+}
+
+/* Across the sizes at which an arena takes large pages: zeroed, apart, and so again after its end. */
+static void brief_arena_is_like_any_other(void **state)
+{
+	static unsigned char *pieces[300];
+	struct arena a = { .is_brief = true };
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		for (size_t i = 0; i < 300; i++) {
+			size_t size = i % 50 == 49 ? (size_t)i * 9000 : 15000;
+
+			pieces[i] = arena_alloc(&a, size);
+			for (size_t k = 0; k < size; k += 509)
+				assert_int_equal(pieces[i][k], 0);
+			assert_int_equal(pieces[i][size - 1], 0);
+			memset(pieces[i], (int)(i % 255) + 1, size);
+		}
+		for (size_t i = 0; i < 300; i++)
+			assert_int_equal(pieces[i][i % 50 == 49 ? i * 9000 - 1 : 14999],
+					 i % 255 + 1);
+		if (round == 0)
+			arena_reset(&a);
+		assert_true(a.is_brief);
+	}
+	arena_fini(&a);
+	assert_true(a.is_brief);
+}
+
 static void no_memory_ends_with_a_line(void **state)
 {
 	char out[256];
@@ -289,6 +335,8 @@ int main(void)
 		cmocka_unit_test(reset_arena_is_empty_and_zeroed),
 		cmocka_unit_test(many_blocks_are_zeroed_apart_and_emptied),
 		cmocka_unit_test(texts_of_every_length_are_written),
+		cmocka_unit_test(joined_formats_say_what_printf_says),
+		cmocka_unit_test(brief_arena_is_like_any_other),
 		cmocka_unit_test(no_memory_ends_with_a_line),
 	};
 

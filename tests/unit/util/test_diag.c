@@ -119,6 +119,28 @@ static void strings_are_copied(void **state)
 	diags_fini(&d);
 }
 
+static void memory_may_be_lent(void **state)
+{
+	struct arena lender = { 0 };
+	struct diags d[3] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		d[i].lender = &lender;
+		diag_add(&d[i], DIAG_ERROR, "file", (unsigned)i, 0, "key", "%zu", i);
+	}
+	for (size_t i = 0; i < 3; i++)
+		diags_fini(&d[i]);
+	/* The lender's until its end. */
+	assert_null(d[2].items);
+	assert_true(lender.total_bytes > 3 * sizeof(struct diag));
+	d[0].lender = &lender;
+	diag_add(&d[0], DIAG_ERROR, "f", 1, 0, "k", "t");
+	check_format(&d[0].items[0], "f:1: error: k: t");
+	assert_int_equal(d[0].arena.total_bytes, 0);
+	arena_fini(&lender);
+}
+
 static void severity_names(void **state)
 {
 	(void)state;
@@ -137,6 +159,7 @@ int main(void)
 		cmocka_unit_test(advice_names_its_rule),
 		cmocka_unit_test(hostile_text_stays_one_line),
 		cmocka_unit_test(strings_are_copied),
+		cmocka_unit_test(memory_may_be_lent),
 		cmocka_unit_test(severity_names),
 	};
 

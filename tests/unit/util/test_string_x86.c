@@ -40,11 +40,13 @@ static void text_is_measured_and_searched(const char *s, size_t len)
 	assert_int_equal(x86_strlen(s), len);
 	for (size_t i = 0; i <= len; i++) {
 		assert_ptr_equal(x86_strchr(s, s[i]), strchr(s, s[i]));
+		assert_ptr_equal(x86_strrchr(s, s[i]), strrchr(s, s[i]));
 		assert_ptr_equal(x86_strchrnul(s, s[i]), strchrnul(s, s[i]));
 		assert_ptr_equal(x86_memchr(s, s[i], len + 1), memchr(s, s[i], len + 1));
 		assert_ptr_equal(x86_memchr(s, s[i], i), memchr(s, s[i], i));
 	}
 	assert_null(x86_strchr(s, '#'));
+	assert_null(x86_strrchr(s, '#'));
 	assert_ptr_equal(x86_strchrnul(s, '#'), s + len);
 	assert_null(x86_memchr(s, '#', len + 1));
 	assert_null(x86_memchr(s, '#', 0));
@@ -75,6 +77,22 @@ static void texts_at_every_alignment(void **state)
 	edge_free(edge);
 }
 
+static void the_last_of_several_is_found(void **state)
+{
+	char *edge = edge_make();
+
+	(void)state;
+	for (size_t len = 2; len < LONGEST; len++)
+		for (size_t at = 0; at < len; at++) {
+			char *s = edge - 1 - len;
+
+			fill(s, len);
+			s[0] = s[at] = 'y';
+			assert_ptr_equal(x86_strrchr(s, 'y'), s + at);
+		}
+	edge_free(edge);
+}
+
 static void memchr_takes_a_length_without_end(void **state)
 {
 	const char text[] = "0123456789abcdefghijklmnop";
@@ -86,6 +104,16 @@ static void memchr_takes_a_length_without_end(void **state)
 
 static void compare(const char *a, const char *b)
 {
+	size_t least = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+
+	/* those around the step are met as least + 1, too */
+	for (size_t len = 0; len <= least + 1; len += least < 8 ? 1 : least / 8) {
+		assert_int_equal(sign(x86_memcmp(a, b, len)), sign(memcmp(a, b, len)));
+		assert_int_equal(sign(x86_strncmp(a, b, len)), sign(strncmp(a, b, len)));
+	}
+	assert_int_equal(sign(x86_memcmp(a, b, least + 1)), sign(memcmp(a, b, least + 1)));
+	assert_int_equal(sign(x86_strncmp(a, b, least)), sign(strncmp(a, b, least)));
+	assert_int_equal(sign(x86_strncmp(a, b, SIZE_MAX)), sign(strcmp(a, b)));
 	assert_int_equal(sign(x86_strcmp(a, b)), sign(strcmp(a, b)));
 	assert_int_equal(sign(x86_strcmp(b, a)), sign(strcmp(b, a)));
 }
@@ -162,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts_at_every_alignment),
+		cmocka_unit_test(the_last_of_several_is_found),
 		cmocka_unit_test(memchr_takes_a_length_without_end),
 		cmocka_unit_test(texts_are_compared_as_unsigned_bytes),
 		cmocka_unit_test(pieces_are_copied_and_nothing_beside_them),
