@@ -15,6 +15,7 @@
 #include "boot/boot.h"
 #include "boot/config_internal.h"
 #include "boot/guest.h"
+#include "boot/modules.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/path.h"
@@ -200,12 +201,17 @@ static bool try_cidata(void *arg, const struct disk *disk)
 	return true;
 }
 
+/* Its module lists all that the firmware was given, which under emulation takes as long as loading five others: it comes when nothing else
+ * has a configuration, and at the boot only, because the engine's children may not load any. */
 static void try_fw_cfg(struct boot_config *c)
 {
+	static const char *const modules[] = { "qemu_fw_cfg", NULL };
 	struct config_tree tree;
 	struct err err;
 	int count = 0;
 
+	if (!c->is_late && modules_load_named(modules, &err) < 0)
+		remember(c, &err);
 	if (access(FW_CFG_DIR, F_OK) < 0)
 		return;
 	if (config_tree_open(&tree, CLEAT_CONFIG_MADE, 0, &err) < 0 ||

@@ -107,8 +107,8 @@ static struct module *find(struct module_table *table, const char *name)
 }
 
 /* In the table's order a module stands behind those that it needs and before those that come after it: what is wanted first is
- * passed on backwards, then forwards, until nothing new is wanted. */
-static bool spread(struct module_table *table)
+ * passed on backwards, then forwards. True: that has to be done once more. */
+static bool pass_on(struct module_table *table)
 {
 	bool is_new = false;
 
@@ -132,10 +132,9 @@ static bool spread(struct module_table *table)
 	return is_new;
 }
 
-static void want(struct module_table *table, struct module *m)
+static void spread(struct module_table *table)
 {
-	m->is_wanted = true;
-	while (spread(table))
+	while (pass_on(table))
 		;
 }
 
@@ -143,16 +142,24 @@ void module_table_want_when(struct module_table *table, enum module_when when)
 {
 	for (size_t i = 0; i < table->count; i++)
 		if (table->modules[i].when == when)
-			want(table, &table->modules[i]);
+			table->modules[i].is_wanted = true;
+	spread(table);
 }
 
-/* Nearly all aliases differ in what stands before their first wildcard: every device against every alias by fnmatch() would be the longest
- * part of this step. */
+static inline bool is_wildcard(char c)
+{
+	return c == '*' || c == '?' || c == '[' || c == '\\';
+}
+
+/* Every device is held against every alias, and nearly all of them differ in their first letters: no call of the library's before that is
+ * known, or this would be the longest part of the step. */
 static bool is_match(const char *pattern, const char *name)
 {
-	size_t plain = strcspn(pattern, "*?[\\");
-
-	return strncmp(pattern, name, plain) == 0 && fnmatch(pattern + plain, name + plain, 0) == 0;
+	while (*pattern == *name && *name && !is_wildcard(*pattern))
+		pattern++, name++;
+	if (*pattern != *name && !is_wildcard(*pattern))
+		return false;
+	return fnmatch(pattern, name, 0) == 0;
 }
 
 static bool has_alias(const struct module *m, const char *name)
@@ -173,9 +180,10 @@ bool module_table_want_device(struct module_table *table, const char *modalias)
 		if (m->when == MODULE_ASKED || !has_alias(m, modalias))
 			continue;
 		is_any = true;
-		if (!m->is_wanted)
-			want(table, m);
+		m->is_wanted = true;
 	}
+	if (is_any)
+		spread(table);
 	return is_any;
 }
 
@@ -195,8 +203,10 @@ bool module_table_want(struct module_table *table, const char *name)
 		if (!str_eq(m->name, plain) && !has_alias(m, name))
 			continue;
 		is_any = true;
-		want(table, m);
+		m->is_wanted = true;
 	}
+	if (is_any)
+		spread(table);
 	return is_any;
 }
 
@@ -233,6 +243,22 @@ static int load_wanted(int dirfd, struct module_table *table, struct err *err)
 	return rc;
 }
 
+/* The devices that have been asked, by the number that sysfs gives each entry and none twice: the next round looks at new ones only. */
+struct seen {
+	struct arena *arena;
+	ino_t *entries;
+	size_t count;
+};
+
+static bool is_seen(struct seen *seen, ino_t entry)
+{
+	for (size_t i = 0; i < seen->count; i++)
+		if (seen->entries[i] == entry)
+			return true;
+	*arena_push(seen->arena, seen->entries, seen->count) = entry;
+	return false;
+}
+
 /* A device that is gone meanwhile, or has no modalias, wants nothing. */
 static void want_device(struct module_table *table, int devices, const char *name)
 {
@@ -248,7 +274,7 @@ static void want_device(struct module_table *table, int devices, const char *nam
 	buf_fini(&text);
 }
 
-static void want_bus(struct module_table *table, const char *bus)
+static void want_bus(struct module_table *table, struct seen *seen, const char *bus)
 {
 	const struct dirent *entry;
 	char path[300];
@@ -258,18 +284,18 @@ static void want_bus(struct module_table *table, const char *bus)
 	auto_dir DIR *devices = opendir(path);
 
 	while (devices && (entry = readdir(devices)) != NULL)
-		if (entry->d_name[0] != '.')
+		if (entry->d_name[0] != '.' && !is_seen(seen, entry->d_ino))
 			want_device(table, dirfd(devices), entry->d_name);
 }
 
-static void want_devices(struct module_table *table)
+static void want_devices(struct module_table *table, struct seen *seen)
 {
 	auto_dir DIR *buses = opendir(BUS_DIR);
 	const struct dirent *entry;
 
 	while (buses && (entry = readdir(buses)) != NULL)
 		if (entry->d_name[0] != '.')
-			want_bus(table, entry->d_name);
+			want_bus(table, seen, entry->d_name);
 }
 
 static size_t count_wanted(const struct module_table *table)
@@ -327,6 +353,7 @@ static void load_soon(int dirfd, struct module_table *table)
 int modules_load(bool soon, struct err *err)
 {
 	auto_arena arena = { 0 };
+	struct seen seen = { .arena = &arena };
 	struct module_table table;
 	size_t before;
 	int rc = 0;
@@ -338,7 +365,7 @@ int modules_load(bool soon, struct err *err)
 	module_table_want_when(&table, MODULE_ALWAYS);
 	for (int round = 0; round < ROUNDS_MAX; round++) {
 		before = count_wanted(&table);
-		want_devices(&table);
+		want_devices(&table, &seen);
 		if (round > 0 && count_wanted(&table) == before)
 			break;
 		if (load_wanted(dirfd, &table, rc == 0 ? err : NULL) < 0)
