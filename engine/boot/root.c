@@ -128,7 +128,7 @@ static int find_root(struct search *s, struct err *err)
 
 int boot_root(int argc, char **argv)
 {
-	static const char *const modules[] = { "erofs", "dm_verity", NULL };
+	static const char *const modules[] = { "erofs", "dm_verity", "blake2b_generic", NULL };
 	struct search search = { .reasons = BUF_INIT(1024) };
 	struct buf line = BUF_INIT(8192);
 	struct err err;

@@ -24,12 +24,12 @@ bool verity_root_read(struct verity_root *out, const char *text)
 {
 	uint64_t blocks;
 
-	if (strlen(text) < 66 || text[64] != '/')
+	if (strlen(text) < VERITY_HASH_DIGITS + 2 || text[VERITY_HASH_DIGITS] != '/')
 		return false;
-	memcpy(out->hash, text, 64);
-	out->hash[64] = '\0';
-	if (!str_is_hex(out->hash, 64) || !str_to_u64(text + 65, VERITY_MAX_BLOCKS, &blocks) ||
-	    !blocks)
+	memcpy(out->hash, text, VERITY_HASH_DIGITS);
+	out->hash[VERITY_HASH_DIGITS] = '\0';
+	if (!str_is_hex(out->hash, VERITY_HASH_DIGITS) ||
+	    !str_to_u64(text + VERITY_HASH_DIGITS + 1, VERITY_MAX_BLOCKS, &blocks) || !blocks)
 		return false;
 	out->blocks = (uint32_t)blocks;
 	return true;
@@ -37,7 +37,7 @@ bool verity_root_read(struct verity_root *out, const char *text)
 
 int verity_root_find(struct verity_root *out, const char *command_line, struct err *err)
 {
-	char word[128] = "";
+	char word[192] = "";
 	bool is_there = false;
 
 	for (const char *at = command_line; *at;) {
@@ -45,7 +45,9 @@ int verity_root_find(struct verity_root *out, const char *command_line, struct e
 
 		if (str_starts(at, WORD)) {
 			is_there = true;
-			snprintf(word, sizeof(word), "%.*s", (int)(len < 127 ? len : 127), at);
+			/* one that is too long is cut, and is none then */
+			snprintf(word, sizeof(word), "%.*s",
+				 (int)(len < sizeof(word) ? len : sizeof(word)), at);
 		}
 		at += len;
 		at += strspn(at, " \n");
@@ -55,7 +57,8 @@ int verity_root_find(struct verity_root *out, const char *command_line, struct e
 			       "the kernel's command line has no " WORD "HASH/BLOCKS");
 	if (!verity_root_read(out, word + strlen(WORD)))
 		return err_set(err, ERR_INPUT,
-			       "%s: want " WORD "HASH/BLOCKS, a SHA-256 in hex and a number", word);
+			       "%s: want " WORD "HASH/BLOCKS, a BLAKE2b-512 in hex and a number",
+			       word);
 	return 0;
 }
 
@@ -63,7 +66,7 @@ int verity_root_find(struct verity_root *out, const char *command_line, struct e
 struct request {
 	struct dm_ioctl head;
 	struct dm_target_spec target;
-	char words[256];
+	char words[384];
 };
 
 static void fill(struct request *r, const char *name)
@@ -90,7 +93,7 @@ static void fill_table(struct request *r, const char *partition, const struct ve
 	r->target.length = (uint64_t)root->blocks * SECTORS_PER_BLOCK;
 	r->target.next = sizeof(r->target) + sizeof(r->words);
 	str_copy(r->target.target_type, sizeof(r->target.target_type), "verity");
-	snprintf(r->words, sizeof(r->words), "1 %s %s %u %u %u %u sha256 %s -", partition,
+	snprintf(r->words, sizeof(r->words), "1 %s %s %u %u %u %u blake2b-512 %s -", partition,
 		 partition, VERITY_BLOCK_BYTES, VERITY_BLOCK_BYTES, root->blocks, root->blocks,
 		 root->hash);
 }

@@ -5,8 +5,9 @@
 #include "boot/verity.h"
 #include "util/str.h"
 
-#define HASH "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HALF "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HASH HALF HALF
+#define OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" HALF
 
 static void test_hash_and_blocks_are_read(void **state)
 {
@@ -32,8 +33,9 @@ static void test_anything_else_is_not(void **state)
 		HASH "/99999999999999999999",
 		"0" HASH "/1",
 		"g" HASH "/1",
-		"ABCDEF33445566778899aabbccddeeff00112233445566778899aabbccddeeff/1",
-		"00112233445566778899aabbccddeeff00112233445566778899aabbccddee/12",
+		HALF "/1",
+		"ABCDEF33445566778899aabbccddeeff00112233445566778899aabbccddeeff" HALF "/1",
+		HALF "00112233445566778899aabbccddeeff00112233445566778899aabbccddee/12",
 	};
 	struct verity_root root;
 
@@ -92,9 +94,13 @@ static void test_a_wrong_one_is_quoted(void **state)
 	assert_int_equal(verity_root_find(&root, "cleat.root=abc quiet", &err), -1);
 	assert_string_equal(
 		err.msg,
-		"cleat.root=abc: want cleat.root=HASH/BLOCKS, a SHA-256 in hex and a number");
+		"cleat.root=abc: want cleat.root=HASH/BLOCKS, a BLAKE2b-512 in hex and a number");
 	/* cut, never a part of it taken */
 	assert_int_equal(verity_root_find(&root, "cleat.root=" HASH "/1" HASH, &err), -1);
+	assert_int_equal(
+		strlen(err.msg),
+		strlen("cleat.root=: want cleat.root=HASH/BLOCKS, a BLAKE2b-512 in hex and a number") +
+			180);
 }
 
 int main(void)
