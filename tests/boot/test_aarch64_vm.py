@@ -23,4 +23,13 @@ def test_a_container_runs_on_aarch64(machine):
     assert vm.http("/readyz")[0] == 200
     # the mounts, filters and limits of a container are the kernel's of that machine
     assert not [finding for finding in vm.status()["host"]["findings"] if finding["level"] == "missing"]
-    # Its power button is not pressed: Debian's kernel for it knows ACPI's only, which needs a firmware.
+
+
+def test_its_disk_boots_under_uefi_and_stops_at_the_power_button(machine):
+    """The button is ACPI's, which this machine has from its firmware only."""
+    vm = machine(arch=OTHER, boot="uefi", config=None, network=False)
+    assert vm.wait_line(r"root \d+ ms$")
+    assert vm.wait_line(r"data \d+ ms$")
+    vm.wait_line(r"engine .* 0 units")
+    vm.press_power()
+    assert "all stopped" in vm.wait_end()

@@ -24,7 +24,10 @@ QEMU = {
     "aarch64": ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57"],
 }
 CONSOLE = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
-OVMF = (("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"), ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"))
+UEFI = {
+    "x86_64": (("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"), ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd")),
+    "aarch64": (("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),),
+}
 BOOT_LIMIT_SEC = 120  # for a broken guest, not a measurement: a machine under load takes ten times as long as an idle one
 
 
@@ -89,11 +92,11 @@ class Vm(Machine):
         if not disk:
             disk = self.path("disk.qcow2")
             if not os.path.exists(disk):
-                subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", os.path.join(BUILD, "vm", "disk.raw"), disk], check=True)
+                subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", os.path.join(ROOT, "build", self.arch, "vm", "disk.raw"), disk], check=True)
         arguments = self.drive(disk, "qcow2" if disk.endswith(".qcow2") else "raw")
         arguments[-1] += ",bootindex=1"
         if self.boot == "uefi":
-            code, variables = next(pair for pair in OVMF if os.path.exists(pair[0]))
+            code, variables = next(pair for pair in UEFI[self.arch] if os.path.exists(pair[0]))
             if not os.path.exists(self.path("vars")):
                 shutil.copy(variables, self.path("vars"))
             arguments += ["-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + code, "-drive", "if=pflash,unit=1,format=raw,file=" + self.path("vars")]
