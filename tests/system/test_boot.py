@@ -121,6 +121,49 @@ def test_example_comes_up_with_its_urls_and_ctrl_c_leaves_nothing(boot):
     assert -1 not in places and places == sorted(places), a.console()
 
 
+def test_a_port_that_leads_nowhere_gets_words_instead_of_an_address(boot_example):
+    """A status port chosen here by one number is the port of that number inside."""
+    web, status = free_ports(2)
+    a = boot_example(ports="%d:8000,%d" % (web, status))
+    wait_for("the lines for people", lambda: a.alive() and "Ctrl-C stops it" in a.console())
+    assert re.findall(r"^  (http://\S+)$", a.console(), re.M) == ["http://127.0.0.1:%d/" % web], a.console()
+    words = "port %d leads to port %d inside, where no unit publishes anything; PORTS=%d:25328 leads to the status" % ((status,) * 3)
+    assert words in a.console(), a.console()
+
+
+PORTS_TEXT = """{ "ports": [
+        "127.0.0.1:8000-8002->80-82/tcp",
+        "53->53/udp",
+        "[2001:db8::1]:443->8443/tcp"
+      ], "units": [] }"""
+
+
+@pytest.mark.parametrize("pair, url", [("9000:8002", True), ("9000:8003", False), ("9000:80", False), ("9000:53", False), ("9000:443", True), ("7:25328", True)])
+def test_ports_are_told_apart_by_what_is_published(pair, url):
+    done = subprocess.run([os.path.join(ROOT, "scripts/announce-ports"), "25328", pair], input=PORTS_TEXT, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.startswith("  http://127.0.0.1:%s/" % pair.split(":")[0]) == url, done.stdout
+    assert done.stdout.endswith("/status\n") == pair.endswith(":25328")
+
+
+def test_an_appliance_of_another_pid_namespace_is_not_taken_for_a_dead_one(boot_box):
+    a = boot_box({"svc": unit(BOX, POLITE)})
+    other = next(os.path.join(tree, "cleat-boot-4194305") for tree in cgroup_trees() if os.path.isdir(os.path.join(tree, own_cgroup(a))))
+    os.mkdir(other)
+    sleeper = subprocess.Popen(["sleep", "infinity"])
+    try:
+        with open(os.path.join(other, "cgroup.procs"), "w") as f:
+            f.write(str(sleeper.pid))
+        assert a.stop() == 0
+        a.start()
+        assert sleeper.poll() is None and os.path.isdir(other)
+    finally:
+        sleeper.kill()
+        sleeper.wait(10)
+    assert a.stop() == 0
+    a.start()
+    assert not os.path.isdir(other)
+
+
 def test_boot_writes_nowhere_but_to_run_and_data(boot_example):
     """In a mount namespace in which all else on disk is read-only."""
     a = boot_example(start=False)
