@@ -169,6 +169,7 @@ static const struct command commands[] = {
 	{ "net", cmd_net, "--socket FD --lock FD", NULL },
 	{ "uplink", cmd_uplink, "--socket FD", NULL },
 	{ "dhcp", cmd_dhcp, "--link NAME [--request ADDRESS]", NULL },
+	{ "dhcp6", cmd_dhcp6, "--link NAME", NULL },
 	{ "history-keep", cmd_history_keep, "", NULL },
 	{ "health-log", cmd_health_log, "FOLDER NAME", NULL },
 	{ "probe-https", cmd_probe_https, "SECONDS URL", NULL },

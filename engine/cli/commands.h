@@ -55,6 +55,7 @@ int cmd_health_log(int argc, char **argv);
 int cmd_probe_https(int argc, char **argv);
 int cmd_uplink(int argc, char **argv); /* uplink.c */
 int cmd_dhcp(int argc, char **argv);
+int cmd_dhcp6(int argc, char **argv);
 int cmd_images(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
 int cmd_image_prune(int argc, char **argv);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * "cleat uplink": appliance.ini, network-config and /etc/network/interfaces -> what net/uplink.h takes; and "cleat dhcp", which becomes a DHCP
- * client after it has given up what such a client does not need. Must never read configuration once the network is being looked at.
+ * client after it has given up what such a client does not need ("cleat dhcp6" is one itself). Must never read configuration once the network is being looked at.
  */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -15,6 +15,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "net/dhcp6.h"
 #include "net/interfaces.h"
 #include "net/uplink.h"
 #include "unit/appliance.h"
@@ -64,7 +65,9 @@ static void take_link(const struct appliance_link *from, struct uplink_link *out
 	str_copy(out->name, sizeof(out->name), from->name);
 	out->is_off = method == APPLIANCE_METHOD_OFF;
 	out->dhcp = method == APPLIANCE_METHOD_DHCP;
-	out->adverts = method == APPLIANCE_METHOD_DHCP || method == APPLIANCE_METHOD_AUTO;
+	out->dhcp6 = from->dhcp6;
+	out->adverts = method == APPLIANCE_METHOD_DHCP || method == APPLIANCE_METHOD_AUTO ||
+		       from->dhcp6;
 	/* there is room: the lists here are as long as those there */
 	for (unsigned i = 0; i < from->addresses.count; i++)
 		if (net_ip_parse_prefix(from->addresses.text[i], &ip))
@@ -319,5 +322,19 @@ int cmd_dhcp(int argc, char **argv)
 	if (confine_client(&err) == 0)
 		become_client(words, &err);
 	fprintf(stderr, "cleat dhcp: %s: %s\n", argv[2], err.msg);
+	return CLI_FAILED;
+}
+
+int cmd_dhcp6(int argc, char **argv)
+{
+	struct err err;
+
+	if (argc != 3 || !str_eq(argv[1], "--link")) {
+		fprintf(stderr, "usage: cleat dhcp6 --link NAME\n");
+		return CLI_USAGE;
+	}
+	if (dhcp6_run(argv[2], &err) == 0)
+		return CLI_OK;
+	fprintf(stderr, "cleat dhcp6: %s: %s\n", argv[2], err.msg);
 	return CLI_FAILED;
 }

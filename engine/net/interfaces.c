@@ -101,12 +101,12 @@ static bool take_method(struct reader *r, const char *method)
 		s->is_static = true;
 	else if (str_eq(method, "dhcp") && s->family == AF_INET)
 		s->link->dhcp = true;
-	else if (str_eq(method, "dhcp") || str_eq(method, "auto") || str_eq(method, "manual"))
+	else if (str_eq(method, "dhcp"))
+		s->link->adverts = s->link->dhcp6 = true;
+	else if (str_eq(method, "auto") || str_eq(method, "manual"))
 		s->link->adverts |= s->family == AF_INET6;
 	else
 		return false;
-	if (str_eq(method, "dhcp") && s->family == AF_INET6)
-		ignore_line(r, r->line, "inet6 dhcp is taken as auto, DHCPv6 is not spoken");
 	return true;
 }
 

@@ -91,18 +91,18 @@ static char *next_word(char **list)
 	return word;
 }
 
-static bool parse_host(const char *text, struct net_ip *out)
+static bool parse_host(const char *text, int family, struct net_ip *out)
 {
-	return net_ip_parse(text, out) && out->family == AF_INET && net_ip_is_host(out);
+	return net_ip_parse(text, out) && out->family == family && net_ip_is_host(out);
 }
 
-static unsigned read_servers(char *list, struct net_ip *out)
+static unsigned read_servers(char *list, int family, struct net_ip *out)
 {
 	unsigned count = 0;
 	char *word;
 
 	while ((word = next_word(&list)) && count < UPLINK_MAX_SERVERS)
-		if (parse_host(word, &out[count]))
+		if (parse_host(word, family, &out[count]))
 			count++;
 	return count;
 }
@@ -141,7 +141,7 @@ static void read_router(char *list, struct lease *out)
 	char *word;
 
 	while ((word = next_word(&list)))
-		if (parse_host(word, &via)) {
+		if (parse_host(word, AF_INET, &via)) {
 			add_route(out, everything, via);
 			return;
 		}
@@ -160,7 +160,23 @@ static void read_search(struct record *r, char out[UPLINK_SEARCH])
 	}
 }
 
-int lease_parse(const char *text, struct lease *out, struct err *err)
+/* What only servers of IPv4 say: routers of IPv6 tell of themselves. */
+static void read_v4(struct record *r, struct lease *out)
+{
+	uint64_t n;
+
+	out->address.prefix = MASK_DEFAULT;
+	if (str_to_u64(r->mask, 32, &n) && n)
+		out->address.prefix = (uint8_t)n;
+	read_routes(r->routes, out);
+	if (!out->route_count)
+		read_router(r->router, out);
+	out->ntp_count = read_servers(r->ntp, AF_INET, out->ntp);
+	if (str_to_u64(r->mtu, MTU_MAX, &n) && n >= MTU_MIN)
+		out->mtu = (unsigned)n;
+}
+
+int lease_parse(const char *text, int family, struct lease *out, struct err *err)
 {
 	struct record r = { 0 };
 	uint64_t n;
@@ -173,19 +189,12 @@ int lease_parse(const char *text, struct lease *out, struct err *err)
 	}
 	if (!str_eq(r.event, "bound") && !str_eq(r.event, "renew"))
 		return err_set(err, ERR_INPUT, "lease: event '%s'", r.event);
-	if (!parse_host(r.ip, &out->address))
+	if (!parse_host(r.ip, family, &out->address) || net_ip_is_link_local(&out->address))
 		return err_set(err, ERR_INPUT, "lease: '%s' is no address for a link", r.ip);
-	out->address.prefix = MASK_DEFAULT;
-	if (str_to_u64(r.mask, 32, &n) && n)
-		out->address.prefix = (uint8_t)n;
-	read_routes(r.routes, out);
-	if (!out->route_count)
-		read_router(r.router, out);
-	out->dns_count = read_servers(r.dns, out->dns);
-	out->ntp_count = read_servers(r.ntp, out->ntp);
+	if (family == AF_INET)
+		read_v4(&r, out);
+	out->dns_count = read_servers(r.dns, family, out->dns);
 	read_search(&r, out->search);
-	if (str_to_u64(r.mtu, MTU_MAX, &n) && n >= MTU_MIN)
-		out->mtu = (unsigned)n;
 	out->lease_sec = LEASE_FOREVER;
 	if (r.lease[0] && str_to_u64(r.lease, LEASE_FOREVER, &n))
 		out->lease_sec = n < LEASE_MIN_SEC ? LEASE_MIN_SEC : (uint32_t)n;

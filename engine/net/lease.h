@@ -2,7 +2,7 @@
 #pragma once
 /*
  * What a DHCP client got, as usr/share/udhcpc/default.script writes it down: lines KEY=VALUE with busybox udhcpc's names (event, ip,
- * mask, router, dns, domain, search, ntpsrv, mtu, staticroutes, lease). The client is confined and reads what anybody on the network
+ * mask, router, dns, domain, search, ntpsrv, mtu, staticroutes, lease). Of DHCPv6 (dhcp6_record()) there are event, ip, lease, dns, search. The client is confined and reads what anybody on the network
  * says, so this is judged like anything from outside. Pure.
  */
 #include "net/uplink.h"
@@ -23,7 +23,7 @@ struct lease {
 	uint32_t lease_sec; /* LEASE_FOREVER */
 };
 
-/* -1: there is no address in it that could be taken, or it is no such record. What is unfit otherwise is left out. */
-int lease_parse(const char *text, struct lease *out, struct err *err) MUST_CHECK;
+/* family: AF_INET or AF_INET6. -1: there is no address in it that could be taken, or it is no such record. What is unfit otherwise is left out. */
+int lease_parse(const char *text, int family, struct lease *out, struct err *err) MUST_CHECK;
 /* Whether it may stand in resolv.conf: letters, digits, '-', '_' and dots. */
 bool lease_is_domain(const char *name);

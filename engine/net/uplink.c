@@ -74,72 +74,13 @@ static void complain(struct uplink *u, const char *link, const struct err *err)
 	buf_printf(&u->notes, "%s%s%s\n", link, link[0] ? ": " : "", err->msg);
 }
 
-/* --- leases -------------------------------------------------------------------------------------------- */
-
-static int open_lease(const char *name, char stamp[48], struct err *err)
+static void read_leases(struct uplink *u, struct uplink_own *own, uint64_t now_sec)
 {
-	char path[sizeof(UPLINK_LEASES_DIR) + UPLINK_NAME + 1];
-	struct stat st;
-
-	snprintf(path, sizeof(path), UPLINK_LEASES_DIR "/%s", name);
-
-	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(err, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_INPUT, "%s: no file", path);
-	snprintf(stamp, 48, "%" PRIu64 "-%" PRIu64 "-%ld", (uint64_t)st.st_ino,
-		 (uint64_t)st.st_mtim.tv_sec, (long)st.st_mtim.tv_nsec);
-	return take_fd(&fd);
-}
-
-static void forget_lease(struct uplink_own *own)
-{
-	own->has_lease = false;
-	own->lease_until = 0;
-}
-
-static int take_lease(struct uplink_own *own, int fd, const char *stamp, uint64_t now_sec,
-		      struct err *err)
-{
-	auto_buf text = BUF_INIT(LEASE_MAX_BYTES);
-	bool is_new = !str_eq(stamp, own->lease_stamp);
-
-	str_copy(own->lease_stamp, sizeof(own->lease_stamp), stamp);
-	if (file_read_fd(fd, LEASE_MAX_BYTES, &text, err) < 0 ||
-	    lease_parse(buf_str(&text), &own->lease, err) < 0) {
-		forget_lease(own);
-		return -1;
-	}
-	own->has_lease = !own->lease.is_lost;
-	if (own->lease.is_lost)
-		forget_lease(own);
-	else if (is_new)
-		own->lease_until = own->lease.lease_sec == LEASE_FOREVER ?
-					   UPLINK_FOREVER :
-					   now_sec + own->lease.lease_sec;
-	own->lease_is_new = is_new;
-	return 0;
-}
-
-static void read_lease(struct uplink *u, struct uplink_own *own, uint64_t now_sec)
-{
-	char stamp[48];
 	struct err err;
-	auto_fd int fd = open_lease(own->name, stamp, &err);
 
-	if (fd < 0) {
-		if (err.code == ERR_NOT_FOUND)
-			forget_lease(own);
-		else
+	for (unsigned family = 0; family < UPLINK_FAMILIES; family++)
+		if (uplink_lease_read(own, (enum uplink_family)family, now_sec, &err) < 0)
 			complain(u, own->name, &err);
-		return;
-	}
-	if (own->has_lease && str_eq(stamp, own->lease_stamp))
-		return;
-	if (take_lease(own, fd, stamp, now_sec, &err) < 0)
-		complain(u, own->name, &err);
 }
 
 /* --- a link -------------------------------------------------------------------------------------------- */
@@ -220,7 +161,7 @@ static void claim_addresses(struct uplink *u, struct uplink_own *own, const stru
 	for (unsigned i = 0; i < w->address_count; i++)
 		if (!uplink_own_has(own, &w->addresses[i]) &&
 		    !is_found(u, own->index, &w->addresses[i]) &&
-		    own->address_count <= UPLINK_MAX_ADDRESSES)
+		    own->address_count < UPLINK_MOST_ADDRESSES)
 			own->addresses[own->address_count++] = w->addresses[i];
 }
 
@@ -230,14 +171,19 @@ static void put_addresses(struct uplink *u, struct uplink_own *own, const struct
 
 	for (unsigned i = 0; i < w->address_count; i++) {
 		const struct net_ip *ip = &w->addresses[i];
-		bool renews = own->lease_is_new && net_ip_same(ip, &own->lease.address);
+		bool renews = false;
+
+		for (unsigned k = 0; k < UPLINK_FAMILIES; k++)
+			renews |= own->held[k].is_new &&
+				  net_ip_same(ip, &own->held[k].lease.address);
 
 		if (!uplink_own_has(own, ip) || (is_found(u, own->index, ip) && !renews))
 			continue;
 		if (uplink_address_put(&u->route, own->index, ip, w->lifetimes[i], &err) < 0)
 			complain(u, own->name, &err);
 	}
-	own->lease_is_new = false;
+	for (unsigned k = 0; k < UPLINK_FAMILIES; k++)
+		own->held[k].is_new = false;
 }
 
 static bool same_route(const struct uplink_found_route *found, const struct uplink_route *route)
@@ -321,48 +267,54 @@ static void settle_link(struct uplink *u, const struct uplink_found_link *link,
 
 /* --- all links ------------------------------------------------------------------------------------------ */
 
-static void add_client(struct uplink *u, struct uplink_report *r,
-		       const struct uplink_found_link *link, const struct uplink_own *own)
+static void add_client(struct uplink_report *r, const struct uplink_found_link *link,
+		       const struct uplink_own *own, enum uplink_family family)
 {
 	struct uplink_client *client;
 	char text[NET_IP_TEXT];
 
-	(void)u;
 	if (r->client_count == UPLINK_MAX_CLIENTS)
 		return;
 	client = &r->clients[r->client_count++];
 	str_copy(client->link, sizeof(client->link), link->name);
 	client->index = link->index;
-	if (!own->has_lease)
+	client->is_v6 = family == UPLINK_V6;
+	if (client->is_v6 || !own->held[UPLINK_V4].is_there)
 		return;
-	net_ip_text(&own->lease.address, false, text);
+	net_ip_text(&own->held[UPLINK_V4].lease.address, false, text);
 	str_copy(client->request, sizeof(client->request), text);
 }
 
 /* Seconds since 1970, to the minute: the clock and the lease are read one after the other, and nobody wants the state to flicker. */
 static uint64_t real_end(const struct uplink_own *own, uint64_t now_sec)
 {
-	uint64_t end;
+	uint64_t until = UPLINK_FOREVER, end;
 
-	if (!own->has_lease || own->lease_until == UPLINK_FOREVER || own->lease_until <= now_sec)
+	for (unsigned k = 0; k < UPLINK_FAMILIES; k++)
+		if (own->held[k].is_there && own->held[k].until > now_sec &&
+		    own->held[k].until < until)
+			until = own->held[k].until;
+	if (until == UPLINK_FOREVER)
 		return 0;
-	end = (uint64_t)(clock_real_usec() / (int64_t)USEC_SEC) + own->lease_until - now_sec;
+	end = (uint64_t)(clock_real_usec() / (int64_t)USEC_SEC) + until - now_sec;
 	return end - end % 60;
 }
 
 static void put_ntp(const struct uplink_own *own, struct buf *out)
 {
+	const struct uplink_held *held = &own->held[UPLINK_V4];
 	char text[NET_IP_TEXT];
 
-	for (unsigned i = 0; own->has_lease && i < own->lease.ntp_count; i++) {
-		net_ip_text(&own->lease.ntp[i], false, text);
+	for (unsigned i = 0; held->is_there && i < held->lease.ntp_count; i++) {
+		net_ip_text(&held->lease.ntp[i], false, text);
 		buf_printf(out, "%s\n", text);
 	}
 }
 
 static void add_names(struct uplink *u, const struct uplink_own *own, const struct uplink_wanted *w)
 {
-	bool is_told = own->has_lease || own->server_count;
+	bool is_told = own->held[UPLINK_V4].is_there || own->held[UPLINK_V6].is_there ||
+		       own->server_count;
 
 	u->is_dynamic |= is_told && w->dns_count;
 	uplink_names_add(&u->names, w->dns, w->dns_count, w->search);
@@ -388,7 +340,7 @@ static void look_at(struct uplink *u, const struct uplink_found_link *link, uint
 	struct err err;
 
 	if (own != &spare)
-		read_lease(u, own, now_sec);
+		read_leases(u, own, now_sec);
 	uplink_plan(u->config, &u->found, link, own, now_sec, &w);
 	if (!w.is_ours && str_eq(w.method, "off") && !uplink_is_default(link->name))
 		return;
@@ -405,12 +357,13 @@ static void look_at(struct uplink *u, const struct uplink_found_link *link, uint
 	else if (str_eq(w.method, "host") && !link->is_up &&
 		 uplink_link_up(&u->route, link->index, &err) < 0)
 		complain(u, link->name, &err);
-	if (w.wants_client)
-		add_client(u, r, link, own);
-	if (w.is_ours && w.adverts && link->ra_managed)
+	for (unsigned k = 0; k < UPLINK_FAMILIES; k++)
+		if (w.wants_client[k])
+			add_client(r, link, own, (enum uplink_family)k);
+	if (w.is_ours && w.adverts && !w.dhcp6 && link->ra_managed)
 		buf_printf(
 			&u->notes,
-			"%s: the router tells of DHCPv6, which is not spoken: addresses come of its advertisements alone; where these give none write [Link %s] Address= in appliance.ini\n",
+			"%s: the router tells of DHCPv6, which nobody asked for: [Link %s] DHCPv6=yes in appliance.ini does\n",
 			link->name, link->name);
 	if (w.adverts && link->has_carrier)
 		solicit_want(&u->solicit, link->index);
@@ -426,7 +379,6 @@ static void drop_gone(struct uplink *u)
 
 	for (unsigned i = 0; i < u->owns.count; i++) {
 		struct uplink_own *own = &u->owns.links[i];
-		char path[sizeof(UPLINK_LEASES_DIR) + UPLINK_NAME + 1];
 		bool is_there = false;
 
 		for (unsigned k = 0; k < u->found.link_count; k++)
@@ -438,8 +390,7 @@ static void drop_gone(struct uplink *u)
 			kept++;
 			continue;
 		}
-		snprintf(path, sizeof(path), UPLINK_LEASES_DIR "/%s", own->name);
-		unlink(path);
+		uplink_lease_forget(own->name);
 	}
 	u->owns.count = kept;
 }
@@ -457,7 +408,8 @@ static void arm_retry(struct uplink *u, usec_t now, uint64_t now_sec)
 	for (unsigned i = 0; i < u->owns.count; i++) {
 		const struct uplink_own *own = &u->owns.links[i];
 
-		next = earlier(next, own->lease_until, now_sec);
+		for (unsigned k = 0; k < UPLINK_FAMILIES; k++)
+			next = earlier(next, own->held[k].until, now_sec);
 		next = earlier(next, own->search_until, now_sec);
 		for (unsigned k = 0; k < own->server_count; k++)
 			next = earlier(next, own->servers[k].until, now_sec);
@@ -744,8 +696,8 @@ static int watch_kernel(struct uplink *u, struct err *err)
 /* What cannot be watched is not there: its coming is that of a folder that is. */
 static int watch_files(struct uplink *u, struct err *err)
 {
-	static const char *const places[] = { UPLINK_LEASES_DIR, CLEAT_CONFIG_DIR, "/etc",
-					      "/etc/network" };
+	static const char *const places[] = { UPLINK_LEASES_DIR, UPLINK_LEASES6_DIR,
+					      CLEAT_CONFIG_DIR, "/etc", "/etc/network" };
 
 	u->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (u->inotify_fd < 0)

@@ -3,13 +3,14 @@
 /*
  * The appliance's own links. "cleat uplink" brings them up and keeps them as they should be: as the host has set them, as appliance.ini,
  * network-config or /etc/network/interfaces say, else by DHCP and router advertisements. It holds CAP_NET_ADMIN and nothing else; the DHCP
- * clients (busybox udhcpc) are started by the engine, which it tells for which links; they write what they got into UPLINK_LEASES_DIR (net/lease.h).
+ * clients (busybox udhcpc, net/dhcp6.h) are started by the engine, which it tells for which links; they write what they got into UPLINK_LEASES_DIR
+ * and UPLINK_LEASES6_DIR (net/lease.h).
  * What it has set stands in UPLINK_OWN, so that its successor takes over without taking anything away. Its end takes nothing away either.
  *
  * UPLINK_STATE, for people and the engine, is replaced as a whole whenever it changes. A line each link:
  *     eth0 up dhcp 192.0.2.7/24,fe80::1/64 gateway 192.0.2.1 mtu 1500 until 1764000000
  * name; up, no-carrier or down; host, dhcp, static, auto, manual or off; addresses separated by commas, or "-"; gateways separated
- * by commas, or "-"; mtu; the end of the lease in seconds since 1970, where there is one. After these lines:
+ * by commas, or "-"; mtu; the end of the lease, the first of two, in seconds since 1970, where there is one. After these lines:
  *     dns: 192.0.2.53 2001:db8::53
  *     search: example.org
  *     online: yes
@@ -27,6 +28,7 @@
 #define UPLINK_OWN CLEAT_LINKS_DIR "/own"
 #define UPLINK_NTP CLEAT_LINKS_DIR "/ntp" /* time servers of the leases, an address a line */
 #define UPLINK_LEASES_DIR CLEAT_LINKS_DIR "/leases" /* written by IDS_WORKER_DHCP; a file a link */
+#define UPLINK_LEASES6_DIR CLEAT_LINKS_DIR "/leases6" /* the same of DHCPv6 */
 
 #define UPLINK_NAME 16 /* as the kernel has it, with the NUL */
 #define UPLINK_MAX_LINKS 8
@@ -45,6 +47,7 @@ struct uplink_link {
 	char name[18]; /* or a MAC address, "0a:58:00:00:00:01" */
 	bool is_off;   /* hands off, not even up */
 	bool dhcp;     /* IPv4 */
+	bool dhcp6;    /* an IPv6 address by DHCPv6; the ways from it come by adverts */
 	bool adverts;  /* IPv6 addresses and routes by router advertisements */
 	struct net_ip addresses[UPLINK_MAX_ADDRESSES];
 	unsigned address_count;
@@ -74,8 +77,8 @@ struct uplink_config {
 
 /* --- the process and the engine ------------------------------------------------------------------ */
 
-#define UPLINK_VERSION 1
-#define UPLINK_MAX_CLIENTS UPLINK_MAX_LINKS
+#define UPLINK_VERSION 2
+#define UPLINK_MAX_CLIENTS (2 * UPLINK_MAX_LINKS)
 
 /* Uplink -> engine over the socket (SOCK_SEQPACKET), whenever one of these changes. The engine sends nothing; its end of file ends uplink. */
 struct uplink_report {
@@ -85,7 +88,8 @@ struct uplink_report {
 	struct uplink_client {
 		char link[UPLINK_NAME];
 		uint32_t index; /* of the link: another one under the same name is another client */
-		char request[16];      /* the address that it had; "" */
+		uint32_t is_v6;
+		char request[16];      /* the address of IPv4 that it had; "" */
 	} clients[UPLINK_MAX_CLIENTS]; /* DHCP clients that should run */
 	char state[1400];	       /* UPLINK_STATE */
 	char notes[1400];	       /* for publish_note(): a line each */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "net/domain_list.h"
 #include "net/uplink_internal.h"
 #include "util/bytes.h"
 #include "util/str.h"
@@ -213,43 +214,6 @@ static void read_servers(const unsigned char *option, size_t len, struct uplink_
 	}
 }
 
-/* One name of labels at *at; false at the end of the list, or when it is none. */
-static bool read_name(const unsigned char *option, size_t len, size_t *at, char name[256])
-{
-	size_t used = 0;
-
-	while (*at < len && option[*at]) {
-		size_t label = option[*at];
-
-		if (label > 63 || *at + 1 + label > len || used + label + 2 > 256)
-			return false;
-		if (used)
-			name[used++] = '.';
-		memcpy(name + used, option + *at + 1, label);
-		used += label;
-		*at += 1 + label;
-	}
-	name[used] = '\0';
-	if (*at >= len)
-		return false;
-	++*at;
-	return used > 0 && strlen(name) == used;
-}
-
-static void read_search(const unsigned char *option, size_t len, struct uplink_ra *out)
-{
-	size_t at = 8, used = 0;
-	char name[256];
-
-	out->search_sec = get_be32(option + 4);
-	while (read_name(option, len, &at, name)) {
-		if (!lease_is_domain(name) || used + strlen(name) + 2 > sizeof(out->search))
-			continue;
-		used += (size_t)snprintf(out->search + used, sizeof(out->search) - used, "%s%s",
-					 used ? " " : "", name);
-	}
-}
-
 bool uplink_ra_read(const struct netlink_message *message, struct uplink_ra *out)
 {
 	struct nduseroptmsg header;
@@ -271,10 +235,12 @@ bool uplink_ra_read(const struct netlink_message *message, struct uplink_ra *out
 
 		if (len == 0 || len > left)
 			break;
-		if (p[0] == OPT_RDNSS)
+		if (p[0] == OPT_RDNSS) {
 			read_servers(p, len, out);
-		else if (p[0] == OPT_DNSSL)
-			read_search(p, len, out);
+		} else if (p[0] == OPT_DNSSL) {
+			out->search_sec = get_be32(p + 4);
+			domain_list_read(p + 8, len - 8, out->search, sizeof(out->search));
+		}
 		p += len;
 		left -= len;
 	}

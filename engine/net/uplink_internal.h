@@ -17,6 +17,8 @@
 #define UPLINK_FOREVER UINT64_MAX
 #define UPLINK_OWN_MAX_BYTES 65536
 #define UPLINK_RA_SERVERS 4
+#define UPLINK_MOST_ADDRESSES \
+	(UPLINK_MAX_ADDRESSES + 2) /* those that are written, and a lease of each family */
 #define UPLINK_FILE_MAX_BYTES 65536
 
 /* --- uplink_found.c: the kernel's links that could be the appliance's own ---------------------------- */
@@ -64,15 +66,24 @@ bool uplink_ra_read(const struct netlink_message *message, struct uplink_ra *out
 
 /* --- uplink_own.c: what we have set, and what we were told, as it stands in UPLINK_OWN ----------------------- */
 
+enum uplink_family { UPLINK_V4, UPLINK_V6, UPLINK_FAMILIES };
+/* What a DHCP server gave. */
+struct uplink_held {
+	uint64_t until; /* 0: nothing */
+	char stamp[48]; /* of the record that it is about */
+	/* not in the file */
+	struct lease lease;
+	bool is_there;
+	bool is_new; /* its lifetime has to be told to the kernel */
+};
 /* Times are seconds of CLOCK_BOOTTIME: a machine that slept has lost its lease as well. */
 struct uplink_own {
 	char name[UPLINK_NAME];
 	uint32_t index;
-	struct net_ip addresses[UPLINK_MAX_ADDRESSES + 1];
+	struct net_ip addresses[UPLINK_MOST_ADDRESSES];
 	unsigned address_count;
-	unsigned mtu_was;     /* before we changed it; 0: we have not */
-	uint64_t lease_until; /* 0: none */
-	char lease_stamp[48]; /* of the record that it is about */
+	unsigned mtu_was; /* before we changed it; 0: we have not */
+	struct uplink_held held[UPLINK_FAMILIES];
 	struct {
 		struct net_ip ip;
 		uint64_t until;
@@ -80,10 +91,6 @@ struct uplink_own {
 	unsigned server_count;
 	char search[UPLINK_SEARCH];
 	uint64_t search_until;
-	/* not in the file */
-	struct lease lease;
-	bool has_lease;
-	bool lease_is_new; /* its lifetime has to be told to the kernel */
 };
 struct uplink_owns {
 	struct uplink_own links[UPLINK_MAX_LINKS];
@@ -97,24 +104,32 @@ struct uplink_own *uplink_own_get(struct uplink_owns *owns, const char *name, ui
 void uplink_own_heard(struct uplink_own *own, const struct uplink_ra *ra, uint64_t now_sec);
 bool uplink_own_has(const struct uplink_own *own, const struct net_ip *address);
 
+/* --- uplink_lease.c: the clients' records -------------------------------------------------------------------- */
+
+/* own->held[family] after what stands in the record now; none: nothing is held. */
+int uplink_lease_read(struct uplink_own *own, enum uplink_family family, uint64_t now_sec,
+		      struct err *err) MUST_CHECK;
+/* Removes the records of a link that is gone: another one may come under its name. */
+void uplink_lease_forget(const char *name);
+
 /* --- uplink_plan.c: pure ------------------------------------------------------------------------------------ */
 
 struct uplink_wanted {
 	const char *method; /* of the state line */
 	bool is_ours;	    /* false: hands off */
-	bool wants_client;
-	bool adverts;
+	bool wants_client[UPLINK_FAMILIES];
+	bool adverts, dhcp6;
 	bool no_autoconf; /* addresses of IPv6 are static: none by advertisements */
 	unsigned mtu;	  /* 0: as it is */
-	struct net_ip addresses[UPLINK_MAX_ADDRESSES + 1];
-	uint32_t lifetimes[UPLINK_MAX_ADDRESSES + 1]; /* seconds; LEASE_FOREVER */
+	struct net_ip addresses[UPLINK_MOST_ADDRESSES];
+	uint32_t lifetimes[UPLINK_MOST_ADDRESSES]; /* seconds; LEASE_FOREVER */
 	unsigned address_count;
 	struct uplink_wanted_route {
 		struct uplink_route route;
 		bool onlink;
 	} routes[2 * UPLINK_MAX_ROUTES];
 	unsigned route_count;
-	struct net_ip dns[2 * UPLINK_MAX_SERVERS]; /* of this link */
+	struct net_ip dns[3 * UPLINK_MAX_SERVERS]; /* of this link */
 	unsigned dns_count;
 	char search[UPLINK_SEARCH];
 };

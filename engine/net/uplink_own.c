@@ -62,6 +62,8 @@ void uplink_own_heard(struct uplink_own *own, const struct uplink_ra *ra, uint64
 	own->search_until = end_of(ra->search_sec, now_sec);
 }
 
+static const char *const lease_keys[UPLINK_FAMILIES] = { "lease", "lease6" };
+
 /* --- text -------------------------------------------------------------------------------------------- */
 
 void uplink_own_format(const struct uplink_owns *owns, struct buf *out)
@@ -78,9 +80,10 @@ void uplink_own_format(const struct uplink_owns *owns, struct buf *out)
 			net_ip_text(&own->addresses[k], true, text);
 			buf_printf(out, "address %s\n", text);
 		}
-		if (own->lease_until)
-			buf_printf(out, "lease %" PRIu64 " %s\n", own->lease_until,
-				   own->lease_stamp);
+		for (unsigned k = 0; k < UPLINK_FAMILIES; k++)
+			if (own->held[k].until)
+				buf_printf(out, "%s %" PRIu64 " %s\n", lease_keys[k],
+					   own->held[k].until, own->held[k].stamp);
 		for (unsigned k = 0; k < own->server_count; k++) {
 			net_ip_text(&own->servers[k].ip, false, text);
 			buf_printf(out, "server %" PRIu64 " %s\n", own->servers[k].until, text);
@@ -94,13 +97,18 @@ static void take_timed(struct uplink_own *own, const char *key, uint64_t until, 
 {
 	struct net_ip ip;
 
-	if (str_eq(key, "lease")) {
-		own->lease_until = until;
-		str_copy(own->lease_stamp, sizeof(own->lease_stamp), value);
-	} else if (str_eq(key, "search")) {
+	for (unsigned k = 0; k < UPLINK_FAMILIES; k++) {
+		if (!str_eq(key, lease_keys[k]))
+			continue;
+		own->held[k].until = until;
+		str_copy(own->held[k].stamp, sizeof(own->held[k].stamp), value);
+		return;
+	}
+	if (str_eq(key, "search")) {
 		own->search_until = until;
 		str_copy(own->search, sizeof(own->search), value);
-	} else if (own->server_count < UPLINK_RA_SERVERS && net_ip_parse(value, &ip)) {
+	} else if (str_eq(key, "server") && own->server_count < UPLINK_RA_SERVERS &&
+		   net_ip_parse(value, &ip)) {
 		own->servers[own->server_count].until = until;
 		own->servers[own->server_count++].ip = ip;
 	}
@@ -122,10 +130,9 @@ static void take_line(struct uplink_owns *out, struct uplink_own **own, const ch
 	} else if (str_eq(key, "mtu") && str_to_u64(first, 65535, &n)) {
 		(*own)->mtu_was = (unsigned)n;
 	} else if (str_eq(key, "address") && net_ip_parse_prefix(first, &ip)) {
-		if ((*own)->address_count <= UPLINK_MAX_ADDRESSES)
+		if ((*own)->address_count < UPLINK_MOST_ADDRESSES)
 			(*own)->addresses[(*own)->address_count++] = ip;
-	} else if ((str_eq(key, "lease") || str_eq(key, "server") || str_eq(key, "search")) &&
-		   str_to_u64(first, UPLINK_FOREVER, &n) && rest[0]) {
+	} else if (str_to_u64(first, UPLINK_FOREVER, &n) && rest[0]) {
 		take_timed(*own, key, n, rest);
 	}
 }

@@ -63,7 +63,7 @@ static bool is_hosts(const struct uplink_found *found, const struct uplink_found
 
 static void add_address(struct uplink_wanted *out, const struct net_ip *ip, uint32_t lifetime_sec)
 {
-	if (out->address_count > UPLINK_MAX_ADDRESSES)
+	if (out->address_count == UPLINK_MOST_ADDRESSES)
 		return;
 	out->lifetimes[out->address_count] = lifetime_sec;
 	out->addresses[out->address_count++] = *ip;
@@ -101,21 +101,21 @@ static void mark_onlink(struct uplink_wanted *out)
 static void add_names(struct uplink_wanted *out, const struct net_ip *servers, unsigned count,
 		      const char *search)
 {
-	for (unsigned i = 0; i < count && out->dns_count < 2 * UPLINK_MAX_SERVERS; i++)
+	for (unsigned i = 0; i < count && out->dns_count < sizeof(out->dns) / sizeof(out->dns[0]);
+	     i++)
 		out->dns[out->dns_count++] = servers[i];
 	if (!out->search[0])
 		str_copy(out->search, sizeof(out->search), search);
 }
 
-static void add_lease(struct uplink_wanted *out, const struct uplink_own *own, uint64_t now_sec)
+static void add_lease(struct uplink_wanted *out, const struct uplink_held *held, uint64_t now_sec)
 {
-	const struct lease *lease = &own->lease;
-	uint64_t left = own->lease_until == UPLINK_FOREVER ? LEASE_FOREVER :
-							     own->lease_until - now_sec;
+	const struct lease *lease = &held->lease;
+	uint64_t left = held->until == UPLINK_FOREVER ? LEASE_FOREVER : held->until - now_sec;
 
-	if (!own->has_lease || own->lease_until <= now_sec)
+	if (!held->is_there || held->until <= now_sec)
 		return;
-	if (own->lease_until != UPLINK_FOREVER && left >= LEASE_FOREVER)
+	if (held->until != UPLINK_FOREVER && left >= LEASE_FOREVER)
 		left = LEASE_FOREVER - 1;
 	add_address(out, &lease->address, (uint32_t)left);
 	add_routes(out, lease->routes, lease->route_count);
@@ -135,20 +135,35 @@ static void add_adverts(struct uplink_wanted *out, const struct uplink_own *own,
 
 static const char *method_of(const struct uplink_link *c)
 {
-	if (c->dhcp)
+	if (c->dhcp || c->dhcp6)
 		return "dhcp";
 	if (c->address_count)
 		return "static";
 	return c->adverts ? "auto" : "manual";
 }
 
-static void want(const struct uplink_link *c, const struct uplink_found_link *link,
-		 const struct uplink_own *own, uint64_t now_sec, struct uplink_wanted *out)
+/* Servers of IPv6 are asked from the link's own address, which takes a moment to be usable. */
+static bool has_link_local(const struct uplink_found *found, uint32_t index)
 {
+	for (unsigned i = 0; i < found->address_count; i++)
+		if (found->addresses[i].index == index && found->addresses[i].is_usable &&
+		    net_ip_is_link_local(&found->addresses[i].ip))
+			return true;
+	return false;
+}
+
+static void want(const struct uplink_link *c, const struct uplink_found *found,
+		 const struct uplink_found_link *link, const struct uplink_own *own,
+		 uint64_t now_sec, struct uplink_wanted *out)
+{
+	bool can_ask = link->is_up && link->has_carrier;
+
 	out->method = method_of(c);
 	out->is_ours = true;
-	out->wants_client = c->dhcp && link->is_up && link->has_carrier;
+	out->wants_client[UPLINK_V4] = c->dhcp && can_ask;
+	out->wants_client[UPLINK_V6] = c->dhcp6 && can_ask && has_link_local(found, link->index);
 	out->adverts = c->adverts;
+	out->dhcp6 = c->dhcp6;
 	out->mtu = c->mtu;
 	for (unsigned i = 0; i < c->address_count; i++) {
 		add_address(out, &c->addresses[i], LEASE_FOREVER);
@@ -157,7 +172,9 @@ static void want(const struct uplink_link *c, const struct uplink_found_link *li
 	add_routes(out, c->routes, c->route_count);
 	add_names(out, c->dns, c->dns_count, c->search);
 	if (c->dhcp)
-		add_lease(out, own, now_sec);
+		add_lease(out, &own->held[UPLINK_V4], now_sec);
+	if (c->dhcp6)
+		add_lease(out, &own->held[UPLINK_V6], now_sec);
 	if (!out->no_autoconf)
 		add_adverts(out, own, now_sec);
 	mark_onlink(out);
@@ -183,5 +200,5 @@ void uplink_plan(const struct uplink_config *config, const struct uplink_found *
 	if (!c && uplink_is_default(link->name))
 		c = &preset;
 	if (c && !c->is_off)
-		want(c, link, own, now_sec, out);
+		want(c, found, link, own, now_sec, out);
 }

@@ -25,7 +25,7 @@
 #include "util/path.h"
 #include "util/str.h"
 
-#define CLIENTS CLEAT_LINKS_DIR "/clients" /* link, its number, pid, start time: a line each */
+#define CLIENTS CLEAT_LINKS_DIR "/clients" /* a line each: link, its number, pid, start time, "6" */
 #define CLIENTS_MAX_BYTES 4096
 #define BACKOFF_USEC (USEC_SEC / 4)
 #define BACKOFF_STEPS 8
@@ -37,6 +37,7 @@ struct client {
 	struct uplinks *u;
 	char link[UPLINK_NAME];
 	uint32_t index;
+	bool is_v6;
 	pid_t pid; /* 0: no such client, or one that waits for its next start */
 	uint64_t start_ticks;
 	int pidfd;
@@ -67,6 +68,11 @@ static unsigned steps(unsigned failures)
 
 /* --- clients ------------------------------------------------------------------------------------------------ */
 
+static const char *name_of(const struct client *c)
+{
+	return c->is_v6 ? "DHCPv6" : "DHCP";
+}
+
 static void save_clients(struct uplinks *u)
 {
 	auto_buf text = BUF_INIT(CLIENTS_MAX_BYTES);
@@ -76,8 +82,8 @@ static void save_clients(struct uplinks *u)
 		const struct client *c = &u->clients[i];
 
 		if (c->pid)
-			buf_printf(&text, "%s %" PRIu32 " %d %" PRIu64 "\n", c->link, c->index,
-				   (int)c->pid, c->start_ticks);
+			buf_printf(&text, "%s %" PRIu32 " %d %" PRIu64 "%s\n", c->link, c->index,
+				   (int)c->pid, c->start_ticks, c->is_v6 ? " 6" : "");
 	}
 	if (buf_check(&text, CLIENTS, &err) < 0 ||
 	    file_write_atomic(AT_FDCWD, CLIENTS, buf_str(&text), text.len, 0600, false, &err) < 0)
@@ -105,7 +111,8 @@ static void on_client_ended(struct loop *loop, uint32_t events, usec_t now, void
 		c->failures = 0;
 	c->next = now + (BACKOFF_USEC << steps(c->failures));
 	if (!u->e->stopping)
-		log_msg(LOG_WARN, "links", "%s: its DHCP client ended: starting it again", c->link);
+		log_msg(LOG_WARN, "links", "%s: its %s client ended: starting it again", c->link,
+			name_of(c));
 	c->failures++;
 	save_clients(u);
 	sync_clients(u);
@@ -127,12 +134,8 @@ static void on_client_reaped(void *arg, pid_t pid, int wait_status)
 static int start_client(struct client *c, const char *request, struct err *err)
 {
 	struct engine *e = c->u->e;
-	char *argv[] = { "cleat",
-			 "dhcp",
-			 "--link",
-			 c->link,
-			 request[0] ? "--request" : NULL,
-			 (char *)(uintptr_t)request,
+	char *argv[] = { "cleat", c->is_v6 ? "dhcp6" : "dhcp",	   "--link",
+			 c->link, request[0] ? "--request" : NULL, (char *)(uintptr_t)request,
 			 NULL };
 	const struct proc_spawn spawn = {
 		.path = "/proc/self/exe",
@@ -165,10 +168,18 @@ static void stop_client(struct client *c)
 	c->next = 0;
 }
 
-static struct client *find_client(struct uplinks *u, const char *link)
+static struct client *find_client(struct uplinks *u, const char *link, bool is_v6)
 {
 	for (unsigned i = 0; i < UPLINK_MAX_CLIENTS; i++)
-		if (str_eq(u->clients[i].link, link))
+		if (str_eq(u->clients[i].link, link) && u->clients[i].is_v6 == is_v6)
+			return &u->clients[i];
+	return NULL;
+}
+
+static struct client *find_free(struct uplinks *u)
+{
+	for (unsigned i = 0; i < UPLINK_MAX_CLIENTS; i++)
+		if (!u->clients[i].link[0])
 			return &u->clients[i];
 	return NULL;
 }
@@ -177,6 +188,7 @@ static bool is_asked_for(const struct uplinks *u, const struct client *c)
 {
 	for (unsigned i = 0; i < u->report.client_count; i++)
 		if (u->report.clients[i].index == c->index &&
+		    (u->report.clients[i].is_v6 != 0) == c->is_v6 &&
 		    str_eq(u->report.clients[i].link, c->link))
 			return true;
 	return false;
@@ -184,22 +196,23 @@ static bool is_asked_for(const struct uplinks *u, const struct client *c)
 
 static void want_client(struct uplinks *u, const struct uplink_client *wanted)
 {
-	struct client *c = find_client(u, wanted->link);
+	struct client *c = find_client(u, wanted->link, wanted->is_v6 != 0);
 	usec_t now = loop_now(u->e->loop);
 	struct err err;
 
 	if (!c) {
-		c = find_client(u, "");
+		c = find_free(u);
 		if (!c)
 			return; /* there are as many as a report has room for */
 		str_copy(c->link, sizeof(c->link), wanted->link);
 		c->index = wanted->index;
+		c->is_v6 = wanted->is_v6 != 0;
 		c->next = now;
 	}
 	if (c->pid)
 		return;
 	if (c->next <= now && start_client(c, wanted->request, &err) < 0) {
-		log_msg(LOG_ERROR, "links", "%s: DHCP client: %s", c->link, err.msg);
+		log_msg(LOG_ERROR, "links", "%s: %s client: %s", c->link, name_of(c), err.msg);
 		if (c->pid)
 			syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
 		forget_process(c);
@@ -229,15 +242,15 @@ static void on_client_timer(struct loop *loop, usec_t now, void *arg)
 	sync_clients(arg);
 }
 
-/* "eth0 4 123 4567" of an engine before; one that has ended is started by the first report. */
+/* "eth0 4 123 4567" or "eth0 4 124 4568 6" of an engine before; one that has ended is started by the first report. */
 static void adopt_client(struct uplinks *u, char *line)
 {
-	char *words[4], *next = line;
+	char *words[5], *next = line;
 	uint64_t index, pid, ticks;
-	struct client *c = find_client(u, "");
+	struct client *c = find_free(u);
 	struct err err;
 
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		words[i] = next;
 		next += strcspn(next, " ");
 		if (*next)
@@ -255,6 +268,7 @@ static void adopt_client(struct uplinks *u, char *line)
 	}
 	str_copy(c->link, sizeof(c->link), words[0]);
 	c->index = (uint32_t)index;
+	c->is_v6 = str_eq(words[4], "6");
 	c->pid = (pid_t)pid;
 	c->start_ticks = ticks;
 	c->started = loop_now(u->e->loop);
@@ -398,11 +412,15 @@ static void on_worker_ended(void *arg, pid_t pid, int wait_status)
 
 static int make_folders(struct err *err)
 {
-	if (path_mkdirs(UPLINK_LEASES_DIR, 0755, err) < 0)
-		return -1;
-	/* the clients' group writes there, and nobody else */
-	if (chown(UPLINK_LEASES_DIR, 0, IDS_WORKER_DHCP) < 0 || chmod(UPLINK_LEASES_DIR, 0775) < 0)
-		return err_sys(err, "%s", UPLINK_LEASES_DIR);
+	static const char *const folders[] = { UPLINK_LEASES_DIR, UPLINK_LEASES6_DIR };
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		if (path_mkdirs(folders[i], 0755, err) < 0)
+			return -1;
+		/* the clients' group writes there, and nobody else */
+		if (chown(folders[i], 0, IDS_WORKER_DHCP) < 0 || chmod(folders[i], 0775) < 0)
+			return err_sys(err, "%s", folders[i]);
+	}
 	return 0;
 }
 

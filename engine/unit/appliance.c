@@ -183,6 +183,8 @@ static const struct appliance_key keys[] = {
 	  "none", "192.0.2.7/24 2001:db8::7/64", "192.0.2.7", appliance_set_link_address },
 	{ "Link NAME", "Gateway", "Routers, one for IPv4 and one for IPv6; one that is in none of the link's networks is on the link all the same.",
 	  "none", "192.0.2.1", "192.0.2.0/24", appliance_set_link_gateway },
+	{ "Link NAME", "DHCPv6", "Whether an address of IPv6 is asked for by DHCPv6, whatever Method= says; routes come of router advertisements.",
+	  "no", "yes", "both", appliance_set_link_dhcp6 },
 	{ "Link NAME", "MTU", "Largest packet.",
 	  "what DHCP tells, else as it is", "1400", "100", appliance_set_link_mtu },
 };

@@ -52,6 +52,7 @@ struct appliance_link {
 	enum appliance_method method;
 	struct appliance_texts addresses, gateways;
 	unsigned mtu; /* 0: not set */
+	bool dhcp6;   /* an address by DHCPv6 besides */
 };
 
 struct appliance {

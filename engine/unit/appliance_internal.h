@@ -16,7 +16,8 @@ appliance_set_fn appliance_set_ntp;
 
 /* appliance_network.c, [Network] and [Link NAME]; those of links are about the one that appliance_begin_link() has named last */
 appliance_set_fn appliance_set_dns, appliance_set_search, appliance_set_link_method,
-	appliance_set_link_address, appliance_set_link_gateway, appliance_set_link_mtu;
+	appliance_set_link_address, appliance_set_link_gateway, appliance_set_link_dhcp6,
+	appliance_set_link_mtu;
 bool appliance_is_link(const char *section);
 /* NULL, or what is expected. */
 const char *appliance_begin_link(struct appliance *a, struct arena *arena, const char *section);

@@ -176,6 +176,15 @@ const char *appliance_set_link_gateway(struct appliance *a, struct arena *arena,
 		       "the address of a router, up to 8 of them";
 }
 
+const char *appliance_set_link_dhcp6(struct appliance *a, struct arena *arena, const char *value)
+{
+	(void)arena;
+	if (!str_eq(value, "yes") && !str_eq(value, "no"))
+		return "yes or no";
+	current(a)->dhcp6 = str_eq(value, "yes");
+	return NULL;
+}
+
 const char *appliance_set_link_mtu(struct appliance *a, struct arena *arena, const char *value)
 {
 	uint64_t n;

@@ -289,12 +289,6 @@ static void raise_method(struct appliance_link *link, enum appliance_method meth
 		link->method = method;
 }
 
-static void say_dhcp6(struct reading *r, const struct yaml_node *at)
-{
-	say(r, DIAG_NOTE, at,
-	    "DHCPv6 is not spoken: addresses of IPv6 come from router advertisements");
-}
-
 /* --- version 1 ------------------------------------------------------------------------------------------------------------ */
 
 static void take_static_v1(struct reading *r, const struct yaml_node *subnet,
@@ -333,8 +327,7 @@ static void take_subnet_v1(struct reading *r, const struct yaml_node *subnet,
 		take_static_v1(r, subnet, link);
 	} else if (type && (str_eq(type, "ipv6_slaac") || str_eq(type, "ipv6_dhcpv6-stateless") ||
 			    str_eq(type, "ipv6_dhcpv6-stateful") || str_eq(type, "dhcp6"))) {
-		if (!str_eq(type, "ipv6_slaac"))
-			say_dhcp6(r, subnet);
+		link->dhcp6 |= str_eq(type, "ipv6_dhcpv6-stateful") || str_eq(type, "dhcp6");
 		raise_method(link, APPLIANCE_METHOD_AUTO);
 	} else if (!type || !str_eq(type, "manual")) {
 		say(r, DIAG_ERROR, subnet,
@@ -456,15 +449,14 @@ static void take_nameservers_v2(struct reading *r, const struct yaml_node *node)
 	each_text(r, yaml_get(node, "search"), take_search);
 }
 
-static void take_methods_v2(struct reading *r, const struct yaml_node *node,
-			    struct appliance_link *link)
+static void take_methods_v2(const struct yaml_node *node, struct appliance_link *link)
 {
 	if (is_true(yaml_text(node, "dhcp4")))
 		raise_method(link, APPLIANCE_METHOD_DHCP);
 	if (is_true(yaml_text(node, "accept-ra")))
 		raise_method(link, APPLIANCE_METHOD_AUTO);
 	if (is_true(yaml_text(node, "dhcp6"))) {
-		say_dhcp6(r, yaml_get(node, "dhcp6"));
+		link->dhcp6 = true;
 		raise_method(link, APPLIANCE_METHOD_AUTO);
 	}
 }
@@ -489,7 +481,7 @@ static void take_ethernet_v2(struct reading *r, const struct yaml_node *node)
 	if (!link)
 		return;
 	say_unknown(r, node, known);
-	take_methods_v2(r, node, link);
+	take_methods_v2(node, link);
 	take_addresses_v2(r, yaml_get(node, "addresses"), link);
 	take_gateway(r, yaml_get(node, "gateway4"), link, AF_INET);
 	take_gateway(r, yaml_get(node, "gateway6"), link, AF_INET6);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What others say about the appliance's own links: /etc/network/interfaces, what a DHCP client wrote down, the record of our own, messages of
+ * What others say about the appliance's own links: /etc/network/interfaces, answers of DHCPv6 servers, what a DHCP client wrote down, the record of our own, messages of
  * the kernel with a router's words in them, resolv.conf and hosts. Oracle beside the sanitizers: counts stay within their tables, texts are
  * terminated, nothing but names reaches a search list, what is accepted of our own record comes back from its own text, a hosts file that was written is as
  * it should be.
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "net/dhcp6.h"
 #include "net/uplink_internal.h"
 #include "tests/fuzz/fuzz.h"
 #include "util/str.h"
@@ -61,12 +62,12 @@ static void try_interfaces(const char *text)
 		      "what was left out is a line");
 }
 
-static void try_lease(const char *text)
+static void try_lease(const char *text, int family)
 {
 	struct lease lease;
 	struct err err;
 
-	if (lease_parse(text, &lease, &err) < 0) {
+	if (lease_parse(text, family, &lease, &err) < 0) {
 		check(err.msg[0], "a refusal has a reason");
 		return;
 	}
@@ -153,6 +154,31 @@ static void try_report(const uint8_t *data, size_t size)
 		      "a client's link is a word");
 }
 
+/* The first byte says how far the client has come; the rest is a datagram, with the number that it waits for. */
+static void try_dhcp6(uint8_t *data, size_t size)
+{
+	static const uint8_t mac[6] = { 0x0a, 0x58, 0, 0, 0, 7 };
+	uint8_t said[DHCP6_PACKET_BYTES];
+	struct dhcp6_lease lease;
+	struct dhcp6 c;
+
+	if (size < 5)
+		return;
+	dhcp6_start(&c, mac, 1, 0);
+	c.state = data[0] % (DHCP6_REBIND + 1);
+	c.server_len = data[0] % (DHCP6_ID_BYTES + 1);
+	check(dhcp6_turn(&c, USEC_SEC, said) <= sizeof(said), "a message fits");
+	memcpy(data + 2, c.xid, sizeof(c.xid));
+	if (dhcp6_take(&c, data + 1, size - 1, USEC_SEC, &lease) == DHCP6_HAS_LEASE) {
+		check(net_ip_is_host(&lease.address) && lease.dns_count <= UPLINK_MAX_SERVERS &&
+			      lease.valid_sec >= 30,
+		      "a lease is about a host");
+		check_search(lease.search);
+	}
+	check(c.server_len <= DHCP6_ID_BYTES, "a server's name fits");
+	check(dhcp6_turn(&c, 3 * USEC_SEC, said) <= sizeof(said), "a message fits");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* A copy of exactly this size and alignment: what reads beyond it is seen. */
@@ -167,9 +193,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_messages(copy, size);
 	try_report(copy, size);
 	try_interfaces(text);
-	try_lease(text);
+	try_lease(text, AF_INET);
+	try_lease(text, AF_INET6);
 	try_own(text);
 	try_files(text);
+	try_dhcp6(copy, size);
 	free(text);
 	free(copy);
 	return 0;

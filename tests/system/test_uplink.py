@@ -343,6 +343,63 @@ def test_without_links_there_is_nothing_to_do_and_nothing_to_say(boot, world):
     assert not notes(a) and not client(a) and " links: " not in a.console()
 
 
+DNSMASQ6 = ["dnsmasq", "--keep-in-foreground", "--no-daemon", "--conf-file=/dev/null", "--interface=eth0", "--bind-interfaces", "--port=0", "--pid-file=",
+            "--enable-ra", "--dhcp-range=2001:db8:6::100,2001:db8:6::1ff,64,1h", "--dhcp-option=option6:dns-server,[2001:db8:6::53]",
+            "--dhcp-option=option6:domain-search,six.example", "--log-dhcp"]
+
+
+def test_an_address_by_dhcp6_is_kept_over_renewals_restarts_and_reloads(boot, world, tmp_path):
+    w = world()
+    w.far("ip", "address", "add", "2001:db8:6::1/64", "dev", "eth0", "nodad")
+    log = tmp_path / "dnsmasq.log"
+    with open(log, "w") as out:
+        w.start(DNSMASQ6 + ["--dhcp-leasefile=%s" % (tmp_path / "leases")], out)
+    a = appliance(boot, w, "[Link eth0]\nMethod=auto\nDHCPv6=yes\n")
+
+    def heard(kind):
+        return log.read_text().count(kind + "(eth0)")
+
+    def leased():
+        return {x for x in w.addresses(family=6) if x.endswith("/128")}
+
+    def client6():
+        return pid_of(a, "cleat", "cleat", "dhcp6", "--link", "eth0")
+
+    wait_for("an address and a way out", lambda: leased() and w.routes(family=6).get("default") and network(a)["online"])
+    address, = leased()
+    assert address.startswith("2001:db8:6::1")
+    wait_for("it is shown", lambda: address in link(a)["addresses"] and link(a)["lease_until"])
+    assert (link(a)["method"], network(a)["dns"], network(a)["search"]) == ("dhcp", ["2001:db8:6::53"], ["six.example"])
+    assert not notes(a)
+    with open("/proc/%d/status" % client6()) as f:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    assert status["Uid"].split() == ["65011"] * 4 and int(status["CapPrm"], 16) == 0 and status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+
+    before = read(a, "/run/cleat/links/own")
+    os.kill(client6(), signal.SIGUSR1)
+    wait_for("it is renewed", lambda: heard("DHCPRENEW") == 1 and read(a, "/run/cleat/links/own") != before)
+    assert leased() == {address}
+
+    # another client is the same client to the server; another engine keeps the one that there is
+    first = client6()
+    os.kill(first, signal.SIGKILL)
+    wait_for("another client", lambda: client6() not in (0, first) and heard("DHCPREQUEST") == 2)
+    second, engine = client6(), a.engine_pid()
+    os.kill(engine, signal.SIGKILL)
+    wait_for("another engine", lambda: a.engine_pid() not in (0, engine) and a.ping() and link(a).get("lease_until"))
+    assert client6() == second and leased() == {address} and heard("DHCPSOLICIT") == 2
+
+    # as Proxmox writes it, and no longer wanted
+    write_ini(a, "")
+    with open(path(a, "/etc/network/interfaces"), "w") as f:
+        f.write("auto eth0\niface eth0 inet manual\niface eth0 inet6 dhcp\n")
+    wait_for("it has been read", lambda: heard("DHCPSOLICIT") >= 2 and link(a).get("method") == "dhcp" and not client(a))
+    assert leased() == {address} and client6() and not notes(a)
+    write_ini(a, "[Link eth0]\nMethod=auto\n")
+    wait_for("neither client nor address", lambda: not client6() and not leased())
+    wait_for("the router's word is named", lambda: [n for n in notes(a) if "the router tells of DHCPv6" in n])
+
+
 def test_dhcp_in_an_lxc_container(boot_lxc):
     a = boot_lxc(extra=("lxc.net.0.ipv4.address =", "lxc.net.0.ipv4.gateway ="), images=(), start=False)
     words = ["dnsmasq", "--keep-in-foreground", "--no-daemon", "--conf-file=/dev/null", "--interface=br0", "--bind-interfaces", "--port=0",

@@ -104,7 +104,7 @@ class Links:
     def __init__(self, directory, links=("eth0",)):
         self.settings, self.log = os.path.join(directory, "dhcp.json"), os.path.join(directory, "dhcp.log")
         self.here, self.there = self.hold(), self.hold()
-        self.server = None
+        self.server, self.others = None, []
         self.netns = "/proc/%d/ns/net" % self.here.pid
         open(self.log, "w").close()
         self.answers = {}
@@ -146,6 +146,11 @@ class Links:
         self.server = subprocess.Popen(words + list(links or answers), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         assert self.server.stdout.readline() == "ready\n"
 
+    def start(self, words, out):
+        """A server of its own there, which ends with the world."""
+        self.others.append(subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "nsenter", "-n", "-t", str(self.there.pid)] + words,
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out))
+
     def answer(self, **answers):
         self.answers.update(answers)
         with open(self.settings + ".new", "w") as f:
@@ -175,8 +180,9 @@ class Links:
         wait_for("%s has %s" % (link, wanted), lambda: self.addresses(link, family) == set(wanted))
 
     def close(self):
-        for process in (self.server, self.here, self.there):
+        for process in [self.server, self.here, self.there] + self.others:
             if process:
                 process.kill()
                 process.wait(10)
-                process.stdout.close()
+                if process.stdout:
+                    process.stdout.close()

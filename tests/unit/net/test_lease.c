@@ -10,12 +10,13 @@
 #include "util/buf.h"
 
 static struct lease lease;
+static int family = AF_INET;
 
 static int parse(const char *text)
 {
 	struct err err = { 0 };
 	char *copy = strdup(text);
-	int rc = lease_parse(copy, &lease, &err);
+	int rc = lease_parse(copy, family, &lease, &err);
 
 	free(copy);
 	assert_true(rc == 0 || err.msg[0]);
@@ -186,6 +187,28 @@ static void domains_are_names(void **state)
 	assert_false(lease_is_domain("a\nnameserver"));
 }
 
+static void a_lease_of_ipv6_is_an_address_and_names(void **state)
+{
+	(void)state;
+	family = AF_INET6;
+	assert_int_equal(
+		parse("event=bound\nip=2001:db8::7\nmask=64\nrouter=2001:db8::1\nlease=3600\n"
+		      "dns=2001:db8::53 192.0.2.53 ::1 fe80::53\nsearch=example.org lan\nmtu=1400\nntpsrv=192.0.2.1\n"),
+		0);
+	expect_ip(&lease.address, "2001:db8::7/128");
+	assert_int_equal(lease.lease_sec, 3600);
+	assert_int_equal(lease.route_count + lease.ntp_count + lease.mtu, 0);
+	assert_int_equal(lease.dns_count, 2);
+	expect_ip(&lease.dns[1], "fe80::53/128");
+	assert_string_equal(lease.search, "example.org lan");
+	assert_int_equal(parse("event=nak\n"), 0);
+	assert_true(lease.is_lost);
+	assert_int_equal(parse("event=bound\nip=192.0.2.7\n"), -1);
+	assert_int_equal(parse("event=bound\nip=fe80::7\n"), -1);
+	assert_int_equal(parse("event=bound\nip=ff02::7\n"), -1);
+	family = AF_INET;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +220,7 @@ int main(void)
 		cmocka_unit_test(what_a_server_should_not_say_is_left_out),
 		cmocka_unit_test(a_line_break_in_a_value_changes_nothing_before_it),
 		cmocka_unit_test(lists_have_ends),
+		cmocka_unit_test(a_lease_of_ipv6_is_an_address_and_names),
 		cmocka_unit_test(domains_are_names),
 	};
 

@@ -9,7 +9,7 @@
 #include "util/str.h"
 
 static const char full[] =
-	"link eth0 2\nmtu 1500\naddress 192.0.2.7/24\naddress 2001:db8::7/64\nlease 4711 29-1-2\n"
+	"link eth0 2\nmtu 1500\naddress 192.0.2.7/24\naddress 2001:db8::7/64\nlease 4711 29-1-2\nlease6 4712 30-1-2\n"
 	"server 5000 2001:db8::53\nserver 18446744073709551615 2001:db8::54\nsearch 99 example.org lan\n"
 	"link eth1 7\naddress 10.0.0.1/8\n";
 
@@ -48,7 +48,7 @@ static void lines_that_make_no_sense_are_left_out(void **state)
 {
 	(void)state;
 	expect("address 192.0.2.7/24\nlink eth0\nmtu 1\nlink eth0 x\nmtu 1\nlink averyverylongname0 3\nmtu 9\n"
-	       "link eth0 2\nmtu 65536\nmtu -1\naddress\naddress x\naddress 1.2.3.4/33\nlease\nlease x y\nlease 5\nserver 5 x\n"
+	       "link eth0 2\nmtu 65536\nmtu -1\naddress\naddress x\naddress 1.2.3.4/33\nlease\nlease x y\nlease 5\nlease6 5\nlease7 5 x\nserver 5 x\n"
 	       "server 2001:db8::1\nnonsense 1 2\n\n \nlink\n",
 	       "link eth0 2\n");
 	expect("", "");
@@ -68,7 +68,7 @@ static void tables_have_ends(void **state)
 	}
 	uplink_own_parse(buf_str(&text), &owns);
 	assert_int_equal(owns.count, UPLINK_MAX_LINKS);
-	assert_int_equal(owns.links[0].address_count, UPLINK_MAX_ADDRESSES + 1);
+	assert_int_equal(owns.links[0].address_count, UPLINK_MOST_ADDRESSES);
 	assert_int_equal(owns.links[7].server_count, UPLINK_RA_SERVERS);
 	assert_null(uplink_own_get(&owns, "eth9", 9));
 	buf_fini(&text);

@@ -49,15 +49,16 @@ static void put_address(uint32_t index, const char *text, bool is_global, bool i
 
 static void put_lease(const char *address, const char *router, uint64_t until)
 {
-	own.has_lease = true;
-	own.lease_until = until;
-	own.lease.address = ip(address);
-	own.lease.routes[0].to = (struct net_ip){ .family = AF_INET };
-	own.lease.routes[0].via = ip(router);
-	own.lease.route_count = 1;
-	own.lease.dns[0] = ip("192.0.2.53");
-	own.lease.dns_count = 1;
-	str_copy(own.lease.search, sizeof(own.lease.search), "lease.example");
+	own.held[UPLINK_V4].is_there = true;
+	own.held[UPLINK_V4].until = until;
+	own.held[UPLINK_V4].lease.address = ip(address);
+	own.held[UPLINK_V4].lease.routes[0].to = (struct net_ip){ .family = AF_INET };
+	own.held[UPLINK_V4].lease.routes[0].via = ip(router);
+	own.held[UPLINK_V4].lease.route_count = 1;
+	own.held[UPLINK_V4].lease.dns[0] = ip("192.0.2.53");
+	own.held[UPLINK_V4].lease.dns_count = 1;
+	str_copy(own.held[UPLINK_V4].lease.search, sizeof(own.held[UPLINK_V4].lease.search),
+		 "lease.example");
 }
 
 static void expect(const char *text)
@@ -66,9 +67,10 @@ static void expect(const char *text)
 	char a[NET_IP_TEXT], b[NET_IP_TEXT];
 
 	uplink_plan(&config, &found, &found.links[0], &own, NOW, &wanted);
-	buf_printf(&out, "%s%s%s%s%s", wanted.method, wanted.is_ours ? " ours" : "",
-		   wanted.wants_client ? " client" : "", wanted.adverts ? " adverts" : "",
-		   wanted.no_autoconf ? " no-autoconf" : "");
+	buf_printf(&out, "%s%s%s%s%s%s", wanted.method, wanted.is_ours ? " ours" : "",
+		   wanted.wants_client[UPLINK_V4] ? " client" : "",
+		   wanted.wants_client[UPLINK_V6] ? " client6" : "",
+		   wanted.adverts ? " adverts" : "", wanted.no_autoconf ? " no-autoconf" : "");
 	if (wanted.mtu)
 		buf_printf(&out, " mtu %u", wanted.mtu);
 	for (unsigned i = 0; i < wanted.address_count; i++) {
@@ -128,14 +130,14 @@ static void a_lease_is_there_until_it_is_over(void **state)
 	(void)state;
 	put_lease("192.0.2.7/24", "192.0.2.1", NOW + 60);
 	expect("dhcp ours client adverts 192.0.2.7/24(60) 0.0.0.0/0>192.0.2.1 dns 192.0.2.53 search lease.example");
-	own.lease_until = UPLINK_FOREVER;
+	own.held[UPLINK_V4].until = UPLINK_FOREVER;
 	expect("dhcp ours client adverts 192.0.2.7/24 0.0.0.0/0>192.0.2.1 dns 192.0.2.53 search lease.example");
-	own.lease_until = NOW;
+	own.held[UPLINK_V4].until = NOW;
 	expect("dhcp ours client adverts");
-	own.lease_until = NOW - 1;
+	own.held[UPLINK_V4].until = NOW - 1;
 	expect("dhcp ours client adverts");
-	own.lease_until = NOW + 60;
-	own.has_lease = false;
+	own.held[UPLINK_V4].until = NOW + 60;
+	own.held[UPLINK_V4].is_there = false;
 	expect("dhcp ours client adverts");
 }
 
@@ -143,25 +145,57 @@ static void a_gateway_outside_is_on_the_link(void **state)
 {
 	(void)state;
 	put_lease("192.0.2.7/32", "198.51.100.1", UPLINK_FOREVER);
-	own.lease.dns_count = 0;
-	own.lease.search[0] = '\0';
+	own.held[UPLINK_V4].lease.dns_count = 0;
+	own.held[UPLINK_V4].lease.search[0] = '\0';
 	expect("dhcp ours client adverts 192.0.2.7/32 0.0.0.0/0>198.51.100.1!");
 	/* unless a route says so already */
-	own.lease.routes[1].to = ip("198.51.100.1/32");
-	own.lease.route_count = 2;
+	own.held[UPLINK_V4].lease.routes[1].to = ip("198.51.100.1/32");
+	own.held[UPLINK_V4].lease.route_count = 2;
 	expect("dhcp ours client adverts 192.0.2.7/32 0.0.0.0/0>198.51.100.1 198.51.100.1/32>-");
+}
+
+static void an_address_of_dhcp6_comes_besides(void **state)
+{
+	struct uplink_link *link = choose("eth0");
+
+	(void)state;
+	link->dhcp6 = link->adverts = true;
+	expect("dhcp ours adverts");
+	/* not before the link can be heard from */
+	put_address(2, "fe80::1/64", false, true);
+	found.addresses[0].is_usable = false;
+	expect("dhcp ours adverts");
+	found.addresses[0].is_usable = true;
+	expect("dhcp ours client6 adverts");
+	found.addresses[0].index = 3;
+	expect("dhcp ours adverts");
+	found.addresses[0].index = 2;
+	own.held[UPLINK_V6].is_there = true;
+	own.held[UPLINK_V6].until = NOW + 60;
+	own.held[UPLINK_V6].lease.address = ip("2001:db8::7/128");
+	own.held[UPLINK_V6].lease.dns[0] = ip("2001:db8::53");
+	own.held[UPLINK_V6].lease.dns_count = 1;
+	expect("dhcp ours client6 adverts 2001:db8::7/128(60) dns 2001:db8::53");
+	link->dhcp = true;
+	put_lease("192.0.2.7/24", "192.0.2.1", NOW + 90);
+	expect("dhcp ours client client6 adverts 192.0.2.7/24(90) 2001:db8::7/128(60) 0.0.0.0/0>192.0.2.1 "
+	       "dns 192.0.2.53 dns 2001:db8::53 search lease.example");
+	own.held[UPLINK_V6].until = NOW;
+	expect("dhcp ours client client6 adverts 192.0.2.7/24(90) 0.0.0.0/0>192.0.2.1 dns 192.0.2.53 search lease.example");
+	found.links[0].has_carrier = false;
+	expect("dhcp ours adverts 192.0.2.7/24(90) 0.0.0.0/0>192.0.2.1 dns 192.0.2.53 search lease.example");
 }
 
 static void what_a_lease_says_of_the_mtu_goes_with_it(void **state)
 {
 	(void)state;
 	put_lease("192.0.2.7/24", "192.0.2.1", NOW + 60);
-	own.lease.dns_count = own.lease.route_count = 0;
-	own.lease.search[0] = '\0';
-	own.lease.mtu = 1400;
+	own.held[UPLINK_V4].lease.dns_count = own.held[UPLINK_V4].lease.route_count = 0;
+	own.held[UPLINK_V4].lease.search[0] = '\0';
+	own.held[UPLINK_V4].lease.mtu = 1400;
 	expect("dhcp ours client adverts mtu 1400 192.0.2.7/24(60)");
 	own.mtu_was = 1500;
-	own.lease_until = 0;
+	own.held[UPLINK_V4].until = 0;
 	expect("dhcp ours client adverts mtu 1500");
 	choose("eth0")->mtu = 1300;
 	expect("manual ours mtu 1300");
@@ -293,6 +327,7 @@ int main(void)
 		cmocka_unit_test_setup(a_link_that_nobody_spoke_of_asks_for_a_lease, fresh),
 		cmocka_unit_test_setup(a_lease_is_there_until_it_is_over, fresh),
 		cmocka_unit_test_setup(a_gateway_outside_is_on_the_link, fresh),
+		cmocka_unit_test_setup(an_address_of_dhcp6_comes_besides, fresh),
 		cmocka_unit_test_setup(what_a_lease_says_of_the_mtu_goes_with_it, fresh),
 		cmocka_unit_test_setup(addresses_of_the_host_are_left_alone, fresh),
 		cmocka_unit_test_setup(what_the_operator_chose_beats_the_host_and_interfaces,

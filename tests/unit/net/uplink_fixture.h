@@ -13,8 +13,9 @@ static inline void print_link(const struct uplink_link *link, struct buf *out)
 {
 	char a[NET_IP_TEXT], b[NET_IP_TEXT];
 
-	buf_printf(out, "%s%s%s%s", link->name, link->is_off ? " off" : "",
-		   link->dhcp ? " dhcp" : "", link->adverts ? " adverts" : "");
+	buf_printf(out, "%s%s%s%s%s", link->name, link->is_off ? " off" : "",
+		   link->dhcp ? " dhcp" : "", link->dhcp6 ? " dhcp6" : "",
+		   link->adverts ? " adverts" : "");
 	if (link->mtu)
 		buf_printf(out, " mtu %u", link->mtu);
 	for (unsigned i = 0; i < link->address_count; i++) {

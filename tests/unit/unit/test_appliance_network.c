@@ -86,6 +86,7 @@ static void values_are_judged(void **state)
 		"[Network]\nSearch=.example\n",
 		"[Network]\nSearch=a;b\n",
 		"[Link eth0]\nMethod=DHCP\n",
+		"[Link eth0]\nDHCPv6=true\n",
 		"[Link eth0]\nAddress=192.0.2.7\n",
 		"[Link eth0]\nAddress=192.0.2.7/33\n",
 		"[Link eth0]\nAddress=192.0.2.7/0\n",

@@ -62,6 +62,8 @@ static const char *as_text(const struct network_config *c)
 			buf_printf(&text, " via %s", link->gateways.text[k]);
 		if (link->mtu)
 			buf_printf(&text, " mtu %u", link->mtu);
+		if (link->dhcp6)
+			buf_puts(&text, " dhcp6");
 		buf_putc(&text, '\n');
 	}
 	for (unsigned i = 0; i < c->dns.count; i++)
@@ -166,14 +168,18 @@ static void a_lease_and_addresses_go_together(void **state)
 	       "eth0 dhcp 10.1.1.1/32\n", "");
 }
 
-static void dhcp6_is_said_to_be_announcements(void **state)
+static void dhcp6_comes_besides(void **state)
 {
-	expect(*state, "version: 2\nethernets:\n  eth0:\n    dhcp6: true\n", "eth0 auto\n",
-	       "nc:4:5: note: DHCPv6 is not spoken: addresses of IPv6 come from router advertisements\n");
+	expect(*state, "version: 2\nethernets:\n  eth0:\n    dhcp6: true\n", "eth0 auto dhcp6\n",
+	       "");
+	expect(*state, "version: 2\nethernets: {eth0: {dhcp6: true, addresses: [10.1.1.1/32]}}\n",
+	       "eth0 static 10.1.1.1/32 dhcp6\n", "");
 	expect(*state,
 	       "version: 1\nconfig:\n- type: physical\n  name: eth0\n  subnets:\n  - type: dhcp6\n",
-	       "eth0 auto\n",
-	       "nc:6:5: note: DHCPv6 is not spoken: addresses of IPv6 come from router advertisements\n");
+	       "eth0 auto dhcp6\n", "");
+	expect(*state,
+	       "version: 1\nconfig:\n- type: physical\n  name: eth0\n  subnets:\n  - type: ipv6_dhcpv6-stateless\n",
+	       "eth0 auto\n", "");
 }
 
 static void what_is_not_supported_is_named_and_the_rest_counts(void **state)
@@ -411,7 +417,7 @@ int main(void)
 		text_test(reads_version_1_by_name),
 		text_test(reads_version_2),
 		text_test(a_lease_and_addresses_go_together),
-		text_test(dhcp6_is_said_to_be_announcements),
+		text_test(dhcp6_comes_besides),
 		text_test(what_is_not_supported_is_named_and_the_rest_counts),
 		text_test(values_are_judged),
 		text_test(netmasks),
