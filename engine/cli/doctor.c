@@ -225,11 +225,14 @@ static void look(struct host_record *record, const char *data_dir)
 	host_try_all(record, data_dir);
 }
 
-static int record_only(struct doctor *d)
+/* leaves_data: nothing is tried there, because nothing may be written. */
+static int record_only(struct doctor *d, bool leaves_data)
 {
 	struct err err;
 
-	look(&d->record, CLEAT_DATA_DIR);
+	host_record_init(&d->record);
+	host_look_here(&d->record, CLEAT_DATA_DIR);
+	host_try_all(&d->record, leaves_data ? NULL : CLEAT_DATA_DIR);
 	if (file_write_all(STDOUT_FILENO, &d->record, sizeof(d->record), &err) < 0)
 		return cli_fail("doctor", &err);
 	return CLI_OK;
@@ -254,12 +257,13 @@ static int examine(struct doctor *d, bool afresh, const char *data_dir)
 
 int cmd_doctor(int argc, char **argv)
 {
-	bool as_json = false, afresh = false, record = false;
+	bool as_json = false, afresh = false, record = false, leaves_data = false;
 	const char *data_dir = NULL;
 	const struct cli_option options[] = {
 		{ NULL, "--json", &as_json, NULL },
 		{ NULL, "--probe", &afresh, NULL },
 		{ NULL, "--record", &record, NULL },
+		{ NULL, "--leave-data", &leaves_data, NULL },
 		{ NULL, "--data-dir", NULL, &data_dir },
 	};
 	int words = cli_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
@@ -272,7 +276,7 @@ int cmd_doctor(int argc, char **argv)
 	if (!d)
 		return CLI_NO_ENGINE;
 	if (record)
-		return record_only(d);
+		return record_only(d, leaves_data);
 	if (examine(d, afresh, data_dir) < 0)
 		return CLI_NO_ENGINE;
 	d->count = host_judge(&d->record, d->findings);

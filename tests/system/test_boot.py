@@ -482,6 +482,7 @@ def test_unknown_layout_of_data(boot_box):
     done = a.cleat("start", "svc", check=False)
     assert done.returncode == 1, done.stdout
     assert a.inside("/bin/ls", "/run/cleat/c").split() == []
+    wait_for("the host has been looked at, which leaves no trace either", lambda: a.status()["host"]["tried"])
     assert a.stop() == 0
     assert subprocess.run(tree, stdout=subprocess.PIPE, check=True).stdout == before
 

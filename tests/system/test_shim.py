@@ -368,7 +368,7 @@ def test_a_signal_for_all_reaches_children(world):
 
 def test_what_outlives_the_first_process_is_ended(world):
     # The pid namespace's end takes everything of it; a probe's process of another namespace is taken by the cgroup.
-    shim = world.shim("echo r > /share/ready; read x < /share/fifo; exit 3", log=world.path / "log")
+    shim = world.shim("echo r > /share/ready; until [ -r /share/fifo ]; do sleep 0.02; done; read x < /share/fifo; exit 3", log=world.path / "log")
     os.mkfifo(os.path.join(shim.share, "fifo"))
     os.chmod(os.path.join(shim.share, "fifo"), 0o666)
     shim.running()
@@ -841,7 +841,7 @@ def test_a_hundred_mebibytes_of_numbered_lines(world):
 def test_a_stalled_disk_stalls_nobody(world):
     """The writer is stopped: the container floods on, probes run, the record counts; when it goes on, every gap is told."""
     total = 100000
-    shim = world.shim("echo 1 > /share/ready; read x < /share/go; awk '%s'; echo done > /share/done; read x < /share/go; exit 6"
+    shim = world.shim("echo 1 > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; awk '%s'; echo done > /share/done; read x < /share/go; exit 6"
                       % (AWK_LINES % total), log=world.path / "log")
     os.mkfifo(os.path.join(shim.share, "go"))
     os.chmod(os.path.join(shim.share, "go"), 0o666)
