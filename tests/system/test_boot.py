@@ -11,13 +11,13 @@ import urllib.request
 
 import pytest
 
-from appliance import ROOT, cgroup_trees, descendants, parent_of, unit, wait_for
+from appliance import IDLE, ROOT, cgroup_trees, descendants, parent_of, unit, wait_for
 from isolation import EXAMPLE
 
 BOX = "localhost/box:latest"
 BOOT = os.path.join(ROOT, "scripts", "boot")
 # A program as PID 1 that ends when told to, and one that does not.
-POLITE = "Exec=/bin/sh -c \"trap 'exit 0' TERM; while :; do sleep 0.1; done\"\n"
+POLITE = 'Exec=/bin/sh -c "%s"\n' % IDLE
 DEAF = "Exec=/bin/sh -c \"trap '' TERM; while :; do sleep 0.1; done\"\n"
 
 
@@ -611,7 +611,7 @@ def test_notes_of_steps_are_shown(boot_box):
     assert {text: notes.get(text) for text in levels} == levels, notes
     assert a.http("/readyz?verbose")[0] == 503
     assert "worse than bad" not in notes and "no" not in notes and "too many" not in notes and not any("xxx" in text for text in notes), notes
-    assert "bad.note: not a note: 3 worse than bad" in a.console()
+    wait_for("it is said", lambda: "bad.note: not a note: 3 worse than bad" in a.console())
 
 
 @pytest.mark.parametrize("number", [47, 48])

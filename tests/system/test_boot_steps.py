@@ -10,13 +10,13 @@ import threading
 
 import pytest
 
-from appliance import unit, wait_for
+from appliance import IDLE, unit, wait_for
 from lxc import GATEWAY, LXC_CONFIG
 
 pytestmark = pytest.mark.skipif(not os.path.isdir(LXC_CONFIG) or not shutil.which("lxc-start"), reason="lxc is not installed")
 
 BOX = "localhost/box:latest"
-POLITE = "Exec=/bin/sh -c \"trap 'exit 0' TERM; while :; do sleep 0.1; done\"\n"
+POLITE = 'Exec=/bin/sh -c "%s"\n' % IDLE
 OTHER_SERVER = "10.77.0.9"
 
 

@@ -20,7 +20,7 @@ PROBED = "HealthInterval=%ds\nHealthTimeout=3s\nHealthRetries=1\nHealthStartPeri
 @pytest.fixture
 def probed(boot, box_image):
     """Twenty containers that one failed probe would restart."""
-    units = {"u%02d" % n: unit(BOX, 'Exec=/bin/sh -c "%s"\nHealthCmd=echo x >>/share/u%02d; sleep 0.5; while [ -e /share/hold ]; do sleep 0.1; done\nVolume=/data/share:/share\n%s' % (IDLE.replace("0.1", "1"), n, PROBED),
+    units = {"u%02d" % n: unit(BOX, 'Exec=/bin/sh -c "%s"\nHealthCmd=echo x >>/share/u%02d; sleep 0.5; while [ -e /share/hold ]; do sleep 0.1; done\nVolume=/data/share:/share\n%s' % (IDLE, n, PROBED),
                                "Restart=always") for n in range(COUNT)}
     a = boot(units, images=(), start=False)
     os.makedirs(os.path.join(a.data, "share"))

@@ -11,13 +11,12 @@ import tarfile
 
 import pytest
 
-from appliance import BUILD, Appliance, unit, wait_for
+from appliance import BUILD, IDLE, Appliance, unit, wait_for
 from lxc import FIRST_ID, LXC_CONFIG
 from ociimage import busybox_of, write_box
 
 BOX = "localhost/box:latest"
 ROOT = 65000  # root of containers, on disk
-POLITE = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
 SRV = [("srv", {}), ("srv/app", {"uid": 1001, "gid": 2002, "mode": 0o750}),
        ("srv/app/page", {"content": b"from the image\n", "uid": 1001, "gid": 1001, "mode": 0o640}),
        ("srv/app/sub", {"uid": 7, "gid": 8, "mode": 0o1770}),
@@ -32,7 +31,7 @@ def script(text, container="", **keywords):
 
 def once(text, container="", **keywords):
     """A unit that does one thing and stays until it is stopped."""
-    return script(text + "; echo done; " + POLITE, container, **keywords)
+    return script(text + "; echo done; " + IDLE, container, **keywords)
 
 
 @pytest.fixture(scope="module")
