@@ -8,6 +8,7 @@
 * The last line is plain: "N passed, N failed" (and ", N skipped"). A run without any test fails.
 """
 
+import concurrent.futures
 import fnmatch
 import os
 import pathlib
@@ -19,8 +20,14 @@ import time
 
 import pytest
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from workers import pytest_runtestloop  # noqa: E402, F401
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = TOP / "build" / platform.machine()
+# No test is there, but a link that leads to its own folder: pytest would follow it until the kernel refuses, now and then too early.
+collect_ignore = ["golden"]
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "90"))
 PROGRAM_LIMIT_SEC = 600
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
@@ -35,11 +42,16 @@ class Failure(Exception):
 
 
 class CmockaFile(pytest.File):
-    def collect(self):
+    # As many at a time as there are processors: those of a folder are collected before the first is looked at.
+    side_by_side = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+
+    def start(self):
         self.program = BUILD / "san" / self.path.relative_to(TOP / "tests").with_suffix("")
-        started = time.monotonic()
-        self.problem, cases = self.run()
-        self.seconds = time.monotonic() - started
+        self.ended = self.side_by_side.submit(self.run)
+        return self
+
+    def collect(self):
+        self.problem, cases, self.seconds = self.ended.result()
         yield CmockaProgram.from_parent(self, name="program")
         for name, (verdict, lines) in cases.items():
             item = CmockaCase.from_parent(self, name=name)
@@ -47,7 +59,12 @@ class CmockaFile(pytest.File):
             yield item
 
     def run(self):
-        """(what is wrong with the program as a whole or None, {case: (verdict, output)})."""
+        """(what is wrong with the program as a whole or None, {case: (verdict, output)}, seconds)."""
+        started = time.monotonic()
+        problem, cases = self.verdicts()
+        return problem, cases, time.monotonic() - started
+
+    def verdicts(self):
         if not self.program.exists():
             return f"{self.program.relative_to(TOP)} is not built: make unit-binaries", {}
         limit = False
@@ -143,7 +160,7 @@ def pytest_collect_file(file_path, parent):
         return None
     parts = relative.parts
     if parts[0] in ("unit", "sim") and file_path.name.startswith("test_"):
-        return CmockaFile.from_parent(parent, path=file_path)
+        return CmockaFile.from_parent(parent, path=file_path).start()
     if parts[0] == "fuzz" and file_path.name.startswith("fuzz_"):
         return FuzzFile.from_parent(parent, path=file_path)
     return None
@@ -206,6 +223,11 @@ def pytest_sessionstart(session):
     if os.environ.get("CLEAT_BUILT") or session.config.option.collectonly:
         return
     subprocess.run(["make", "--no-print-directory", "-C", str(TOP), "test-programs"], check=True, stdin=subprocess.DEVNULL)
+
+
+def pytest_collection_finish():
+    """No thread is there when workers.py forks."""
+    CmockaFile.side_by_side.shutdown()
 
 
 def counts(config):

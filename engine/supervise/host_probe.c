@@ -216,8 +216,8 @@ static void on_patience(struct loop *loop, usec_t now, void *arg)
 static int spawn(struct engine *e, struct err *err)
 {
 	struct host_probe *p = e->host_probe;
-	char *argv[] = { "cleat", "doctor", "--record",
-			 e->layout_unknown ? "--leave-data" : NULL, NULL };
+	char *argv[] = { "cleat", "doctor", "--record", e->layout_unknown ? "--leave-data" : NULL,
+			 NULL };
 	struct proc_spawn child = {
 		.path = "/proc/self/exe",
 		.argv = argv,
