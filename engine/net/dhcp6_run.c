@@ -164,7 +164,7 @@ static void on_packet(struct loop *loop, uint32_t events, usec_t now, void *arg)
 	static uint8_t packet[DHCP6_READ_BYTES];
 	struct run *r = arg;
 	struct dhcp6_lease lease;
-	struct sockaddr_in6 from;
+	struct sockaddr_in6 from = { .sin6_port = 0 };
 	socklen_t size = sizeof(from);
 	ssize_t got = recvfrom(r->fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC,
 			       (struct sockaddr *)&from, &size);

@@ -203,9 +203,15 @@ class Machine:
         return found
 
     def engine_pid(self):
-        # an engine that has just begun has not published itself yet
-        inner = wait_for("the engine is in /status", lambda: self.status()["engine"]["pid"])
-        return self.outer_pid(inner)
+        """Of an engine that lives: one that has just begun has not published itself yet, one that was just killed is still in /status."""
+        def found():
+            inner = self.status()["engine"]["pid"]
+            try:
+                return inner and self.outer_pid(inner)
+            except AssertionError:
+                return None
+
+        return wait_for("a living engine is in /status", found)
 
 
 class Appliance(Machine):

@@ -65,12 +65,12 @@ def ask(kind, host, port, source=0, wait=5.0):
         if kind == "udp": s.send(b"who")
         return s.recv(1000).decode()
 def keep(name, host, port):
-    s = socket.create_connection((host, port), 5)
+    s = socket.create_connection((host, port), 20)
     names[name] = s
     return s.recv(1000).decode()
 def say(name, text):
     s = names[name]
-    s.settimeout(5)
+    s.settimeout(20)
     s.sendall(text.encode())
     return s.recv(1000).decode()
 def frames(interface, texts):
@@ -315,9 +315,11 @@ class World:
         return container.host
 
     def state(self):
-        """Everything that a test may not leave behind. Rules, links, addresses, routes, sysctls."""
+        """Everything that a test may not leave behind. Rules, links, addresses, routes, sysctls. Not the link-local addresses of the kernel,
+        which come a second after their link."""
+        places = self.host.run("ip", "-o", "address") + "\n" + self.host.run("ip", "route", "show", "table", "all").replace(" linkdown", "")
         return "\n".join([
-            self.host.run("nft", "list", "ruleset"), self.host.run("ip", "-o", "address"), self.host.run("ip", "route", "show", "table", "all").replace(" linkdown", ""),
+            self.host.run("nft", "list", "ruleset"), *(line for line in places.split("\n") if "fe80::" not in line),
             self.host.sysctl("ipv4/ip_forward"), "\n".join(sorted(os.path.basename(x) for x in self.host.run("ls", "/proc/sys/net/ipv4/conf").split())),
         ])
 

@@ -83,9 +83,10 @@ def sleeps_without_end(pid):
 def test_the_screen_shows_units_and_what_becomes_of_them(machine, attach):
     screen = attach(machine)
     screen.wait(r"^systemd-web +up +healthy")
+    screen.wait(r"^2 containers: 1 up, 1 failed")
     text = screen.text()
     assert re.search(r"^Cleat \S+ on %s, since " % machine.name, text, re.M), text
-    assert "http://10.77.0.3:25328/status" in text and "2 containers: 1 up, 1 failed" in text, text
+    assert "http://10.77.0.3:25328/status" in text, text
     machine.cleat("kill", "-s", "KILL", "systemd-web")
     screen.wait(r"^systemd-web +(failed|backoff)")
     machine.cleat("start", "systemd-web")

@@ -287,7 +287,7 @@ def check_clean(a, running, baseline):
     """At rest it has to be so; teardowns and workers that run out may take a moment."""
     problems = []
     try:
-        wait_for("it is clean", lambda: is_clean(a, running, baseline, problems), 20)
+        wait_for("it is clean", lambda: is_clean(a, running, baseline, problems), 60)
     except AssertionError:
         raise AssertionError("not clean: %s\n%s" % (problems, a.console()))
     assert not os.path.exists(os.path.join(a.data, "share", "double")), "two of one unit at a time"
@@ -396,8 +396,9 @@ class World:
             a.wait_unit(name, state="up")
         check_clean(a, running, self.after)
         if at == 0:
-            # the process that looks at the host is there once a boot
+            # the process that looks at the host is there once a boot, the one that looks at the files comes half a second after its engine
             wait_for("the host has been looked at", lambda: a.status()["host"]["tried"] and "cleat doctor" not in programs(a))
+            wait_for("the files are watched", lambda: "cleat units-watch" in programs(a))
             self.after = state_of(a, running)[2]
         return calls, has_killed
 

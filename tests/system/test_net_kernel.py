@@ -268,7 +268,7 @@ def handle(host, word):
 
 def test_links_are_repaired(web):
     out, worker, host = web.outside, web.worker, web.host
-    for harm, text in ((("link", "set", "cleat0", "down"), "up cleat0"), (("address", "flush", "dev", "cleat0"), "add address cleat0 10.88.0.1/16"),
+    for harm, text in ((("link", "set", "cleat0", "down"), "up cleat0"), (("address", "del", "10.88.0.1/16", "dev", "cleat0"), "add address cleat0 10.88.0.1/16"),
                        (("link", "set", "va", "nomaster"), "join va cleat0"), (("link", "set", "va", "down"), "up va"),
                        (("address", "add", "10.1.1.1/24", "dev", "cleat0"), "delete address cleat0 10.1.1.1/24"),
                        (("link", "set", "cleat0", "address", "02:00:00:00:00:01"), "set cleat0 mac 0a:58:0a:58:00:01"),

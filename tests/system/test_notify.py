@@ -228,7 +228,7 @@ def test_notify_access_main_is_the_first_process(boot, talker):
     entry = wait_for("the child was refused", lambda: [
         e for e in [a.unit("systemd-child")] if any("NotifyAccess" in note for note in e["notes"])])[0]
     assert entry["state"] == "starting", entry
-    assert "is not the container's first one" in a.console()
+    wait_for("it is said", lambda: "is not the container's first one" in a.console())
 
 
 @pytest.mark.parametrize("image, container, network", [

@@ -115,9 +115,9 @@ def test_members_share_what_the_pod_holds_and_nothing_else(place):
             # Its own first process, the shell, ps, wc: no process of the pod or of the other member.
             assert int(lines[4]) <= 4
             assert "nosuid,nodev,noexec" in lines[5] and "size=1024k" in lines[5]
-            server = one.exec("/bin/sh", "-c", "(while :; do echo hello | nc -l -p 7777; done) >/dev/null 2>&1 & sleep 0.2")
+            server = one.exec("/bin/sh", "-c", "(while :; do echo hello | nc -l -p 7777; done) >/dev/null 2>&1 &")
             assert server.returncode == 0, server
-            assert two.exec("/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do nc 127.0.0.1 7777 </dev/null && break; sleep 0.1; done").stdout == "hello\n"
+            assert two.exec("/bin/sh", "-c", "i=0; until nc 127.0.0.1 7777 </dev/null; do [ $((i += 1)) -lt 300 ] || exit 1; sleep 0.1; done").stdout == "hello\n"
 
 
 def test_mounts_of_a_member_belong_to_the_pods_user_namespace(place):

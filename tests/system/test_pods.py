@@ -403,6 +403,8 @@ def test_a_changed_pod_is_made_anew_with_its_members(boot, world, box_image):
         wait_for("%s is in the new pod" % name, lambda: a.unit(name)["pid"] and ns(a.pid_of(name), "net") == ns(holder(a), "net"))
     assert inside(a, "one", "hostname; ls -d /new").split() == ["renamed", "/new"]
     held, pids = holder(a), [a.pid_of(name) for name in ("one", "two")]
+    copy = os.path.join(a.data, "units", "last-good", "web.pod")
+    wait_for("what is good is kept, a second after it came up", lambda: os.path.exists(copy) and "HostName=renamed" in open(copy).read())
     a.add_unit("web.pod", "[Pod]\nPodName=web\nShmSize=much\n")
     refused = a.cleat("reload", check=False)
     assert refused.returncode and "Pod.ShmSize" in refused.stdout

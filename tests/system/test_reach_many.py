@@ -191,9 +191,12 @@ def box(container="", command=PARKED, network="", **keywords):
 
 def net_worker(a):
     for pid in a.processes("cleat"):
-        with open("/proc/%d/cmdline" % pid, "rb") as f:
-            if f.read().split(b"\0")[1:2] == [b"net"]:
-                return pid
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                if f.read().split(b"\0")[1:2] == [b"net"]:
+                    return pid
+        except FileNotFoundError:
+            continue  # it has ended meanwhile
     return None
 
 

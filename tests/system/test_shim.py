@@ -252,6 +252,8 @@ class Shim:
     def lines(self):
         """Every kept line of the log, oldest first, without stamps: (stream, text)."""
         found = []
+        if not os.path.exists(self.log):
+            return found  # the writer has yet to make it
         names = sorted((n for n in os.listdir(self.log) if n.isdigit()), key=int, reverse=True) + ["current"]
         for name in names:
             try:

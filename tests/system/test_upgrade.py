@@ -259,7 +259,7 @@ def test_a_shim_of_the_previous_protocol_goes_on(box, old_shim, how):
     put(a, "/usr/bin/cleat-runtime", old_shim)
     a.cleat("start", "web")
     web = a.wait_unit("systemd-web", health="healthy")
-    assert os.readlink("/proc/%d/exe" % a.pid_of("systemd-web")).endswith("busybox")
+    wait_for("the container's program runs", lambda: os.readlink("/proc/%d/exe" % a.pid_of("systemd-web")).endswith("busybox"))
     if how == "upgraded":
         replace_programs(a)
         a.cleat("upgrade")
