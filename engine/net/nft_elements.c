@@ -6,6 +6,7 @@
 #include "net/nft_elements.h"
 
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,7 @@ static int add_bridge(struct nft_elements *list, const struct net_bridge *b, str
 
 static int add_endpoint(struct nft_elements *list, const struct net_endpoint *p, struct err *err)
 {
+	const uint16_t ipv4 = htons(ETH_P_IP);
 	struct nft_element *e = add(list, NFT_SET_HOME, err);
 
 	if (!e)
@@ -124,6 +126,8 @@ static int add_endpoint(struct nft_elements *list, const struct net_endpoint *p,
 		return -1;
 	put_name(e, 0, p->link);
 	memcpy(e->key + 16, p->mac, 6);
+	memcpy(e->key + 22, &ipv4,
+	       2); /* what follows the source in a frame, in place of the padding */
 	memcpy(e->key + 24, &p->address, 4);
 	return 0;
 }

@@ -13,8 +13,8 @@
  * br_netfilter, where it is switched on, shows frames that a bridge passes within itself to the inet hooks: "same" lets them pass, and
  * no rule behind routing looks at iifname in postrouting, which is not there for them.
  *
- * Each packet passes the filter chains, only the first of a connection those of type nat: what most packets miss by a comparison stands
- * before what asks a set.
+ * Each packet passes the filter chains, only the first of a connection those of type nat. There what most packets miss stands first: bytes of
+ * a packet before the family that gives them a meaning, so that a packet is through after one look.
  */
 #include "net/nft_rules.h"
 
@@ -95,6 +95,12 @@ static void is_loopback_net(struct nft_rule *r, unsigned field)
 	nft_is(r, 0, &net, sizeof(net));
 }
 
+static void is_not_lo(struct nft_rule *r)
+{
+	nft_meta(r, NFT_META_IIF, 0);
+	nft_is_not(r, 0, &lo_index, sizeof(lo_index));
+}
+
 static void is_dnat(struct nft_rule *r)
 {
 	nft_ct(r, NFT_CT_STATUS, 0);
@@ -109,15 +115,13 @@ static void is_dnat(struct nft_rule *r)
 static void write_early(struct buf *out)
 {
 	static const unsigned fields[] = { IP_DADDR, IP_SADDR };
-	struct nft_rule r = rule_in(out, "early");
 
-	nft_meta(&r, NFT_META_IIF, 0);
-	nft_is(&r, 0, &lo_index, sizeof(lo_index));
-	finish(&r, NF_ACCEPT, NULL);
 	for (size_t i = 0; i < 2; i++) {
-		r = rule_in(out, "early");
-		is_ipv4(&r);
+		struct nft_rule r = rule_in(out, "early");
+
 		is_loopback_net(&r, fields[i]);
+		is_ipv4(&r);
+		is_not_lo(&r);
 		in_set(&r, NFT_META_IIFNAME, NFT_SET_BRIDGES);
 		finish(&r, NF_DROP, NULL);
 	}
@@ -161,11 +165,10 @@ static void write_input(struct buf *out)
 {
 	struct nft_rule r = rule_in(out, "input");
 
-	nft_meta(&r, NFT_META_IIF, 0);
-	nft_is_not(&r, 0, &lo_index, sizeof(lo_index));
-	is_ipv4(&r);
 	nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, IP_DADDR, 4, 0);
 	nft_in_set(&r, set_name(NFT_SET_GATEWAYS), 0);
+	is_ipv4(&r);
+	is_not_lo(&r);
 	not_in_set(&r, NFT_META_IIFNAME, NFT_SET_BRIDGES);
 	finish(&r, NF_DROP, NULL);
 }
@@ -268,21 +271,21 @@ static struct nft_rule guard_rule(struct buf *out, const char *chain)
 	return nft_rule_begin(out, NFPROTO_BRIDGE, NFT_TABLE_NAME, chain);
 }
 
-static void is_ether_type(struct nft_rule *r, uint16_t type)
+static void is_arp(struct nft_rule *r)
 {
-	type = htons(type);
+	const uint16_t type = htons(ETH_P_ARP);
+
 	nft_payload(r, NFT_PAYLOAD_LL_HEADER, ETHER_TYPE, sizeof(type), 0);
 	nft_is(r, 0, &type, sizeof(type));
 }
 
-/* Link, Ethernet source, IPv4 source, in one question: most frames need no other. */
+/* Link, Ethernet source with the type behind it, IPv4 source, in one question: most frames need no other. */
 static void write_guard_passes(struct buf *out)
 {
 	struct nft_rule r = guard_rule(out, "prerouting");
 
-	is_ether_type(&r, ETH_P_IP);
 	nft_meta(&r, NFT_META_IIFNAME, 0);
-	nft_payload(&r, NFT_PAYLOAD_LL_HEADER, ETHER_SOURCE, 6, NAME_WORDS);
+	nft_payload(&r, NFT_PAYLOAD_LL_HEADER, ETHER_SOURCE, 6 + 2, NAME_WORDS);
 	nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, IP_SADDR, 4, NAME_WORDS + 2);
 	nft_in_set(&r, set_name(NFT_SET_SOURCES), 0);
 	finish(&r, NF_ACCEPT, NULL);
@@ -308,7 +311,7 @@ static void write_guard(struct buf *out)
 	finish(&r, NF_DROP, NULL);
 
 	r = guard_rule(out, "guard");
-	is_ether_type(&r, ETH_P_ARP);
+	is_arp(&r);
 	nft_meta(&r, NFT_META_IIFNAME, 0);
 	nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER_ETHER, 6, NAME_WORDS);
 	nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER_IP, 4, NAME_WORDS + 2);
@@ -373,6 +376,15 @@ static void put_limit(struct buf *out)
 	netlink_nest_end(out, expression);
 }
 
+/* The kernel's fastest table for keys of four bytes is one whose size it knows. */
+static void put_size(struct buf *out, unsigned most)
+{
+	size_t description = netlink_nest(out, NFTA_SET_DESC);
+
+	netlink_put_be32(out, NFTA_SET_DESC_SIZE, most);
+	netlink_nest_end(out, description);
+}
+
 static void write_set(struct buf *out, unsigned id, const struct nft_set_kind *kind)
 {
 	/* libnftnl's note of four bytes: the key is in the machine's order. */
@@ -395,6 +407,8 @@ static void write_set(struct buf *out, unsigned id, const struct nft_set_kind *k
 		netlink_put(out, NFTA_SET_USERDATA, host_order, sizeof(host_order));
 	if (id == NFT_SET_ARPS)
 		put_limit(out);
+	if (id == NFT_SET_GATEWAYS)
+		put_size(out, NET_MAX_BRIDGES);
 	netlink_end(out, message);
 }
 

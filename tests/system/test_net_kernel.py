@@ -386,6 +386,10 @@ def test_a_container_cannot_be_somebody_else(web):
     frames.append((tag[:12] + b"\x81\x00\x00\x00" + tag[12:]).hex())
     ping = b"\xff" * 6 + mac_of(A) + b"\x86\xdd" + b"\x60" + b"\x00" * 60
     frames.append(ping.hex())
+    # from its own address, but not as plain IPv4
+    own = b"\xff" * 6 + evil + b"\x86\xdd" + b"\x60" + b"\x00" * 11 + netkernel.socket.inet_aton("10.88.0.7") + b"\x00" * 44
+    plain = b"\x45" + b"\x00" * 7 + b"\x40\x11" + b"\x00" * 2 + netkernel.socket.inet_aton("10.88.0.7") + b"\xff" * 4 + b"\x00" * 26
+    frames += 5 * [own.hex(), (b"\xff" * 6 + evil + b"\x81\x00\x00\x00\x08\x00" + plain).hex()]
     before = packets(b), packets(host, "cleat0")
     c.host.order("frames", "eth0", frames)
     # a frame that is allowed is the sign that those before it have been dealt with
@@ -473,6 +477,15 @@ def test_large_requests(world):
     assert elements.count("tcp . ") == 1000 and elements.count("udp . ") == 10001
     worker.fine([Bridge()], containers[:500], ports[:500])
     assert world.host.run("nft", "list", "map", "inet", "cleat", "ports").count("tcp . ") == 500
+    worker.clear()
+
+
+def test_the_most_bridges_and_all_of_them_elsewhere(world):
+    """The set of their addresses has a size that the kernel knows."""
+    worker = world.work()
+    for net in (90, 91):
+        worker.fine([Bridge("cleat-%d" % i, "10.%d.%d.1" % (net, i), 24) for i in range(64)], [], [])
+        assert world.host.run("nft", "list", "set", "inet", "cleat", "gateways").count("10.%d." % net) == 64
     worker.clear()
 
 

@@ -18,6 +18,8 @@ static void print_field(struct buf *out, const uint8_t **at, uint32_t type)
 	case 9:
 		buf_printf(out, " %02x:%02x:%02x:%02x:%02x:%02x", (*at)[0], (*at)[1], (*at)[2],
 			   (*at)[3], (*at)[4], (*at)[5]);
+		if ((*at)[6])
+			buf_printf(out, " type %02x%02x", (*at)[6], (*at)[7]);
 		*at += 8;
 		return;
 	case 7:
@@ -121,13 +123,13 @@ static void everything_has_its_elements(void **state)
 			  "+links v1\n"
 			  "+ethers v1 0a:58:0a:58:00:05\n"
 			  "+arps v1 0a:58:0a:58:00:05 10.88.0.5\n"
-			  "+sources v1 0a:58:0a:58:00:05 10.88.0.5\n");
+			  "+sources v1 0a:58:0a:58:00:05 type 0800 10.88.0.5\n");
 	assert_difference(&w.wanted, &w.wanted, NFT_TABLE_INET, "");
 	assert_difference(&w.wanted, &none, NFT_TABLE_BRIDGE,
 			  "-links v1\n"
 			  "-ethers v1 0a:58:0a:58:00:05\n"
 			  "-arps v1 0a:58:0a:58:00:05 10.88.0.5\n"
-			  "-sources v1 0a:58:0a:58:00:05 10.88.0.5\n");
+			  "-sources v1 0a:58:0a:58:00:05 type 0800 10.88.0.5\n");
 }
 
 static void a_moved_port_is_taken_away_first(void **state)
