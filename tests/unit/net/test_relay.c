@@ -15,6 +15,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net/relay.h"
@@ -24,15 +26,30 @@
 	(40u * 1024 * \
 	 1024) /* what the kernel's socket buffers of two connections may hold, generously */
 
+#define HELD_MAX 8
+
 struct bench {
 	struct loop *loop;
 	struct relay *relay;
-	struct loop_source *stop_source;
+	struct loop_source *stop_source, *echo_source;
 	int front, back, stop_fd; /* the relay's listener, the target's, an eventfd */
+	int echo[2];		  /* the test's end, the loop's */
 	struct sockaddr_in front_address;
 	pthread_t thread;
 	int loop_result;
 };
+
+static _Atomic time_t leap_sec;
+
+/* The loop's clock, which the test puts forward. */
+int clock_gettime(clockid_t clock, struct timespec *out)
+{
+	if (syscall(SYS_clock_gettime, clock, out) < 0)
+		return -1;
+	if (clock == CLOCK_MONOTONIC)
+		out->tv_sec += leap_sec;
+	return 0;
+}
 
 static int listen_loopback(struct sockaddr_in *address)
 {
@@ -54,6 +71,28 @@ static void on_stop(struct loop *loop, uint32_t events, usec_t now, void *arg)
 	(void)now;
 	(void)arg;
 	loop_stop(loop);
+}
+
+static void on_echo(struct loop *loop, uint32_t events, usec_t now, void *arg)
+{
+	const struct bench *b = arg;
+	char byte;
+
+	(void)loop;
+	(void)events;
+	(void)now;
+	(void)!(read(b->echo[1], &byte, 1) == 1 && write(b->echo[1], &byte, 1) == 1);
+}
+
+/* When it returns, a turn has begun after the call, and has ended: its timers have been called. */
+static void turn_pass(const struct bench *b)
+{
+	for (int i = 0; i < 2; i++) {
+		char byte = 0;
+
+		assert_int_equal(write(b->echo[0], &byte, 1), 1);
+		assert_int_equal(read(b->echo[0], &byte, 1), 1);
+	}
 }
 
 static void *run_loop(void *arg)
@@ -84,6 +123,9 @@ static void bench_start(struct bench *b, unsigned max_pairs, const struct sockad
 	assert_int_equal(relay_listen(b->relay, b->front, &connect_to, &err), 0);
 	b->stop_source = loop_add(b->loop, b->stop_fd, EPOLLIN, on_stop, NULL, &err);
 	assert_non_null(b->stop_source);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, b->echo), 0);
+	b->echo_source = loop_add(b->loop, b->echo[1], EPOLLIN, on_echo, b, &err);
+	assert_non_null(b->echo_source);
 	assert_int_equal(pthread_create(&b->thread, NULL, run_loop, b), 0);
 }
 
@@ -98,6 +140,8 @@ static void bench_stop(struct bench *b, unsigned pairs_left)
 	relay_free(b->relay);
 	loop_free(b->loop);
 	close(b->stop_fd);
+	close(b->echo[0]);
+	close(b->echo[1]);
 	close(b->front);
 	close(b->back);
 }
@@ -305,32 +349,49 @@ static bool is_asked(uint16_t port)
 	return found;
 }
 
-/* Who has a full queue answers nothing yet: connected some time after connect(), at the second packet. */
-static void a_target_that_takes_its_time_is_waited_for(void **state)
+/* Fills the target's queue until one who comes is not answered: who has a full queue answers nothing. How many hold a place. */
+static int fill_queue(const struct bench *b, int held[HELD_MAX])
 {
-	struct bench b;
-	int c, s, held[8], count = 0;
 	struct sockaddr_in back;
 	socklen_t size = sizeof(back);
+	int count = 0;
 
-	(void)state;
-	bench_start(&b, RELAY_MAX, NULL);
-	assert_int_equal(getsockname(b.back, (struct sockaddr *)&back, &size), 0);
-	assert_int_equal(listen(b.back, 0), 0);
-	/* until one is not answered */
-	for (; count < 8; count++) {
+	assert_int_equal(getsockname(b->back, (struct sockaddr *)&back, &size), 0);
+	assert_int_equal(listen(b->back, 0), 0);
+	for (; count < HELD_MAX; count++) {
 		held[count] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		(void)!connect(held[count], (const struct sockaddr *)&back, sizeof(back));
 		if (poll(&(struct pollfd){ .fd = held[count], .events = POLLOUT }, 1, 100) == 0)
 			break;
 	}
-	assert_in_range(count, 1, 7);
+	assert_in_range(count, 1, HELD_MAX - 1);
 	close(held[count]);
 	assert_false(is_asked(ntohs(back.sin_port)));
-	c = client(&b);
-	send_all(c, "patience", 8);
+	return count;
+}
+
+static void wait_until_asked(const struct bench *b)
+{
+	struct sockaddr_in back;
+	socklen_t size = sizeof(back);
+
+	assert_int_equal(getsockname(b->back, (struct sockaddr *)&back, &size), 0);
 	while (!is_asked(ntohs(back.sin_port)))
 		poll(NULL, 0, 1);
+}
+
+/* Connected some time after connect(), at the second packet. */
+static void a_target_that_takes_its_time_is_waited_for(void **state)
+{
+	struct bench b;
+	int c, s, held[HELD_MAX], count;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	count = fill_queue(&b, held);
+	c = client(&b);
+	send_all(c, "patience", 8);
+	wait_until_asked(&b);
 	assert_int_equal(listen(b.back, 64), 0);
 	for (int i = 0; i < count; i++) {
 		close(server(&b));
@@ -338,10 +399,41 @@ static void a_target_that_takes_its_time_is_waited_for(void **state)
 	}
 	s = server(&b);
 	expect(s, "patience");
+	/* it is no matter any more how long that took */
+	leap_sec += 2 * RELAY_CONNECT_USEC / USEC_SEC;
+	turn_pass(&b);
+	send_all(s, "still here", 10);
+	expect(c, "still here");
 	close(c);
 	expect_end(s);
 	close(s);
 	bench_stop(&b, 1);
+}
+
+static void a_target_that_never_answers_is_given_up_when_its_time_is_over(void **state)
+{
+	struct pollfd end = { .events = POLLIN };
+	int held[HELD_MAX], count;
+	struct bench b;
+	char byte;
+
+	(void)state;
+	bench_start(&b, RELAY_MAX, NULL);
+	count = fill_queue(&b, held);
+	end.fd = client(&b);
+	send_all(end.fd, "patience", 8);
+	wait_until_asked(&b);
+	leap_sec += 1;
+	turn_pass(&b);
+	assert_int_equal(poll(&end, 1, 0), 0);
+	leap_sec += RELAY_CONNECT_USEC / USEC_SEC - 1;
+	turn_pass(&b);
+	assert_int_equal(poll(&end, 1, 0), 1);
+	assert_true(recv(end.fd, &byte, 1, 0) <= 0);
+	close(end.fd);
+	for (int i = 0; i < count; i++)
+		close(held[i]);
+	bench_stop(&b, 0);
 }
 
 static void data_sent_before_the_target_is_reached_is_kept(void **state)
@@ -558,6 +650,7 @@ int main(void)
 		cmocka_unit_test(without_a_pipe_to_be_had_the_connection_ends),
 		cmocka_unit_test(many_that_wait_at_once_are_all_served),
 		cmocka_unit_test(a_target_that_takes_its_time_is_waited_for),
+		cmocka_unit_test(a_target_that_never_answers_is_given_up_when_its_time_is_over),
 		cmocka_unit_test(data_sent_before_the_target_is_reached_is_kept),
 		cmocka_unit_test(a_refused_target_closes_the_client),
 		cmocka_unit_test(a_reset_reaches_the_other_end),
