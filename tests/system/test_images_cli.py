@@ -98,6 +98,13 @@ def check_unpacked(store):
 # --- load -------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("words", [("images",), ("rmi", "app:1"), ("image", "prune", "-f"), ("image", "inspect", "app:1")], ids=" ".join)
+def test_an_appliance_elsewhere_is_not_taken_for_this_machine(words):
+    """Whatever this machine has in /data/store."""
+    done = subprocess.run([CLEAT, "--socket", "/nowhere/cleat.sock", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode and "--socket does not reach them" in done.stdout, done.stdout
+
+
 def test_an_oci_archive_by_file_by_pipe_and_compressed(store, archive):
     with open(archive, "rb") as f:
         plain = f.read()
