@@ -4,6 +4,7 @@
  * standard input. Must never take it as a word of the command line, where everybody sees it.
  */
 #include <crypt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,24 +18,44 @@
 #define MIN_BYTES 8
 #define SALT_BYTES 16
 
-static int read_one(const char *prompt, char *out, size_t size)
+static volatile sig_atomic_t ended_by;
+
+static void note_end(int number)
 {
-	struct termios mode, quiet;
-	bool is_terminal = tcgetattr(STDIN_FILENO, &mode) == 0;
+	ended_by = number;
+}
+
+/* Who gives up at the prompt gets a terminal back that shows what is typed. */
+static char *read_unseen(const char *prompt, const struct termios *mode, char *out, size_t size)
+{
+	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
+	const struct sigaction action = { .sa_handler = note_end }; /* the read ends, too */
+	struct sigaction before[sizeof(ends) / sizeof(ends[0])];
+	struct termios quiet = *mode;
 	char *line;
 
-	if (is_terminal) {
-		quiet = mode;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-		fprintf(stderr, "%s",
-			prompt); /* asked first, a quick answer would be seen and lost */
-	}
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		sigaction(ends[i], &action, &before[i]);
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	/* asked first, a quick answer would be seen and lost */
+	fprintf(stderr, "%s", prompt);
 	line = fgets(out, (int)size, stdin);
-	if (is_terminal) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &mode);
-		fprintf(stderr, "\n");
-	}
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, mode);
+	fprintf(stderr, "\n");
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		sigaction(ends[i], &before[i], NULL);
+	if (ended_by)
+		raise(ended_by);
+	return line;
+}
+
+static int read_one(const char *prompt, char *out, size_t size)
+{
+	struct termios mode;
+	char *line = tcgetattr(STDIN_FILENO, &mode) == 0 ? read_unseen(prompt, &mode, out, size) :
+							   fgets(out, (int)size, stdin);
+
 	if (!line || !strchr(out, '\n'))
 		return -1;
 	out[strcspn(out, "\n")] = '\0';

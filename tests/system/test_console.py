@@ -2,10 +2,12 @@
 """The console: the status screen and logins on a real LXC terminal, a terminal that nobody reads, and what [System] of appliance.ini sets."""
 import fcntl
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
+import termios
 
 import pytest
 
@@ -77,6 +79,22 @@ def sleeps_without_end(pid):
 
 
 # --- the screen ------------------------------------------------------------------------------------------------------------
+
+
+def test_whoever_gives_up_at_a_password_sees_again_what_is_typed():
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(CLEAT, ["cleat", "password"])
+    try:
+        said = b""
+        while b"Password: " not in said:
+            said += os.read(terminal, 100)
+        assert not termios.tcgetattr(terminal)[3] & termios.ECHO
+        os.write(terminal, b"hal\x03")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
+        assert termios.tcgetattr(terminal)[3] & termios.ECHO
+    finally:
+        os.close(terminal)
 
 
 @needs_lxc
