@@ -85,7 +85,7 @@ static int read_container(struct store_keep *keep, int dir, const char *run_id, 
 
 	snprintf(path, sizeof(path), "%.255s/config.json", run_id);
 	if (file_read_at(dir, path, CONFIG_MAX_BYTES, &text, err) < 0)
-		return err->code == ERR_NOT_FOUND ? 0 : err_wrap(err, "%s", path);
+		return err->code == ERR_NOT_FOUND ? 0 : -1;
 	snprintf(who, sizeof(who), "running container %.255s", run_id);
 	find_layers(keep, add(keep, who), buf_str(&text));
 	return 0;

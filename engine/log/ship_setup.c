@@ -116,9 +116,7 @@ static int read_ca(const struct ship *s, struct buf *out, struct err *err)
 	if (s->url.transport != SYSLOG_TLS)
 		return 0;
 	if (s->ca_path)
-		return file_read_at(AT_FDCWD, s->ca_path, CA_MAX_BYTES, out, err) < 0 ?
-			       err_wrap(err, "%s", s->ca_path) :
-			       0;
+		return file_read_at(AT_FDCWD, s->ca_path, CA_MAX_BYTES, out, err);
 	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++)
 		if (file_read_at(AT_FDCWD, bundles[i], CA_MAX_BYTES, out, err) == 0)
 			return 0;

@@ -544,7 +544,7 @@ int network_config_load(struct network_config *out, struct arena *arena, struct 
 
 	*out = (struct network_config){ .path = NULL };
 	if (file_read_at(AT_FDCWD, path, NETWORK_CONFIG_MAX_BYTES, &text, err) < 0)
-		return err->code == ERR_NOT_FOUND ? 0 : err_wrap(err, "%s", path);
+		return err->code == ERR_NOT_FOUND ? 0 : -1;
 	network_config_read(out, arena, diags, path, buf_str(&text), text.len);
 	return 0;
 }
