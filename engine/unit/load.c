@@ -16,6 +16,7 @@
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/path.h"
+#include "util/sort.h"
 #include "util/str.h"
 
 struct walk {
@@ -41,30 +42,11 @@ size_t load_first_error(const struct load *load, size_t index)
 	return index < diags->count ? index : diags->count - (diags->count > 0);
 }
 
-/* Merge sort, bottom up: qsort(3) of musl asks twice as often. */
-static struct load_entry *sort_entries(struct arena *arena, struct load_entry *from, size_t count)
+static int compare_entries(const void *left, const void *right)
 {
-	struct load_entry *to = arena_alloc(arena, (count + 1) * sizeof(*to));
+	const struct load_entry *a = left, *b = right;
 
-	for (size_t width = 1; width < count; width *= 2) {
-		for (size_t low = 0; low < count; low += 2 * width) {
-			size_t middle = low + width < count ? low + width : count;
-			size_t high = middle + width < count ? middle + width : count;
-			size_t a = low, b = middle;
-
-			for (size_t k = low; k < high; k++)
-				to[k] = b >= high || (a < middle &&
-						      strcmp(from[a].name, from[b].name) <= 0) ?
-						from[a++] :
-						from[b++];
-		}
-
-		struct load_entry *swap = from;
-
-		from = to;
-		to = swap;
-	}
-	return from;
+	return strcmp(a->name, b->name);
 }
 
 struct load_entry *load_list(struct load *load, const char *path, size_t *count, struct err *err)
@@ -89,7 +71,8 @@ struct load_entry *load_list(struct load *load, const char *path, size_t *count,
 			(struct load_entry){ arena_strdup(&load->scratch, entry->d_name),
 					     entry->d_type };
 	}
-	return *count ? sort_entries(&load->scratch, entries, *count) :
+	return *count ? sort_stable(&load->scratch, entries, *count, sizeof(*entries),
+				    compare_entries) :
 			arena_alloc(&load->scratch, sizeof(entries[0]));
 }
 

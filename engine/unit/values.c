@@ -9,6 +9,7 @@
 
 #include "unit/reading_internal.h"
 #include "unit/words_internal.h"
+#include "util/sort.h"
 #include "util/str.h"
 
 static const struct origin *word_origin(struct reading *r, const struct syntax_entry *entry,
@@ -132,40 +133,14 @@ struct arg_list value_args_of_entry(struct reading *r, const struct syntax_entry
 }
 
 /* By name: the end of one comes before any letter. */
-static int compare_pairs(const struct arg *left, const struct arg *right)
+static int compare_pairs(const void *left, const void *right)
 {
-	const unsigned char *a = (const unsigned char *)left->text;
-	const unsigned char *b = (const unsigned char *)right->text;
+	const unsigned char *a = (const unsigned char *)((const struct arg *)left)->text;
+	const unsigned char *b = (const unsigned char *)((const struct arg *)right)->text;
 
 	for (; *a == *b && *a && *a != '='; a++, b++)
 		;
 	return (*a && *a != '=' ? *a : 0) - (*b && *b != '=' ? *b : 0);
-}
-
-/* Merge sort, bottom up: qsort(3) promises no stability. */
-static struct arg *sort_pairs(struct arena *arena, struct arg *from, size_t count)
-{
-	struct arg *to = arena_alloc(arena, (count + 1) * sizeof(*to));
-
-	for (size_t width = 1; width < count; width *= 2) {
-		for (size_t low = 0; low < count; low += 2 * width) {
-			size_t middle = low + width < count ? low + width : count;
-			size_t high = middle + width < count ? middle + width : count;
-			size_t a = low, b = middle;
-
-			for (size_t k = low; k < high; k++)
-				to[k] = b >= high || (a < middle &&
-						      compare_pairs(&from[a], &from[b]) <= 0) ?
-						from[a++] :
-						from[b++];
-		}
-
-		struct arg *swap = from;
-
-		from = to;
-		to = swap;
-	}
-	return from;
 }
 
 struct arg_list value_find_pairs(struct reading *r, const struct syntax_group *group,
@@ -185,7 +160,8 @@ struct arg_list value_find_pairs(struct reading *r, const struct syntax_group *g
 				all.items[i].text);
 	}
 	/* A stable sort by name, so that the last of equal names can be kept: 32 K pairs of a hostile file cost no square. */
-	struct arg *sorted = sort_pairs(r->arena, all.items, all.count);
+	struct arg *sorted =
+		sort_stable(r->arena, all.items, all.count, sizeof(*all.items), compare_pairs);
 
 	for (size_t i = 0; i < all.count; i++)
 		if (i + 1 == all.count || compare_pairs(&sorted[i], &sorted[i + 1]) != 0)
