@@ -536,11 +536,8 @@ def test_without_netfilter_nothing_leaves_a_network(boot, world, box_image, with
     assert world.state() == before
 
 
-@pytest.mark.skipif(not os.path.isdir(LXC_CONFIG) or not shutil.which("lxc-start"), reason="lxc is not installed")
-@pytest.mark.parametrize("unprivileged", [True, False], ids=["unprivileged", "privileged"])
-def test_the_default_bridge_in_lxc(boot_lxc, unprivileged):
-    """The example without its Network=host: healthy, reached through its published port, with a neighbour that knows it by name."""
-    c = boot_lxc(start=False, unprivileged=unprivileged)
+def start_example(c):
+    """The example without its Network=host; its unit when it is healthy."""
     shutil.copytree(EXAMPLE, c.config, dirs_exist_ok=True)
     path = os.path.join(c.config, "units", "moe-orchestrator.container")
     with open(path) as f:
@@ -548,7 +545,15 @@ def test_the_default_bridge_in_lxc(boot_lxc, unprivileged):
     with open(path, "w") as f:
         f.write(text.replace("Network=host\n", ""))
     c.start()
-    seen = c.wait_unit("moe-orchestrator", health="healthy")
+    return c.wait_unit("moe-orchestrator", health="healthy")
+
+
+@pytest.mark.skipif(not os.path.isdir(LXC_CONFIG) or not shutil.which("lxc-start"), reason="lxc is not installed")
+@pytest.mark.parametrize("unprivileged", [True, False], ids=["unprivileged", "privileged"])
+def test_the_default_bridge_in_lxc(boot_lxc, unprivileged):
+    """The example without its Network=host: healthy, reached through its published port, with a neighbour that knows it by name."""
+    c = boot_lxc(start=False, unprivileged=unprivileged)
+    seen = start_example(c)
     assert seen["addresses"] == ["10.88.0.2"]
     assert seen["ports"] == ["8000->8000/tcp"]
     code, body = c.http_from_network("/", port=8000)
@@ -574,14 +579,7 @@ def test_without_nftables_in_unprivileged_lxc_a_proxy_has_the_ports_and_it_is_sa
         # socket(AF_NETLINK, any, NETLINK_NETFILTER): EPROTONOSUPPORT
         profile.write_text(f.read() + "socket errno 93 [0,16,SCMP_CMP_EQ] [2,12,SCMP_CMP_EQ]\n")
     c = boot_lxc(start=False, extra=("lxc.seccomp.profile = %s" % profile,))
-    shutil.copytree(EXAMPLE, c.config, dirs_exist_ok=True)
-    path = os.path.join(c.config, "units", "moe-orchestrator.container")
-    with open(path) as f:
-        text = f.read()
-    with open(path, "w") as f:
-        f.write(text.replace("Network=host\n", ""))
-    c.start()
-    seen = c.wait_unit("moe-orchestrator", health="healthy")
+    seen = start_example(c)
     assert seen["addresses"] == ["10.88.0.2"] and seen["ports"] == ["8000->8000/tcp"]
     code, body = wait_for("the port answers", lambda: answer_of(c))
     assert code == 200 and "uid 1001" in body

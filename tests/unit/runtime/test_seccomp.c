@@ -4,6 +4,7 @@
  * seccomp takes says what the kernel would do with a system call. And the cache: what is trusted
  * and what is not.
  */
+#include "filter_test.h"
 #include "runtime_test.h"
 
 #include <errno.h>
@@ -25,50 +26,11 @@
 static struct sock_filter program[SECCOMP_MAX_INSNS];
 static size_t program_length;
 
-/* Loads, jumps, and, return: what libseccomp generates. Fails the test on anything else. */
-static uint32_t interpret(const struct seccomp_data *data)
-{
-	const unsigned char *bytes = (const unsigned char *)data;
-	uint32_t a = 0;
-
-	for (size_t pc = 0; pc < program_length; pc++) {
-		const struct sock_filter *i = &program[pc];
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(i->k + sizeof(a) <= sizeof(*data));
-			memcpy(&a, bytes + i->k, sizeof(a));
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= i->k;
-			break;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			pc += a == i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			pc += a > i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			pc += a >= i->k ? i->jt : i->jf;
-			break;
-		case BPF_RET | BPF_K:
-			return i->k;
-		default:
-			fail_msg("instruction %#x", i->code);
-		}
-	}
-	fail_msg("no return");
-	return 0;
-}
-
 static uint32_t verdict(long number, uint64_t arg0, uint64_t arg1)
 {
 	struct seccomp_data data = { .nr = (int)number, .arch = NATIVE, .args = { arg0, arg1 } };
 
-	return interpret(&data);
+	return run_filter(program, program_length, &data);
 }
 
 static int compile(const char *text, struct err *err)
@@ -163,7 +125,7 @@ static void other_architectures_are_killed(void **state)
 	assert_compiles(
 		"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86\"],"
 		"\"syscalls\":[{\"names\":[\"reboot\"],\"action\":\"SCMP_ACT_ERRNO\"}]}");
-	assert_int_equal(interpret(&data), SECCOMP_RET_KILL_PROCESS);
+	assert_int_equal(run_filter(program, program_length, &data), SECCOMP_RET_KILL_PROCESS);
 	assert_int_equal(verdict(SYS_read, 0, 0), SECCOMP_RET_ALLOW);
 	assert_int_equal(verdict(SYS_reboot, 0, 0), ERRNO(EPERM));
 #if defined(__x86_64__)

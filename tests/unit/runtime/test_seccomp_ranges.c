@@ -6,6 +6,8 @@
  */
 #include "unit_test.h"
 
+#include "filter_test.h"
+
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -40,43 +42,7 @@ static uint32_t next_number(uint32_t below)
 
 static uint32_t verdict(const struct program *p, const struct seccomp_data *data)
 {
-	const unsigned char *bytes = (const unsigned char *)data;
-	uint32_t a = 0;
-
-	for (size_t pc = 0; pc < p->length; pc++) {
-		const struct sock_filter *i = &p->code[pc];
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(i->k + sizeof(a) <= sizeof(*data));
-			memcpy(&a, bytes + i->k, sizeof(a));
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= i->k;
-			break;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			pc += a == i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			pc += a > i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			pc += a >= i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			pc += a & i->k ? i->jt : i->jf;
-			break;
-		case BPF_RET | BPF_K:
-			return i->k;
-		default:
-			fail_msg("instruction %#x", i->code);
-		}
-	}
-	fail_msg("no return");
-	return 0;
+	return run_filter(p->code, p->length, data);
 }
 
 static void assert_same(uint32_t arch, uint32_t number)
