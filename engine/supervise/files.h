@@ -24,8 +24,8 @@ enum files_outcome {
 struct files_watch {
 	pid_t pid; /* 0: none */
 	int fd;	   /* -1 */
-	struct loop_source *source, *timer;
-	unsigned failures; /* in a row */
+	struct loop_source *source;
+	struct respawn respawn;
 };
 
 /* A child that reads everything before the engine does: it may hang where the engine must not. */
@@ -105,8 +105,7 @@ void files_on_publish(struct engine *e, unsigned index);
 const char *files_outcome_name(enum files_outcome outcome); /* "started" */
 
 /* watch.c, reload.c, keep.c */
-void files_watch_start(struct engine *e);
-/* The same, when the boot has started what it starts. A change meanwhile is not lost: the watcher is told what was read. */
+/* When the boot has started what it starts. A change meanwhile is not lost: the watcher is told what was read. */
 void files_watch_soon(struct engine *e);
 /* Reads everything in a child and, if it has changed or this is forced, becomes a new engine. */
 void files_check(struct engine *e, bool is_forced);

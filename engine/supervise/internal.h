@@ -14,6 +14,7 @@
 #include "supervise/health.h"
 #include "supervise/history.h"
 #include "supervise/logs.h"
+#include "supervise/respawn.h"
 #include "unit/appliance.h"
 #include "util/cgroup.h"
 #include "util/ids.h"
@@ -198,12 +199,10 @@ struct engine {
 	/* status server */
 	int status_listen_fd;
 	pid_t status_pid;
-	struct loop_source *status_timer;
+	struct respawn status_respawn;
 	struct loop_source *status_address_timer; /* no link has [Status] Address= yet */
-	unsigned status_failures;		  /* in a row, each after a short life */
-	usec_t status_began;
-	struct network *network;       /* supervise/network.h */
-	struct files *files;	       /* supervise/files.h */
+	struct network *network;		  /* supervise/network.h */
+	struct files *files;			  /* supervise/files.h */
 	struct command_slot *commands; /* one per unit; NULL until the first list: commands.c */
 	struct updates *updates;       /* supervise/update.h */
 	struct appliance appliance;    /* appliance.ini; texts in arena */

@@ -22,16 +22,14 @@
 
 #define BUDGET_USEC (60 * USEC_SEC)
 #define BUDGET_FIRST_USEC (10 * USEC_SEC)
-#define SHIP_RETRY_USEC USEC_SEC
-#define SHIP_RETRY_MAX 6 /* doublings */
 #define MAX_WORDS (16 + 2 * 64)
 
 struct logs {
 	struct engine *e;
-	struct loop_source *budget_timer, *ship_timer, *ship_source;
+	struct loop_source *budget_timer, *ship_source;
 	pid_t budget_pid, ship_pid;
 	int ship_fd; /* -1 */
-	unsigned ship_failures;
+	struct respawn ship;
 };
 
 static const struct container_spec *spec_of(const struct engine *e, unsigned index)
@@ -302,7 +300,7 @@ static void on_report(struct loop *loop, uint32_t events, usec_t now, void *arg)
 		return;
 	report.error[sizeof(report.error) - 1] = '\0';
 	if (report.is_connected)
-		l->ship_failures = 0;
+		respawn_well(&l->ship);
 	publish_report(l->e, &report);
 }
 
@@ -310,7 +308,6 @@ static void on_ship_ended(void *arg, pid_t pid, int wait_status)
 {
 	struct logs *l = arg;
 	struct engine *e = l->e;
-	unsigned doublings = l->ship_failures < SHIP_RETRY_MAX ? l->ship_failures : SHIP_RETRY_MAX;
 
 	if (l->ship_pid != pid)
 		return;
@@ -319,12 +316,11 @@ static void on_ship_ended(void *arg, pid_t pid, int wait_status)
 	e->ship_dropped_before = e->header.ship_dropped;
 	e->header.ship_connected = 0;
 	publish_header(e);
-	if (e->stopping || !l->ship_timer)
+	if (e->stopping)
 		return;
-	l->ship_failures++;
 	log_msg(LOG_WARN, "log", "log shipping ended (wait status %d): starting it again",
 		wait_status);
-	loop_timer_set(e->loop, l->ship_timer, loop_now(e->loop) + (SHIP_RETRY_USEC << doublings));
+	respawn_again(&l->ship);
 }
 
 static int spawn_ship(struct logs *l, const int ends[2], struct err *err)
@@ -373,7 +369,7 @@ static int start_ship(struct logs *l, struct err *err)
 	return -1;
 }
 
-static void on_ship_timer(struct loop *loop, usec_t now, void *arg)
+static void ship(void *arg)
 {
 	struct logs *l = arg;
 	struct err err;
@@ -381,14 +377,18 @@ static void on_ship_timer(struct loop *loop, usec_t now, void *arg)
 	if (l->ship_pid || l->e->stopping || start_ship(l, &err) == 0)
 		return;
 	log_msg(LOG_ERROR, "log", "log shipping: %s", err.msg);
-	loop_timer_set(loop, l->ship_timer, now + (SHIP_RETRY_USEC << SHIP_RETRY_MAX));
+	if (!l->ship_pid)
+		respawn_again(&l->ship);
 }
 
 void logs_start(struct engine *e)
 {
+	static const struct respawn_policy policy = { ship, USEC_SEC, 64 * USEC_SEC,
+						      60 * USEC_SEC };
 	struct logs *l = arena_new(&e->arena, struct logs);
 
 	*l = (struct logs){ .e = e, .ship_fd = -1 };
+	respawn_init(&l->ship, &policy, e->loop, l);
 	e->logs = l;
 	if (e->layout_unknown)
 		return;
@@ -398,7 +398,7 @@ void logs_start(struct engine *e)
 		return;
 	str_copy_text(e->header.ship_url, sizeof(e->header.ship_url), e->appliance.log_ship);
 	publish_header(e);
-	l->ship_timer = loop_timer(e->loop, loop_now(e->loop), on_ship_timer, l);
+	respawn_later(&l->ship, 0);
 }
 
 void logs_stop(struct engine *e)
@@ -406,7 +406,7 @@ void logs_stop(struct engine *e)
 	if (!e->logs)
 		return;
 	loop_remove(e->loop, e->logs->budget_timer);
-	loop_remove(e->loop, e->logs->ship_timer);
-	e->logs->budget_timer = e->logs->ship_timer = NULL;
+	respawn_stop(&e->logs->ship);
+	e->logs->budget_timer = NULL;
 	ship_close(e->logs);
 }

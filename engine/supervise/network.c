@@ -25,14 +25,12 @@
 #define LEASES CLEAT_NETWORK_DIR "/leases"
 #define MARK CLEAT_NETWORK_DIR "/in-use" /* the kernel may hold something of ours */
 #define LOCK CLEAT_NETWORK_DIR "/lock"	 /* whose turn it is of the workers; never removed */
-#define BACKOFF_USEC (USEC_SEC / 10)
-#define BACKOFF_STEPS 7
 #define CLEAR_MSEC 3000
 #define ANSWER_USEC (20 * USEC_SEC)
 #define RECORD "network"
 #define PROBES_MAX 256 /* of one container: the loop waits for them */
 
-static void push(struct network *n);
+static void push(void *arg);
 
 struct network_slot *network_slot(const struct engine *e, unsigned index)
 {
@@ -135,7 +133,7 @@ static void take_applied(struct network *n, const struct net_report *report)
 
 	n->report = *report;
 	n->has_report = true;
-	n->failures = 0;
+	respawn_well(&n->respawn);
 	if (report->generation == n->sent)
 		n->sent = 0;
 	if (says_new)
@@ -178,19 +176,8 @@ static void on_report(struct network *n, struct net_report *report)
 	}
 }
 
-static void start_again(struct loop *loop, usec_t now, void *arg)
-{
-	struct network *n = arg;
-
-	(void)now;
-	loop_remove(loop, n->timer);
-	n->timer = NULL;
-	push(n);
-}
-
 static void worker_lost(struct network *n, const char *why)
 {
-	unsigned steps = n->failures < BACKOFF_STEPS ? n->failures : BACKOFF_STEPS;
 	struct err err;
 
 	loop_remove(n->e->loop, n->source);
@@ -199,11 +186,8 @@ static void worker_lost(struct network *n, const char *why)
 	close_fd(&n->worker.pidfd);
 	n->sent = 0;
 	n->has_report = false;
-	n->failures++;
 	log_msg(LOG_ERROR, "network", "%s: the worker is started again", why);
-	if (!n->timer)
-		n->timer = loop_timer(n->e->loop, loop_now(n->e->loop) + (BACKOFF_USEC << steps),
-				      start_again, n);
+	respawn_again(&n->respawn);
 	err_set(&err, ERR_BUSY, "network: %s", why);
 	release_all(n, n->generation, &err);
 }
@@ -246,6 +230,7 @@ static int start_worker(struct network *n, struct err *err)
 		n->fd = -1;
 		return -1;
 	}
+	respawn_began(&n->respawn);
 	n->source = loop_add(n->e->loop, n->fd, EPOLLIN, on_socket, n, err);
 	if (!n->source || children_watch(n->e, n->worker.pid, on_worker_reaped, NULL, err) < 0)
 		return -1;
@@ -285,11 +270,12 @@ static int send_wanted(struct network *n, struct err *err)
 }
 
 /* Asks for what is wanted, if that is not under way. */
-static void push(struct network *n)
+static void push(void *arg)
 {
+	struct network *n = arg;
 	struct err err;
 
-	if (n->sent || n->timer || (n->has_report && n->report.generation == n->generation))
+	if (n->sent || n->respawn.timer || (n->has_report && n->report.generation == n->generation))
 		return;
 	if (n->fd < 0 && start_worker(n, &err) < 0) {
 		worker_lost(n, err.msg);
@@ -301,6 +287,14 @@ static void push(struct network *n)
 		release_all(n, n->generation, &err);
 	else
 		worker_lost(n, err.msg);
+}
+
+void network_worker_init(struct network *n)
+{
+	static const struct respawn_policy policy = { push, USEC_SEC / 10, 13 * USEC_SEC,
+						      60 * USEC_SEC };
+
+	respawn_init(&n->respawn, &policy, n->e->loop, n);
 }
 
 static void want_again(struct network *n)
@@ -551,7 +545,7 @@ void network_close(struct engine *e)
 			wait_cleared(n);
 	}
 	loop_remove(e->loop, n->source);
-	loop_remove(e->loop, n->timer);
+	respawn_stop(&n->respawn);
 	loop_remove(e->loop, n->answer_timer);
 	close_fd(&n->fd);
 	close_fd(&n->worker.pidfd);

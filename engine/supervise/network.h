@@ -15,8 +15,8 @@ struct network_proxy {
 	pid_t pid; /* 0: none */
 	uint64_t start_ticks;
 	int pidfd;
-	struct loop_source *source, *timer;
-	unsigned failures;
+	struct loop_source *source;
+	struct respawn respawn;
 	char *words; /* owned: its arguments, one a line */
 };
 
@@ -51,8 +51,8 @@ struct network {
 	/* the worker */
 	struct proc worker;
 	int fd; /* -1 */
-	struct loop_source *source, *timer, *answer_timer;
-	unsigned failures;
+	struct loop_source *source, *answer_timer;
+	struct respawn respawn;
 	uint32_t generation, sent; /* wanted; asked for and not answered, 0: none */
 	bool has_report;
 	struct net_report report; /* the last one of kind APPLIED or REPAIRED */
@@ -96,6 +96,8 @@ void network_files_open(struct network *n);
 void network_files_close(struct network *n);
 void network_files_soon(struct network *n); /* somebody came or went */
 void network_resolv_read(struct network *n);
+void network_worker_init(struct network *n);
+void network_proxy_init(struct network_slot *slot);
 void network_proxy_sync(struct network *n, struct network_slot *slot);
 void network_proxy_adopt(struct network_slot *slot);
 void network_proxy_stop(struct network_slot *slot);

@@ -297,7 +297,7 @@ void network_notes(const struct engine *e, unsigned index, struct buf *out)
 		buf_puts(
 			out,
 			"published ports go through a proxy: the client's address is lost, the program sees the gateway's\n");
-	if (slot->proxy.failures && !slot->proxy.pid)
+	if (slot->proxy.respawn.failures && !slot->proxy.pid)
 		buf_puts(
 			out,
 			"the port proxy does not run and is started again and again: the appliance's log says why\n");

@@ -238,7 +238,7 @@ static void add_containers(struct network *n)
 
 		slot->e = e;
 		slot->index = i;
-		slot->proxy.pidfd = -1;
+		network_proxy_init(slot);
 		slot->has_container = entry->spec &&
 				      spec_to_net_container(entry->spec, entry->name,
 							    entry->unit->name,
@@ -281,6 +281,7 @@ void network_open(struct engine *e)
 	e->network = n;
 	n->e = e;
 	n->fd = n->worker.pidfd = n->inotify_fd = -1;
+	network_worker_init(n);
 	n->slots = arena_alloc(&n->arena, (e->count + 1) * sizeof(*n->slots));
 	n->list = arena_alloc(&n->arena, (e->count + 1) * sizeof(struct net_attached *));
 	if (path_mkdirs(CLEAT_NETWORK_DIR, 0755, &err) < 0)

@@ -21,7 +21,23 @@
 #define RECORD "proxy"
 #define WORDS_MAX_BYTES (512 * 1024)
 #define WORDS_MAX (4 * NET_MAX_PROXIED + 8)
-#define BACKOFF_USEC (USEC_SEC / 10)
+
+static void try_again(void *arg)
+{
+	struct network_slot *slot = arg;
+
+	network_proxy_sync(slot->e->network, slot);
+	publish_unit(slot->e, slot->index);
+}
+
+void network_proxy_init(struct network_slot *slot)
+{
+	static const struct respawn_policy policy = { try_again, USEC_SEC / 10, 6400 * USEC_MSEC,
+						      60 * USEC_SEC };
+
+	slot->proxy.pidfd = -1;
+	respawn_init(&slot->proxy.respawn, &policy, slot->e->loop, slot);
+}
 
 static void forget_process(struct network_slot *slot)
 {
@@ -35,32 +51,14 @@ static void forget_process(struct network_slot *slot)
 	p->words = NULL;
 }
 
-static void try_again(struct loop *loop, usec_t now, void *arg)
-{
-	struct network_slot *slot = arg;
-
-	(void)now;
-	loop_remove(loop, slot->proxy.timer);
-	slot->proxy.timer = NULL;
-	network_proxy_sync(slot->e->network, slot);
-	publish_unit(slot->e, slot->index);
-}
-
 static void ended(struct network_slot *slot)
 {
-	struct network_proxy *p = &slot->proxy;
-	unsigned steps = p->failures < 6 ? p->failures : 6;
-
 	forget_process(slot);
 	if (!slot->attached)
 		return;
-	p->failures++;
 	log_msg(LOG_ERROR, "network", "%s: its port proxy ended: starting it again",
 		slot->e->entries[slot->index].name);
-	if (!p->timer)
-		p->timer = loop_timer(slot->e->loop,
-				      loop_now(slot->e->loop) + (BACKOFF_USEC << steps), try_again,
-				      slot);
+	respawn_again(&slot->proxy.respawn);
 	publish_unit(slot->e, slot->index);
 }
 
@@ -121,6 +119,7 @@ static int spawn(struct network_slot *slot, const char *words, struct err *err)
 		return err_set(err, ERR_LIMIT, "out of memory");
 	if (children_spawn(slot->e, &how, on_reaped, slot, &slot->proxy.pid, err) < 0)
 		return -1;
+	respawn_began(&slot->proxy.respawn);
 	slot->proxy.start_ticks = proc_start_ticks(slot->proxy.pid);
 	return save_record(slot, err);
 }
@@ -129,9 +128,8 @@ void network_proxy_stop(struct network_slot *slot)
 {
 	struct network_proxy *p = &slot->proxy;
 
-	loop_remove(slot->e->loop, p->timer);
-	p->timer = NULL;
-	p->failures = 0;
+	respawn_stop(&p->respawn);
+	respawn_well(&p->respawn);
 	if (p->pid > 0 && proc_start_ticks(p->pid) == p->start_ticks)
 		kill(p->pid, SIGTERM);
 	forget_process(slot);
@@ -140,10 +138,10 @@ void network_proxy_stop(struct network_slot *slot)
 void network_proxy_sync(struct network *n, struct network_slot *slot)
 {
 	auto_buf words = BUF_INIT(WORDS_MAX_BYTES);
-	unsigned failures = slot->proxy.failures;
+	unsigned failures = slot->proxy.respawn.failures;
 	struct err err;
 
-	if (!n->has_report || slot->proxy.timer)
+	if (!n->has_report || slot->proxy.respawn.timer)
 		return;
 	if (slot->attached && !net_proxy_words(slot->attached, n->report.nat, n->has_ipv6, &words))
 		log_msg(LOG_WARN, "network", "%s: only the first %d ports go through the proxy",
@@ -151,7 +149,7 @@ void network_proxy_sync(struct network *n, struct network_slot *slot)
 	if (slot->proxy.pid && str_eq(slot->proxy.words, buf_str(&words)))
 		return;
 	network_proxy_stop(slot);
-	slot->proxy.failures = failures;
+	slot->proxy.respawn.failures = failures;
 	if (words.len && !words.failed && spawn(slot, buf_str(&words), &err) < 0) {
 		log_msg(LOG_ERROR, "network", "%s: port proxy: %s",
 			slot->e->entries[slot->index].name, err.msg);

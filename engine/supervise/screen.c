@@ -25,9 +25,7 @@
 #define ACTIVE_FILE "/sys/class/tty/console/active"
 #define ACTIVE_MAX_BYTES 256u
 #define SHARED_DELAY_USEC (2 * USEC_SEC) /* the lines of the boot are read first */
-#define RETRY_USEC (USEC_SEC / 2)
-#define RETRY_MAX_SHIFT 7
-#define LONG_LIFE_USEC (5 * USEC_SEC)
+#define GONE_FAILURES 7			 /* in a row; then nothing is shown any more */
 #define LOGIN_MAX_DELAY_SEC 60u
 #define LOCKED_LOOK_USEC (2 * USEC_SEC)
 #define MAX_WORDS 10
@@ -40,10 +38,8 @@ struct screen {
 	pid_t pid;		    /* 0: nothing of this engine's */
 	int wake_fd;		    /* -1 */
 	uint64_t told;		    /* generation that the screen has been woken for */
-	usec_t began;
-	unsigned failures; /* in a row, each after a short life */
-	unsigned refused;  /* logins in a row */
-	struct loop_source *timer;
+	struct respawn respawn;
+	unsigned refused; /* logins in a row */
 };
 
 /* --- which terminal ------------------------------------------------------------------------------------------------------- */
@@ -113,25 +109,7 @@ unsigned screen_login_delay_sec(unsigned refused)
 
 /* --- processes ------------------------------------------------------------------------------------------------------------ */
 
-static void start_next(struct screen *s);
-
-static void on_timer(struct loop *loop, usec_t now, void *arg)
-{
-	struct screen *s = arg;
-
-	(void)now;
-	loop_remove(loop, s->timer);
-	s->timer = NULL;
-	start_next(s);
-}
-
-static void later(struct screen *s, usec_t delay)
-{
-	struct engine *e = s->e;
-
-	if (!s->timer && !e->stopping)
-		s->timer = loop_timer(e->loop, loop_now(e->loop) + delay, on_timer, s);
-}
+static void start_next(void *arg);
 
 static void note_end(struct screen *s, int code)
 {
@@ -150,7 +128,6 @@ static void on_ended(void *arg, pid_t pid, int wait_status)
 	struct engine *e = s->e;
 	int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
 	bool is_fine = code == 0 || code == SCREEN_EXIT_LOGIN || code == SCREEN_EXIT_REFUSED;
-	unsigned shift;
 
 	if (pid != s->pid)
 		return;
@@ -160,16 +137,13 @@ static void on_ended(void *arg, pid_t pid, int wait_status)
 		return;
 	note_end(s, code);
 	/* a shell that is left at once is no failure, but one that cannot be begun again at once, for ever, is */
-	if (loop_now(e->loop) - s->began >= LONG_LIFE_USEC)
-		s->failures = 0;
-	shift = s->failures < RETRY_MAX_SHIFT ? s->failures : RETRY_MAX_SHIFT;
+	respawn_ended(&s->respawn);
 	if (s->wants_login ||
 	    (s->is_shell && is_fine && e->appliance.console == APPLIANCE_CONSOLE_STATUS)) {
 		start_next(s);
 		return;
 	}
-	s->failures++;
-	if (code == SCREEN_EXIT_GONE && s->failures > RETRY_MAX_SHIFT) {
+	if (code == SCREEN_EXIT_GONE && s->respawn.failures >= GONE_FAILURES) {
 		log_msg(LOG_WARN, "console", "%s is gone: nothing is shown there any more",
 			s->terminal);
 		return;
@@ -178,7 +152,7 @@ static void on_ended(void *arg, pid_t pid, int wait_status)
 		log_msg(LOG_WARN, "console",
 			"%s: its process ended (wait status %d): starting it again", s->terminal,
 			wait_status);
-	later(s, RETRY_USEC << shift);
+	respawn_again(&s->respawn);
 }
 
 /* Somebody may be logged in since before this engine. If it cannot be told, nobody is. */
@@ -205,7 +179,7 @@ static int spawn(struct screen *s, char **argv, int third, int fourth, struct er
 		.new_session = true,
 	};
 
-	s->began = loop_now(e->loop);
+	respawn_began(&s->respawn);
 	return children_spawn(e, &spawn, on_ended, s, &s->pid, err);
 }
 
@@ -280,8 +254,9 @@ static int spawn_shell(struct screen *s, bool with_password, struct err *err)
 	return rc;
 }
 
-static void start_next(struct screen *s)
+static void start_next(void *arg)
 {
+	struct screen *s = arg;
 	struct engine *e = s->e;
 	struct err err;
 	int rc;
@@ -289,7 +264,7 @@ static void start_next(struct screen *s)
 	if (s->pid || e->stopping)
 		return;
 	if (is_locked()) {
-		later(s, LOCKED_LOOK_USEC);
+		respawn_later(&s->respawn, LOCKED_LOOK_USEC);
 		return;
 	}
 	if (e->appliance.console == APPLIANCE_CONSOLE_SHELL)
@@ -301,14 +276,15 @@ static void start_next(struct screen *s)
 	if (rc == 0)
 		return;
 	log_msg(LOG_ERROR, "console", "%s: %s", s->terminal, err.msg);
-	s->failures++;
-	later(s, RETRY_USEC << RETRY_MAX_SHIFT);
+	respawn_again(&s->respawn);
 }
 
 /* --- the engine's calls --------------------------------------------------------------------------------------------------- */
 
 void screen_start(struct engine *e)
 {
+	static const struct respawn_policy policy = { start_next, USEC_SEC / 2, 64 * USEC_SEC,
+						      5 * USEC_SEC };
 	enum appliance_console console = e->appliance.console;
 	const char *world = getenv("CLEAT_WORLD");
 	struct screen *s;
@@ -318,11 +294,12 @@ void screen_start(struct engine *e)
 		return;
 	s = arena_new(&e->arena, struct screen);
 	*s = (struct screen){ .e = e, .wake_fd = -1 };
+	respawn_init(&s->respawn, &policy, e->loop, s);
 	if (!screen_find_terminal("", world, s->terminal, sizeof(s->terminal), &s->is_shared))
 		return;
 	e->screen = s;
 	if (s->is_shared)
-		later(s, SHARED_DELAY_USEC);
+		respawn_later(&s->respawn, SHARED_DELAY_USEC);
 	else
 		start_next(s);
 }
@@ -346,7 +323,6 @@ void screen_stop(struct engine *e)
 {
 	if (!e->screen)
 		return;
-	loop_remove(e->loop, e->screen->timer);
-	e->screen->timer = NULL;
+	respawn_stop(&e->screen->respawn);
 	close_fd(&e->screen->wake_fd);
 }

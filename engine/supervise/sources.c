@@ -21,9 +21,7 @@
 #include "util/str.h"
 
 #define START_USEC (500 * USEC_MSEC) /* what a machine starts has the processor first */
-#define RETRY_FIRST_USEC USEC_SEC
-#define RETRY_MAX_SHIFT 6
-#define NOTE CLEAT_CONFIG_DIR ": " /* what all notes about it begin with */
+#define NOTE CLEAT_CONFIG_DIR ": "   /* what all notes about it begin with */
 #define MESSAGE_MAX_BYTES 512
 /* boot/config_watch.h */
 #define WATCH_READY "r"
@@ -38,7 +36,8 @@ struct sources {
 	const char *what; /* "keys", "disks" */
 	pid_t watch_pid, look_pid;
 	int fd; /* -1 */
-	struct loop_source *source, *timer;
+	struct loop_source *source;
+	struct respawn respawn; /* of the watcher */
 	/* while there is no guest socket: the mount table, and the folders that would have it; -1 */
 	int mounts_fd, folders_fd;
 	struct loop_source *mounts, *folders;
@@ -46,7 +45,6 @@ struct sources {
 	struct loop_source *hold; /* ready, but only just */
 	bool is_ready;		  /* has been so since the boot */
 	bool is_told;		  /* the manager, of that */
-	unsigned failures;	  /* of the watcher, in a row */
 	bool again;		  /* something has come while somebody looked */
 	char problems[MESSAGE_MAX_BYTES];
 };
@@ -121,12 +119,11 @@ static void on_message(struct loop *loop, uint32_t events, usec_t now, void *arg
 	if (n <= 0 || message[0] != 'c')
 		return;
 	message[n] = '\0';
-	s->failures = 0;
+	respawn_well(&s->respawn);
 	str_copy_text(s->problems, sizeof(s->problems), message + 1);
 	look(s);
 }
 
-static void start_watch(struct sources *s);
 static void wait_for_socket(struct sources *s);
 
 static bool has_socket(void)
@@ -134,37 +131,23 @@ static bool has_socket(void)
 	return access(CLEAT_INCUS_SOCKET, F_OK) == 0 || access(CLEAT_LXD_SOCKET, F_OK) == 0;
 }
 
-static void on_timer(struct loop *loop, usec_t now, void *arg)
-{
-	struct sources *s = arg;
-
-	(void)now;
-	loop_remove(loop, s->timer);
-	s->timer = NULL;
-	start_watch(s);
-}
-
 static void on_watch_ended(void *arg, pid_t pid, int wait_status)
 {
 	struct sources *s = arg;
-	unsigned shift = s->failures < RETRY_MAX_SHIFT ? s->failures : RETRY_MAX_SHIFT;
 
 	if (pid != s->watch_pid)
 		return;
 	s->watch_pid = 0;
 	s->is_told = false;
 	stop_hearing(s);
-	s->failures++;
-	if (s->e->stopping || s->timer || wait_status == 0)
+	if (s->e->stopping || wait_status == 0)
 		return;
 	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == WATCH_EXIT_NO_SOCKET &&
 	    !has_socket()) {
 		wait_for_socket(s);
 		return;
 	}
-	s->timer = loop_timer(s->e->loop,
-			      loop_now(s->e->loop) + ((uint64_t)RETRY_FIRST_USEC << shift),
-			      on_timer, s);
+	respawn_again(&s->respawn);
 }
 
 /* A packet that finds no room or no reader is one for a child that has ended: the next one is told. */
@@ -191,14 +174,16 @@ static int spawn_watch(struct sources *s, const int ends[2], struct err *err)
 	return children_spawn(s->e, &order, on_watch_ended, s, &s->watch_pid, err);
 }
 
-static void start_watch(struct sources *s)
+static void start_watch(void *arg)
 {
+	struct sources *s = arg;
 	int ends[2] = { -1, -1 };
 	struct err err;
 	int rc;
 
 	if (s->e->stopping || s->watch_pid)
 		return;
+	respawn_began(&s->respawn);
 	rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ?
 		     err_sys(&err, "socketpair") :
 		     spawn_watch(s, ends, &err);
@@ -215,6 +200,8 @@ static void start_watch(struct sources *s)
 	close_fd(&s->fd);
 	log_msg(LOG_ERROR, "config", "sources of %s are not watched: %s", CLEAT_CONFIG_DIR,
 		err.msg);
+	if (!s->watch_pid)
+		respawn_again(&s->respawn);
 }
 
 /* --- a socket that is not there yet ------------------------------------------------------------------------------------------ */
@@ -328,6 +315,8 @@ void sources_wake(struct engine *e)
 
 void sources_start(struct engine *e)
 {
+	static const struct respawn_policy policy = { start_watch, USEC_SEC, 64 * USEC_SEC,
+						      60 * USEC_SEC };
 	const char *world = getenv("CLEAT_WORLD");
 	bool is_machine = world && str_eq(world, "machine");
 	struct sources *s;
@@ -340,10 +329,11 @@ void sources_start(struct engine *e)
 			       .fd = -1,
 			       .mounts_fd = -1,
 			       .folders_fd = -1 };
+	respawn_init(&s->respawn, &policy, e->loop, s);
 	s->is_ready = s->is_told = getenv(TOLD_VARIABLE) != NULL;
 	e->sources = s;
 	if (is_machine)
-		s->timer = loop_timer(e->loop, loop_now(e->loop) + START_USEC, on_timer, s);
+		respawn_later(&s->respawn, START_USEC);
 	else if (has_socket())
 		start_watch(s);
 	else
@@ -355,8 +345,8 @@ void sources_stop(struct engine *e)
 	if (!e->sources)
 		return;
 	stop_waiting(e->sources);
-	loop_remove(e->loop, e->sources->timer);
+	respawn_stop(&e->sources->respawn);
 	loop_remove(e->loop, e->sources->hold);
-	e->sources->timer = e->sources->hold = NULL;
+	e->sources->hold = NULL;
 	stop_hearing(e->sources);
 }

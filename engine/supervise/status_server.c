@@ -21,24 +21,7 @@
 #include "util/str.h"
 
 #define RETRY_PORT_USEC (5 * USEC_SEC)
-#define STEADY_USEC (60 * USEC_SEC)	  /* one that has lived so long begins with a clean slate */
 #define LISTEN_VARIABLE "CLEAT_STATUS_FD" /* a number: status_server_hand_on() */
-
-static void try_again(struct loop *loop, usec_t now, void *arg)
-{
-	struct engine *e = arg;
-
-	(void)now;
-	loop_remove(loop, e->status_timer);
-	e->status_timer = NULL;
-	status_server_start(e);
-}
-
-static void later(struct engine *e, usec_t delay)
-{
-	if (!e->status_timer && !e->stopping)
-		e->status_timer = loop_timer(e->loop, loop_now(e->loop) + delay, try_again, e);
-}
 
 /*
  * The server of an engine that was killed goes on answering; it leaves when it sees a new engine in the mapping. Until
@@ -248,20 +231,15 @@ static int inherited_listener(const struct engine *e)
 static void on_ended(void *arg, pid_t pid, int wait_status)
 {
 	struct engine *e = arg;
-	usec_t now = loop_now(e->loop), delay;
 
 	if (pid != e->status_pid)
 		return;
 	e->status_pid = 0;
 	if (e->stopping)
 		return;
-	if (now - e->status_began >= STEADY_USEC)
-		e->status_failures = 0;
-	delay = USEC_SEC / 10 << (e->status_failures < 8 ? e->status_failures : 8);
-	e->status_failures++;
 	log_msg(LOG_ERROR, "status", "the status server ended (wait status %d): starting it again",
 		wait_status);
-	later(e, delay);
+	respawn_again(&e->status_respawn);
 }
 
 static int spawn_server(struct engine *e, struct err *err)
@@ -279,14 +257,17 @@ static int spawn_server(struct engine *e, struct err *err)
 
 	if (published < 0)
 		return err_sys(err, "%s", CLEAT_PUBLISHED);
-	e->status_began = loop_now(e->loop);
+	respawn_began(&e->status_respawn);
 	return children_spawn(e, &spawn, on_ended, e, &e->status_pid, err);
 }
 
-void status_server_start(struct engine *e)
+static void start(void *arg)
 {
+	struct engine *e = arg;
 	struct err err;
 
+	if (e->stopping)
+		return;
 	if (e->status_listen_fd < 0)
 		e->status_listen_fd = inherited_listener(e);
 	if (e->status_listen_fd < 0)
@@ -296,15 +277,24 @@ void status_server_start(struct engine *e)
 			e, 2,
 			"status server: %s; end the program that has it, a retry follows every %d s",
 			err.msg, (int)(RETRY_PORT_USEC / USEC_SEC));
-		later(e, RETRY_PORT_USEC);
+		respawn_later(&e->status_respawn, RETRY_PORT_USEC);
 		return;
 	}
 	publish_drop_notes(e, "status server:");
 	note_address(e);
 	if (spawn_server(e, &err) < 0) {
 		publish_note(e, 2, "status server: %s", err.msg);
-		later(e, USEC_SEC);
+		respawn_again(&e->status_respawn);
 	}
+}
+
+void status_server_start(struct engine *e)
+{
+	static const struct respawn_policy policy = { start, USEC_SEC / 10, 26 * USEC_SEC,
+						      60 * USEC_SEC };
+
+	respawn_init(&e->status_respawn, &policy, e->loop, e);
+	start(e);
 }
 
 void status_server_stop(struct engine *e)

@@ -27,9 +27,6 @@
 
 #define CLIENTS CLEAT_LINKS_DIR "/clients" /* a line each: link, its number, pid, start time, "6" */
 #define CLIENTS_MAX_BYTES 4096
-#define BACKOFF_USEC (USEC_SEC / 4)
-#define BACKOFF_STEPS 8
-#define STEADY_USEC (60 * USEC_SEC) /* who has lived so long starts with a clean slate */
 #define NOTE "links: "
 #define START_USEC (20 * USEC_MSEC) /* what can start without a network has the processors first */
 
@@ -42,29 +39,21 @@ struct client {
 	uint64_t start_ticks;
 	int pidfd;
 	struct loop_source *source;
-	unsigned failures;
-	usec_t started, next;
+	struct respawn respawn;
 };
 
 struct uplinks {
 	struct engine *e;
 	pid_t pid;
 	int fd; /* -1 */
-	struct loop_source *source, *timer, *client_timer;
-	unsigned failures;
-	usec_t started;
+	struct loop_source *source;
+	struct respawn respawn;
 	bool has_report;
 	struct uplink_report report;
 	struct client clients[UPLINK_MAX_CLIENTS]; /* link "": free */
 };
 
-static void start_worker(struct uplinks *u);
-static void sync_clients(struct uplinks *u);
-
-static unsigned steps(unsigned failures)
-{
-	return failures < BACKOFF_STEPS ? failures : BACKOFF_STEPS;
-}
+static void sync_clients(void *arg);
 
 /* --- clients ------------------------------------------------------------------------------------------------ */
 
@@ -106,14 +95,12 @@ static void on_client_ended(struct loop *loop, uint32_t events, usec_t now, void
 
 	(void)loop;
 	(void)events;
+	(void)now;
 	forget_process(c);
-	if (now - c->started >= STEADY_USEC)
-		c->failures = 0;
-	c->next = now + (BACKOFF_USEC << steps(c->failures));
 	if (!u->e->stopping)
 		log_msg(LOG_WARN, "links", "%s: its %s client ended: starting it again", c->link,
 			name_of(c));
-	c->failures++;
+	respawn_again(&c->respawn);
 	save_clients(u);
 	sync_clients(u);
 }
@@ -152,7 +139,7 @@ static int start_client(struct client *c, const char *request, struct err *err)
 	c->pid = proc.pid;
 	c->pidfd = proc.pidfd;
 	c->start_ticks = proc_start_ticks(proc.pid);
-	c->started = loop_now(e->loop);
+	respawn_began(&c->respawn);
 	if (children_watch(e, proc.pid, on_client_reaped, NULL, err) < 0)
 		return -1;
 	return watch_client(c, err);
@@ -164,8 +151,8 @@ static void stop_client(struct client *c)
 		syscall(SYS_pidfd_send_signal, c->pidfd, SIGTERM, NULL, 0);
 	forget_process(c);
 	c->link[0] = '\0';
-	c->failures = 0;
-	c->next = 0;
+	respawn_stop(&c->respawn);
+	respawn_well(&c->respawn);
 }
 
 static struct client *find_client(struct uplinks *u, const char *link, bool is_v6)
@@ -197,7 +184,6 @@ static bool is_asked_for(const struct uplinks *u, const struct client *c)
 static void want_client(struct uplinks *u, const struct uplink_client *wanted)
 {
 	struct client *c = find_client(u, wanted->link, wanted->is_v6 != 0);
-	usec_t now = loop_now(u->e->loop);
 	struct err err;
 
 	if (!c) {
@@ -207,24 +193,21 @@ static void want_client(struct uplinks *u, const struct uplink_client *wanted)
 		str_copy(c->link, sizeof(c->link), wanted->link);
 		c->index = wanted->index;
 		c->is_v6 = wanted->is_v6 != 0;
-		c->next = now;
 	}
-	if (c->pid)
+	if (c->pid || c->respawn.timer || start_client(c, wanted->request, &err) == 0)
 		return;
-	if (c->next <= now && start_client(c, wanted->request, &err) < 0) {
-		log_msg(LOG_ERROR, "links", "%s: %s client: %s", c->link, name_of(c), err.msg);
-		if (c->pid)
-			syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
-		forget_process(c);
-		c->next = now + (BACKOFF_USEC << steps(c->failures++));
-	}
-	if (!c->pid)
-		loop_timer_set(u->e->loop, u->client_timer, c->next);
+	log_msg(LOG_ERROR, "links", "%s: %s client: %s", c->link, name_of(c), err.msg);
+	if (c->pid)
+		syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+	forget_process(c);
+	respawn_again(&c->respawn);
 }
 
 /* What is asked for runs, and nothing else does. */
-static void sync_clients(struct uplinks *u)
+static void sync_clients(void *arg)
 {
+	struct uplinks *u = arg;
+
 	if (!u->has_report || u->e->stopping)
 		return;
 	for (unsigned i = 0; i < UPLINK_MAX_CLIENTS; i++)
@@ -233,13 +216,6 @@ static void sync_clients(struct uplinks *u)
 	for (unsigned i = 0; i < u->report.client_count; i++)
 		want_client(u, &u->report.clients[i]);
 	save_clients(u);
-}
-
-static void on_client_timer(struct loop *loop, usec_t now, void *arg)
-{
-	(void)loop;
-	(void)now;
-	sync_clients(arg);
 }
 
 /* "eth0 4 123 4567" or "eth0 4 124 4568 6" of an engine before; one that has ended is started by the first report. */
@@ -271,7 +247,7 @@ static void adopt_client(struct uplinks *u, char *line)
 	c->is_v6 = str_eq(words[4], "6");
 	c->pid = (pid_t)pid;
 	c->start_ticks = ticks;
-	c->started = loop_now(u->e->loop);
+	respawn_began(&c->respawn);
 	if (watch_client(c, &err) < 0)
 		stop_client(c);
 }
@@ -347,30 +323,15 @@ static void take_report(struct uplinks *u, struct uplink_report *report)
 
 /* --- the worker ------------------------------------------------------------------------------------------------------ */
 
-static void on_timer(struct loop *loop, usec_t now, void *arg)
-{
-	struct uplinks *u = arg;
-
-	(void)loop;
-	(void)now;
-	start_worker(u);
-}
-
 static void worker_lost(struct uplinks *u, bool is_failure)
 {
-	struct engine *e = u->e;
-	usec_t now = loop_now(e->loop);
-
-	loop_remove(e->loop, u->source);
+	loop_remove(u->e->loop, u->source);
 	u->source = NULL;
 	close_fd(&u->fd);
-	if (e->stopping)
-		return;
-	if (now - u->started >= STEADY_USEC)
-		u->failures = 0;
-	loop_timer_set(e->loop, u->timer,
-		       now + (is_failure ? BACKOFF_USEC << steps(u->failures) : 0));
-	u->failures += is_failure;
+	if (is_failure)
+		respawn_again(&u->respawn);
+	else
+		respawn_later(&u->respawn, 0);
 }
 
 static void on_socket(struct loop *loop, uint32_t events, usec_t now, void *arg)
@@ -433,15 +394,16 @@ static int try_worker(struct uplinks *u, struct err *err)
 		return -1;
 	close(proc.pidfd);
 	u->pid = proc.pid;
-	u->started = loop_now(e->loop);
+	respawn_began(&u->respawn);
 	if (children_watch(e, proc.pid, on_worker_ended, u, err) < 0)
 		return -1;
 	u->source = loop_add(e->loop, u->fd, EPOLLIN, on_socket, u, err);
 	return u->source ? 0 : -1;
 }
 
-static void start_worker(struct uplinks *u)
+static void start_worker(void *arg)
 {
+	struct uplinks *u = arg;
 	struct err err;
 
 	if (u->e->stopping || u->pid)
@@ -452,6 +414,11 @@ static void start_worker(struct uplinks *u)
 	publish_note(u->e, 1, NOTE "not looked after: %s", err.msg);
 	worker_lost(u, true);
 }
+
+static const struct respawn_policy worker_policy = { start_worker, USEC_SEC / 4, 64 * USEC_SEC,
+						     60 * USEC_SEC };
+static const struct respawn_policy client_policy = { sync_clients, USEC_SEC / 4, 64 * USEC_SEC,
+						     60 * USEC_SEC };
 
 void uplink_open(struct engine *e)
 {
@@ -466,12 +433,12 @@ void uplink_open(struct engine *e)
 	for (unsigned i = 0; i < UPLINK_MAX_CLIENTS; i++) {
 		u->clients[i].u = u;
 		u->clients[i].pidfd = -1;
+		respawn_init(&u->clients[i].respawn, &client_policy, e->loop, u);
 	}
-	u->timer = loop_timer(e->loop, USEC_NEVER, on_timer, u);
-	u->client_timer = loop_timer(e->loop, USEC_NEVER, on_client_timer, u);
+	respawn_init(&u->respawn, &worker_policy, e->loop, u);
 	e->uplinks = u;
 	adopt_clients(u);
-	loop_timer_set(e->loop, u->timer, loop_now(e->loop) + START_USEC);
+	respawn_later(&u->respawn, START_USEC);
 }
 
 void uplink_close(struct engine *e)
@@ -483,8 +450,7 @@ void uplink_close(struct engine *e)
 	for (unsigned i = 0; i < UPLINK_MAX_CLIENTS; i++)
 		stop_client(&u->clients[i]);
 	loop_remove(e->loop, u->source);
-	loop_remove(e->loop, u->timer);
-	loop_remove(e->loop, u->client_timer);
+	respawn_stop(&u->respawn);
 	close_fd(&u->fd);
 	free(u);
 	e->uplinks = NULL;

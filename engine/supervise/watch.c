@@ -15,33 +15,16 @@
 #include "util/str.h"
 
 #define PATHS_MAX_BYTES (2 * 1024 * 1024)
-#define RETRY_FIRST_USEC USEC_SEC
-#define RETRY_MAX_SHIFT 6
 #define SOON_USEC (500 * USEC_MSEC) /* what the boot starts has the processors first */
-
-static void on_timer(struct loop *loop, usec_t now, void *arg)
-{
-	struct engine *e = arg;
-
-	(void)now;
-	loop_remove(loop, e->files->watch.timer);
-	e->files->watch.timer = NULL;
-	files_watch_start(e);
-}
 
 static void try_again(struct engine *e)
 {
 	struct files_watch *w = &e->files->watch;
-	unsigned shift = w->failures < RETRY_MAX_SHIFT ? w->failures : RETRY_MAX_SHIFT;
 
 	loop_remove(e->loop, w->source);
 	w->source = NULL;
 	close_fd(&w->fd);
-	w->failures++;
-	if (!w->timer && !e->stopping)
-		w->timer = loop_timer(e->loop,
-				      loop_now(e->loop) + ((uint64_t)RETRY_FIRST_USEC << shift),
-				      on_timer, e);
+	respawn_again(&w->respawn);
 }
 
 static void on_ended(void *arg, pid_t pid, int wait_status)
@@ -66,7 +49,7 @@ static void on_message(struct loop *loop, uint32_t events, usec_t now, void *arg
 	(void)events;
 	(void)now;
 	if (n > 0) {
-		e->files->watch.failures = 0;
+		respawn_well(&e->files->watch.respawn);
 		files_check(e, false);
 	} else if (n == 0) { /* its end is heard of by its pid */
 		loop_remove(loop, e->files->watch.source);
@@ -127,12 +110,14 @@ static int spawn(struct engine *e, struct err *err)
 	f->watch.fd = ends[0];
 	if (rc < 0)
 		return -1;
+	respawn_began(&f->watch.respawn);
 	f->watch.source = loop_add(e->loop, f->watch.fd, EPOLLIN, on_message, e, err);
 	return f->watch.source ? 0 : -1;
 }
 
-void files_watch_start(struct engine *e)
+static void start(void *arg)
 {
+	struct engine *e = arg;
 	struct err err;
 
 	if (e->stopping || e->files->watch.pid)
@@ -146,8 +131,10 @@ void files_watch_start(struct engine *e)
 
 void files_watch_soon(struct engine *e)
 {
+	static const struct respawn_policy policy = { start, USEC_SEC, 64 * USEC_SEC,
+						      60 * USEC_SEC };
 	struct files_watch *w = &e->files->watch;
 
-	if (!w->timer && !w->pid)
-		w->timer = loop_timer(e->loop, loop_now(e->loop) + SOON_USEC, on_timer, e);
+	respawn_init(&w->respawn, &policy, e->loop, e);
+	respawn_later(&w->respawn, SOON_USEC);
 }
