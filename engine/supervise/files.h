@@ -42,9 +42,12 @@ struct files_check {
 
 struct files_keep {
 	pid_t pid; /* 0: none */
-	struct loop_source *timer;
+	struct respawn respawn;
 	bool is_wanted;	 /* copies are to be made or removed */
+	bool has_news;	 /* and some of them have not been tried yet */
 	bool wants_sync; /* choices */
+	/* of the child that runs */
+	bool is_dropping, is_syncing;
 };
 
 struct files {
@@ -109,4 +112,6 @@ const char *files_outcome_name(enum files_outcome outcome); /* "started" */
 void files_watch_soon(struct engine *e);
 /* Reads everything in a child and, if it has changed or this is forced, becomes a new engine. */
 void files_check(struct engine *e, bool is_forced);
+void files_keep_open(struct engine *e);
+/* What is to be copied, removed, synced is, after this delay, and again for as long as it fails. */
 void files_keep(struct engine *e, usec_t delay);

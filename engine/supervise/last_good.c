@@ -144,10 +144,11 @@ static const struct unit *find_unit(const struct unit_set *set, const char *name
 	return NULL;
 }
 
+/* What no later try would cure is said, and no failure. */
 static void complain(struct keeping *k, const struct err *err)
 {
 	log_msg(LOG_WARN, "units-keep", "%s", err->msg);
-	k->failures++;
+	k->failures += err->code != ERR_UNSUPPORTED;
 }
 
 /* A unit that refers to others could not be read back without them. Those refer to no more than one level further (an .image
@@ -218,11 +219,11 @@ int cmd_units_keep(int argc, char **argv)
 	auto_buf orders = BUF_INIT(ORDERS_MAX_BYTES);
 	struct keeping k = { .failures = 0 };
 	struct unit_facts facts = { 0 };
+	bool is_quiet = argc == 2 && str_eq(argv[1], "--quiet");
 	struct err err;
 
-	(void)argv;
-	log_init("cleat-units", LOG_INFO);
-	if (argc > 1 || file_read_fd(STDIN_FILENO, ORDERS_MAX_BYTES, &orders, &err) < 0)
+	log_init("cleat-units", is_quiet ? LOG_ERROR : LOG_INFO);
+	if (argc > 1 + is_quiet || file_read_fd(STDIN_FILENO, ORDERS_MAX_BYTES, &orders, &err) < 0)
 		return 2;
 	unit_facts_init(&facts, &k.arena, CLEAT_HOME_DIR);
 	facts.keeps_sources = true;

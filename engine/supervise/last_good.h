@@ -24,6 +24,6 @@ int last_good_remove(const char *dir, const char *name, struct err *err) MUST_CH
 int last_good_list(const char *dir, struct arena *arena, const char ***names, size_t *count,
 		   struct err *err) MUST_CHECK;
 
-/* "cleat units-keep": orders on standard input, a line each: "keep SOURCE-DIGEST NAME" makes a copy of the unit if it still is
+/* "cleat units-keep [--quiet]": orders on standard input, a line each: "keep SOURCE-DIGEST NAME" makes a copy of the unit if it still is
  * that version, and of what it refers to; "drop NAME" removes one; "sync PATH" waits until a file is on the disk. */
 int cmd_units_keep(int argc, char **argv);

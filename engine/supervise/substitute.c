@@ -32,6 +32,7 @@ int files_open(struct engine *e, struct err *err)
 	f->watch.fd = f->check.fd = -1;
 	f->errors.max = ERRORS_MAX_BYTES;
 	e->files = f;
+	files_keep_open(e);
 	return 0;
 }
 

@@ -159,6 +159,31 @@ def test_a_broken_version_leaves_the_last_good_one_running_also_after_reboots(bo
     assert code == 200, body
 
 
+def test_copies_that_cannot_be_kept_are_tried_again_and_said_once(box):
+    a = box({"web": script(container="Environment=VERSION=1\n"), "gone": script()})
+    wait_copy(a, "gone.container", "Image=")
+    wait_copy(a, "web.container", "VERSION=1")
+    a.stop()
+    # one unit has gone, one has changed; their copies have become folders, which are neither written nor removed
+    for name in "gone.container", "web.container":
+        os.unlink(copy_of(a, name))
+        os.mkdir(copy_of(a, name))
+    os.unlink(path_of(a, "gone.container"))
+    write(a, "web.container", script(container="Environment=VERSION=2\n"))
+    a.start()
+    a.wait_unit("systemd-web", state="up")
+    for text in "last-good/gone.container: Is", "last-good/web.container: rename: Is", "could not be kept in /data/units/last-good":
+        wait_for("it is said", lambda: text in a.console())
+    for name in "gone.container", "web.container":
+        os.rmdir(copy_of(a, name))
+    with open(copy_of(a, "gone.container"), "w"):
+        pass
+    wait_copy(a, "web.container", "VERSION=2")
+    wait_for("its copy is gone", lambda: not os.path.exists(copy_of(a, "gone.container")))
+    wait_for("it is said", lambda: "are kept in /data/units/last-good again" in a.console())
+    assert a.console().count("could not be kept") == 1
+
+
 def test_files_that_units_read_restart_them(box):
     a = box({}, start=False)
     os.makedirs(os.path.join(a.config, "secrets"))
