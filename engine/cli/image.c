@@ -105,36 +105,30 @@ static int keep_units(struct store_keep *keep, const char *dir, struct err *err)
 	return rc;
 }
 
-/* The copy of a unit whose file has errors now is what the next engine starts: whatever its Image= lines name. */
-static int keep_copy(struct store_keep *keep, const char *name, struct err *err)
-{
-	struct unit_substitute copy;
-	auto_arena arena = { 0 };
-
-	if (last_good_read(CLEAT_LAST_GOOD_DIR, name, &arena, &copy, err) < 0)
-		return err->code == ERR_NOT_FOUND ? 0 : -1;
-	for (const char *line = copy.text, *end = copy.text + copy.length; line < end;) {
-		const char *next = memchr(line, '\n', (size_t)(end - line));
-		size_t length = (size_t)((next ? next : end) - line);
-
-		if (length > 6 && memcmp(line, "Image=", 6) == 0)
-			store_keep_name(keep, name, arena_strndup(&arena, line + 6, length - 6));
-		line += length + 1;
-	}
-	return 0;
-}
-
+/* The copy of a unit whose file has errors now is what the next engine starts, so they are read as it would read them. */
 static int keep_copies(struct store_keep *keep, struct err *err)
 {
+	struct unit_substitute *copies = NULL, copy;
+	struct unit_set set = { 0 };
+	struct unit_facts facts;
 	auto_arena arena = { 0 };
+	size_t count, copy_count = 0;
 	const char **names;
-	size_t count;
 
 	if (last_good_list(CLEAT_LAST_GOOD_DIR, &arena, &names, &count, err) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (keep_copy(keep, names[i], err) < 0)
+		if (last_good_read(CLEAT_LAST_GOOD_DIR, names[i], &arena, &copy, err) == 0)
+			*arena_push(&arena, copies, copy_count) = copy;
+		else if (err->code != ERR_NOT_FOUND)
 			return err_wrap(err, "copies of units");
+	unit_facts_init(&facts, &arena, NULL);
+	facts.substitutes = copies;
+	facts.substitute_count = copy_count;
+	unit_set_load_files(&set, NULL, 0, &facts);
+	for (size_t i = 0; i < set.count; i++)
+		keep_unit(keep, &set.units[i]);
+	unit_set_fini(&set);
 	return 0;
 }
 

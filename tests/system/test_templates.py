@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Templates are patterns that never run and never count as failed; their instances run. Units of a .quadlets file are units."""
 import os
+import signal
 
 import pytest
 
-from appliance import BUILD, IDLE, unit
+from appliance import BUILD, IDLE, unit, wait_for
 from ociimage import busybox_of, write_box
 
 BOX = "localhost/box:latest"
@@ -49,6 +50,30 @@ def test_an_error_in_a_template_makes_its_instances_invalid(make):
     entry, = (entry for entry in a.status()["units"] if entry["unit"] == "job@a.container")
     assert entry["state"] == "invalid"
     assert "job@.container:" in a.http("/readyz?verbose")[1] or "job@.container:" in str(entry)
+
+
+def test_the_image_of_an_instance_whose_template_has_errors_now_is_kept(make):
+    """The name stands in no file: the copy has %i, too. Nothing runs, and no engine knows."""
+    template = TEMPLATE.replace(BOX, "localhost/%i:latest")
+    a = make({"job@.container": template + "DefaultInstance=box\n"})
+    a.wait_unit("systemd-job_box", state="up")
+    copy = os.path.join(a.data, "units", "last-good", "job@box.container")
+    wait_for("there is a copy", lambda: os.path.exists(copy))
+    a.add_unit("job@.container", "[Container]\nImage=\nNope=1\n[Install]\nWantedBy=default.target\nDefaultInstance=box\n")
+    a.cleat("reload", check=False)
+    a.wait_unit("systemd-job_box", state="invalid", last_good=True)
+    a.cleat("stop", "systemd-job_box")
+    os.kill(a.init_pid(), signal.SIGSTOP)
+    try:
+        os.kill(a.engine_pid(), signal.SIGKILL)
+        a.inside("/bin/busybox", "rm", "/run/cleat/published")
+        done = a.inside("/usr/bin/cleat", "rmi", "box", check=False)
+        a.inside("/usr/bin/cleat", "image", "prune", "-a", "-f")
+    finally:
+        os.kill(a.init_pid(), signal.SIGCONT)
+    assert done.returncode == 1 and "in use by job@box.container" in done.stdout, done.stdout
+    wait_for("another engine", a.ping)
+    assert "localhost/box " in a.inside("/usr/bin/cleat", "images")
 
 
 def test_units_of_one_file_run(make):
