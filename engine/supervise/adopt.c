@@ -89,13 +89,21 @@ static void sweep_temporary(struct engine *e, const char *path, bool has_shim)
 	}
 }
 
+static void feed_stop(struct engine *e, unsigned index)
+{
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_STOP, .unit = index });
+}
+
 /* It came to its end while no engine looked: the core hears of a run, or of a start, and of its end. */
 static void report_ended(struct engine *e, unsigned index)
 {
 	struct run *run = &e->entries[index].run;
+	bool is_unwanted = e->entries[index].record.want == CORE_WANT_DOWN;
 
 	run->phase = run->status.phase == SHIM_FAILED ? RUN_ASKED : RUN_RUNNING;
 	run_adopted(e, index, CORE_HEALTH_NONE);
+	if (is_unwanted)
+		feed_stop(e, index);
 	run_dead(e, index);
 }
 
@@ -114,6 +122,7 @@ static int adopt_living(struct engine *e, unsigned index, struct err *err)
 		return -1;
 	run->phase = has_run ? RUN_RUNNING : RUN_ASKED;
 	notify_ask(e, index);
+	entry->stop_pending = entry->record.want == CORE_WANT_DOWN;
 	run_adopted(e, index, (enum core_health)entry->record.health);
 	return 0;
 }
@@ -155,7 +164,10 @@ static void adopt_one(struct engine *e, unsigned index)
 /* A oneshot that has done its work: it must not do it again because the engine was replaced. */
 static void adopt_ended(struct engine *e, unsigned index)
 {
-	e->entries[index].start_at_boot_pending = false;
+	struct engine_entry *entry = &e->entries[index];
+
+	entry->start_at_boot_pending = false;
+	entry->stop_pending = entry->record.want == CORE_WANT_DOWN;
 	engine_feed(e,
 		    &(struct core_event){ .type = CORE_EV_ADOPTED, .unit = index, .ended = true });
 }
@@ -199,6 +211,7 @@ void adopt_all(struct engine *e)
 						       entry->unit->service.boot;
 		files_adopt(e, i, known);
 	}
+	files_drop_records(e);
 	files_forget_records(e);
 	sweep_unclaimed(e);
 	for (unsigned i = 0; i < e->count; i++)
@@ -206,4 +219,8 @@ void adopt_all(struct engine *e)
 			adopt_one(e, i);
 		else if (e->entries[i].record.ended)
 			adopt_ended(e, i);
+	/* when the core knows of all of them: dependants go first */
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->entries[i].stop_pending)
+			feed_stop(e, i);
 }

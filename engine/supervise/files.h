@@ -86,6 +86,8 @@ void files_close(struct engine *e); /* memory only */
 void files_read(struct engine *e);
 /* The record that an earlier engine has left of the entry, claimed; NULL. */
 const struct unit_record *files_take_record(struct engine *e, const struct engine_entry *entry);
+/* After the entries have taken theirs: those of units that are gone. */
+void files_drop_records(struct engine *e);
 void files_forget_records(struct engine *e);
 /* What is wrong with the file while the entry is an earlier version of it; NULL. */
 const char *files_fault(const struct engine *e, const struct unit *unit);

@@ -118,6 +118,7 @@ struct engine_entry {
 	enum core_state shown_state; /* last one on the console */
 	enum core_health shown_health;
 	bool start_at_boot_pending; /* held back until adoption has finished */
+	bool stop_pending;	    /* the same: it is not wanted any more */
 	char remarks[384];	    /* of the last start: what is not enforced; lines */
 	const char *invalid_reason; /* NULL: the file is fine */
 	int64_t adopted_since;	    /* of the record that was found, until it is used; 0 */

@@ -427,7 +427,6 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health)
 {
 	const struct engine_entry *entry = &e->entries[index];
 	struct unit_record before = entry->record; /* feeding saves the record */
-	bool unwanted = before.want == CORE_WANT_DOWN;
 
 	health_adopt_image(e, index);
 	events_adopted(e, index, health);
@@ -440,8 +439,6 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health)
 					     .had_member = before.had_member,
 					     .adopted_health = health });
 	notify_adopted(e, index, &before);
-	if (unwanted)
-		engine_feed(e, &(struct core_event){ .type = CORE_EV_STOP, .unit = index });
 }
 
 static void emit_end(struct engine *e, unsigned index, bool was_running,

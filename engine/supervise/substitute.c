@@ -169,7 +169,9 @@ static void make_remnant(struct files *f, const struct unit_record *record,
 					 .copy_path = path,
 					 .is_remnant = true };
 	out->text = arena_printf(&f->arena,
-				 "[Container]\nImage=localhost/removed:latest\nContainerName=%s\n",
+				 str_ends(record->unit_name, ".pod") ?
+					 "[Pod]\nPodName=%s\n" :
+					 "[Container]\nImage=localhost/removed:latest\nContainerName=%s\n",
 				 record->container_name);
 	out->length = strlen(out->text);
 }
@@ -266,25 +268,109 @@ static void stand_in_for_missing(struct engine *e)
 	}
 }
 
-/* Its container still runs, and is stopped as the unit says. */
+/* What it refers to has often gone with it, and it cannot be understood without: all that is gone is there until it has stopped. */
+static void stand_in_for_stale(struct engine *e)
+{
+	struct files *f = e->files;
+
+	for (size_t i = 0; i < f->stale_count; i++) {
+		struct unit_substitute copy;
+		struct err err;
+
+		if (!is_substituted(f, f->stale[i]) &&
+		    last_good_read(CLEAT_LAST_GOOD_DIR, f->stale[i], &f->arena, &copy, &err) == 0)
+			stand_in(f, &copy, NULL);
+	}
+}
+
+static bool has_to_stop(const struct unit_record *record)
+{
+	return (record->run_id[0] || record->ended) &&
+	       (str_ends(record->unit_name, ".container") || str_ends(record->unit_name, ".pod"));
+}
+
+/* Its container still runs, or its ExecStop= is due, and it is stopped as the unit says. */
 static void stand_in_for_removed(struct engine *e)
 {
 	struct files *f = e->files;
+	size_t before = f->substitute_count;
 
 	for (size_t i = 0; i < f->record_count; i++) {
 		const struct unit_record *record = &f->records[i];
 		struct unit_substitute copy;
 		struct err err;
 
-		if (!record->run_id[0] || is_entry_name(e, record->container_name) ||
-		    is_in_set(e, record->unit_name) || is_substituted(f, record->unit_name) ||
-		    !str_ends(record->unit_name, ".container"))
+		if (!has_to_stop(record) || is_entry_name(e, record->container_name) ||
+		    is_in_set(e, record->unit_name) || is_substituted(f, record->unit_name))
 			continue;
 		if (last_good_read(CLEAT_LAST_GOOD_DIR, record->unit_name, &f->arena, &copy, &err) <
 		    0)
 			make_remnant(f, record, &copy);
 		stand_in(f, &copy, NULL);
 	}
+	if (f->substitute_count > before)
+		stand_in_for_stale(e);
+}
+
+/* A copy that cannot be used, because what it needs is another thing today: it is stopped all the same, by its signal at least. */
+static bool replace_broken_removed(struct engine *e)
+{
+	struct files *f = e->files;
+	bool has_replaced = false;
+
+	for (size_t i = 0; i < f->substitute_count; i++) {
+		const struct unit_record *record = NULL;
+		unsigned k = f->removed_begin;
+
+		while (k < e->count && !str_eq(e->entries[k].unit->name, f->substitutes[i].name))
+			k++;
+		if (!f->substitutes[i].is_removed || f->substitutes[i].is_remnant ||
+		    k == e->count || e->entries[k].spec)
+			continue;
+		for (size_t n = 0; n < f->record_count && !record; n++)
+			if (has_to_stop(&f->records[n]) &&
+			    str_eq(f->records[n].unit_name, f->substitutes[i].name))
+				record = &f->records[n];
+		if (!record)
+			continue;
+		make_remnant(f, record, &f->substitutes[i]);
+		f->substitutes[i].is_removed = true;
+		has_replaced = true;
+	}
+	return has_replaced;
+}
+
+/* Every file could be read, and told of each unit that is in it. */
+static bool is_complete(const struct engine *e)
+{
+	for (size_t i = 0; i < e->units.diags.count; i++) {
+		const struct diag *diag = &e->units.diags.items[i];
+
+		if (diag->severity == DIAG_ERROR && !str_ends(diag->file, ".container") &&
+		    !str_ends(diag->file, ".pod") && !str_ends(diag->file, ".conf"))
+			return false;
+	}
+	return !e->files->is_unreadable;
+}
+
+/* Of units that are gone and do not run: a file of that name that comes tomorrow is a new unit, and nobody has stopped it yet. */
+void files_drop_records(struct engine *e)
+{
+	struct files *f = e->files;
+
+	for (size_t i = 0; i < f->record_count && is_complete(e); i++)
+		if (!f->claimed[i] && !f->records[i].run_id[0] &&
+		    !is_in_set(e, f->records[i].unit_name))
+			record_forget(f->records[i].container_name);
+}
+
+/* Nobody can mend what is gone. */
+static bool is_copy_of_removed(const struct files *f, const char *path)
+{
+	for (size_t i = 0; i < f->substitute_count; i++)
+		if (f->substitutes[i].is_removed && str_eq(f->substitutes[i].copy_path, path))
+			return true;
+	return false;
 }
 
 static void collect_errors(struct engine *e)
@@ -294,7 +380,8 @@ static void collect_errors(struct engine *e)
 	for (size_t i = 0; i < e->units.diags.count; i++) {
 		auto_buf line = BUF_INIT(4096);
 
-		if (e->units.diags.items[i].severity != DIAG_ERROR)
+		if (e->units.diags.items[i].severity != DIAG_ERROR ||
+		    is_copy_of_removed(e->files, e->units.diags.items[i].file))
 			continue;
 		diag_format(&e->units.diags.items[i], &line);
 		buf_putc(&line, '\n');
@@ -408,7 +495,7 @@ void files_read(struct engine *e)
 			stand_in_for_missing(e);
 		if (pass == 1 && !f->is_check)
 			stand_in_for_removed(e);
-		if (f->substitute_count == before)
+		if (!replace_broken_removed(e) && f->substitute_count == before)
 			break;
 		units_forget(e);
 		read_pass(e);

@@ -280,12 +280,16 @@ static void sort_out(struct engine *e)
 			sorted[kept++] = set->units[i];
 	/* last, so that they can be forgotten when they are gone */
 	for (size_t i = 0; i < set->count; i++)
-		if (set->units[i].is_removed)
+		if (set->units[i].is_removed && !is_resource(&set->units[i]))
 			sorted[kept++] = set->units[i];
 	e->resource_begin = kept;
 	for (size_t i = 0; i < set->count; i++)
 		if (!set->units[i].is_template && is_resource(&set->units[i]) &&
 		    !set->units[i].is_removed)
+			sorted[kept++] = set->units[i];
+	/* behind what may have taken its name meanwhile */
+	for (size_t i = 0; i < set->count; i++)
+		if (set->units[i].is_removed && is_resource(&set->units[i]))
 			sorted[kept++] = set->units[i];
 	set->units = sorted;
 	set->count = kept;

@@ -97,6 +97,68 @@ def test_a_file_is_dropped_changed_and_removed(box):
     assert leftovers(a) == []
 
 
+def teller(word, unit_lines="", container="", service="", install=False, network="none"):
+    """Runs until it is asked to stop, and says so in a file that all share."""
+    trap = "trap 'echo %s >>/said/words; exit 0' TERM; while :; do sleep 86400 & wait; done" % word
+    return script(trap, "Volume=/data/home/said:/said\n" + container, service, unit_lines=unit_lines, install=install, network=network)
+
+
+def test_an_application_is_removed_as_a_whole(box):
+    """What a container refers to goes in the same moment: it is stopped as its unit says all the same, dependants first."""
+    need = "Requires=adb.service zdb.service job.service\nAfter=adb.service zdb.service job.service\n"
+    a = box({"app": teller("app", need, "Volume=kept.volume:/kept\n", "ExecStopPost=/bin/sh -c 'echo app-post >>/data/home/said/words'\n", True, "app.network"),
+             "adb": teller("adb"), "zdb": teller("zdb"),
+             "job": script("exit 0", service="Type=oneshot\nRemainAfterExit=yes\nExecStop=/bin/sh -c 'echo job >>/data/home/said/words'\n", install=False),
+             "app.network": "[Network]\n", "kept.volume": "[Volume]\n", "group.pod": "[Pod]\n",
+             "member": teller("member", container="Pod=group.pod\n", install=True, network=None),
+             # has never been up, so that there is no copy of it
+             "lost": script("exit 1", service="Restart=no\n", install=False), "needy": teller("needy", "Requires=lost.service\n", install=True)}, start=False)
+    os.makedirs(os.path.join(a.data, "home", "said"), mode=0o777)
+    os.chmod(os.path.join(a.data, "home", "said"), 0o777)
+    a.start()
+    for name in ("app", "adb", "zdb", "member", "group", "needy", "job"):
+        a.wait_unit("systemd-" + name, state="up")
+    for name in ("app.container", "adb.container", "job.container", "app.network", "kept.volume", "group.pod", "member.container"):
+        wait_copy(a, name, "[")
+    moved = os.path.join(a.dir, "moved")
+    os.rename(os.path.join(a.config, "units"), moved)
+    os.mkdir(os.path.join(a.config, "units"))
+    done = a.cleat("reload", check=False)
+    assert done.returncode == 0, done.stdout
+    wait_for("all are forgotten", lambda: names(a) == set())
+    with open(os.path.join(a.data, "home", "said", "words")) as f:
+        words = f.read().split()
+    assert sorted(words) == sorted(["app", "app-post", "adb", "zdb", "job", "member", "needy"])
+    assert all(words.index("app-post") < words.index(later) for later in ("adb", "zdb", "job")), words
+    assert "belongs to no unit" not in a.console()
+    wait_for("the copies are gone", lambda: os.listdir(os.path.join(a.data, "units", "last-good")) == [])
+    # and comes back: it is new, whatever it was in its first life
+    for name in os.listdir(moved):
+        os.rename(os.path.join(moved, name), path_of(a, name))
+    for name in ("app", "adb", "zdb", "member", "needy", "job"):
+        a.wait_unit("systemd-" + name, state="up")
+
+
+def test_a_unit_that_comes_back_is_a_new_one(box):
+    """Whether it was stopped, had finished or had failed when it went."""
+    units = {"stopped": script(), "done": script("exit 0", service="Restart=no"), "failed": script("exit 3", service="Restart=no")}
+    a = box(units)
+    a.wait_unit("systemd-stopped", state="up")
+    a.cleat("stop", "stopped")
+    a.wait_unit("systemd-done", state="down", ready=True)
+    a.wait_unit("systemd-failed", state="failed")
+    for name in units:
+        os.unlink(path_of(a, name + ".container"))
+    a.cleat("reload")
+    assert names(a) == set()
+    for name, text in units.items():
+        write(a, name + ".container", script() if name == "failed" else text)
+    done = a.cleat("reload")
+    assert sorted(re.findall(r"^started +(\S+)", done, re.M)) == ["systemd-done", "systemd-failed", "systemd-stopped"]
+    for name in ("stopped", "failed"):
+        assert a.wait_unit("systemd-" + name, state="up")["restarts"] == 0
+
+
 def environment_or_none(a, name):
     try:
         return environment(a, name)
