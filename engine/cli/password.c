@@ -4,6 +4,7 @@
  * standard input. Must never take it as a word of the command line, where everybody sees it.
  */
 #include <crypt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,24 +26,38 @@ static void note_end(int number)
 	ended_by = number;
 }
 
+/* A terminal gives whole lines: when there is something, nobody is waited for. A signal counts whenever it comes, also before the wait. */
+static char *read_line(const sigset_t *unblocked, char *out, size_t size)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return ppoll(&input, 1, NULL, unblocked) < 0 ? NULL : fgets(out, (int)size, stdin);
+}
+
 /* Who gives up at the prompt gets a terminal back that shows what is typed. */
 static char *read_unseen(const char *prompt, const struct termios *mode, char *out, size_t size)
 {
 	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
-	const struct sigaction action = { .sa_handler = note_end }; /* the read ends, too */
+	const struct sigaction action = { .sa_handler = note_end };
 	struct sigaction before[sizeof(ends) / sizeof(ends[0])];
 	struct termios quiet = *mode;
+	sigset_t blocked, unblocked;
 	char *line;
 
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		sigaddset(&blocked, ends[i]);
 		sigaction(ends[i], &action, &before[i]);
+	}
+	sigprocmask(SIG_BLOCK, &blocked, &unblocked);
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	/* asked first, a quick answer would be seen and lost */
 	fprintf(stderr, "%s", prompt);
-	line = fgets(out, (int)size, stdin);
+	line = read_line(&unblocked, out, size);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, mode);
 	fprintf(stderr, "\n");
+	sigprocmask(SIG_SETMASK, &unblocked, NULL);
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		sigaction(ends[i], &before[i], NULL);
 	if (ended_by)
