@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting programs with clone3. The child shares nothing with us but what the table says: three
- * or more descriptors, default signals, its cgroup from birth. Between clone and exec it is a copy
- * of a single-threaded program and makes system calls only. Must never leave a zombie or an open
- * descriptor behind when the start fails.
+ * Starting programs with clone3. The program gets nothing of us but what the table says: three or
+ * more descriptors, default signals, its cgroup from birth. Until it executes, the child runs in our
+ * memory, on our stack, while we sleep: what it costs does not grow with what we have. So it makes
+ * system calls only, and writes to nothing but frames of its own and errno. Must never leave a
+ * zombie or an open descriptor behind when the start fails.
  */
 #include "util/proc.h"
 
@@ -26,6 +27,10 @@
 
 #define FIRST_FREE_FD (PROC_MAX_FDS + 1)
 
+/* The child's frames end without a return: what AddressSanitizer had marked around their variables
+ * would stay so on a stack that is ours. */
+#define IN_CHILD __attribute__((no_sanitize("address")))
+
 enum spawn_step { STEP_SESSION, STEP_CAPS, STEP_FDS, STEP_CLOSE, STEP_EXEC };
 
 static const char *const step_names[] = {
@@ -39,7 +44,7 @@ struct spawn_failure {
 	int32_t number; /* errno */
 };
 
-static _Noreturn void child_fail(int report, enum spawn_step step)
+static IN_CHILD _Noreturn void child_fail(int report, enum spawn_step step)
 {
 	struct spawn_failure failure = { .step = (int32_t)step, .number = errno };
 
@@ -51,7 +56,7 @@ static _Noreturn void child_fail(int report, enum spawn_step step)
 
 /* exec resets handlers but keeps what is ignored and what is blocked. Raw calls, because libc hides
  * the signals that it uses itself (32 to 34), and whoever started us may have ignored those too. */
-void proc_default_signals(bool unblock)
+IN_CHILD void proc_default_signals(bool unblock)
 {
 	/* All zero is SIG_DFL, no flags, an empty mask, on every architecture. */
 	static const unsigned long zero[8];
@@ -64,7 +69,7 @@ void proc_default_signals(bool unblock)
 
 /* Sources first go above every target: they may lie among 0..7 in any order. What the table leaves
  * open of 0, 1 and 2 is /dev/null: a program that opens a file must not get it as its stderr. */
-static int child_fds(const struct proc_spawn *s)
+static IN_CHILD int child_fds(const struct proc_spawn *s)
 {
 	int sources[PROC_MAX_FDS];
 	int count = s->fd_count > 3 ? (int)s->fd_count : 3;
@@ -87,8 +92,15 @@ static int child_fds(const struct proc_spawn *s)
 	return count;
 }
 
-static _Noreturn void child_main(const struct proc_spawn *s, int report)
+struct child {
+	const struct proc_spawn *spawn;
+	int report;
+};
+
+static IN_CHILD _Noreturn void child_main(const struct child *child)
 {
+	const struct proc_spawn *s = child->spawn;
+	int report = child->report;
 	static char *const no_env[] = { NULL };
 
 	proc_default_signals(!s->signals_blocked);
@@ -108,6 +120,51 @@ static _Noreturn void child_main(const struct proc_spawn *s, int report)
 	child_fail(report, STEP_EXEC);
 }
 
+/*
+ * By hand, because whatever returns in the child, libc's syscall() for one, would do so again in us
+ * when the child has overwritten where to. So the compiler sees nothing of the child: it is called
+ * from here, below all that we have on the stack (x86_64: and below what a leaf may have there).
+ */
+static long clone_sharing(struct clone_args *args, const struct child *child)
+{
+	void (*call)(const struct child *) = child_main;
+
+	args->flags |= CLONE_VM | CLONE_VFORK;
+#if defined(__x86_64__)
+	long rc;
+
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "lea -128(%%rsp), %%rsp\n\t"
+			 "and $-16, %%rsp\n\t"
+			 "mov %[child], %%rdi\n\t"
+			 "call *%[call]\n"
+			 "1:"
+			 : "=a"(rc)
+			 : "0"((long)SYS_clone3), "D"(args), "S"(sizeof(*args)), [child] "r"(child),
+			   [call] "r"(call)
+			 : "rcx", "r11", "cc", "memory");
+	return rc;
+#elif defined(__aarch64__)
+	register long number __asm__("x8") = SYS_clone3;
+	register long rc __asm__("x0") = (long)args;
+	register long size __asm__("x1") = sizeof(*args);
+
+	__asm__ volatile("svc 0\n\t"
+			 "cbnz x0, 1f\n\t"
+			 "mov x0, %[child]\n\t"
+			 "blr %[call]\n"
+			 "1:"
+			 : "+r"(rc)
+			 : "r"(size), "r"(number), [child] "r"(child), [call] "r"(call)
+			 : "cc", "memory");
+	return rc;
+#else
+#error "clone3 in shared memory: say it in this machine's words"
+#endif
+}
+
 /* All signals are blocked meanwhile: a handler of ours must not run in the child. */
 static pid_t spawn_clone(const struct proc_spawn *s, int report, int *pidfd)
 {
@@ -116,6 +173,7 @@ static pid_t spawn_clone(const struct proc_spawn *s, int report, int *pidfd)
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	const struct child child = { s, report };
 	sigset_t all, before;
 
 	if (s->cgroup_fd >= 0) {
@@ -125,16 +183,12 @@ static pid_t spawn_clone(const struct proc_spawn *s, int report, int *pidfd)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-
-	if (pid == 0)
-		child_main(s, report);
-
-	int saved = errno;
+	long rc = clone_sharing(&args, &child);
 
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	errno = saved;
-	return pid;
+	if (rc < 0)
+		errno = (int)-rc;
+	return rc < 0 ? -1 : (pid_t)rc;
 }
 
 /* Waits for the exec (end of file) or for the reason why there was none. */

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -455,6 +457,78 @@ static void start_ticks_name_a_process(void **state)
 	assert_true(proc_start_ticks(-1) == 0);
 }
 
+/* Each page that a fork has seen costs a fault when it is written to again: of these there are many, and of others few. */
+static void the_child_is_no_copy_of_us(void **state)
+{
+	enum { PAGES = 2000, FEW = 500 };
+	char *argv[] = { "true", NULL };
+	struct proc_spawn spawn = { .path = "/bin/true", .argv = argv, .cgroup_fd = -1 };
+	struct proc_spawn wrong = { .path = "/nowhere/true", .argv = argv, .cgroup_fd = -1 };
+	long page = sysconf(_SC_PAGESIZE);
+	size_t size = PAGES * (size_t)page;
+	struct rusage before, after;
+	struct err err = { 0 };
+	struct proc proc;
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(madvise(memory, size, MADV_NOHUGEPAGE), 0);
+	memset(memory, 1, size);
+	for (int i = 0; i < 2; i++) {
+		siginfo_t info;
+
+		getrusage(RUSAGE_SELF, &before);
+		if (i == 0)
+			assert_int_equal(proc_spawn(&spawn, &proc, &err), 0);
+		else
+			assert_int_equal(proc_spawn(&wrong, &proc, &err), -1);
+		memset(memory, 2, size);
+		getrusage(RUSAGE_SELF, &after);
+		assert_true(after.ru_minflt - before.ru_minflt < FEW);
+		if (i == 0) {
+			assert_int_equal(waitid(P_PIDFD, (id_t)proc.pidfd, &info, WEXITED), 0);
+			close(proc.pidfd);
+		}
+	}
+	munmap(memory, size);
+}
+
+static void on_usr1(int number)
+{
+	(void)number;
+}
+
+/* It runs in our memory, but what it does to its own signals, descriptors and session is not ours. */
+static void nothing_of_ours_changes(void **state)
+{
+	struct sigaction handler = { .sa_handler = on_usr1 }, was, now;
+	char *argv[] = { "true", NULL };
+	struct proc_spawn spawn = {
+		.path = "/nowhere/true", .argv = argv, .cgroup_fd = -1, .new_session = true
+	};
+	unsigned fds = count_fds();
+	pid_t session = getsid(0);
+	struct err err = { 0 };
+	sigset_t blocked, after;
+	struct proc proc;
+
+	(void)state;
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR2);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &blocked, NULL), 0);
+	assert_int_equal(sigaction(SIGUSR1, &handler, &was), 0);
+	assert_int_equal(proc_spawn(&spawn, &proc, &err), -1);
+	assert_int_equal(err.sys_errno, ENOENT);
+	assert_int_equal(sigaction(SIGUSR1, &was, &now), 0);
+	assert_ptr_equal(now.sa_handler, on_usr1);
+	assert_int_equal(sigprocmask(SIG_UNBLOCK, &blocked, &after), 0);
+	assert_true(sigismember(&after, SIGUSR2));
+	assert_false(sigismember(&after, SIGTERM));
+	assert_int_equal(getsid(0), session);
+	assert_int_equal(count_fds(), fds);
+}
+
 /* Field 2 of stat is the program's own choice. */
 static int odd_name(struct scratch *s)
 {
@@ -490,6 +564,8 @@ int main(void)
 		cmocka_unit_test(capabilities_leave_the_bounding_set),
 		cmocka_unit_test(child_is_born_in_its_cgroup),
 		scratch_test(wrong_cgroup_descriptor_is_told),
+		cmocka_unit_test(the_child_is_no_copy_of_us),
+		cmocka_unit_test(nothing_of_ours_changes),
 		cmocka_unit_test(start_ticks_name_a_process),
 		scratch_test(start_ticks_of_a_process_with_a_hostile_name),
 	};
