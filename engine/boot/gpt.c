@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Growing the last partition of a GPT. The copy at the disk's new end is complete before the one at its beginning changes: a crash in between
- * leaves a table that is still valid. Must never touch a table whose checksums are wrong, nor another partition.
+ * Growing the last partition of a GPT. Linux reads the copy at the disk's end only when its command line says "gpt" (block/partitions/efi.c), so
+ * the table at the beginning has to be valid at every moment: its header, one block, changes between entries that are on the disk already. Must
+ * never touch a table whose checksums are wrong, nor another partition.
  */
 #include "boot/gpt.h"
 
@@ -23,6 +24,7 @@ enum {
 	AT_HEADER_CRC = 16,
 	AT_MY_LBA = 24,
 	AT_ALTERNATE_LBA = 32,
+	AT_FIRST_USABLE = 40,
 	AT_LAST_USABLE = 48,
 	AT_ENTRIES_LBA = 72,
 	AT_ENTRY_COUNT = 80,
@@ -174,23 +176,62 @@ static int write_protection(const struct table *t, struct err *err)
 	return write_at(t, 0, mbr, t->block_bytes, err);
 }
 
-static int write_copy(struct table *t, bool is_backup, struct err *err)
+static int write_synced(const struct table *t, uint64_t lba, const void *data, size_t len,
+			struct err *err)
 {
-	uint64_t end = t->blocks - 1, mine = is_backup ? end : 1;
-	uint64_t entries = is_backup ? end - t->table_blocks : get_le64(t->header + AT_ENTRIES_LBA);
+	if (write_at(t, lba, data, len, err) < 0)
+		return -1;
+	return fsync(t->fd) < 0 ? err_sys(err, "fsync") : 0;
+}
+
+/* Entries at the given block, then the header that names them. */
+static int write_copy(const struct table *t, uint64_t mine, uint64_t other, uint64_t entries,
+		      struct err *err)
+{
+	uint64_t end = t->blocks - 1, behind = entries + t->table_blocks;
 	unsigned char header[MAX_BLOCK_BYTES];
 
 	memcpy(header, t->header, t->block_bytes);
 	put_le64(header + AT_MY_LBA, mine);
-	put_le64(header + AT_ALTERNATE_LBA, is_backup ? 1 : end);
+	put_le64(header + AT_ALTERNATE_LBA, other);
+	if (mine == 1 && get_le64(header + AT_FIRST_USABLE) < behind)
+		put_le64(header + AT_FIRST_USABLE, behind);
 	put_le64(header + AT_LAST_USABLE, end - t->table_blocks - 1);
 	put_le64(header + AT_ENTRIES_LBA, entries);
 	put_le32(header + AT_ENTRIES_CRC, crc32_of(t->entries, t->count * ENTRY_BYTES));
 	put_le32(header + AT_HEADER_CRC, header_crc(header));
-	if (write_at(t, entries, t->entries, t->table_blocks * t->block_bytes, err) < 0 ||
-	    write_at(t, mine, header, t->block_bytes, err) < 0)
+	if (write_synced(t, entries, t->entries, t->table_blocks * t->block_bytes, err) < 0)
 		return -1;
-	return fsync(t->fd) < 0 ? err_sys(err, "fsync") : 0;
+	return write_synced(t, mine, header, t->block_bytes, err);
+}
+
+/* Room for the entries behind those that the header names, before the first partition. 0: there is none. */
+static uint64_t find_spare(const struct table *t)
+{
+	uint64_t spare = get_le64(t->header + AT_ENTRIES_LBA) + t->table_blocks;
+
+	for (uint32_t i = 0; i < t->count; i++) {
+		const unsigned char *entry = t->entries + (size_t)i * ENTRY_BYTES;
+
+		if (is_used(entry) && get_le64(entry + AT_ENTRY_FIRST) < spare + t->table_blocks)
+			return 0;
+	}
+	return spare;
+}
+
+static int write_table(const struct table *t, struct err *err)
+{
+	uint64_t end = t->blocks - 1, home = get_le64(t->header + AT_ENTRIES_LBA);
+	uint64_t spare = find_spare(t);
+
+	if (!spare)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "no room for new entries between the partition table and the first "
+			       "partition: a power cut while it changes could lose it");
+	if (write_copy(t, end, 1, end - t->table_blocks, err) < 0 ||
+	    write_copy(t, 1, end, spare, err) < 0 || write_copy(t, 1, end, home, err) < 0)
+		return -1;
+	return write_protection(t, err);
 }
 
 int gpt_grow(int fd, uint64_t disk_bytes, unsigned block_bytes, unsigned number,
@@ -216,8 +257,7 @@ int gpt_grow(int fd, uint64_t disk_bytes, unsigned block_bytes, unsigned number,
 	if (!is_last || end < get_le64(entry + AT_ENTRY_LAST) + ALIGN_BYTES / block_bytes)
 		return 0;
 	put_le64(entry + AT_ENTRY_LAST, end);
-	if (write_copy(&t, true, err) < 0 || write_copy(&t, false, err) < 0 ||
-	    write_protection(&t, err) < 0)
+	if (write_table(&t, err) < 0)
 		return -1;
 	out->size_bytes = (end + 1 - first) * block_bytes;
 	return 1;

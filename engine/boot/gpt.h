@@ -15,6 +15,7 @@ struct gpt_partition {
 };
 
 /* block_bytes: 512 or 4096. number: from 1. *out: how it is afterwards, whether it has grown (1) or was as large as it can be, or is not the
- * last one (0). A table that is damaged, or that is not there, is an error and nothing is written. */
+ * last one (0). A table that is damaged, or that is not there, is an error and nothing is written; so is one without room for a second set of
+ * entries before the first partition. Cut off at any write, it leaves a valid table at the beginning, of before or of after. */
 int gpt_grow(int fd, uint64_t disk_bytes, unsigned block_bytes, unsigned number,
 	     struct gpt_partition *out, struct err *err) MUST_CHECK;

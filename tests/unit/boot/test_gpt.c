@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -17,6 +18,34 @@
 static int fd = -1;
 static unsigned block;
 static unsigned char entries[ENTRIES * 128], header[4096];
+
+/* What is written between two calls of fsync may come to lie on the disk in any order, block by block, or not at all. */
+#define MAX_WRITES 32
+
+static struct write {
+	off_t at;
+	size_t len;
+	unsigned epoch;
+	unsigned char *data;
+} writes[MAX_WRITES];
+static unsigned write_count, epoch;
+static bool is_recording;
+
+ssize_t pwrite(int to, const void *data, size_t len, off_t at)
+{
+	if (is_recording) {
+		assert_true(write_count < MAX_WRITES);
+		writes[write_count] = (struct write){ at, len, epoch, malloc(len) };
+		memcpy(writes[write_count++].data, data, len);
+	}
+	return syscall(SYS_pwrite64, to, data, len, at);
+}
+
+int fsync(int of)
+{
+	epoch++;
+	return (int)syscall(SYS_fsync, of);
+}
 
 static void put(unsigned char *at, uint64_t value, unsigned bytes)
 {
@@ -160,6 +189,131 @@ static void the_last_partition_grows(void **state)
 	}
 }
 
+/* As Linux judges it (block/partitions/efi.c): the table at the beginning, or none. */
+static void expect_valid_beginning(uint64_t old_last, uint64_t new_last)
+{
+	unsigned char h[4096], e[sizeof(entries)];
+	uint64_t blocks = NEW_MIB * MIB / block, last, table;
+	uint32_t sum;
+
+	assert_int_equal(pread(fd, h, block, block), block);
+	assert_memory_equal(h, "EFI PART", 8);
+	sum = (uint32_t)get(h + 16, 4);
+	put(h + 16, 0, 4);
+	assert_int_equal(sum, crc(h, 92));
+	assert_int_equal(get(h + 24, 8), 1);
+	assert_true(get(h + 40, 8) <= get(h + 48, 8) && get(h + 48, 8) < blocks);
+	table = get(h + 72, 8);
+	assert_true(table + sizeof(e) / block <= get(h + 40, 8));
+	assert_int_equal(pread(fd, e, sizeof(e), (off_t)(table * block)), sizeof(e));
+	assert_int_equal(get(h + 88, 4), crc(e, sizeof(e)));
+	assert_memory_equal(e, entries, 2 * 128);
+	last = get(e + 2 * 128 + 40, 8);
+	assert_true(last == old_last || last == new_last);
+	assert_true(get(h + 40, 8) <= get(e + 32, 8) && last <= get(h + 48, 8));
+}
+
+/* All epochs before this one, of it the blocks from..to, or all but those. */
+static void write_until(unsigned last_epoch, size_t from, size_t to, bool is_inverse)
+{
+	size_t index = 0;
+
+	for (unsigned i = 0; i < write_count && writes[i].epoch <= last_epoch; i++)
+		for (size_t at = 0; at < writes[i].len; at += block) {
+			bool is_cut = writes[i].epoch == last_epoch;
+			bool is_in = index >= from && index < to;
+
+			index += is_cut;
+			if (is_cut && is_in == is_inverse)
+				continue;
+			assert_int_equal(pwrite(fd, writes[i].data + at, block,
+						writes[i].at + (off_t)at),
+					 block);
+		}
+}
+
+static void expect_valid_after(unsigned last_epoch, size_t from, size_t to, bool is_inverse)
+{
+	uint64_t per = MIB / block, last = (NEW_MIB - 1) * per - 1;
+	struct gpt_partition part;
+	struct err err;
+
+	make_disk(block);
+	write_until(last_epoch, from, to, is_inverse);
+	expect_valid_beginning(6 * per - 1, last);
+	if (from)
+		return;
+	/* and the next boot has what it wants */
+	if (gpt_grow(fd, NEW_MIB * MIB, block, 3, &part, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(part.size_bytes, (NEW_MIB - 1 - 3) * MIB);
+	expect_valid_beginning(last, last);
+}
+
+static void cut_at(unsigned of_epoch, size_t b)
+{
+	expect_valid_after(of_epoch, 0, b, false);
+	expect_valid_after(of_epoch, b, b + 1, false);
+	expect_valid_after(of_epoch, b, b + 1, true);
+}
+
+/* At the first two blocks of each write and its last: what changes in a set of entries lies in its first. */
+static void cut_epoch(unsigned of_epoch)
+{
+	size_t first = 0;
+
+	for (unsigned i = 0; i < write_count; i++) {
+		size_t count = writes[i].len / block;
+
+		if (writes[i].epoch != of_epoch)
+			continue;
+		for (size_t b = 0; b < count; b += b < 1 || b + 1 == count ? 1 : count - b - 1)
+			cut_at(of_epoch, first + b);
+		first += count;
+	}
+	cut_at(of_epoch, first);
+}
+
+static void a_power_cut_at_any_write_leaves_a_valid_table(void **state)
+{
+	const unsigned sizes[] = { 512, 4096 };
+	struct gpt_partition part;
+	struct err err;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		make_disk(sizes[i]);
+		write_count = epoch = 0;
+		is_recording = true;
+		assert_int_equal(gpt_grow(fd, NEW_MIB * MIB, block, 3, &part, &err), 1);
+		is_recording = false;
+		for (unsigned e = 0, last = writes[write_count - 1].epoch; e <= last; e++)
+			cut_epoch(e);
+		while (write_count)
+			free(writes[--write_count].data);
+	}
+}
+
+static void without_room_for_new_entries_nothing_is_written(void **state)
+{
+	uint64_t blocks = OLD_MIB * MIB / 512;
+	struct gpt_partition part;
+	struct err err;
+	uint32_t sum;
+
+	(void)state;
+	make_disk(512);
+	put_entry(1, 65, 2 * MIB / 512 - 1);
+	write_header(1, blocks - 1, 2, blocks);
+	sum = sum_of_disk();
+	assert_int_equal(gpt_grow(fd, NEW_MIB * MIB, 512, 3, &part, &err), -1);
+	assert_non_null(strstr(err.msg, "no room for new entries"));
+	assert_int_equal(sum_of_disk(), sum);
+	put_entry(1, 66, 2 * MIB / 512 - 1);
+	write_header(1, blocks - 1, 2, blocks);
+	assert_int_equal(gpt_grow(fd, NEW_MIB * MIB, 512, 3, &part, &err), 1);
+}
+
 static void only_the_last_one_grows(void **state)
 {
 	struct gpt_partition part;
@@ -259,6 +413,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_last_partition_grows, open_disk, close_disk),
+		cmocka_unit_test_setup_teardown(a_power_cut_at_any_write_leaves_a_valid_table,
+						open_disk, close_disk),
+		cmocka_unit_test_setup_teardown(without_room_for_new_entries_nothing_is_written,
+						open_disk, close_disk),
 		cmocka_unit_test_setup_teardown(only_the_last_one_grows, open_disk, close_disk),
 		cmocka_unit_test_setup_teardown(a_foreign_mbr_is_left_alone, open_disk, close_disk),
 		cmocka_unit_test_setup_teardown(damaged_and_odd_tables_are_refused, open_disk,
