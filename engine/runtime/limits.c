@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "runtime/disks.h"
+#include "util/buf.h"
 #include "util/cgroup.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -148,13 +149,14 @@ static int write_unified(int dir, const struct plan_limits *l, char *unenforced,
  * The pod's, which a holder makes and a member finds. It holds no process itself, so that its controllers can go on to those in it
  * (cgroup-v2.rst, "No Internal Process Constraint"). One that has nobody in it is made anew: its limits may be those of an earlier version.
  */
-static int open_pod(int containers, const struct plan_limits *limits, struct err *err)
+static int open_pod(int containers, const struct plan_limits *limits, bool *is_old, struct err *err)
 {
 	int dir;
 
 	if (limits->is_pods) {
 		unlinkat(containers, limits->pod, AT_REMOVEDIR);
-		if (mkdirat(containers, limits->pod, 0755) < 0 && errno != EEXIST)
+		*is_old = mkdirat(containers, limits->pod, 0755) < 0;
+		if (*is_old && errno != EEXIST)
 			return err_sys(err, "cgroup %s: mkdir", limits->pod);
 	}
 	dir = openat(containers, limits->pod, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -196,14 +198,56 @@ static int write_limits(int dir, const char *mount, const struct plan_limits *li
 	return 0;
 }
 
+static int lift_io_max(int dir, struct err *err)
+{
+	auto_buf text = BUF_INIT(65536), none = BUF_INIT(65536);
+
+	if (file_read_at(dir, "io.max", text.max, &text, err) < 0)
+		return err->code == ERR_NOT_FOUND ? 0 : -1;
+	for (const char *line = buf_str(&text); *line; line += *line == '\n') {
+		buf_printf(&none, "%.*s rbps=max wbps=max riops=max wiops=max\n",
+			   (int)strcspn(line, " \n"), line);
+		line += strcspn(line, "\n");
+	}
+	if (buf_check(&none, "io.max", err) < 0)
+		return -1;
+	return disks_write_io_max(dir, buf_str(&none), err);
+}
+
+/* As they are in a new one: every file that a limit may be written to (spec/option_cgroup.c). While cpu.idle is on there is no weight. */
+static int lift_limits(int dir, struct err *err)
+{
+	static const struct setting list[] = {
+		{ "memory.max", "max", true },
+		{ "memory.high", "max", true },
+		{ "memory.low", "0", true },
+		{ "memory.min", "0", true },
+		{ "memory.swap.max", "max", true },
+		{ "memory.zswap.max", "max", true },
+		{ "cpu.idle", "0", true },
+		{ "cpu.weight", "100", true },
+		{ "cpu.max", "max 100000", true },
+		{ "cpuset.cpus", "\n", true },
+		{ "cpuset.mems", "\n", true },
+		{ "pids.max", "max", true },
+		{ "io.weight", "default 100", true },
+	};
+
+	if (write_settings(dir, list, sizeof(list) / sizeof(list[0]), NULL, 0, err) < 0 ||
+	    lift_io_max(dir, err) < 0)
+		return err_wrap(err, "cgroup");
+	return 0;
+}
+
 /* The pod's own limits, and the controllers for those in it: that one cannot be handed on is said by whoever needs it. */
-static int limit_pod(int dir, const char *mount, const struct plan_limits *limits, char *unenforced,
-		     size_t size, struct err *err)
+static int limit_pod(int dir, const char *mount, const struct plan_limits *limits, bool is_old,
+		     char *unenforced, size_t size, struct err *err)
 {
 	struct cgroup_controllers got;
 	struct err ignored;
 
-	if (write_limits(dir, mount, limits, unenforced, size, err) < 0)
+	if ((is_old && lift_limits(dir, err) < 0) ||
+	    write_limits(dir, mount, limits, unenforced, size, err) < 0)
 		return -1;
 	(void)!cgroup_delegate(dir, &got, &ignored);
 	return 0;
@@ -214,13 +258,13 @@ static int limit_pod(int dir, const char *mount, const struct plan_limits *limit
  * limits are written. A member's pod has its holder.
  */
 static int make_in_pod(int containers, const char *run_id, const struct plan_limits *limits,
-		       int *pod, struct err *err)
+		       int *pod, bool *is_old, struct err *err)
 {
 	int dir = -1;
 
 	for (int i = 0; i < POD_TRIES; i++) {
 		close_fd(pod);
-		*pod = open_pod(containers, limits, err);
+		*pod = open_pod(containers, limits, is_old, err);
 		dir = *pod < 0 ? -1 : make_cgroup(*pod, run_id, err);
 		if (dir >= 0 || err->code != ERR_NOT_FOUND || !limits->is_pods)
 			break;
@@ -234,15 +278,16 @@ int limits_open_cgroup(const char *mount, const char *run_id, const struct plan_
 	static const struct plan_limits none = { 0 };
 	auto_fd int containers = cgroup_open(mount, CLEAT_CGROUP_CONTAINERS, true, err);
 	auto_fd int pod = -1, dir = -1;
+	bool is_old = false; /* the pod's, in which somebody of an earlier life still is */
 
 	if (unenforced && size)
 		unenforced[0] = '\0';
 	if (containers < 0)
 		return -1;
-	dir = limits->pod ? make_in_pod(containers, run_id, limits, &pod, err) :
+	dir = limits->pod ? make_in_pod(containers, run_id, limits, &pod, &is_old, err) :
 			    make_cgroup(containers, run_id, err);
 	if (dir < 0 ||
-	    (limits->is_pods && limit_pod(pod, mount, limits, unenforced, size, err) < 0) ||
+	    (limits->is_pods && limit_pod(pod, mount, limits, is_old, unenforced, size, err) < 0) ||
 	    write_limits(dir, mount, limits->is_pods ? &none : limits, unenforced, size, err) < 0)
 		return -1;
 	return take_fd(&dir);

@@ -191,7 +191,7 @@ static int open_in_pods(int *parent, const char *run_id)
 
 	if (!dir)
 		return -1;
-	while ((entry = readdir(dir))) {
+	while ((errno = 0, entry = readdir(dir))) {
 		auto_fd int pod = -1;
 		int fd;
 
@@ -199,13 +199,15 @@ static int open_in_pods(int *parent, const char *run_id)
 			continue;
 		pod = open_child(*parent, entry->d_name);
 		fd = pod < 0 ? -1 : open_child(pod, run_id);
-		if (fd < 0)
+		if (fd < 0 && errno == ENOENT)
 			continue;
+		if (fd < 0)
+			return -1; /* it may be in there */
 		close_fd(parent);
 		*parent = take_fd(&pod);
 		return fd;
 	}
-	errno = ENOENT;
+	errno = errno ? errno : ENOENT;
 	return -1;
 }
 

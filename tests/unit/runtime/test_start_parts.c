@@ -321,6 +321,57 @@ static void a_pods_empty_cgroup_may_be_cleared_away_meanwhile(void **state)
 	sigaction(SIGIO, &before, NULL);
 }
 
+/* Somebody of an earlier life is in it still, so it is not made anew; what the new version does not say must not stay. */
+static void a_pods_cgroup_that_is_left_over_loses_its_limits(void **state)
+{
+	static const char *const rows[][3] = {
+		{ "memory.max", "77", "max" },
+		{ "memory.high", "77", "max" },
+		{ "memory.low", "7", "0" },
+		{ "memory.min", "7", "0" },
+		{ "memory.swap.max", "7", "max" },
+		{ "memory.zswap.max", "7", "max" },
+		{ "cpu.idle", "1", "0" },
+		{ "cpu.weight", "39", "100" },
+		{ "cpu.max", "7 77", "max 100000" },
+		{ "cpuset.cpus", "1", "\n" },
+		{ "cpuset.mems", "1", "\n" },
+		{ "pids.max", "77", "512" },
+		{ "io.weight", "7", "default 100" },
+	};
+	struct plan_limits limits = { .pod = "pod-web", .is_pods = true, .pids = 512 };
+	char name[64];
+	struct err err;
+	int fd;
+
+	(void)state;
+	make_fake_cgroup();
+	make_directory("cleat/c/pod-web", 0755);
+	make_directory("cleat/c/pod-web/old", 0755);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(name, sizeof(name), "cleat/c/pod-web/%s", rows[i][0]);
+		write_text(name, rows[i][1]);
+	}
+	write_text("cleat/c/pod-web/io.max", "8:0 rbps=7\n8:16 wbps=7\n");
+	fd = limits_open_cgroup(scratch, "abc", &limits, NULL, 0, &err);
+	if (fd < 0)
+		fail_msg("%s", err.msg);
+	close(fd);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(name, sizeof(name), "cleat/c/pod-web/%s", rows[i][0]);
+		assert_file(name, rows[i][2]);
+	}
+	/* of a plain file the last line stays */
+	assert_file("cleat/c/pod-web/io.max", "8:16 rbps=max wbps=max riops=max wiops=max");
+	/* a member's start leaves them alone */
+	limits.is_pods = false;
+	limits.pids = 0;
+	fd = limits_open_cgroup(scratch, "def", &limits, NULL, 0, &err);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_file("cleat/c/pod-web/pids.max", "512");
+}
+
 /* --- messages --- */
 
 static void messages_and_descriptors_travel(void **state)
@@ -413,6 +464,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_living_cgroup_is_not_reused, scratch_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_pods_empty_cgroup_may_be_cleared_away_meanwhile,
+						scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_pods_cgroup_that_is_left_over_loses_its_limits,
 						scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(messages_and_descriptors_travel, scratch_setup,
 						scratch_teardown),

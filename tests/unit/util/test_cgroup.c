@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -232,6 +233,39 @@ static void limit_is_the_least_of_all_ancestors_and_memory(void **state)
 	assert_true(cgroup_memory_limit(s->path) == 67108864);
 }
 
+/* "There is none" means that nothing has to be killed: it must not be said of one that could not be looked for. */
+static void a_run_that_cannot_be_looked_for_is_not_absent(void **state)
+{
+	static const char *const folders[] = { "cleat", "cleat/c", "cleat/c/pod-a", "cleat/c/pod-b",
+					       "cleat/c/pod-b/run" };
+	struct scratch *s = *state;
+	struct rlimit before, few;
+	struct err err = { 0 };
+	int parent = -1, lowest = dup(STDERR_FILENO), fd;
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		scratch_mkdir(s, folders[i]);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	for (rlim_t spare = 0; spare < 4; spare++) {
+		few.rlim_cur = (rlim_t)lowest + spare;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		fd = cgroup_open_run(s->path, "run", &parent, &err);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_int_equal(fd, -1);
+		assert_int_equal(err.code, ERR_SYS);
+		assert_int_equal(err.sys_errno, EMFILE);
+	}
+	fd = cgroup_open_run(s->path, "run", &parent, &err);
+	assert_true(fd >= 0 && parent >= 0);
+	assert_int_equal(faccessat(parent, "run", F_OK, 0), 0);
+	close(fd);
+	close(parent);
+	assert_int_equal(cgroup_open_run(s->path, "none", NULL, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +277,7 @@ int main(void)
 		cmocka_unit_test(controllers_that_are_told_are_on),
 		scratch_test(delegation_outside_a_cgroup_tree_is_an_error),
 		scratch_test(limit_is_the_least_of_all_ancestors_and_memory),
+		scratch_test(a_run_that_cannot_be_looked_for_is_not_absent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
