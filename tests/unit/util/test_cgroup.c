@@ -120,7 +120,8 @@ static void wait_until_empty(int dir)
 
 static void killing_ends_all_that_live_in_it(void **state)
 {
-	char *argv[] = { "sh", "-c", "cat & cat & wait", NULL };
+	/* what a shell starts with & reads /dev/null, unless told otherwise */
+	char *argv[] = { "sh", "-c", "exec 3<&0; cat <&3 & cat <&3 & wait", NULL };
 	char *envp[] = { "PATH=/usr/bin:/bin", NULL };
 	struct proc_spawn spawn = { .path = "/bin/sh", .argv = argv, .envp = envp, .fd_count = 1 };
 	char rel[64], path[400];
