@@ -136,8 +136,6 @@ void net_attached_fini(struct net_attached *attached);
 /* Sorted; vectors in the arena. ERR_LIMIT when there are more than NET_MAX_... */
 int net_plan_wanted(const struct net_attached_list *attached, struct arena *arena,
 		    struct net_wanted *out, struct err *err) MUST_CHECK;
-/* The wanted state as text, one thing a line: for tests and the log. */
-void net_wanted_text(const struct net_wanted *wanted, struct buf *out);
 
 /* Ports that the kernel does not forward: every one without NAT, and those of IPv6 addresses, the appliance's own (when it has any)
  * or one that was asked for. Words of "cleat proxy", one a line; false: the first NET_MAX_PROXIED only. */

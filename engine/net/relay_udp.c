@@ -315,11 +315,6 @@ int relay_udp_listen(struct relay_udp *relay, int fd, const struct net_address *
 	return 0;
 }
 
-unsigned relay_udp_count(const struct relay_udp *relay)
-{
-	return relay->count;
-}
-
 void relay_udp_free(struct relay_udp *relay)
 {
 	struct listener *l;

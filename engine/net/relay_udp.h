@@ -21,5 +21,4 @@ int relay_udp_listen(struct relay_udp *relay, int fd, const struct net_address *
 		     struct err *err) MUST_CHECK;
 /* Asks the kernel for the address that each datagram was sent to. */
 int relay_udp_prepare(int fd, int family, struct err *err) MUST_CHECK;
-unsigned relay_udp_count(const struct relay_udp *relay);
 void relay_udp_free(struct relay_udp *relay);

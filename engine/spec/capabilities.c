@@ -78,16 +78,6 @@ const char *capability_name(const char *text)
 	return NULL;
 }
 
-size_t capability_count(void)
-{
-	return CAPABILITY_COUNT;
-}
-
-const char *capability_at(size_t index)
-{
-	return names[index];
-}
-
 int capability_merge(const struct strv *base, const struct strv *add, const struct strv *drop,
 		     struct arena *arena, struct strv *out, struct err *err)
 {

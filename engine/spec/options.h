@@ -102,8 +102,6 @@ int options_begin(struct options *o, const struct arg_list *args) MUST_CHECK;
 #define CAPABILITY_ALL "ALL"
 /* "net_admin", "CAP_NET_ADMIN", "all" -> static canonical name; NULL when unknown. */
 const char *capability_name(const char *text);
-size_t capability_count(void);
-const char *capability_at(size_t index); /* by number */
 /*
  * podman's rule: default set, minus drops, plus adds; sorted by number. Fails when one is both
  * added and dropped.

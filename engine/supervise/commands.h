@@ -78,7 +78,5 @@ char **commands_expand(struct arena *arena, char *const *words, size_t count);
 
 /* conditions.c. 1: it holds, 0: it does not, -1: nobody can tell (err). Blocking: disk. Negation is the caller's. */
 int condition_holds(const char *name, const char *text, struct err *err) MUST_CHECK;
-/* Is this a condition that can be asked of an appliance? */
-bool condition_is_known(const char *name);
 /* systemd's order of versions (uapi-group.org, version format): -1, 0, 1. */
 int condition_compare_versions(const char *a, const char *b);

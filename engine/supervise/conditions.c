@@ -140,11 +140,6 @@ static const struct condition_kind *find_kind(const char *name)
 	return NULL;
 }
 
-bool condition_is_known(const char *name)
-{
-	return find_kind(name) != NULL;
-}
-
 int condition_holds(const char *name, const char *text, struct err *err)
 {
 	const struct condition_kind *kind = find_kind(name);

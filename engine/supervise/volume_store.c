@@ -215,7 +215,6 @@ static int take_record(yyjson_val *root, struct arena *arena, struct volume_reco
 		err_set(err, ERR_INTEGRITY, "record: %s",
 			diags.count ? diags.items[0].text : "cannot be understood");
 	diags_fini(&diags);
-	out->has_record = rc == 0;
 	return rc;
 }
 

@@ -16,7 +16,6 @@
 struct volume_record {
 	struct volume_spec spec; /* spec.name: of the folder */
 	int64_t created_usec;	 /* since 1970; of a volume without record the folder's own time */
-	bool has_record;
 };
 
 /* The folder of all volumes; make: it is made when it is missing. ERR_NOT_FOUND. */

@@ -75,9 +75,8 @@ const struct event_row *event_row(unsigned kind); /* NULL: unknown */
  * would miss). */
 struct event_writer;
 struct event_writer *event_writer_open(const char *path, struct err *err) MUST_CHECK;
-/* Fills sequence, sequence_end and, when 0, real_nsec. Never blocks (tmpfs); what cannot be written is lost and counted. */
+/* Fills sequence, sequence_end and, when 0, real_nsec. Never blocks (tmpfs); what cannot be written is lost, which readers are told. */
 void event_write(struct event_writer *writer, struct event *event);
-uint64_t event_writer_lost(const struct event_writer *writer);
 void event_writer_close(struct event_writer *writer);
 
 /* Reader. */

@@ -6,14 +6,21 @@
 
 static void names_are_in_order_of_number(void **state)
 {
+	struct arena arena = { 0 };
+	const char *word = CAPABILITY_ALL;
+	struct strv all = { &word, 1 }, none = { 0 }, out;
+	struct err err;
+
 	(void)state;
-	assert_int_equal(capability_count(), CAP_LAST_CAP + 1);
-	assert_string_equal(capability_at(CAP_CHOWN), "CAP_CHOWN");
-	assert_string_equal(capability_at(CAP_NET_RAW), "CAP_NET_RAW");
-	assert_string_equal(capability_at(CAP_SYS_ADMIN), "CAP_SYS_ADMIN");
-	assert_string_equal(capability_at(CAP_SETFCAP), "CAP_SETFCAP");
-	assert_string_equal(capability_at(CAP_SYSLOG), "CAP_SYSLOG");
-	assert_string_equal(capability_at(CAP_CHECKPOINT_RESTORE), "CAP_CHECKPOINT_RESTORE");
+	assert_int_equal(capability_merge(&none, &all, &none, &arena, &out, &err), 0);
+	assert_int_equal(out.count, CAP_LAST_CAP + 1);
+	assert_string_equal(out.items[CAP_CHOWN], "CAP_CHOWN");
+	assert_string_equal(out.items[CAP_NET_RAW], "CAP_NET_RAW");
+	assert_string_equal(out.items[CAP_SYS_ADMIN], "CAP_SYS_ADMIN");
+	assert_string_equal(out.items[CAP_SETFCAP], "CAP_SETFCAP");
+	assert_string_equal(out.items[CAP_SYSLOG], "CAP_SYSLOG");
+	assert_string_equal(out.items[CAP_CHECKPOINT_RESTORE], "CAP_CHECKPOINT_RESTORE");
+	arena_fini(&arena);
 }
 
 static void names_in_any_form(void **state)
@@ -77,10 +84,10 @@ static void all_but_one(void **state)
 	(void)state;
 	assert_int_equal(capability_merge(&capability_defaults, &add, &drop, &arena, &out, &err),
 			 0);
-	assert_int_equal(out.count, capability_count() - 1);
+	assert_int_equal(out.count, CAP_LAST_CAP);
 	assert_false(strv_has(&out, "CAP_SYS_ADMIN"));
 	assert_int_equal(capability_merge(&none, &add, &none, &arena, &out, &err), 0);
-	assert_int_equal(out.count, capability_count());
+	assert_int_equal(out.count, CAP_LAST_CAP + 1);
 	arena_fini(&arena);
 }
 
