@@ -156,31 +156,14 @@ static void add_default(struct search *s, size_t index)
 /* Whatever names a unit makes systemd load it. */
 static void add_asked_for(struct search *s, size_t index)
 {
-	static const char *const keys[] = {
-		"After",
-		"Before",
-		"BindsTo",
-		"Conflicts",
-		"OnFailure",
-		"OnSuccess",
-		"PartOf",
-		"PropagatesReloadTo",
-		"PropagatesStopTo",
-		"ReloadPropagatedFrom",
-		"Requires",
-		"Requisite",
-		"StopPropagatedFrom",
-		"Upholds",
-		"Wants",
-	};
 	struct unit unit;
 	struct reading r = start(s, index, &unit);
 	const struct syntax_group *group = syntax_group(r.file, "Unit");
 
 	if (name_is_template(unit.service_name))
 		return;
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct arg_list words = value_words(&r, group, keys[i]);
+	for (size_t i = 0; i < DEPENDENCY_KEY_COUNT; i++) {
+		struct arg_list words = value_words(&r, group, dependency_keys[i]);
 
 		for (size_t j = 0; j < words.count; j++) {
 			const struct arg *word = &words.items[j];

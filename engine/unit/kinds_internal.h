@@ -79,3 +79,6 @@ struct arg_list convert_build(struct reading *r, size_t *image_index);
 void service_build(struct reading *r, const struct arg_list *words);
 const char *resource_build(struct reading *r);
 void judge_build(struct reading *r);
+/* service_text.c: the keys of [Unit] that name units, in podman's order. */
+#define DEPENDENCY_KEY_COUNT 15
+extern const char *const dependency_keys[DEPENDENCY_KEY_COUNT];

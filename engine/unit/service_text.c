@@ -11,7 +11,7 @@
 #include "util/path.h"
 #include "util/str.h"
 
-static const char *const dependency_keys[] = {
+const char *const dependency_keys[DEPENDENCY_KEY_COUNT] = {
 	"After",
 	"Before",
 	"BindsTo",
@@ -86,14 +86,13 @@ static void translate(struct reading *r, const char *key)
 /* Most units have two of them at most. */
 static void translate_all(struct reading *r)
 {
-	enum { COUNT = sizeof(dependency_keys) / sizeof(dependency_keys[0]) };
 	const struct syntax_group *group = syntax_group(r->file, "Unit");
-	bool is_present[COUNT] = { false };
+	bool is_present[DEPENDENCY_KEY_COUNT] = { false };
 
 	for (size_t i = 0; group && i < group->entry_count; i++)
-		for (size_t k = 0; group->entries[i].key && k < COUNT; k++)
+		for (size_t k = 0; group->entries[i].key && k < DEPENDENCY_KEY_COUNT; k++)
 			is_present[k] |= str_eq(group->entries[i].key, dependency_keys[k]);
-	for (size_t k = 0; k < COUNT; k++)
+	for (size_t k = 0; k < DEPENDENCY_KEY_COUNT; k++)
 		if (is_present[k])
 			translate(r, dependency_keys[k]);
 }
