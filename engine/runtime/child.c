@@ -46,9 +46,19 @@ static int leave_keyring(struct err *err)
 	return err_sys(err, "session keyring");
 }
 
+static bool is_in_place(const int stdio[3])
+{
+	return stdio[0] == 0 && stdio[1] == 1 && stdio[2] == 2;
+}
+
 /* The three descriptors may be 0, 1 and 2 in any order, so they go out of the way first. */
 static int place_stdio(struct child *c, struct err *err)
 {
+	for (int i = 0; is_in_place(c->stdio) && i < 3; i++)
+		if (fcntl(i, F_SETFD, 0) < 0)
+			return err_sys(err, "descriptor %d", i);
+	if (is_in_place(c->stdio))
+		return 0;
 	for (int i = 0; i < 3; i++) {
 		c->stdio[i] = fcntl(c->stdio[i], F_DUPFD_CLOEXEC, 3);
 		if (c->stdio[i] < 0)
@@ -136,7 +146,8 @@ static int step_stdio_owner(struct child *c, struct err *err)
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
 
-		if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) ||
+		    (st.st_uid == c->id.uid && st.st_gid == c->id.gid))
 			continue;
 		if (fchown(fd, c->id.uid, c->id.gid) < 0)
 			return err_sys(err, "descriptor %d: chown", fd);

@@ -82,19 +82,26 @@ struct runtime_exec {
 /* Returns after execve, like runtime_start(), and with the same errors. */
 int runtime_exec(const struct runtime_exec *exec, struct proc *out, struct err *err) MUST_CHECK;
 
-/* A program on its way into a container. */
+/* Brings programs into a container, one after the other: what each needs outside is made for the first. */
 struct runtime_joiner {
-	struct proc proc;	    /* child of the caller; the pidfd is the caller's */
-	struct sync_report *report; /* owned: runtime_exec_outcome() */
+	struct proc proc; /* the one under way: child of the caller; the pidfd is the caller's */
+	struct sync_report *report; /* owned; NULL: there was none yet */
+	int pid_namespace; /* owned; the caller's own, the way back; -1: there was none yet */
 };
+#define RUNTIME_JOINER_INIT                                  \
+	{                                                    \
+		.proc = { .pidfd = -1 }, .pid_namespace = -1 \
+	}
 /* Like runtime_exec() without a terminal, but nothing is waited for: all that reads files is done by the new process, born where the
  * program shall run, before it becomes the program. There early() comes first: it closes what the process must not hold and
  * says in exec where stdio and target_pidfd are then. The caller waits for the end and then asks for the outcome. */
 int runtime_exec_begin(const struct runtime_exec *exec,
 		       int (*early)(struct runtime_exec *exec, void *arg, struct err *err),
-		       void *arg, struct runtime_joiner *out, struct err *err) MUST_CHECK;
-/* Once the process has ended: 0 if it had become the program, -1 with the reason why it had not. Frees the report. */
-int runtime_exec_outcome(struct runtime_joiner *joiner, struct err *err) MUST_CHECK;
+		       void *arg, struct runtime_joiner *joiner, struct err *err) MUST_CHECK;
+/* Once the process has ended, and before the next is begun: 0 if it had become the program, -1 with the reason why it had not. */
+int runtime_exec_outcome(const struct runtime_joiner *joiner, struct err *err) MUST_CHECK;
+/* Gives back what it owns; proc is the caller's. */
+void runtime_joiner_fini(struct runtime_joiner *joiner);
 
 /* What names a run directory and a cgroup: 1 to 64 of a-z A-Z 0-9 . _ -, not beginning with a
  * dot. */

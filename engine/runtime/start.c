@@ -272,7 +272,9 @@ static int lend_stdio(const struct plan *plan, const int stdio[3], struct err *e
 
 		if (fstat(stdio[i], &st) < 0)
 			return err_sys(err, "descriptor %d", i);
-		if (S_ISFIFO(st.st_mode) && fchown(stdio[i], uid, gid) < 0)
+		/* output and errors are often one pipe */
+		if (S_ISFIFO(st.st_mode) && (st.st_uid != uid || st.st_gid != gid) &&
+		    fchown(stdio[i], uid, gid) < 0)
 			return err_sys(err, "descriptor %d: chown", i);
 	}
 	return 0;
@@ -508,16 +510,18 @@ static int replace_args(struct plan *plan, const char *const *argv, struct err *
 	return 0;
 }
 
-/* From here on children are born in the pid namespace of the target; returns the way back. */
+/* The way back from where children are born. */
+static int open_own_pid_namespace(struct err *err)
+{
+	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+	return own < 0 ? err_sys(err, "/proc/self/ns/pid") : own;
+}
+
+/* From here on children are born in the pid namespace of the target. */
 static int choose_pid_namespace(int target_pidfd, struct err *err)
 {
-	auto_fd int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-
-	if (own < 0)
-		return err_sys(err, "/proc/self/ns/pid");
-	if (setns(target_pidfd, CLONE_NEWPID) < 0)
-		return err_sys(err, "pid namespace");
-	return take_fd(&own);
+	return setns(target_pidfd, CLONE_NEWPID) < 0 ? err_sys(err, "pid namespace") : 0;
 }
 
 /*
@@ -528,10 +532,10 @@ static int choose_pid_namespace(int target_pidfd, struct err *err)
 static int birth_in_pid_namespace(struct birth *b, struct child *child,
 				  const struct runtime_exec *exec, struct err *err)
 {
-	auto_fd int own = choose_pid_namespace(exec->target_pidfd, err);
+	auto_fd int own = open_own_pid_namespace(err);
 	int rc;
 
-	if (own < 0)
+	if (own < 0 || choose_pid_namespace(exec->target_pidfd, err) < 0)
 		return -1;
 	rc = with_report(b, child, 0, exec->cgroup_fd, err);
 	if (setns(own, CLONE_NEWPID) == 0)
@@ -633,7 +637,7 @@ static _Noreturn void become_program(struct joining *j)
 	_exit(127);
 }
 
-static int bear_joiner(struct joining *j, struct proc *out, struct err *err)
+static int bear_joiner(struct joining *j, int own, struct proc *out, struct err *err)
 {
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
@@ -641,9 +645,8 @@ static int bear_joiner(struct joining *j, struct proc *out, struct err *err)
 		.exit_signal = SIGCHLD,
 		.cgroup = (uint64_t)(unsigned)j->exec.cgroup_fd,
 	};
-	auto_fd int own = choose_pid_namespace(j->exec.target_pidfd, err);
 
-	if (own < 0)
+	if (choose_pid_namespace(j->exec.target_pidfd, err) < 0)
 		return -1;
 	out->pid = kernel_clone3(&args);
 	if (out->pid == 0)
@@ -658,32 +661,47 @@ static int bear_joiner(struct joining *j, struct proc *out, struct err *err)
 	return -1;
 }
 
+/* Who joined before is gone or has become a program: nobody else writes to the report. */
+static int prepare_joiner(struct runtime_joiner *joiner, struct err *err)
+{
+	joiner->proc = (struct proc){ .pidfd = -1 };
+	if (joiner->pid_namespace < 0)
+		joiner->pid_namespace = open_own_pid_namespace(err);
+	if (joiner->pid_namespace < 0)
+		return -1;
+	if (joiner->report)
+		*joiner->report = (struct sync_report){ 0 };
+	else
+		joiner->report = sync_report_map(err);
+	return joiner->report ? 0 : -1;
+}
+
 int runtime_exec_begin(const struct runtime_exec *exec,
 		       int (*early)(struct runtime_exec *exec, void *arg, struct err *err),
-		       void *arg, struct runtime_joiner *out, struct err *err)
+		       void *arg, struct runtime_joiner *joiner, struct err *err)
 {
 	struct joining j = { .exec = *exec, .early = early, .arg = arg };
 
-	*out = (struct runtime_joiner){ .proc = { .pidfd = -1 } };
-	j.report = sync_report_map(err);
-	if (!j.report)
+	if (prepare_joiner(joiner, err) < 0)
 		return -1;
-	if (bear_joiner(&j, &out->proc, err) == 0) {
-		out->report = j.report;
+	j.report = joiner->report;
+	if (bear_joiner(&j, joiner->pid_namespace, &joiner->proc, err) == 0)
 		return 0;
-	}
-	sync_report_unmap(j.report);
-	*out = (struct runtime_joiner){ .proc = { .pidfd = -1 } };
+	joiner->proc = (struct proc){ .pidfd = -1 };
 	return -1;
 }
 
-int runtime_exec_outcome(struct runtime_joiner *joiner, struct err *err)
+int runtime_exec_outcome(const struct runtime_joiner *joiner, struct err *err)
 {
-	int rc = judge(joiner->report, err);
+	return judge(joiner->report, err);
+}
 
-	sync_report_unmap(joiner->report);
+void runtime_joiner_fini(struct runtime_joiner *joiner)
+{
+	if (joiner->report)
+		sync_report_unmap(joiner->report);
 	joiner->report = NULL;
-	return rc;
+	close_fd(&joiner->pid_namespace);
 }
 
 int runtime_compile_seccomp(const char *file, const char *cache_dir, char *out, size_t size,

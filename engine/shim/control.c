@@ -143,5 +143,7 @@ void shim_control_receive(struct shim *s)
 	} else if (rc > 0) {
 		obey(s, &order, passed);
 	}
-	log_memory_release(s->message, SHIM_MESSAGE_MAX + 1);
+	/* who is asked again and again would pay for a new page each time */
+	if (!s->is_restless)
+		log_memory_release(s->message, SHIM_MESSAGE_MAX + 1);
 }

@@ -90,7 +90,7 @@ struct shim_probe_run {
 	uint32_t group_number; /* of that cgroup: one that was killed is not used again */
 	uint32_t output_length;
 	char output[SHIM_PROBE_OUTPUT_MAX];
-	struct runtime_joiner joiner; /* EXEC; report NULL: none is under way */
+	struct runtime_joiner joiner; /* EXEC */
 };
 
 struct shim_execs;
@@ -128,14 +128,13 @@ void shim_probe_leave(struct shim *shim);
 /* probe_child.c: out_fd is borrowed; pidfd and joiner of the probe are set. */
 int shim_probe_exec(struct shim *shim, const struct shim_order *order, int out_fd,
 		    struct err *err) MUST_CHECK;
-/* The child's own descriptors: out_fd as its output, then these. */
+/* The descriptors of a child that runs no program, after the first three. */
 enum {
 	SHIM_CHILD_ANSWER = SHIM_PROBE_ANSWER_FD,
 	SHIM_CHILD_PIDFD,
 	SHIM_CHILD_CGROUP,
 	SHIM_CHILD_COUNT
 };
-int shim_probe_place(struct shim *shim, int out_fd, int answer_fd);
 /* probe_net.c, probe_https.c: in the child; they fill the answer and return. */
 void shim_probe_net(const struct shim *shim, uint32_t kind, const char *url, uint64_t timeout_usec,
 		    struct shim_probe_answer *answer);

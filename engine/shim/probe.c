@@ -60,10 +60,11 @@ static void forget(struct shim_probe_run *p)
 }
 
 /* The child's descriptors come from anywhere: first out of the way, then into place. */
-int shim_probe_place(struct shim *s, int out_fd, int answer_fd)
+static int place(struct shim *s, int answer_fd)
 {
 	const int from[SHIM_CHILD_COUNT] = {
-		s->null_fd, out_fd, out_fd, answer_fd, s->container.init.pidfd, s->probe.cgroup_fd
+		s->null_fd,	   s->null_fd, s->null_fd, answer_fd, s->container.init.pidfd,
+		s->probe.cgroup_fd
 	};
 	int high[SHIM_CHILD_COUNT];
 
@@ -91,7 +92,7 @@ static _Noreturn void run_child(struct shim *s, const struct shim_order *order, 
 	prctl(PR_SET_NAME, "cleat-probe", 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	signal(SIGALRM, SIG_DFL);
-	if (shim_probe_place(s, -1, answer_fd) < 0)
+	if (place(s, answer_fd) < 0)
 		_exit(1);
 	if (order->kind == SHIM_PROBE_HTTPS)
 		shim_probe_https(s, order->text, order->timeout_usec, &answer);
@@ -209,6 +210,7 @@ void shim_probe_start(struct shim *s, const struct shim_order *order)
 		return;
 	}
 	p->output_length = 0;
+	p->kind = order->kind;
 	if (launch(s, order, &err) < 0) {
 		forget(p);
 		send_error(s, order->probe, SHIM_PROBE_ERROR, err.msg);
@@ -216,7 +218,6 @@ void shim_probe_start(struct shim *s, const struct shim_order *order)
 	}
 	p->is_active = true;
 	p->order = order->probe;
-	p->kind = order->kind;
 	p->started_usec = s->now_usec;
 	p->deadline_usec = s->now_usec + order->timeout_usec;
 }
@@ -282,7 +283,7 @@ void shim_probe_ended(struct shim *s)
 	while (waitid(P_PIDFD, (id_t)p->pidfd, &end, WEXITED | __WALL) < 0 && errno == EINTR)
 		;
 	shim_probe_output(s);
-	if (p->joiner.report)
+	if (p->kind == SHIM_PROBE_EXEC)
 		judge_end(p, &end, &answer);
 	else if (p->is_active)
 		read_answer(p, &answer);

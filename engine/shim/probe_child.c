@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "shim/internal.h"
@@ -28,16 +29,26 @@ static void split_words(const char *text, size_t length,
 	words[count] = NULL;
 }
 
-/* The engine's end of ctl above all: it must close with the shim. */
+/* The container's pidfd stays where it is. Of all others the engine's end of ctl must go above all: it must close with the shim. */
+static int close_others(int pidfd)
+{
+	if (pidfd > 3 && syscall(SYS_close_range, 3u, (unsigned)pidfd - 1, 0) < 0)
+		return -1;
+	return (int)syscall(SYS_close_range, (unsigned)pidfd + 1, ~0u, 0);
+}
+
+/* A shim has 0, 1 and 2 from its first moment, so nothing else of its can be in the way there. */
 static int take_place(struct runtime_exec *exec, void *arg, struct err *err)
 {
 	struct early *early = arg;
+	int null = early->shim->null_fd, out = early->out_fd, pidfd = exec->target_pidfd;
 
 	prctl(PR_SET_NAME, "cleat-probe", 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (shim_probe_place(early->shim, early->out_fd, -1) < 0)
+	if (null < 3 || out < 3 || pidfd < 3)
+		return err_set(err, ERR_BUG, "descriptors: %d, %d and %d", null, out, pidfd);
+	if (dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || close_others(pidfd) < 0)
 		return err_sys(err, "descriptors");
-	exec->target_pidfd = SHIM_CHILD_PIDFD;
 	for (int i = 0; i < 3; i++)
 		exec->stdio[i] = i;
 	return 0;

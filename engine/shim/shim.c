@@ -378,8 +378,10 @@ static bool may_settle(struct shim *s)
 	s->settle_at_usec = SHIM_NEVER;
 	/* With a stalled disk the ring's lines have to stay; a probe under way is no idleness. */
 	if (next_deadline(s) == SHIM_NEVER &&
-	    (!s->output.is_open || shim_output_release(&s->output)))
+	    (!s->output.is_open || shim_output_release(&s->output))) {
+		log_memory_release(s->message, SHIM_MESSAGE_MAX + 1);
 		return true;
+	}
 	s->settle_at_usec = s->now_usec + SETTLE_USEC;
 	return false;
 }
@@ -501,7 +503,8 @@ int cmd_shim(int argc, char **argv)
 			   .result_fd = -1,
 			   .output_fd = -1,
 			   .cgroup_fd = -1,
-			   .deadline_usec = SHIM_NEVER },
+			   .deadline_usec = SHIM_NEVER,
+			   .joiner = RUNTIME_JOINER_INIT },
 	};
 	char run_dir[128];
 	struct err err = { 0 };

@@ -230,11 +230,14 @@ int cgroup_open_run(const char *mount, const char *run_id, int *parent_out, stru
 
 int cgroup_is_populated(int dirfd, struct err *err)
 {
-	auto_buf text = BUF_INIT(4096);
+	auto_fd int fd = openat(dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	char text[256]; /* asked after each probe: two lines are no reason to ask for memory */
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (file_read_at(dirfd, "cgroup.events", 4096, &text, err) < 0)
-		return -1;
-	return strstr(buf_str(&text), "populated 1") ? 1 : 0;
+	if (n < 0)
+		return err_sys(err, "cgroup.events");
+	text[n] = '\0';
+	return strstr(text, "populated 1") ? 1 : 0;
 }
 
 static uint64_t meminfo_total(void)

@@ -142,8 +142,8 @@ static long clone_sharing(struct clone_args *args, const struct child *child)
 			 "call *%[call]\n"
 			 "1:"
 			 : "=a"(rc)
-			 : "0"((long)SYS_clone3), "D"(args), "S"(sizeof(*args)), [child] "r"(child),
-			   [call] "r"(call)
+			 : "0"((long)SYS_clone3), "D"(args),
+			   "S"(sizeof(*args)), [child] "r"(child), [call] "r"(call)
 			 : "rcx", "r11", "cc", "memory");
 	return rc;
 #elif defined(__aarch64__)
