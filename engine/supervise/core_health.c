@@ -52,7 +52,7 @@ static void order_probe(struct core *core, struct core_unit *unit)
  */
 static void schedule_next(struct core *core, struct core_unit *unit)
 {
-	usec_t at = policy_add_usec(core->now, interval(unit));
+	usec_t at = health_gather(unit, policy_add_usec(core->now, interval(unit)), interval(unit));
 
 	if (unit->health == CORE_HEALTH_STARTING && core->now < unit->grace_end) {
 		usec_t quick = policy_add_usec(core->now, unit->probe_step);
@@ -67,6 +67,14 @@ static void schedule_next(struct core *core, struct core_unit *unit)
 			at = quick;
 	}
 	timer_set(core, unit, CORE_TIMER_PROBE, at);
+}
+
+/* Of those that come at their interval. */
+static void schedule_first(struct core *core, struct core_unit *unit)
+{
+	usec_t at = policy_add_usec(core->now, health_spread(core, unit, interval(unit)));
+
+	timer_set(core, unit, CORE_TIMER_PROBE, health_gather(unit, at, interval(unit)));
 }
 
 /* Until one interval of the probe has gone by, or the start period if that ends later, no failure counts.
@@ -119,8 +127,7 @@ void health_adopt(struct core *core, struct core_unit *unit, const struct core_e
 	if (unit->health == CORE_HEALTH_STARTING && core->now < unit->grace_end)
 		schedule_next(core, unit);
 	else
-		timer_set(core, unit, CORE_TIMER_PROBE,
-			  policy_add_usec(core->now, health_spread(core, unit, interval(unit))));
+		schedule_first(core, unit);
 }
 
 /* After a freeze it has been cancelled already, and only its answer is waited for. */
@@ -242,8 +249,7 @@ static void pass_probe(struct core *core, struct core_unit *unit)
 	set_health(core, unit, CORE_HEALTHY);
 	schedule_next(core, unit);
 	if (is_first)
-		timer_set(core, unit, CORE_TIMER_PROBE,
-			  policy_add_usec(core->now, health_spread(core, unit, interval(unit))));
+		schedule_first(core, unit);
 	if (unit->state == CORE_STARTING && health_decides_ready(unit) &&
 	    !notify_decides_ready(unit) && unit->policy.type != SERVICE_ONESHOT)
 		life_set_ready(core, unit, "healthy");

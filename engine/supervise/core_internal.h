@@ -23,6 +23,8 @@
 #define CORE_PROBE_QUICK_USEC (250 * USEC_MSEC)
 /* After a probe that could not be judged (busy, cancelled). */
 #define CORE_PROBE_RETRY_USEC (1 * USEC_SEC)
+/* probes of one such time come together, where that moves them by no more than a twentieth of their interval */
+#define CORE_PROBE_GRID_USEC (1 * USEC_SEC)
 /* How often other units (Upholds=, OnFailure=, OnSuccess=) may start one: systemd's numbers. */
 #define CORE_BOND_STARTS 16
 #define CORE_BOND_WINDOW_USEC (10 * USEC_SEC)
@@ -288,6 +290,7 @@ bool health_decides_ready(const struct core_unit *unit);
 
 /* core_probe.c: a part of the interval, another one for each unit. */
 usec_t health_spread(const struct core *core, const struct core_unit *unit, usec_t interval);
+usec_t health_gather(const struct core_unit *unit, usec_t at, usec_t interval);
 
 /* core_bonds.c: what a word to one unit, or its fate, means for others */
 void bonds_start(struct core *core, struct core_unit *unit, enum life_start how, const char *why);

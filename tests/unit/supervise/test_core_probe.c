@@ -118,8 +118,8 @@ static void a_probe_on_demand_comes_at_once_and_only_once(void **state)
 	assert_true(core_probe_now(f->core, 0));
 	assert_string_equal(fixture_do(f, 3, 0, CORE_EV_TIMER), "");
 	answer(f, 4, true);
-	/* the schedule goes on from its answer */
-	assert_int_equal(core_deadline(f->core), 10 * USEC_SEC + 4);
+	/* the schedule goes on from its answer, on the second that is nearest */
+	assert_int_equal(core_deadline(f->core), 10 * USEC_SEC);
 }
 
 static void who_is_not_probed_cannot_be_asked(void **state)
@@ -133,11 +133,44 @@ static void who_is_not_probed_cannot_be_asked(void **state)
 	core_check(f->core);
 }
 
-/* Fifty units that became well in the same instant: at most two are due in the same tenth of a second. */
+/* Asked on a second, or on a tenth of the interval where that is less: the nearest. */
+static void probes_come_together(void **state)
+{
+	static const struct {
+		usec_t interval, answered, next;
+	} cases[] = {
+		{ 10 * USEC_SEC, 7, 10 * USEC_SEC },
+		{ 10 * USEC_SEC, 499999, 10 * USEC_SEC },
+		{ 10 * USEC_SEC, 500000, 11 * USEC_SEC },
+		{ 10 * USEC_SEC, 3 * USEC_SEC, 13 * USEC_SEC },
+		{ 3600 * USEC_SEC, 1400000, 3601 * USEC_SEC },
+		{ 1 * USEC_SEC, 49999, 1000000 },
+		{ 1 * USEC_SEC, 50001, 1100000 },
+		{ 100 * USEC_MSEC, 5001, 110000 },
+		{ USEC_NEVER, 1, USEC_NEVER },
+	};
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct core_policy policy = sim_policy("web");
+
+		policy.health = check;
+		policy.health.interval_usec = cases[i].interval;
+		core_add(f->core, &policy);
+		fixture_run(f, 0, 0);
+		answer(f, cases[i].answered, true);
+		assert_int_equal(core_deadline(f->core), cases[i].next);
+		fixture_teardown(state);
+		fixture_setup(state);
+		f = *state;
+	}
+}
+
+/* Fifty units that became well in the same instant: each second has its part of them. */
 static void units_of_one_boot_are_probed_apart(void **state)
 {
 	struct fixture *f = *state;
-	unsigned per_slot[100] = { 0 }, most = 0;
+	unsigned per_slot[10] = { 0 }, most = 0;
 	usec_t now = 0;
 
 	for (unsigned i = 0; i < 50; i++) {
@@ -152,15 +185,17 @@ static void units_of_one_boot_are_probed_apart(void **state)
 						   .order = f->order,
 						   .pass = true });
 	}
-	for (unsigned i = 0; i < 50; i++) {
+	for (unsigned probed = 0; probed < 50; probed += per_slot[now / USEC_SEC % 10]) {
 		now = core_deadline(f->core);
 		assert_in_range(now, 10 * USEC_SEC / 4, 10 * USEC_SEC);
-		fixture_do(f, now, 0, CORE_EV_TIMER);
-		per_slot[now / (USEC_SEC / 10) % 100]++;
+		assert_int_equal(now % USEC_SEC, 0);
+		for (const char *p = fixture_do(f, now, 0, CORE_EV_TIMER);
+		     (p = strstr(p, "probe web")); p++)
+			per_slot[now / USEC_SEC % 10]++;
 	}
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < 10; i++)
 		most = per_slot[i] > most ? per_slot[i] : most;
-	assert_in_range(most, 1, 2);
+	assert_in_range(most, 7, 8);
 	assert_int_equal(now, 10 * USEC_SEC); /* the first one's first interval is whole */
 }
 
@@ -180,6 +215,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_probe_on_demand_comes_at_once_and_only_once,
 						fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(who_is_not_probed_cannot_be_asked, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(probes_come_together, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(units_of_one_boot_are_probed_apart, fixture_setup,
 						fixture_teardown),
