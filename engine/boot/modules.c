@@ -8,10 +8,12 @@
 
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "boot/boot.h"
@@ -212,7 +214,23 @@ bool module_table_want(struct module_table *table, const char *name)
 
 /* --- the kernel ------------------------------------------------------------------------------- */
 
-static int load_one(int dirfd, struct module *m, struct err *err)
+/* A root that is an initramfs. */
+static bool is_in_memory(int dirfd)
+{
+	struct statfs fs;
+
+	return fstatfs(dirfd, &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
+}
+
+static bool is_in_kernel(const char *name)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	return access(path, F_OK) == 0;
+}
+
+static int load_one(int dirfd, bool is_memory, struct module *m, struct err *err)
 {
 	char file[80];
 
@@ -221,23 +239,30 @@ static int load_one(int dirfd, struct module *m, struct err *err)
 
 	auto_fd int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
+	if (fd < 0 && errno == ENOENT && is_in_kernel(m->name))
+		return 0; /* it was loaded from memory before */
 	if (fd < 0)
 		return err_sys(err, MODULES_DIR "/%s", file);
 	/* somebody else may have been faster: the kernel asks for modules on its own */
 	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
 		return err_sys(err, "module %s", m->name);
+	/* nothing unloads a module, and in a small machine its file would be memory for good: half of the root */
+	if (is_memory)
+		unlinkat(dirfd, file, 0);
 	return 0;
 }
 
 /* All are tried; the first reason is reported. */
 static int load_wanted(int dirfd, struct module_table *table, struct err *err)
 {
+	bool is_memory = is_in_memory(dirfd);
 	int rc = 0;
 
 	for (size_t i = 0; i < table->count; i++) {
 		struct module *m = &table->modules[i];
 
-		if (m->is_wanted && !m->is_loaded && load_one(dirfd, m, rc == 0 ? err : NULL) < 0)
+		if (m->is_wanted && !m->is_loaded &&
+		    load_one(dirfd, is_memory, m, rc == 0 ? err : NULL) < 0)
 			rc = -1;
 	}
 	return rc;

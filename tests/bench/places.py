@@ -121,9 +121,9 @@ def boot_twice(row, kind, note):
         "image in the store; median of %d; QEMU to the first line took %.1f s" % (VM_BOOTS, statistics.median(kernel)))
 
 
-def boots_in(memory_mib):
+def boots_in(kind, memory_mib):
     directory = tempfile.mkdtemp(prefix="cleat-bench-")
-    vm = machines.Vm(directory, units=example_units(), images=(IMAGE,), memory_mib=memory_mib)
+    vm = machines.Vm(directory, units=example_units(), images=(IMAGE,), boot=kind, memory_mib=memory_mib)
     try:
         vm.start()
         vm.wait_unit(IMAGE, health="healthy")
@@ -135,16 +135,16 @@ def boots_in(memory_mib):
         shutil.rmtree(directory)
 
 
-def boot_small(row):
+def boot_small(row, kind, note):
     """The smallest of a few sizes in which the example becomes healthy."""
-    for memory_mib in (64, 72, 76, 80, 84, 88):
-        if boots_in(memory_mib):
-            row("VM: memory that boots to healthy", "<= 64 MiB", "%d MiB" % memory_mib, memory_mib <= 64, "direct boot")
-            return
-    row("VM: memory that boots to healthy", "<= 64 MiB", "more than %d MiB" % memory_mib, False, "direct boot")
+    sizes = (64, 72, 74, 76, 78, 80, 84, 88)
+    found = next((memory_mib for memory_mib in sizes if boots_in(kind, memory_mib)), 0)
+    row("VM: memory that boots to healthy, %s" % note, "<= 64 MiB", "%d MiB" % found if found else "more than %d MiB" % sizes[-1], 0 < found <= 64,
+        "the kernel unpacks itself between 16 and 71.9 MiB, with the initramfs above")
 
 
 def figure_vm(row):
     boot_twice(row, "direct", "direct boot")
     boot_twice(row, "bios", "disk, its root verified")
-    boot_small(row)
+    boot_small(row, "direct", "direct boot")
+    boot_small(row, "bios", "disk")
