@@ -70,7 +70,8 @@ struct status_connection {
 struct status_server {
 	struct loop *loop;	     /* borrowed */
 	struct published *published; /* owned */
-	int published_fd, listen_fd; /* borrowed */
+	int published_fd;	     /* borrowed */
+	int listen_fd;		     /* owned; -1: we are leaving */
 	int engine_pidfd;	     /* owned; -1: the engine is gone */
 	struct loop_source *listen_source, *engine_source, *tick;
 	int64_t real_offset_usec; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
@@ -98,13 +99,16 @@ struct status_server {
 	struct status_connection connections[STATUS_MAX_CONNECTIONS];
 };
 
-/* server.c: descriptors are borrowed. The server watches them from now on; loop_run() ends when it has left. */
+/*
+ * server.c: published_fd is borrowed, listen_fd is taken when it succeeds. The server watches them from now on; loop_run() ends when
+ * it has left.
+ */
 struct status_server *status_server_new(struct loop *loop, int listen_fd, int published_fd,
 					pid_t engine_pid, struct err *err) MUST_CHECK;
 void status_server_free(struct status_server *s);
 /* Once a second: deadlines, changes of the mapping. real_usec is CLOCK_REALTIME. */
 void status_server_tick(struct status_server *s, usec_t now, int64_t real_usec);
-/* No new connections; those that are here have until deadline. */
+/* The listening socket is closed; connections that are here have until deadline. */
 void status_server_leave(struct status_server *s, usec_t now, usec_t deadline);
 /* Before every request and at every tick: reads the header when something changed, leaves when another engine took over. */
 void status_server_look(struct status_server *s, usec_t now);

@@ -206,7 +206,10 @@ static void close_all(struct status_server *s, bool idle_only)
 	}
 }
 
-/* Whoever is in the queue has been promised an answer by the kernel: all are let in before the socket is forgotten. */
+/*
+ * Whoever is in the queue has been promised an answer by the kernel: all are let in, and the socket is closed at once. Open until the
+ * last client has gone it would have its share of those who come meanwhile, and reset them at our end.
+ */
 void status_server_leave(struct status_server *s, usec_t now, usec_t deadline)
 {
 	if (s->leave_at) {
@@ -218,6 +221,7 @@ void status_server_leave(struct status_server *s, usec_t now, usec_t deadline)
 	     i++)
 		;
 	pause_accepting(s);
+	close_fd(&s->listen_fd);
 	close_all(s, true);
 	loop_timer_set(s->loop, s->tick, now);
 }
@@ -264,6 +268,7 @@ void status_server_free(struct status_server *s)
 	loop_remove(s->loop, s->tick);
 	loop_remove(s->loop, s->listen_source);
 	loop_remove(s->loop, s->engine_source);
+	close_fd(&s->listen_fd);
 	close_fd(&s->engine_pidfd);
 	published_close(s->published);
 	buf_fini(&s->body);
@@ -305,6 +310,7 @@ struct status_server *status_server_new(struct loop *loop, int listen_fd, int pu
 	for (unsigned i = 0; i < STATUS_MAX_CONNECTIONS; i++)
 		s->connections[i].fd = -1;
 	if (set_up(s, engine_pid, err) < 0) {
+		s->listen_fd = -1;
 		status_server_free(s);
 		return NULL;
 	}

@@ -21,7 +21,8 @@
 #include "util/str.h"
 
 #define RETRY_PORT_USEC (5 * USEC_SEC)
-#define LISTEN_VARIABLE "CLEAT_STATUS_FD" /* a number: status_server_hand_on() */
+#define LISTEN_VARIABLE "CLEAT_STATUS_FD"		  /* a number: status_server_hand_on() */
+#define MIGRATE_FILE "/proc/sys/net/ipv4/tcp_migrate_req" /* for IPv6, too; Linux 5.14 */
 
 /*
  * The server of an engine that was killed goes on answering; it leaves when it sees a new engine in the mapping. Until
@@ -33,6 +34,15 @@ static void share_port(int fd)
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+/* A handshake that the closing of a former engine's socket would cut off goes on with ours. Without it its client has to come again. */
+static void take_handshakes(void)
+{
+	auto_fd int fd = open(MIGRATE_FILE, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "1\n", 2) < 0)
+		log_msg(LOG_DEBUG, "status", "%s: %s", MIGRATE_FILE, strerror(errno));
 }
 
 static uint16_t port_of(const struct engine *e)
@@ -150,6 +160,7 @@ static void note_address(struct engine *e)
 
 static int open_listener(const struct engine *e, struct err *err)
 {
+	take_handshakes();
 	if (e->appliance.status_address)
 		return listen_at(e->appliance.status_address, port_of(e), err);
 	return listen_any(port_of(e), err);

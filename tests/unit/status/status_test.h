@@ -148,7 +148,8 @@ static inline void fixture_serve(struct fixture *f)
 
 	f->loop = loop_new(&err);
 	must(f->loop != NULL, "loop");
-	f->server = status_server_new(f->loop, f->listen_fd, f->published_fd, f->engine, &err);
+	f->server = status_server_new(f->loop, fcntl(f->listen_fd, F_DUPFD_CLOEXEC, 0),
+				      f->published_fd, f->engine, &err);
 	if (!f->server)
 		fail_msg("%s", err.msg);
 }

@@ -2,6 +2,7 @@
 /* Connections: keeping, dripping, crowding, taking slowly; who leaves when another engine takes over. */
 #include "unit_test.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 
 #include "status_test.h"
@@ -634,6 +635,31 @@ static void who_holds_on_to_a_leaving_server_is_dropped(void **state)
 	assert_int_equal(loop_run(f->loop, &err), 0);
 }
 
+/* In the queue of a server that only waits for its last client nobody would ever be answered. */
+static void who_comes_to_a_leaving_server_is_not_kept(void **state)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct fixture *f = *state;
+	int fd = fixture_connect(f), late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	send_text(fd, "GET /liv");
+	await_bytes(f, 8);
+	/* the server's is the last one of the socket */
+	close(f->listen_fd);
+	f->listen_fd = -1;
+	status_server_leave(f->server, clock_now_usec(), clock_now_usec() + 3600 * USEC_SEC);
+	assert_int_equal(f->server->connection_count, 1);
+	to.sin_port = htons(f->port);
+	assert_int_equal(connect(late, (struct sockaddr *)&to, sizeof(to)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(late);
+	send_text(fd, "ez HTTP/1.0\r\n\r\n");
+	assert_answer(f, fd, 200, "ok");
+	close(fd);
+	assert_leaves(f);
+}
+
 /* ------------------------------------------------------------------ starts that fail */
 
 static void assert_no_server(struct fixture *f, int listen_fd, int published_fd, const char *why)
@@ -718,6 +744,7 @@ int main(void)
 		status_test(the_mapping_is_replaced_by_another),
 		status_test(a_client_finds_out_that_the_mapping_is_replaced),
 		status_test(who_holds_on_to_a_leaving_server_is_dropped),
+		status_test(who_comes_to_a_leaving_server_is_not_kept),
 		status_test(a_start_without_its_descriptors),
 		status_test(without_descriptors_accepting_waits_for_the_next_tick),
 	};
