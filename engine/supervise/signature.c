@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk over names, inodes, sizes and times. Each entry's digest is added to the whole by exclusive or, so that the order in
- * which a file system tells names does not matter. Must never open a file: one may hang, or be a pipe.
+ * The walk over names, inodes, sizes and times. Each entry's digest is added to the whole as four numbers, so that the order in
+ * which a file system tells names does not matter, and a file that two units read is not taken away by its second time, as exclusive or would. Must never open a file: one may hang, or be a pipe.
  */
 #include "supervise/signature.h"
 
@@ -32,19 +32,21 @@ struct walk {
 	unsigned depth;
 };
 
-static void add(uint8_t out[32], const struct sha256 *sha)
+static void add(uint8_t out[32], const uint8_t one[32])
 {
-	struct sha256 copy = *sha;
-	uint8_t one[32];
+	uint64_t sum[4], more[4];
 
-	sha256_final(&copy, one);
-	for (size_t i = 0; i < 32; i++)
-		out[i] ^= one[i];
+	memcpy(sum, out, sizeof(sum));
+	memcpy(more, one, sizeof(more));
+	for (size_t i = 0; i < 4; i++)
+		sum[i] += more[i];
+	memcpy(out, sum, sizeof(sum));
 }
 
 static void add_entry(uint8_t out[32], const char *path, const struct stat *st, int error)
 {
 	struct sha256 sha;
+	uint8_t one[32];
 	uint64_t facts[] = { (uint64_t)st->st_dev,	   (uint64_t)st->st_ino,
 			     (uint64_t)st->st_mode,	   (uint64_t)st->st_size,
 			     (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
@@ -54,7 +56,8 @@ static void add_entry(uint8_t out[32], const char *path, const struct stat *st, 
 	sha256_init(&sha);
 	sha256_update(&sha, path, strlen(path) + 1);
 	sha256_update(&sha, facts, sizeof(facts));
-	add(out, &sha);
+	sha256_final(&sha, one);
+	add(out, one);
 }
 
 /* A folder's own times change with every file that an editor makes in it: only which one it is counts. */
@@ -160,8 +163,7 @@ void signature_of_config(const char *dir, signature_place_fn *place_fn, void *ar
 	snprintf(network, sizeof(network), "%s/network-config", dir);
 	signature_of_units(units, place_fn, arg, out);
 	signature_of_paths(files, sizeof(files) / sizeof(files[0]), of_files);
-	for (size_t i = 0; i < sizeof(of_files); i++)
-		out[i] ^= of_files[i];
+	add(out, of_files);
 }
 
 void signature_of_paths(const char *const *paths, size_t count, uint8_t out[32])

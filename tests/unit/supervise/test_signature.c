@@ -180,6 +180,25 @@ static void test_single_files_are_seen_in_any_order(void **state)
 	assert_memory_not_equal(before, other, 32);
 }
 
+/* Two units with one EnvironmentFile=, or one secret as a file and as a variable. */
+static void test_of_a_path_that_is_named_twice_every_change_counts(void **state)
+{
+	const struct scratch *s = *state;
+	const char *paths[4];
+	uint8_t before[32], after[32];
+	char one[4096];
+
+	snprintf(one, sizeof(one), "%s/one", s->path);
+	for (size_t count = 1; count <= 4; count++) {
+		paths[count - 1] = one;
+		scratch_write(s, "one", "1");
+		signature_of_paths(paths, count, before);
+		scratch_write(s, "one", "22");
+		signature_of_paths(paths, count, after);
+		assert_memory_not_equal(before, after, 32);
+	}
+}
+
 static void test_of_a_configuration_its_own_files_count(void **state)
 {
 	static const char *const files[] = { "appliance.ini", "network-config" };
@@ -233,6 +252,7 @@ int main(void)
 		scratch_test(test_a_directory_that_is_not_there_differs_from_an_empty_one),
 		scratch_test(test_places_of_events_are_folders_and_links),
 		scratch_test(test_single_files_are_seen_in_any_order),
+		scratch_test(test_of_a_path_that_is_named_twice_every_change_counts),
 		scratch_test(test_of_a_configuration_its_own_files_count),
 		cmocka_unit_test(test_names_that_are_worth_a_look),
 	};
