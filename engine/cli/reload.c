@@ -125,40 +125,61 @@ int reload_wait(int64_t before, bool until_rest, struct buf *report)
 	return CLI_NO_ENGINE;
 }
 
-static bool has_failed(yyjson_val *unit)
+static bool is_any_pulling(yyjson_val *units)
+{
+	yyjson_arr_iter iter = yyjson_arr_iter_with(units);
+	yyjson_val *unit;
+
+	while ((unit = yyjson_arr_iter_next(&iter)))
+		if (str_eq(text_of(unit, "state"), "pulling"))
+			return true;
+	return false;
+}
+
+/* What waits comes up by itself when an image is there, not when it waits for one that failed. */
+static bool has_failed(yyjson_val *units, yyjson_val *unit)
 {
 	const char *state = text_of(unit, "state"), *action = text_of(unit, "action");
 
 	return str_eq(state, "failed") || str_eq(state, "backoff") ||
+	       (str_eq(state, "waiting") && !is_any_pulling(units)) ||
 	       (!yyjson_get_bool(yyjson_obj_get(unit, "done")) && !str_eq(action, "stopped"));
 }
 
-/* Ends with 1 if a unit file has errors, or a unit did not come up. */
-static int print_report(yyjson_val *root)
+/* 1 if a unit file has errors, or a unit did not come up. */
+static int judge_report(yyjson_val *root)
 {
-	yyjson_arr_iter iter = yyjson_arr_iter_with(yyjson_obj_get(root, "units"));
-	int result = text_of(root, "error")[0] ? CLI_FAILED : CLI_OK;
-	yyjson_val *item;
+	yyjson_val *units = yyjson_obj_get(root, "units"), *unit;
+	yyjson_arr_iter iter = yyjson_arr_iter_with(units);
+
+	if (text_of(root, "error")[0] || yyjson_arr_size(yyjson_obj_get(root, "errors")))
+		return CLI_FAILED;
+	while ((unit = yyjson_arr_iter_next(&iter)))
+		if (has_failed(units, unit))
+			return CLI_FAILED;
+	return CLI_OK;
+}
+
+static void print_report(yyjson_val *root)
+{
+	yyjson_val *units = yyjson_obj_get(root, "units"), *item;
+	yyjson_arr_iter iter = yyjson_arr_iter_with(units);
 
 	while ((item = yyjson_arr_iter_next(&iter))) {
 		printf("%-9s %s%s\n", text_of(item, "action"), text_of(item, "name"),
 		       str_eq(text_of(item, "state"), "pulling") ? " (pulling its image)" : "");
-		if (!has_failed(item))
+		if (!has_failed(units, item))
 			continue;
-		result = CLI_FAILED;
 		fflush(stdout);
 		fprintf(stderr, "cleat: %s is %s: %s\n", text_of(item, "name"),
 			text_of(item, "state"), text_of(item, "reason"));
 	}
 	fflush(stdout);
 	iter = yyjson_arr_iter_with(yyjson_obj_get(root, "errors"));
-	while ((item = yyjson_arr_iter_next(&iter))) {
-		result = CLI_FAILED;
+	while ((item = yyjson_arr_iter_next(&iter)))
 		fprintf(stderr, "%s\n", yyjson_get_str(item));
-	}
 	if (text_of(root, "error")[0])
 		fprintf(stderr, "cleat: %s\n", text_of(root, "error"));
-	return result;
 }
 
 static int say(const struct buf *report, bool is_json)
@@ -171,15 +192,11 @@ static int say(const struct buf *report, bool is_json)
 	buf_add(&text, buf_str(report), report->len);
 	doc = yyjson_read(buf_str(&text), text.len, 0);
 	root = yyjson_doc_get_root(doc);
-	if (is_json) {
-		bool is_fine = !text_of(root, "error")[0] &&
-			       !yyjson_arr_size(yyjson_obj_get(root, "errors"));
-
+	result = judge_report(root);
+	if (is_json)
 		fputs(buf_str(&text), stdout);
-		result = is_fine ? CLI_OK : CLI_FAILED;
-	} else {
-		result = print_report(root);
-	}
+	else
+		print_report(root);
 	yyjson_doc_free(doc);
 	return result;
 }

@@ -278,15 +278,20 @@ bool files_was_known(const struct engine *e, const char *unit)
 	return false;
 }
 
-/* Who was restarted because another one was. */
-static void note_dependants(struct engine *e)
+/* Who was started, restarted or stopped because another one was. */
+static void note_others(struct engine *e)
 {
 	for (unsigned i = 0; i < e->files->removed_begin; i++) {
 		struct engine_entry *entry = &e->entries[i];
 		struct core_unit_view view;
 
 		core_view(e->core, i, &view);
-		if (entry->outcome != FILES_UNCHANGED || view.state != CORE_STOPPING)
+		if (entry->outcome != FILES_UNCHANGED)
+			continue;
+		if (!entry->was_running &&
+		    (view.state == CORE_PULLING || view.state == CORE_WAITING || view.state == CORE_STARTING))
+			entry->outcome = FILES_STARTED;
+		if (view.state != CORE_STOPPING)
 			continue;
 		entry->outcome = view.want == CORE_WANT_UP ? FILES_RESTARTED : FILES_STOPPED;
 		entry->outcome_at = loop_now(e->loop);
@@ -298,7 +303,7 @@ void files_apply(struct engine *e)
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->entries[i].record.magic)
 			apply_one(e, i);
-	note_dependants(e);
+	note_others(e);
 	save_known(e);
 	if (e->files->stale_count || e->files->removed_begin < e->files->all_count)
 		files_on_publish(e, e->files->removed_begin);

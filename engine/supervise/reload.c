@@ -233,7 +233,22 @@ void engine_apply_choices(struct engine *e)
 	become_new(e);
 }
 
-static bool is_done(struct engine *e, unsigned index, const struct core_unit_view *view)
+/* Something that a waiting unit may be waiting for. A pull may take as long as the network likes. */
+static bool any_moves(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		struct core_unit_view view;
+
+		core_view(e->core, i, &view);
+		if (view.state == CORE_STARTING || view.state == CORE_STOPPING ||
+		    view.state == CORE_CLEANING)
+			return true;
+	}
+	return false;
+}
+
+static bool is_done(struct engine *e, unsigned index, const struct core_unit_view *view,
+		    bool any_moves)
 {
 	const struct engine_entry *entry = &e->entries[index];
 
@@ -247,9 +262,10 @@ static bool is_done(struct engine *e, unsigned index, const struct core_unit_vie
 	case CORE_FAILED:
 	case CORE_BACKOFF:
 		return entry->run.phase == RUN_NONE;
-	case CORE_PULLING: /* may take as long as the network likes */
+	case CORE_PULLING:
 		return true;
-	case CORE_WAITING:
+	case CORE_WAITING: /* for one that failed: for ever */
+		return !any_moves;
 	case CORE_STARTING:
 	case CORE_STOPPING:
 	case CORE_CLEANING:
@@ -258,7 +274,7 @@ static bool is_done(struct engine *e, unsigned index, const struct core_unit_vie
 	return false;
 }
 
-static void write_unit(struct engine *e, unsigned index, struct json *json)
+static void write_unit(struct engine *e, unsigned index, bool any_moves, struct json *json)
 {
 	const struct engine_entry *entry = &e->entries[index];
 	struct core_unit_view view;
@@ -270,7 +286,7 @@ static void write_unit(struct engine *e, unsigned index, struct json *json)
 	json_str(json, "action", files_outcome_name((enum files_outcome)entry->outcome));
 	json_str(json, "state", core_state_name(view.state));
 	json_str(json, "reason", view.reason ? view.reason : "");
-	json_bool(json, "done", is_done(e, index, &view));
+	json_bool(json, "done", is_done(e, index, &view, any_moves));
 	json_object_end(json);
 }
 
@@ -279,6 +295,7 @@ void engine_reload_report(struct engine *e, struct buf *out)
 	const struct files *f = e->files;
 	struct json json = JSON_TO(out);
 	const char *line = buf_str(&f->errors);
+	bool moves = any_moves(e);
 
 	json_object(&json, NULL);
 	json_int(&json, "engine_started_usec", e->header.engine_started_real_usec);
@@ -300,7 +317,7 @@ void engine_reload_report(struct engine *e, struct buf *out)
 	json_array(&json, "units");
 	for (unsigned i = 0; i < f->all_count; i++)
 		if (e->entries[i].outcome != FILES_UNCHANGED)
-			write_unit(e, i, &json);
+			write_unit(e, i, moves, &json);
 	json_array_end(&json);
 	json_object_end(&json);
 	buf_putc(out, '\n');
