@@ -96,6 +96,13 @@ void files_started(struct engine *e, unsigned index)
 	inputs_digest(entry->spec, &secret_places, entry->record.inputs);
 }
 
+bool files_is_due(const struct engine *e, unsigned index)
+{
+	const struct engine_entry *entry = &e->entries[index];
+
+	return entry->outcome == FILES_RESTARTED && !is_same(entry->record.effect, entry->effect);
+}
+
 /* It goes on where it was: given up, or waiting for its next start. Another version of the unit begins afresh. */
 static void restore(struct engine *e, unsigned index)
 {
@@ -289,7 +296,8 @@ static void note_others(struct engine *e)
 		if (entry->outcome != FILES_UNCHANGED)
 			continue;
 		if (!entry->was_running &&
-		    (view.state == CORE_PULLING || view.state == CORE_WAITING || view.state == CORE_STARTING))
+		    (view.state == CORE_PULLING || view.state == CORE_WAITING ||
+		     view.state == CORE_STARTING))
 			entry->outcome = FILES_STARTED;
 		if (view.state != CORE_STOPPING)
 			continue;

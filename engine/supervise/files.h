@@ -104,7 +104,9 @@ void files_adopt(struct engine *e, unsigned index, bool is_known);
 /* After everything was adopted and started: what has changed is restarted, reloaded, stopped. */
 void files_apply(struct engine *e);
 bool files_was_known(const struct engine *e,
-		     const char *unit);		      /* to an earlier engine of this boot */
+		     const char *unit); /* to an earlier engine of this boot */
+/* It was told to restart for a change, and what runs is the earlier version still. */
+bool files_is_due(const struct engine *e, unsigned index);
 void files_started(struct engine *e, unsigned index); /* a run begins: what it is made by */
 void files_on_publish(struct engine *e, unsigned index);
 const char *files_outcome_name(enum files_outcome outcome); /* "started" */

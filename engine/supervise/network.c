@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/files.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/str.h"
@@ -95,7 +96,8 @@ static void release_all(struct network *n, uint32_t generation, const struct err
 		struct network_slot *slot = &n->slots[i];
 		struct err err;
 
-		if (!slot->is_waiting || (int32_t)(slot->generation - generation) > 0)
+		if (!slot->is_waiting || slot->is_held ||
+		    (int32_t)(slot->generation - generation) > 0)
 			continue;
 		if (!failure && !stands(n, slot)) {
 			err_set(&err, ERR_BUSY, "network: %s", n->report.text);
@@ -322,7 +324,7 @@ static void forget(struct network *n, unsigned index)
 {
 	struct network_slot *slot = &n->slots[index];
 
-	slot->is_waiting = false;
+	slot->is_waiting = slot->is_held = false;
 	if (!slot->attached)
 		return;
 	net_attached_fini(slot->attached);
@@ -418,6 +420,49 @@ static int attach(struct network *n, struct network_slot *slot, struct err *err)
 	}
 }
 
+static bool has_end_in(const struct net_attached *attached, const char *network)
+{
+	for (size_t i = 0; attached && i < attached->end_count; i++)
+		if (str_eq(attached->ends[i].network, network))
+			return true;
+	return false;
+}
+
+/* It stops, or is about to: those who need it stop first. */
+static bool is_leaving(const struct engine *e, unsigned index)
+{
+	struct core_unit_view view;
+
+	core_view(e->core, index, &view);
+	return view.state == CORE_STOPPING || view.state == CORE_CLEANING || files_is_due(e, index);
+}
+
+/* All who are in a network that was changed are restarted for it. Who is ready first would find its old settings, and keep them in
+ * force for the others: it waits for them. One that stays keeps them anyway. */
+static bool must_be_held(const struct network *n, const struct network_slot *slot)
+{
+	struct net_attached_list list = attached_list(n);
+
+	for (size_t i = 0; i < slot->container.join_count; i++) {
+		const struct net_network *network = net_network_find(
+			n->networks, n->network_count, slot->container.joins[i].network);
+		struct net_network kept;
+		bool leaves = false, stays = false;
+
+		if (!network)
+			continue;
+		kept = *network;
+		if (!net_plan_keep(&kept, &list))
+			continue;
+		for (unsigned k = 0; k < n->e->count; k++)
+			if (has_end_in(n->list[k], network->name))
+				*(is_leaving(n->e, k) ? &leaves : &stays) = true;
+		if (leaves && !stays)
+			return true;
+	}
+	return false;
+}
+
 int network_attach(struct engine *e, unsigned index, struct err *err)
 {
 	struct network *n = e->network;
@@ -426,6 +471,10 @@ int network_attach(struct engine *e, unsigned index, struct err *err)
 	if (!slot->has_container)
 		return 0;
 	forget(n, index);
+	if (must_be_held(n, slot)) {
+		slot->is_waiting = slot->is_held = true;
+		return 1;
+	}
 	slot->attached = calloc(1, sizeof(*slot->attached));
 	if (!slot->attached)
 		return err_set(err, ERR_LIMIT, "out of memory");
@@ -446,8 +495,18 @@ bool network_cancel(struct engine *e, unsigned index)
 	struct network_slot *slot = network_slot(e, index);
 	bool was_waiting = slot->is_waiting;
 
-	slot->is_waiting = false;
+	slot->is_waiting = slot->is_held = false;
 	return was_waiting;
+}
+
+static void attach_held(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		struct err err;
+
+		if (e->network->slots[i].is_held && network_attach(e, i, &err) < 0)
+			engine_fail_start(e, i, &err);
+	}
 }
 
 void network_detach(struct engine *e, unsigned index)
@@ -457,8 +516,10 @@ void network_detach(struct engine *e, unsigned index)
 
 	network_proxy_stop(slot);
 	forget(e->network, index);
-	if (had)
-		want_again(e->network);
+	if (!had)
+		return;
+	want_again(e->network);
+	attach_held(e);
 }
 
 void network_adopt(struct engine *e, unsigned index)

@@ -28,6 +28,7 @@ struct network_slot {
 	struct net_container container;
 	struct net_attached *attached; /* owned; NULL: nothing is in force */
 	bool is_waiting;	       /* its start goes on when generation stands */
+	bool is_held; /* with is_waiting: it is attached when those who hold its network's old settings have gone */
 	uint32_t generation;
 	uint64_t hosts_hash, resolv_hash; /* of what was written */
 	unsigned resolv_dropped;	  /* NAMES_... */

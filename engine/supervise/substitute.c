@@ -168,11 +168,12 @@ static void make_remnant(struct files *f, const struct unit_record *record,
 					 .folder = CLEAT_UNIT_DIR,
 					 .copy_path = path,
 					 .is_remnant = true };
-	out->text = arena_printf(&f->arena,
-				 str_ends(record->unit_name, ".pod") ?
-					 "[Pod]\nPodName=%s\n" :
-					 "[Container]\nImage=localhost/removed:latest\nContainerName=%s\n",
-				 record->container_name);
+	out->text = arena_printf(
+		&f->arena,
+		str_ends(record->unit_name, ".pod") ?
+			"[Pod]\nPodName=%s\n" :
+			"[Container]\nImage=localhost/removed:latest\nContainerName=%s\n",
+		record->container_name);
 	out->length = strlen(out->text);
 }
 

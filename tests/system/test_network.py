@@ -358,6 +358,23 @@ def test_names_follow_who_comes_and_goes_in_place(boot, world, box_image):
     assert os.stat(path).st_ino == inode
 
 
+def test_a_network_that_changes_takes_its_containers_along(boot, world, box_image):
+    """All of them are restarted for it, and the first that is back must not find the settings of those that are still on their way."""
+    slow = "Exec=/bin/sh -c \"trap 'sleep 0.5; exit 0' TERM; while :; do sleep 86400 & wait; done\"\n"
+    last = unit("localhost/box:latest", slow, unit_lines="Requires=second.service\nAfter=second.service\n", network="lan.network")
+    a = boot_in(boot, world, box_image, {"lan.network": "[Network]\nSubnet=10.70.1.0/24\n", "first": box("IP=10.70.1.10\n", "lan.network"),
+                                         "second": box(network="lan.network"), "last": last})
+    for name in ("first", "second", "last"):
+        a.wait_unit("systemd-" + name, state="up")
+    a.add_unit("lan.network", "[Network]\nSubnet=10.70.2.0/24\n")
+    a.add_unit("first", box("IP=10.70.2.10\n", "lan.network"))
+    assert re.findall(r"^restarted +(\S+)", a.cleat("reload"), re.M) == ["systemd-first", "systemd-last", "systemd-second"]
+    assert address_of(a, "systemd-first") == "10.70.2.10"
+    for name in ("systemd-second", "systemd-last"):
+        assert address_of(a, name).startswith("10.70.2."), (name, a.console())
+    assert "keeps its earlier settings" not in a.console()
+
+
 def test_resolv_conf_follows_the_appliances(boot, world, box_image):
     a = boot_in(boot, world, box_image, {"web": box(), "host": box(network="host")})
     a.wait_unit("systemd-web", state="up")
