@@ -213,6 +213,45 @@ static void stand_in_for_invalid(struct engine *e)
 	}
 }
 
+/* "Network=app.network", "Volume=app.volume:/data": the name is a word of a line. */
+static bool refers_to(const char *text, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (str_ends(name, ".container"))
+		return false;
+	for (const char *at = text; (at = strstr(at, name)); at += length)
+		if (at > text && strchr("=, ", at[-1]) && strchr(":,\n ", at[length]))
+			return true;
+	return false;
+}
+
+/* A network, volume, image or pod that went alone, and a unit that needs it: the version that ran had it. */
+static void stand_in_for_needed(struct engine *e)
+{
+	struct files *f = e->files;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->stale_count; i++) {
+		const char *name = f->stale[i], *needed_by = NULL;
+		struct unit_substitute copy;
+		struct err err;
+
+		for (size_t k = 0; k < f->substitute_count && !needed_by; k++)
+			if (!f->substitutes[k].is_removed && f->faults[k] &&
+			    refers_to(f->substitutes[k].text, name))
+				needed_by = f->substitutes[k].name;
+		if (needed_by && !is_substituted(f, name) &&
+		    last_good_read(CLEAT_LAST_GOOD_DIR, name, &f->arena, &copy, &err) == 0)
+			stand_in(f, &copy,
+				 arena_printf(&f->arena, "%s: its file is gone, and %s needs it",
+					      copy.path, needed_by));
+		else
+			f->stale[kept++] = name;
+	}
+	f->stale_count = kept;
+}
+
 static bool is_in_set(const struct engine *e, const char *name)
 {
 	for (size_t i = 0; i < e->units.count; i++)
@@ -365,11 +404,11 @@ void files_drop_records(struct engine *e)
 			record_forget(f->records[i].container_name);
 }
 
-/* Nobody can mend what is gone. */
-static bool is_copy_of_removed(const struct files *f, const char *path)
+/* Nobody can mend what is gone, and of a unit with a file of its own that file's errors count. */
+static bool is_copy(const struct files *f, const char *path)
 {
 	for (size_t i = 0; i < f->substitute_count; i++)
-		if (f->substitutes[i].is_removed && str_eq(f->substitutes[i].copy_path, path))
+		if (str_eq(f->substitutes[i].copy_path, path))
 			return true;
 	return false;
 }
@@ -382,7 +421,7 @@ static void collect_errors(struct engine *e)
 		auto_buf line = BUF_INIT(4096);
 
 		if (e->units.diags.items[i].severity != DIAG_ERROR ||
-		    is_copy_of_removed(e->files, e->units.diags.items[i].file))
+		    is_copy(e->files, e->units.diags.items[i].file))
 			continue;
 		diag_format(&e->units.diags.items[i], &line);
 		buf_putc(&line, '\n');
@@ -494,6 +533,8 @@ void files_read(struct engine *e)
 		stand_in_for_invalid(e);
 		if (pass == 1)
 			stand_in_for_missing(e);
+		if (pass == 1)
+			stand_in_for_needed(e);
 		if (pass == 1 && !f->is_check)
 			stand_in_for_removed(e);
 		if (!replace_broken_removed(e) && f->substitute_count == before)

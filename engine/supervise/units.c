@@ -381,8 +381,10 @@ int units_load(struct engine *e, struct err *err)
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
 
-		entry->invalid_reason = entry->spec ? files_fault(e, entry->unit) :
-						      units_invalid_reason(e, entry->unit);
+		/* what is wrong with the file counts, not what is wrong with its earlier version, too */
+		entry->invalid_reason = files_fault(e, entry->unit);
+		if (!entry->invalid_reason && !entry->spec)
+			entry->invalid_reason = units_invalid_reason(e, entry->unit);
 		files_digest_entry(e, i);
 		publish_unit(e, i);
 	}

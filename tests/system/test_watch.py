@@ -159,6 +159,35 @@ def test_a_unit_that_comes_back_is_a_new_one(box):
         assert a.wait_unit("systemd-" + name, state="up")["restarts"] == 0
 
 
+def test_what_a_unit_needs_goes_alone(box):
+    """Its network and its volume: it runs on, comes back with them, also after a boot, and what is wrong is said of its own file."""
+    units = {"web": script(container="Volume=kept.volume:/kept\n", service="Restart=always", network="lan.network"),
+             "lan.network": "[Network]\nSubnet=10.71.0.0/24\n", "kept.volume": "[Volume]\n"}
+    a = box(units)
+    before = a.wait_unit("systemd-web", state="up")
+    for name in units:
+        wait_copy(a, name if "." in name else name + ".container", "[")
+    for name in ("lan.network", "kept.volume"):
+        os.unlink(path_of(a, name))
+    done = a.cleat("reload", check=False)
+    assert done.returncode == 1 and "last-good" not in done.stdout, done.stdout
+    assert re.search(r"^/config/units/web.container:\d+:\d+: error: Container.Network: there is no unit lan.network$", done.stdout, re.M)
+    now = a.unit("systemd-web")
+    assert (now["pid"], now["state"], now["last_good"]) == (before["pid"], "invalid", True) and now["detail"].startswith("/config/units/web.container:")
+    a.cleat("kill", "web")
+    wait_for("it is there again", lambda: a.unit("systemd-web")["pid"] not in (before["pid"], None))
+    a.stop()
+    a.start()
+    wait_for("it runs after a boot", lambda: a.unit("systemd-web")["pid"])
+    now = a.unit("systemd-web")
+    assert now["last_good"] and now["addresses"][0].startswith("10.71.0.")
+    for name in ("lan.network", "kept.volume"):
+        write(a, name, units[name])
+    a.cleat("reload")
+    after = a.unit("systemd-web")
+    assert (after["pid"], after["state"], after["last_good"]) == (now["pid"], "up", False)
+
+
 def environment_or_none(a, name):
     try:
         return environment(a, name)
