@@ -96,8 +96,8 @@ def test_events_of_a_life(boot_box):
     assert [e["Status"] for e in events(a, "--filter", "event=died")] == ["die", "die"]
     assert [e["Status"] for e in events(a, "--filter", "event=die", "--filter", "event=stop", "--filter", "unit=web")] == ["die", "die", "stop"]
     assert events(a, "--filter", "unit=other") == []
-    since = mine[6]["TimeNano"] / 1e9
-    assert [e["Status"] for e in events(a, "--since", "%.9f" % since)][-4:] == ["start", "kill", "die", "stop"]
+    since = "%d.%09d" % divmod(mine[6]["TimeNano"], 10**9)  # a float is too coarse by 100 ns
+    assert [e["Status"] for e in events(a, "--since", since)][-4:] == ["start", "kill", "die", "stop"]
     assert events(a, "--until", "%d" % (found[0]["TimeNano"] // 10**9 - 5)) == []
     bad = a.cleat("events", "--filter", "event=nonsense", check=False)
     assert bad.returncode == 2 and "no such event" in bad.stdout
