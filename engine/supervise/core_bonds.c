@@ -109,6 +109,12 @@ void bonds_start(struct core *core, struct core_unit *unit, enum life_start how,
 	}
 }
 
+/* There is nothing to stop in it, and that it failed must not be hidden by the end of another unit; "cleat stop" of itself does that. */
+static bool has_given_up(const struct core_unit *unit)
+{
+	return unit->state == CORE_FAILED && unit->result != CORE_RESULT_IMAGE;
+}
+
 void bonds_stop(struct core *core, struct core_unit *unit, const char *why)
 {
 	char passed_on[CORE_TEXT_MAX];
@@ -118,9 +124,11 @@ void bonds_stop(struct core *core, struct core_unit *unit, const char *why)
 	snprintf(passed_on, sizeof(passed_on), "stopped with %s", unit->policy.name);
 	/* All of them first: who goes along must not begin anew because another one goes. */
 	for (size_t i = 0; i < count; i++)
-		core->units[core->stop_walk[i]].want = CORE_WANT_DOWN;
+		if (i == 0 || !has_given_up(&core->units[core->stop_walk[i]]))
+			core->units[core->stop_walk[i]].want = CORE_WANT_DOWN;
 	for (size_t i = 0; i < count; i++)
-		life_stop(core, &core->units[core->stop_walk[i]], i == 0 ? why : passed_on);
+		if (i == 0 || !has_given_up(&core->units[core->stop_walk[i]]))
+			life_stop(core, &core->units[core->stop_walk[i]], i == 0 ? why : passed_on);
 }
 
 void bonds_restart(struct core *core, struct core_unit *unit, const char *why)
@@ -275,6 +283,13 @@ void bonds_uphold(struct core *core, struct core_unit *unit)
 	}
 }
 
+/* It runs, or will: nothing but an image that comes starts one that gave up. */
+static bool is_coming_or_there(const struct core_unit *member)
+{
+	return !has_given_up(member) &&
+	       (member->want == CORE_WANT_UP || core_is_alive(member->state));
+}
+
 /* ExitPolicy=stop: a pod goes when the last of its members has gone. */
 void bonds_look_alone(struct core *core, struct core_unit *unit)
 {
@@ -287,7 +302,7 @@ void bonds_look_alone(struct core *core, struct core_unit *unit)
 		const struct core_unit *member = &core->units[unit->in.items[i].unit];
 
 		has_member = unit->in.items[i].kind == SERVICE_DEP_BINDS_TO && member != unit &&
-			     (member->want == CORE_WANT_UP || core_is_alive(member->state));
+			     is_coming_or_there(member);
 	}
 	if (has_member) {
 		if (!unit->had_member)
