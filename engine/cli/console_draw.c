@@ -35,7 +35,7 @@ struct drawing {
 	bool is_coloured;
 	unsigned lines;
 	uint8_t ranks[PUBLISHED_MAX_UNITS];
-	unsigned count, states[PUBLISHED_NO_IMAGE + 1], unhealthy;
+	unsigned count, states[PUBLISHED_START_LIMIT + 1], unhealthy;
 	unsigned name_columns;
 };
 
@@ -284,6 +284,7 @@ static enum rank rank_of(const struct published_unit *u)
 	case PUBLISHED_INVALID:
 	case PUBLISHED_FAILED:
 	case PUBLISHED_NO_IMAGE:
+	case PUBLISHED_START_LIMIT:
 	case PUBLISHED_BACKOFF:
 		break;
 	}
@@ -313,7 +314,7 @@ static void count_units(struct drawing *d)
 		if (!d->view->get(d->view->arg, i, &u))
 			continue;
 		d->ranks[i] = (uint8_t)rank_of(&u);
-		if (u.state <= PUBLISHED_NO_IMAGE)
+		if (u.state <= PUBLISHED_START_LIMIT)
 			d->states[u.state]++;
 		d->unhealthy += u.state == PUBLISHED_UP && u.health == PUBLISHED_UNHEALTHY;
 		len = columns_of(u.name);
@@ -332,7 +333,7 @@ static void draw_summary(struct drawing *d)
 
 	buf_printf(&text, "%u container%s", d->count, d->count == 1 ? "" : "s");
 	d->states[PUBLISHED_UP] -= d->unhealthy;
-	for (unsigned i = 0; i <= PUBLISHED_NO_IMAGE; i++) {
+	for (unsigned i = 0; i <= PUBLISHED_START_LIMIT; i++) {
 		/* what is well comes first here */
 		unsigned state = i == 0 ? PUBLISHED_UP : i <= PUBLISHED_UP ? i - 1 : i;
 

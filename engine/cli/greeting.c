@@ -24,6 +24,7 @@ static bool is_in_trouble(const struct published_unit *u)
 	case PUBLISHED_INVALID:
 	case PUBLISHED_FAILED:
 	case PUBLISHED_NO_IMAGE:
+	case PUBLISHED_START_LIMIT:
 	case PUBLISHED_BACKOFF:
 		return true;
 	case PUBLISHED_UP:

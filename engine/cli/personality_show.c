@@ -46,12 +46,14 @@ static void put_result(const struct shown *s, char *out, size_t size)
 	const struct published_unit *u = s->unit;
 
 	str_copy(out, size,
-		 !u || u->exit_code == 0      ? "success" :
-		 u->oom_killed		      ? "oom-kill" :
-		 u->exit_signal		      ? "signal" :
-		 u->exit_code > 0	      ? "exit-code" :
-		 u->state == PUBLISHED_FAILED ? "resources" :
-						"success");
+		 !u				   ? "success" :
+		 u->state == PUBLISHED_START_LIMIT ? "start-limit-hit" :
+		 u->exit_code == 0		   ? "success" :
+		 u->oom_killed			   ? "oom-kill" :
+		 u->exit_signal			   ? "signal" :
+		 u->exit_code > 0		   ? "exit-code" :
+		 u->state == PUBLISHED_FAILED	   ? "resources" :
+						     "success");
 }
 
 static void put_number(const struct shown *s, int64_t number, char *out, size_t size)

@@ -162,6 +162,7 @@ struct personality_state personality_state_of(const struct published_unit *unit)
 	case PUBLISHED_BACKOFF:
 		return (struct personality_state){ "activating", "auto-restart", NOT_ACTIVE };
 	case PUBLISHED_FAILED:
+	case PUBLISHED_START_LIMIT:
 	case PUBLISHED_INVALID:
 		return (struct personality_state){ "failed", "failed", NOT_ACTIVE };
 	case PUBLISHED_DOWN:
@@ -355,7 +356,8 @@ static int systemctl_reset_failed(const struct personality_call *call)
 	if (!read_all(&all))
 		return 1;
 	for (unsigned i = 0; i < all.count; i++)
-		if (all.units[i].state == PUBLISHED_FAILED)
+		if (all.units[i].state == PUBLISHED_FAILED ||
+		    all.units[i].state == PUBLISHED_START_LIMIT)
 			result |= order("reset-failed", &(struct options){ 0 }, &all.units[i]);
 	free(all.units);
 	return result;

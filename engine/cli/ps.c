@@ -52,6 +52,7 @@ static enum cli_colour state_colour(const struct published_unit *u)
 	case PUBLISHED_INVALID:
 	case PUBLISHED_FAILED:
 	case PUBLISHED_NO_IMAGE:
+	case PUBLISHED_START_LIMIT:
 		return CLI_RED;
 	case PUBLISHED_WAITING:
 	case PUBLISHED_PULLING:

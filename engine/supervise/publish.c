@@ -125,7 +125,9 @@ static enum published_state public_state(const struct core_unit_view *view)
 	case CORE_FAILED:
 		break;
 	}
-	return view->result == CORE_RESULT_IMAGE ? PUBLISHED_NO_IMAGE : PUBLISHED_FAILED;
+	return view->result == CORE_RESULT_IMAGE       ? PUBLISHED_NO_IMAGE :
+	       view->result == CORE_RESULT_START_LIMIT ? PUBLISHED_START_LIMIT :
+							 PUBLISHED_FAILED;
 }
 
 /* The operator has to mend something: a file, an image, a volume. A crash of the program is not that. */

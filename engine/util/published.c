@@ -45,11 +45,12 @@ struct published {
 const char *published_state_name(unsigned state)
 {
 	static const char *const names[] = {
-		[PUBLISHED_INVALID] = "invalid",   [PUBLISHED_DOWN] = "down",
-		[PUBLISHED_WAITING] = "waiting",   [PUBLISHED_PULLING] = "pulling",
-		[PUBLISHED_STARTING] = "starting", [PUBLISHED_UP] = "up",
-		[PUBLISHED_STOPPING] = "stopping", [PUBLISHED_BACKOFF] = "backoff",
-		[PUBLISHED_FAILED] = "failed",	   [PUBLISHED_NO_IMAGE] = "no-image",
+		[PUBLISHED_INVALID] = "invalid",	 [PUBLISHED_DOWN] = "down",
+		[PUBLISHED_WAITING] = "waiting",	 [PUBLISHED_PULLING] = "pulling",
+		[PUBLISHED_STARTING] = "starting",	 [PUBLISHED_UP] = "up",
+		[PUBLISHED_STOPPING] = "stopping",	 [PUBLISHED_BACKOFF] = "backoff",
+		[PUBLISHED_FAILED] = "failed",		 [PUBLISHED_NO_IMAGE] = "no-image",
+		[PUBLISHED_START_LIMIT] = "start-limit",
 	};
 
 	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";

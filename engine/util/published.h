@@ -30,9 +30,10 @@ enum published_state {
 	PUBLISHED_STARTING, /* shim asked for, no execve yet, or not ready yet */
 	PUBLISHED_UP,
 	PUBLISHED_STOPPING,
-	PUBLISHED_BACKOFF,  /* waits for its next start */
-	PUBLISHED_FAILED,   /* gave up: policy, start limit, or an error that a retry cannot cure */
-	PUBLISHED_NO_IMAGE, /* image is in no archive and not in the store */
+	PUBLISHED_BACKOFF,     /* waits for its next start */
+	PUBLISHED_FAILED,      /* gave up: policy, or an error that a retry cannot cure */
+	PUBLISHED_NO_IMAGE,    /* image is in no archive and not in the store */
+	PUBLISHED_START_LIMIT, /* gave up: StartLimitBurst= starts; "cleat reset-failed" */
 };
 enum published_health {
 	PUBLISHED_HEALTH_NONE,

@@ -398,13 +398,13 @@ def test_enable_disable_and_mask_last(box):
 
 def test_what_gave_up_stays_so_until_its_file_changes(box):
     a = box({"bad": script("exit 7", service="Restart=on-failure\nRestartSec=10ms"), "slow": script("exit 8", service="Restart=always\nRestartSec=600")})
-    failed = a.wait_unit("systemd-bad", state="failed")
+    failed = a.wait_unit("systemd-bad", state="start-limit")
     a.wait_unit("systemd-slow", state="backoff")
     begun = a.unit("systemd-slow")["next_start"]
     engine = a.engine_pid()
     os.kill(engine, signal.SIGKILL)
     wait_for("another engine", lambda: a.ping() and a.engine_pid() != engine)
-    again = a.wait_unit("systemd-bad", state="failed")
+    again = a.wait_unit("systemd-bad", state="start-limit")
     assert (again["restarts"], again["detail"], again["since"]) == (failed["restarts"], failed["detail"], failed["since"])
     assert a.unit("systemd-slow")["state"] == "backoff" and a.unit("systemd-slow")["next_start"][:16] == begun[:16]
     write(a, "bad.container", script())

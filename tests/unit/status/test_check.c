@@ -237,7 +237,7 @@ static void every_state_but_up_counts(void **state)
 	struct fixture *f = *state;
 	struct published_unit u = fixture_unit("web");
 
-	for (uint8_t s = PUBLISHED_INVALID; s <= PUBLISHED_NO_IMAGE; s++) {
+	for (uint8_t s = PUBLISHED_INVALID; s <= PUBLISHED_START_LIMIT; s++) {
 		u.state = s;
 		fixture_put(f, 0, &u);
 		assert_get(f, "/readyz", s == PUBLISHED_UP ? 200 : 503,

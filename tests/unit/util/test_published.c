@@ -278,12 +278,13 @@ static void reading_through_a_descriptor(void **state)
 static void names_of_states(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i <= PUBLISHED_NO_IMAGE; i++)
+	for (unsigned i = 0; i <= PUBLISHED_START_LIMIT; i++)
 		for (unsigned j = 0; j < i; j++)
 			assert_string_not_equal(published_state_name(i), published_state_name(j));
 	assert_string_equal(published_state_name(PUBLISHED_UP), "up");
 	assert_string_equal(published_state_name(PUBLISHED_BACKOFF), "backoff");
 	assert_string_equal(published_state_name(PUBLISHED_NO_IMAGE), "no-image");
+	assert_string_equal(published_state_name(PUBLISHED_START_LIMIT), "start-limit");
 	assert_string_equal(published_state_name(200), "unknown");
 	assert_string_equal(published_health_name(PUBLISHED_HEALTH_NONE), "");
 	assert_string_equal(published_health_name(PUBLISHED_HEALTHY), "healthy");
