@@ -40,7 +40,11 @@ static const struct step {
 };
 /* clang-format on */
 
-static const char *const staying[STEP_STAYS] = { "button", "ntp" };
+/* Time waits: a server is asked once there is a network, and until then the processor is the containers'. */
+static const struct {
+	const char *name;
+	unsigned delay_usec;
+} staying[STEP_STAYS] = { { "button", 0 }, { "ntp", 3000000 } };
 #define SEED_LIMIT_SEC 3
 
 static int start(const char *name, enum world world, int out, pid_t *pid)
@@ -146,6 +150,8 @@ void steps_before_engine(struct init *init)
 		else
 			mounts_make_etc();
 	}
+	for (size_t i = 0; i < STEP_STAYS; i++)
+		init->stays[i].next_start_usec = now_usec() + staying[i].delay_usec;
 }
 
 void steps_after_engine(struct init *init)
@@ -167,7 +173,7 @@ uint64_t steps_keep(struct init *init, uint64_t now)
 			continue;
 		if (stay->next_start_usec <= now) {
 			stay->next_start_usec = now + STAY_DELAY_USEC;
-			if (start(staying[i], init->world, STDERR_FILENO, &stay->pid) == 0)
+			if (start(staying[i].name, init->world, STDERR_FILENO, &stay->pid) == 0)
 				continue;
 		}
 		if (stay->next_start_usec < next)
@@ -190,6 +196,6 @@ void steps_ended(struct init *init, pid_t pid, int wait_status)
 		stay->pid = 0;
 		stay->is_over = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
 		if (!stay->is_over && init->goal == GOAL_RUN)
-			say("%s: ended; started again", staying[i]);
+			say("%s: ended; started again", staying[i].name);
 	}
 }
