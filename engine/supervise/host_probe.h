@@ -85,6 +85,8 @@ enum host_level host_worst(const struct host_finding *findings, size_t count);
 void host_look_here(struct host_record *record, const char *data_dir);
 /* Its row "clock", for that time. */
 void host_look_clock(struct host_record *record, int64_t now_sec);
+/* abi: proc_landlock_abi(). */
+void host_look_landlock(struct host_record *record, int abi);
 
 /* --- host_probe_try.c: blocking, at most some seconds ------------------------------------------------------------------------------ */
 

@@ -274,12 +274,15 @@ static void look_entropy(struct host_record *record)
 		host_record_yes(record, "entropy");
 }
 
-static void look_landlock(struct host_record *record)
+/* util/confine.c goes without it where it would forbid renames between folders. */
+void host_look_landlock(struct host_record *record, int abi)
 {
-	int abi = proc_landlock_abi();
-
-	if (abi > 0)
+	if (abi > 1)
 		host_record_yes(record, "landlock");
+	else if (abi == 1)
+		host_record_no(
+			record, "landlock", 0,
+			"this kernel's first version of it is not used for workers that write");
 	else
 		host_record_no(record, "landlock", 0, "this kernel has none, or not switched on");
 }
@@ -366,5 +369,5 @@ void host_look_here(struct host_record *record, const char *data_dir)
 	look_open_files(record);
 	host_look_clock(record, clock_real_usec() / 1000000);
 	look_entropy(record);
-	look_landlock(record);
+	host_look_landlock(record, proc_landlock_abi());
 }

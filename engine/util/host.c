@@ -102,8 +102,9 @@ static const struct host_check checks[] = {
 	  "/data on a volume of the container's own (Linux 6.x: ext4, xfs, btrfs)", NULL, NULL, "ext4, xfs, btrfs or tmpfs below /data" },
 	{ "tmpfs-xattr", HOST_NOTE, "user.* attributes on tmpfs", "with room to write, a folder that replaces a removed one of the image fails with EIO", "tmpfs", 0,
 	  "a kernel of 6.6 or newer on the host", NULL, NULL, "a kernel of 6.6 or newer" },
-	{ "landlock", HOST_NOTE, "Landlock", "the appliance's own workers are confined by seccomp and ids alone", NULL, 0,
-	  "lsm=landlock,... on the host's kernel command line", NULL, NULL, "lsm=landlock,... on the kernel's command line" },
+	{ "landlock", HOST_NOTE, "Landlock", "the appliance's own workers are confined by seccomp and ids alone: those that are root (uplink, units-keep, health-log) may write more files than theirs", NULL, 0,
+	  "Linux 5.19 or newer with lsm=landlock,... on the host's kernel command line", NULL, NULL,
+	  "Linux 5.19 or newer with lsm=landlock,... on the kernel's command line" },
 };
 /* clang-format on */
 #define CHECK_COUNT (sizeof(checks) / sizeof(checks[0]))

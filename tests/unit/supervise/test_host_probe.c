@@ -152,6 +152,19 @@ static void what_nobody_has_looked_at_is_unknown(void **state)
 		assert_int_equal(findings[i].level, HOST_UNKNOWN);
 }
 
+static void a_landlock_that_writers_cannot_use_is_told(void **state)
+{
+	(void)state;
+	host_record_init(&record);
+	host_look_landlock(&record, 0);
+	assert_non_null(strstr(host_record_find(&record, "landlock")->text, "has none"));
+	host_look_landlock(&record, 1);
+	assert_int_equal(host_record_find(&record, "landlock")->answer, HOST_NO);
+	assert_non_null(strstr(host_record_find(&record, "landlock")->text, "workers that write"));
+	host_look_landlock(&record, 2);
+	assert_int_equal(host_record_find(&record, "landlock")->answer, HOST_YES);
+}
+
 static void worst_come_first(void **state)
 {
 	(void)state;
@@ -398,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup(a_security_module_is_named, reset),
 		cmocka_unit_test_setup(an_allowed_loss_is_a_limit, reset),
 		cmocka_unit_test_setup(what_nobody_has_looked_at_is_unknown, reset),
+		cmocka_unit_test_setup(a_landlock_that_writers_cannot_use_is_told, reset),
 		cmocka_unit_test_setup(worst_come_first, reset),
 		cmocka_unit_test_setup(answers_are_lines, reset),
 		cmocka_unit_test_setup(nonsense_is_no_answer, reset),

@@ -86,7 +86,8 @@ static void a_setting_is_in_the_words_of_its_host(void **state)
 	expect_remedy("private-proc", HOST_MACHINE, false, "nothing mounted over parts of /proc");
 	expect_remedy("openat2", HOST_LXC, true,
 		      "the host's seccomp profile has to pass this call");
-	expect_remedy("landlock", 99, false, "lsm=landlock,... on the kernel's command line");
+	expect_remedy("landlock", 99, false,
+		      "Linux 5.19 or newer with lsm=landlock,... on the kernel's command line");
 }
 
 static void losses_have_names_and_refusals_reasons(void **state)
