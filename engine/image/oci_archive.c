@@ -249,12 +249,6 @@ int oci_archive_read_index(const struct oci_archive *archive, struct buf *out, s
 				    read_tar_index(archive, out, err);
 }
 
-struct hashing {
-	struct sha256 sum;
-	oci_archive_sink *sink;
-	void *arg;
-};
-
 static int sink_hashed(const void *data, size_t len, void *arg, struct err *err)
 {
 	struct hashing *h = arg;
@@ -263,11 +257,30 @@ static int sink_hashed(const void *data, size_t len, void *arg, struct err *err)
 	return h->sink(data, len, h->arg, err);
 }
 
+oci_archive_sink *hashing_begin(struct hashing *h, oci_archive_sink *sink, void *arg)
+{
+	h->sink = sink;
+	h->arg = arg;
+	sha256_init(&h->sum);
+	return sink_hashed;
+}
+
+int hashing_end(struct hashing *h, const char *digest, const char *again, struct err *err)
+{
+	char found[DIGEST_STR_LEN + 1];
+
+	digest_final(&h->sum, found);
+	if (str_eq(found, digest))
+		return 0;
+	return err_set(err, ERR_INTEGRITY,
+		       "blob %s: wrong digest, its bytes have %s: damaged: copy %s again", digest,
+		       found, again);
+}
+
 int tar_stream_member(struct archive *a, const struct tar_member *member, const char *digest,
 		      uint64_t size_bytes, oci_archive_sink *sink, void *arg, struct err *err)
 {
-	struct hashing h = { .sink = sink, .arg = arg };
-	char found[DIGEST_STR_LEN + 1];
+	struct hashing h;
 
 	if (!member->is_file)
 		return err_set(err, ERR_INTEGRITY, "blob %s is not a regular file", digest);
@@ -276,16 +289,9 @@ int tar_stream_member(struct archive *a, const struct tar_member *member, const 
 			err, ERR_INTEGRITY,
 			"blob %s has %llu bytes instead of %llu: damaged: copy the archive again",
 			digest, (unsigned long long)member->size, (unsigned long long)size_bytes);
-	sha256_init(&h.sum);
-	if (tar_read_data(a, member->size, sink_hashed, &h, err) < 0)
+	if (tar_read_data(a, member->size, hashing_begin(&h, sink, arg), &h, err) < 0)
 		return err_wrap(err, "blob %s", digest);
-	digest_final(&h.sum, found);
-	if (!str_eq(found, digest))
-		return err_set(
-			err, ERR_INTEGRITY,
-			"blob %s: wrong digest, its bytes have %s: damaged: copy the archive again",
-			digest, found);
-	return 0;
+	return hashing_end(&h, digest, "the archive", err);
 }
 
 static int stream_tar_blob(const struct oci_archive *archive, const char *digest,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The outer tar, as both readers of it see it: oci_archive.c and docker_archive.c. */
+/* The outer tar, as both readers of it see it (oci_archive.c, docker_archive.c), and how blobs are hashed (oci_layout.c, too). */
 #include <archive.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "image/oci_archive.h"
 #include "util/buf.h"
+#include "util/digest.h"
 
 static inline void free_reader(struct archive **a)
 {
@@ -14,6 +15,18 @@ static inline void free_reader(struct archive **a)
 		archive_read_free(*a);
 }
 #define auto_reader __attribute__((cleanup(free_reader))) struct archive
+
+/* Bytes on their way to a sink, hashed as they pass. */
+struct hashing {
+	struct sha256 sum;
+	oci_archive_sink *sink;
+	void *arg;
+};
+/* The sink to call with h in place of this one; h and arg are borrowed. */
+oci_archive_sink *hashing_begin(struct hashing *h, oci_archive_sink *sink, void *arg);
+/* ERR_INTEGRITY: another digest. again: what is to be copied anew. */
+int hashing_end(struct hashing *h, const char *digest, const char *again,
+		struct err *err) MUST_CHECK;
 
 struct tar_member {
 	const char *name; /* without "./", until the next member; NULL: the archive's end */

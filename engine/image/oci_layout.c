@@ -100,25 +100,11 @@ int oci_layout_read_index(int dir_fd, struct buf *out, struct err *err)
 	return read_document(dir_fd, "index.json", OCI_INDEX_MAX_BYTES, out, err);
 }
 
-struct hashing {
-	struct sha256 sum;
-	oci_archive_sink *sink;
-	void *arg;
-};
-
-static int sink_hashed(const void *data, size_t len, void *arg, struct err *err)
-{
-	struct hashing *h = arg;
-
-	sha256_update(&h->sum, data, len);
-	return h->sink(data, len, h->arg, err);
-}
-
 int oci_layout_stream_blob(int dir_fd, const char *digest, uint64_t size_bytes,
 			   oci_archive_sink *sink, void *arg, struct err *err)
 {
-	struct hashing h = { .sink = sink, .arg = arg };
-	char name[DIGEST_STR_LEN + 16], found[DIGEST_STR_LEN + 1];
+	char name[DIGEST_STR_LEN + 16];
+	struct hashing h;
 	uint64_t size = 0;
 
 	snprintf(name, sizeof(name), "blobs/sha256/%.64s", digest + 7);
@@ -130,13 +116,7 @@ int oci_layout_stream_blob(int dir_fd, const char *digest, uint64_t size_bytes,
 		return err_set(err, ERR_INTEGRITY,
 			       "blob %s has %llu bytes instead of %llu: damaged: copy it again",
 			       digest, (unsigned long long)size, (unsigned long long)size_bytes);
-	sha256_init(&h.sum);
-	if (copy_out(fd, name, size, sink_hashed, &h, err) < 0)
+	if (copy_out(fd, name, size, hashing_begin(&h, sink, arg), &h, err) < 0)
 		return -1;
-	digest_final(&h.sum, found);
-	if (!str_eq(found, digest))
-		return err_set(err, ERR_INTEGRITY,
-			       "blob %s: wrong digest, its bytes have %s: damaged: copy it again",
-			       digest, found);
-	return 0;
+	return hashing_end(&h, digest, "it", err);
 }

@@ -198,25 +198,40 @@ static void expect_end(int fd)
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
 }
 
+/* A client and its server. */
+static void pair_start(struct bench *b, int *c, int *s)
+{
+	bench_start(b, RELAY_MAX, NULL);
+	*c = client(b);
+	*s = server(b);
+}
+
+static void pair_stop(struct bench *b, int c, int s)
+{
+	close(c);
+	expect_end(s);
+	close(s);
+	bench_stop(b, 1);
+}
+
+static void talk(int c, int s)
+{
+	send_all(c, "question", 8);
+	expect(s, "question");
+	send_all(s, "answer", 6);
+	expect(c, "answer");
+}
+
 static void bytes_go_both_ways(void **state)
 {
 	struct bench b;
 	int c, s;
 
 	(void)state;
-	bench_start(&b, RELAY_MAX, NULL);
-	c = client(&b);
-	s = server(&b);
-	for (int i = 0; i < 100; i++) {
-		send_all(c, "question", 8);
-		expect(s, "question");
-		send_all(s, "answer", 6);
-		expect(c, "answer");
-	}
-	close(c);
-	expect_end(s);
-	close(s);
-	bench_stop(&b, 1);
+	pair_start(&b, &c, &s);
+	for (int i = 0; i < 100; i++)
+		talk(c, s);
+	pair_stop(&b, c, s);
 }
 
 static void a_half_close_is_passed_on_and_the_other_way_stays_open(void **state)
@@ -225,9 +240,7 @@ static void a_half_close_is_passed_on_and_the_other_way_stays_open(void **state)
 	int c, s;
 
 	(void)state;
-	bench_start(&b, RELAY_MAX, NULL);
-	c = client(&b);
-	s = server(&b);
+	pair_start(&b, &c, &s);
 	send_all(c, "all I have", 10);
 	assert_int_equal(shutdown(c, SHUT_WR), 0);
 	expect(s, "all I have");
@@ -259,18 +272,10 @@ static void what_is_small_needs_no_pipe(void **state)
 	int c, s;
 
 	(void)state;
-	bench_start(&b, RELAY_MAX, NULL);
-	c = client(&b);
-	s = server(&b);
-	send_all(c, "question", 8);
-	expect(s, "question");
-	send_all(s, "answer", 6);
-	expect(c, "answer");
+	pair_start(&b, &c, &s);
+	talk(c, s);
 	assert_int_equal(pipes_open(1024), before);
-	close(c);
-	expect_end(s);
-	close(s);
-	bench_stop(&b, 1);
+	pair_stop(&b, c, s);
 }
 
 /* Descriptors are counted when a pair is taken; this is a machine that has none left at all. */
@@ -283,9 +288,7 @@ static void without_a_pipe_to_be_had_the_connection_ends(void **state)
 	ssize_t n;
 
 	(void)state;
-	bench_start(&b, RELAY_MAX, NULL);
-	c = client(&b);
-	s = server(&b);
+	pair_start(&b, &c, &s);
 	send_all(c, "x", 1);
 	expect(s, "x");
 	next = dup(0); /* the relay has all that it needs now: this is the next number */
@@ -404,10 +407,7 @@ static void a_target_that_takes_its_time_is_waited_for(void **state)
 	turn_pass(&b);
 	send_all(s, "still here", 10);
 	expect(c, "still here");
-	close(c);
-	expect_end(s);
-	close(s);
-	bench_stop(&b, 1);
+	pair_stop(&b, c, s);
 }
 
 static void a_target_that_never_answers_is_given_up_when_its_time_is_over(void **state)
@@ -477,9 +477,7 @@ static void a_reset_reaches_the_other_end(void **state)
 	int c, s;
 
 	(void)state;
-	bench_start(&b, RELAY_MAX, NULL);
-	c = client(&b);
-	s = server(&b);
+	pair_start(&b, &c, &s);
 	send_all(c, "x", 1);
 	expect(s, "x");
 	assert_int_equal(setsockopt(s, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
