@@ -18,6 +18,14 @@ enum goal {
 	GOAL_REBOOT,
 };
 
+/* How the world is left. */
+struct ending {
+	enum goal goal;
+	bool is_immediate; /* nobody waits for the containers */
+	bool has_status;   /* a container's PID 1 ends with this, which its manager may hand on */
+	int status;
+};
+
 /* console.c: one line a step, with the time since start; put_line() says how long it may wait */
 /* In the environment of a PID 1 that another one became: when that one began (start_usec). */
 #define BEGAN_VARIABLE "CLEAT_BEGAN_USEC"
@@ -31,7 +39,9 @@ enum world world_detect(void);
 const char *world_name(enum world world);
 void limits_raise(enum world world);
 /* Does not return. */
-void world_end(enum world world, enum goal goal) __attribute__((noreturn));
+void world_end(enum world world, const struct ending *ending) __attribute__((noreturn));
+/* Nothing is written before. */
+void world_end_at_once(enum world world, const struct ending *ending) __attribute__((noreturn));
 
 /* A word for CLEAT_WORLD=, which the steps and the engine are told. */
 const char *world_variable(enum world world);
@@ -87,8 +97,7 @@ struct stay {
 };
 struct init {
 	enum world world;
-	enum goal goal;
-	bool is_immediate; /* nobody waits for the containers */
+	struct ending ending;
 	int signal_fd, engine_cgroup;
 	unsigned stop_tries;
 	struct engine_child engine;

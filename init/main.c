@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "init.h"
+#include "util/ending.h"
 #include "util/relro.h"
 
 #define STOP_TRIES 3
@@ -26,15 +27,15 @@
 
 /* Raw numbers: managers mean the kernel's, and musl's SIGRTMIN differs from glibc's (35, not 34). */
 enum {
-	SIGNAL_PWR = 30,  /* liblxc: halt, when PID 1 does not block 37 */
-	SIGNAL_HALT = 37, /* systemd's SIGRTMIN+3; liblxc sends it to whoever blocks it */
-	SIGNAL_POWEROFF = 38,
-	SIGNAL_REBOOT = 39,
+	SIGNAL_PWR = 30,	   /* liblxc: halt, when PID 1 does not block 37 */
+	SIGNAL_HALT = ENDING_HALT, /* systemd's SIGRTMIN+3; liblxc sends it to whoever blocks it */
+	SIGNAL_POWEROFF = ENDING_POWEROFF,
+	SIGNAL_REBOOT = ENDING_REBOOT,
 	SIGNAL_KEXEC = 40,
 	/* the same three without waiting for anybody */
-	SIGNAL_HALT_NOW = 47,
-	SIGNAL_POWEROFF_NOW = 48,
-	SIGNAL_REBOOT_NOW = 49,
+	SIGNAL_HALT_NOW = ENDING_HALT + ENDING_FORCE,
+	SIGNAL_POWEROFF_NOW = ENDING_POWEROFF + ENDING_FORCE,
+	SIGNAL_REBOOT_NOW = ENDING_REBOOT + ENDING_FORCE,
 };
 
 static enum goal goal_of_signal(int number, enum world world)
@@ -100,7 +101,7 @@ static void reap(struct init *init)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == init->engine.pid)
-			engine_ended(&init->engine, status, init->goal);
+			engine_ended(&init->engine, status, init->ending.goal);
 		else
 			steps_ended(init, pid, status);
 	}
@@ -114,14 +115,27 @@ static void ask_engine_to_stop(struct init *init)
 
 static void begin_stop(struct init *init, enum goal goal)
 {
-	if (init->goal == GOAL_RUN)
+	if (init->ending.goal == GOAL_RUN)
 		say(goal == GOAL_REBOOT ? "reboot: stopping containers" :
 					  "halt: stopping containers");
-	if (init->goal == GOAL_RUN)
+	if (init->ending.goal == GOAL_RUN)
 		init->engine.stop_usec = now_usec();
 	init->engine.failures = 0; /* not in safe mode: containers are to be stopped in order */
-	init->goal = goal;
+	init->ending.goal = goal;
 	ask_engine_to_stop(init);
+}
+
+/* What the engine asks for because a unit does: its value says more than its number. */
+static void take_value(struct init *init, int value)
+{
+	init->ending.has_status = (value & ENDING_HAS_STATUS) != 0;
+	init->ending.status = value & ENDING_STATUS;
+	if (init->ending.has_status)
+		say("to end with code %d", init->ending.status);
+	if (value & ENDING_AT_ONCE) {
+		say("ending at once");
+		world_end_at_once(init->world, &init->ending);
+	}
 }
 
 static void handle_signals(struct init *init)
@@ -131,7 +145,10 @@ static void handle_signals(struct init *init)
 	while (read(init->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		int number = (int)info.ssi_signo;
 		enum goal goal = goal_of_signal(number, init->world);
+		bool is_queued = goal != GOAL_RUN && info.ssi_code == SI_QUEUE;
 
+		if (is_queued && init->ending.goal != GOAL_RUN)
+			continue; /* a person was first */
 		if (number == SIGCHLD)
 			reap(init);
 		else if (number == SIGHUP && init->engine.pid > 0)
@@ -140,7 +157,10 @@ static void handle_signals(struct init *init)
 			say("kexec is not supported: a reboot it is");
 		if (goal != GOAL_RUN)
 			begin_stop(init, goal);
-		init->is_immediate |= number >= SIGNAL_HALT_NOW && number <= SIGNAL_REBOOT_NOW;
+		init->ending.is_immediate |= number >= SIGNAL_HALT_NOW &&
+					     number <= SIGNAL_REBOOT_NOW;
+		if (is_queued)
+			take_value(init, info.ssi_int);
 	}
 }
 
@@ -163,7 +183,7 @@ void wait_for_signals(struct init *init, uint64_t until_usec)
 /* An engine that crashes while it stops containers is started again and asked again: it adopts what is left. */
 static bool stop_is_over(struct init *init)
 {
-	if (init->is_immediate)
+	if (init->ending.is_immediate)
 		return true;
 	if (init->engine.pid)
 		return false;
@@ -174,11 +194,11 @@ static bool stop_is_over(struct init *init)
 static void serve(struct init *init)
 {
 	for (;;) {
-		if (init->goal != GOAL_RUN && stop_is_over(init))
+		if (init->ending.goal != GOAL_RUN && stop_is_over(init))
 			return;
 		if (!init->engine.pid && init->engine.next_start_usec <= now_usec()) {
 			engine_start(&init->engine, init->world, init->engine_cgroup);
-			if (init->goal != GOAL_RUN) {
+			if (init->ending.goal != GOAL_RUN) {
 				init->stop_tries++;
 				ask_engine_to_stop(init);
 			}
@@ -228,7 +248,7 @@ static void end_all_others(int signal_fd)
 
 int main(int argc, char **argv)
 {
-	struct init init = { .goal = GOAL_RUN };
+	struct init init = { .ending = { .goal = GOAL_RUN } };
 
 	relro_protect();
 	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
@@ -260,6 +280,6 @@ int main(int argc, char **argv)
 	watchdog_last_feed(&init.watchdog, AFTER_ENGINE_SEC);
 	end_all_others(init.signal_fd);
 	steps_after_engine(&init);
-	say(init.goal == GOAL_REBOOT ? "all stopped; rebooting" : "all stopped");
-	world_end(init.world, init.goal);
+	say(init.ending.goal == GOAL_REBOOT ? "all stopped; rebooting" : "all stopped");
+	world_end(init.world, &init.ending);
 }

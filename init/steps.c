@@ -88,9 +88,10 @@ static void read_words(int fd, char *out, size_t size)
 
 static void wait_for_step(struct init *init, uint64_t deadline)
 {
-	enum goal goal = init->goal; /* asked to stop meanwhile: nobody waits for this any more */
+	enum goal goal =
+		init->ending.goal; /* asked to stop meanwhile: nobody waits for this any more */
 
-	while (init->step_pid && init->goal == goal && now_usec() < deadline)
+	while (init->step_pid && init->ending.goal == goal && now_usec() < deadline)
 		wait_for_signals(init, deadline);
 	if (!init->step_pid)
 		return;
@@ -143,7 +144,8 @@ void steps_before_engine(struct init *init)
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
 		const struct step *s = &first[i];
 
-		if (!(s->worlds & IN(init->world)) || init->goal != GOAL_RUN || is_needless(s))
+		if (!(s->worlds & IN(init->world)) || init->ending.goal != GOAL_RUN ||
+		    is_needless(s))
 			continue;
 		if (s->limit_sec)
 			step_run(init, s->name, s->limit_sec);
@@ -164,7 +166,7 @@ uint64_t steps_keep(struct init *init, uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 
-	if (init->world != WORLD_MACHINE || init->goal != GOAL_RUN)
+	if (init->world != WORLD_MACHINE || init->ending.goal != GOAL_RUN)
 		return next;
 	for (size_t i = 0; i < STEP_STAYS; i++) {
 		struct stay *stay = &init->stays[i];
@@ -195,7 +197,7 @@ void steps_ended(struct init *init, pid_t pid, int wait_status)
 			continue;
 		stay->pid = 0;
 		stay->is_over = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
-		if (!stay->is_over && init->goal == GOAL_RUN)
+		if (!stay->is_over && init->ending.goal == GOAL_RUN)
 			say("%s: ended; started again", staying[i].name);
 	}
 }

@@ -5,14 +5,18 @@
  * (reboot(2), "Behavior inside PID namespaces").
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/reboot.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "init.h"
+#include "util/places.h"
 
 /* What systemd-nspawn ends with for a reboot, too. */
 #define EXIT_REBOOT 133
@@ -57,14 +61,40 @@ void limits_raise(enum world world)
 		say("RLIMIT_NOFILE: %s", strerror(errno));
 }
 
-void world_end(enum world world, enum goal goal)
+/* What RebootArgument= asks for; firmware and virtual machines know few, and none is an error. */
+static void reboot_with_argument(void)
+{
+	char text[256];
+	int fd = open(CLEAT_REBOOT_ARGUMENT, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_RESTART2,
+		text);
+	say("reboot with the argument %s: %s", text, strerror(errno));
+}
+
+void world_end_at_once(enum world world, const struct ending *ending)
+{
+	bool is_reboot = ending->goal == GOAL_REBOOT;
+
+	if (world == WORLD_MACHINE && is_reboot)
+		reboot_with_argument();
+	/* a container's exit code is its manager's to hand on; reboot(2) would make a signal of it */
+	if ((world == WORLD_MACHINE || (world == WORLD_CONTAINER && !ending->has_status)) &&
+	    reboot(is_reboot ? RB_AUTOBOOT : RB_POWER_OFF) < 0)
+		say("reboot: %s", strerror(errno));
+	/* without CAP_SYS_BOOT a container's manager still understands a plain exit as a halt; whoever made bare
+	 * namespaces learns what was asked for */
+	_exit(is_reboot ? EXIT_REBOOT : ending->has_status ? ending->status : 0);
+}
+
+void world_end(enum world world, const struct ending *ending)
 {
 	if (world == WORLD_MACHINE)
 		mounts_end();
 	sync();
-	if (world != WORLD_BARE && reboot(goal == GOAL_REBOOT ? RB_AUTOBOOT : RB_POWER_OFF) < 0)
-		say("reboot: %s", strerror(errno));
-	/* without CAP_SYS_BOOT a container's manager still understands a plain exit as a halt; whoever made bare
-	 * namespaces learns what was asked for */
-	_exit(goal == GOAL_REBOOT ? EXIT_REBOOT : 0);
+	world_end_at_once(world, ending);
 }

@@ -11,14 +11,15 @@
 #include "cli/personality.h"
 #include "unit/unit.h"
 #include "util/arena.h"
+#include "util/ending.h"
 #include "util/str.h"
-
-#define IMMEDIATE 10 /* between a signal and the one that waits for nobody */
 
 static const struct {
 	const char *name;
-	int signal; /* the kernel's numbers, not musl's SIGRTMIN */
-} ends[] = { { "halt", 37 }, { "poweroff", 38 }, { "reboot", 39 } };
+	int signal;
+} ends[] = { { "halt", ENDING_HALT },
+	     { "poweroff", ENDING_POWEROFF },
+	     { "reboot", ENDING_REBOOT } };
 
 static int signal_of(const char *name)
 {
@@ -51,8 +52,8 @@ int personality_end(int argc, char **argv)
 				argv[0], argv[i]);
 			return 1;
 		}
-		if (number < IMMEDIATE + ends[0].signal)
-			number += IMMEDIATE;
+		if (number < ENDING_HALT + ENDING_FORCE)
+			number += ENDING_FORCE;
 	}
 	if (!is_appliance()) {
 		fprintf(stderr,

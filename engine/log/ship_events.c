@@ -41,6 +41,7 @@ static unsigned severity_of(unsigned kind)
 	case EVENT_PULL_FAILED:
 	case EVENT_UNIT_INVALID:
 	case EVENT_ROLLBACK:
+	case EVENT_ACTION:
 		return SEVERITY_WARNING;
 	default:
 		return SEVERITY_INFO;

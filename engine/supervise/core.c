@@ -152,7 +152,7 @@ struct core_action *core_act(struct core *core, const struct core_unit *unit,
 			     enum core_action_type type, uint64_t order)
 {
 	/* What is at rest wants nothing done. */
-	if (unit && type != CORE_ACT_PUBLISH &&
+	if (unit && type != CORE_ACT_PUBLISH && type != CORE_ACT_MACHINE &&
 	    (unit->state == CORE_DOWN || unit->state == CORE_FAILED || unit->state == CORE_BACKOFF))
 		core_bug(core, unit, "order %d while it is %s", (int)type,
 			 core_state_name(unit->state));

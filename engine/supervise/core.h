@@ -86,6 +86,15 @@ struct core_health_policy {
 	} action;
 };
 
+/* Which lot of a unit asks something of the whole appliance, by the key that says what. */
+enum core_machine_why {
+	CORE_MACHINE_FAILURE, /* a failure, also one that Restart= mends (not with restart_is_direct) */
+	CORE_MACHINE_SUCCESS, /* down without one, by itself or because it was asked to, not to begin anew */
+	CORE_MACHINE_START_LIMIT, /* a start that the start limit refuses */
+	CORE_MACHINE_JOB_TIMEOUT, /* job_timeout_usec or job_running_timeout_usec */
+	CORE_MACHINE_WHY_COUNT,
+};
+
 struct core_dep {
 	enum service_dep_kind kind;
 	unsigned target; /* unit index */
@@ -129,6 +138,7 @@ struct core_policy {
 	/* A pod with ExitPolicy=stop: asked to stop when none of the units that are bound to it (BINDS_TO) is wanted or alive
 	 * any more, once there was one. */
 	bool stops_when_alone;
+	enum service_action machine[CORE_MACHINE_WHY_COUNT]; /* FailureAction= and its like */
 	const struct core_dep *deps;
 	size_t dep_count;
 };
@@ -205,17 +215,21 @@ enum core_action_type {
 	CORE_ACT_COMMAND,    /* which, order; then COMMAND */
 	CORE_ACT_COMMAND_KILL, /* order: it took too long, or is not wanted any more; COMMAND still comes */
 	CORE_ACT_SIGNAL_WATCHDOG, /* WatchdogSignal= to the container's first process */
-	CORE_ACT_PUBLISH,	  /* this unit's published record changed */
-	CORE_ACT_ALL_DOWN,	  /* after SHUTDOWN: nothing runs any more (unit ignored) */
+	CORE_ACT_MACHINE, /* something of the whole appliance; SHUTDOWN follows, or core_machine_refused() */
+	CORE_ACT_PUBLISH,  /* this unit's published record changed */
+	CORE_ACT_ALL_DOWN, /* after SHUTDOWN: nothing runs any more (unit ignored) */
 };
 
 struct core_action {
 	enum core_action_type type;
 	unsigned unit;
 	uint64_t order;
-	enum core_command which; /* COMMAND */
-	bool startup;		 /* PROBE: of the startup probe */
-	bool at_once;		 /* COMMAND_KILL: no time is left for an end of its own */
+	enum core_command which;	   /* COMMAND */
+	bool startup;			   /* PROBE: of the startup probe */
+	bool at_once;			   /* COMMAND_KILL: no time is left for an end of its own */
+	enum service_action machine;	   /* MACHINE: never NONE */
+	enum core_machine_why machine_why; /* MACHINE */
+	int code; /* MACHINE: the program's exit code, 255: a signal; -1: it has not run, or it is not about its end */
 };
 
 /* Read-only view for publishing, tests and trace. */
@@ -268,6 +282,9 @@ void core_set_health(struct core *core, unsigned unit, const struct core_health_
 void core_probe_waits(struct core *core, unsigned unit, uint64_t order);
 void core_probe_begins(struct core *core, unsigned unit, uint64_t order, usec_t now);
 bool core_probe_now(struct core *core, unsigned unit);
+/* What the last MACHINE asked for is not done here: the next one may ask. Without this word the first is the only one. */
+void core_machine_refused(struct core *core);
+const char *core_machine_key(enum core_machine_why why); /* "FailureAction" */
 /* A unit without a container as an earlier engine of this boot has left it (core_restore.c): FAILED and BACKOFF are wanted and go on
  * where they were; of any other state only the counts are taken over, and how long its next start may still take. Before its first event; no event itself. */
 #define CORE_JOB_IS_OVER 1 /* that moment has been, and the start went on */

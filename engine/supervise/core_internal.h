@@ -106,6 +106,7 @@ struct core_unit {
 	bool stop_ran, stop_post_ran; /* ExecStop=, ExecStopPost= have had their turn */
 	bool notified_ready;	      /* READY=1 came, maybe before we knew that it runs */
 	bool is_reloading, reload_again;
+	bool never_began;     /* its conditions have kept it from beginning */
 	bool will_tell_bound; /* RestartMode=direct: who is bound hears of the end only if it is one */
 	unsigned news;	      /* bits of CORE_NEWS_ */
 	const char *ready_why; /* static text */
@@ -167,7 +168,8 @@ struct core {
 	uint64_t walks, transactions;
 	unsigned alive; /* units that are STARTING, UP, STOPPING or CLEANING */
 	bool is_linked, is_shutting_down, all_down_sent, transaction_open;
-	bool is_restoring; /* what is put back has been told by an earlier engine */
+	bool machine_is_asked; /* one unit has asked something of the appliance */
+	bool is_restoring;     /* what is put back has been told by an earlier engine */
 	usec_t cut_at; /* SHUTDOWN: when what is left is killed; USEC_NEVER: never, or it is done */
 	bool is_cut;   /* it is over */
 
@@ -301,6 +303,11 @@ void bonds_add_news(struct core *core, struct core_unit *unit, unsigned news);
 bool bonds_tell_next(struct core *core);		      /* false: no unit has news */
 void bonds_uphold(struct core *core, struct core_unit *unit); /* DOWN or FAILED: is it upheld? */
 void bonds_look_alone(struct core *core, struct core_unit *unit); /* a pod */
+
+/* core_machine.c: what a unit's lot asks of the appliance */
+void machine_ask(struct core *core, struct core_unit *unit, enum core_machine_why why);
+/* It is where systemd's unit is inactive or failed, with this result. */
+void machine_on_end(struct core *core, struct core_unit *unit, enum core_state old);
 
 /* core_order.c */
 #define CORE_KIND(kind) (1u << SERVICE_DEP_##kind)

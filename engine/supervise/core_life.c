@@ -66,13 +66,14 @@ static void job_over(struct core *core, struct core_unit *unit)
 	unit->job_is_over = true;
 	if (unit->state == CORE_WAITING) {
 		job_give_up(core, unit, unit->reason);
-		return;
+	} else {
+		core_set_reason(core, unit,
+				"%.400s; takes longer than JobTimeoutSec= or JobRunningTimeoutSec=",
+				unit->reason);
+		core_note(core, unit, "%s", unit->reason);
+		bonds_add_news(core, unit, CORE_NEWS_FAILED);
 	}
-	core_set_reason(
-		core, unit,
-		"%.400s; takes longer than JobTimeoutSec= or JobRunningTimeoutSec=", unit->reason);
-	core_note(core, unit, "%s", unit->reason);
-	bonds_add_news(core, unit, CORE_NEWS_FAILED);
+	machine_ask(core, unit, CORE_MACHINE_JOB_TIMEOUT);
 }
 
 /* First step of every start, whoever asked for it. The image comes before the dependencies, so
@@ -83,6 +84,7 @@ static void begin(struct core *core, struct core_unit *unit, const char *why)
 
 	unit->finished = false;
 	unit->again = false;
+	unit->never_began = false;
 	if (unit->policy.is_invalid) {
 		give_up(core, unit, CORE_RESULT_INVALID,
 			unit->invalid_why[0] ? unit->invalid_why : "the unit file has errors");
@@ -91,6 +93,7 @@ static void begin(struct core *core, struct core_unit *unit, const char *why)
 			 unit->policy.start_limit_burst,
 			 policy_format_span(span, unit->policy.start_limit_interval_usec),
 			 unit->cause[0] ? "; last: " : "", unit->cause);
+		machine_ask(core, unit, CORE_MACHINE_START_LIMIT);
 		give_up(core, unit, CORE_RESULT_START_LIMIT, text);
 	} else {
 		core_move(core, unit, CORE_PULLING, "%s", why);
@@ -232,7 +235,7 @@ void life_fail_start(struct core *core, struct core_unit *unit, enum core_result
 	unit->result = result;
 	core_copy_text(unit->cause, sizeof(unit->cause), why);
 	/* A look at conditions is nothing to clean up after. */
-	unit->stop_post_ran = unit->stage == CORE_STAGE_CONDITIONS;
+	unit->stop_post_ran = unit->never_began = unit->stage == CORE_STAGE_CONDITIONS;
 	stop_clean(core, unit, unit->cause);
 }
 

@@ -148,7 +148,7 @@ static void leave_started(struct core *core, struct core_unit *unit, enum core_s
 		tell_bound(core, unit);
 }
 
-/* Where OnFailure= and OnSuccess= look: systemd's failed and inactive, through which a unit also goes on
+/* Where OnFailure=, OnSuccess=, FailureAction= and SuccessAction= look: systemd's failed and inactive, through which a unit also goes on
  * the way to an automatic restart (RestartMode=normal). */
 static void note_fate(struct core *core, struct core_unit *unit, enum core_state old,
 		      enum core_state state)
@@ -157,10 +157,11 @@ static void note_fate(struct core *core, struct core_unit *unit, enum core_state
 	bool is_pause = state == CORE_BACKOFF && old == CORE_CLEANING &&
 			!unit->policy.restart_is_direct;
 
+	if (state != CORE_FAILED && !is_end && !is_pause)
+		return;
+	machine_on_end(core, unit, old);
 	if (state == CORE_FAILED)
 		bonds_add_news(core, unit, CORE_NEWS_FAILED);
-	else if (!is_end && !is_pause)
-		return;
 	else if (unit->result == CORE_RESULT_SUCCESS || unit->result == CORE_RESULT_NONE)
 		bonds_add_news(core, unit, CORE_NEWS_SUCCEEDED);
 	else if (unit->result != CORE_RESULT_CONDITION && unit->result != CORE_RESULT_DEPENDENCY)

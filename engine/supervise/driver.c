@@ -12,6 +12,7 @@
 #include "supervise/files.h"
 #include "supervise/health.h"
 #include "supervise/internal.h"
+#include "supervise/machine.h"
 #include "supervise/update.h"
 #include "util/str.h"
 
@@ -166,6 +167,9 @@ static void act(struct engine *e, const struct core_action *action)
 		    0)
 			log_msg(LOG_WARN, "supervise", "%s: watchdog: %s",
 				e->entries[action->unit].name, err.msg);
+		break;
+	case CORE_ACT_MACHINE:
+		machine_do(e, action);
 		break;
 	case CORE_ACT_PUBLISH:
 		console_state(e, action->unit);

@@ -17,6 +17,7 @@
 #include "supervise/boot_settings.h"
 #include "supervise/files.h"
 #include "supervise/internal.h"
+#include "supervise/machine.h"
 #include "supervise/network.h"
 #include "supervise/screen.h"
 #include "supervise/sources.h"
@@ -335,6 +336,7 @@ static int set_up(struct engine *e, struct err *err)
 	facts_probe(e);
 	check_layouts(e);
 	events_open(e);
+	machine_tell_last(e);
 	open_store(e);
 	unit_facts_init(&e->unit_facts, &e->arena, CLEAT_HOME_DIR);
 	logs_configure(e);
@@ -359,6 +361,7 @@ static void tear_down(struct engine *e)
 	logs_stop(e);
 	uplink_close(e);
 	network_close(e);
+	machine_forget_last(e);
 	publish_header(e);
 	published_close(e->published);
 	events_close(e);

@@ -144,6 +144,10 @@ static void policy_of_service(const struct service *s, struct core_policy *out)
 	out->runtime_max_usec = s->runtime_max_usec;
 	out->job_timeout_usec = s->job_timeout_usec;
 	out->job_running_timeout_usec = s->job_running_timeout_usec;
+	out->machine[CORE_MACHINE_FAILURE] = s->failure_action;
+	out->machine[CORE_MACHINE_SUCCESS] = s->success_action;
+	out->machine[CORE_MACHINE_START_LIMIT] = s->start_limit_action;
+	out->machine[CORE_MACHINE_JOB_TIMEOUT] = s->job_timeout_action;
 	out->remain_after_exit = s->remain_after_exit;
 	out->success = s->success;
 	out->restart_prevent = s->restart_prevent;
@@ -165,6 +169,8 @@ static void add_to_core(struct engine *e, const struct unit_graph *graph, unsign
 						    unit->is_removed || unit->is_remnant };
 
 	policy_of_service(&unit->service, &policy);
+	if (policy.is_invalid) /* what has no file any more, or a bad one, is not to end the appliance */
+		memset(policy.machine, 0, sizeof(policy.machine));
 	if (entry->spec) {
 		policy.stop_timeout_usec = entry->spec->stop_timeout_usec;
 		policy.ready_when_healthy = entry->spec->notify == SPEC_NOTIFY_HEALTHY;

@@ -12,10 +12,20 @@
 
 /* What the supervisor looks up when the time comes: a running container is as it should be whatever they say. */
 static const char *const applied_in_place[] = {
-	"ExecReload",	     "ExecReloadPost",	"ExecStop",
-	"ExecStopPost",	     "FinalKillSignal", "KillSignal",
-	"RestartKillSignal", "RuntimeMaxSec",	"RuntimeRandomizedExtraSec",
-	"SendSIGHUP",	     "SendSIGKILL",	"SuccessExitStatus",
+	"ExecReload",
+	"ExecReloadPost",
+	"ExecStop",
+	"ExecStopPost",
+	"FailureAction",
+	"FinalKillSignal",
+	"KillSignal",
+	"RebootArgument",
+	"RestartKillSignal",
+	"RuntimeMaxSec",
+	"RuntimeRandomizedExtraSec",
+	"SendSIGHUP",
+	"SendSIGKILL",
+	"SuccessExitStatus",
 	"WatchdogSignal",
 };
 static const char *const applied_in_place_prefixes[] = { "Restart", "StartLimit", "Timeout" };

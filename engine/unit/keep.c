@@ -195,6 +195,8 @@ static void keep_service(struct keeper *k, struct service *s)
 	for (size_t i = 0; i < SERVICE_PLACE_COUNT; i++)
 		keep_directories(k, &s->directories[i]);
 	keep_text(k, &s->description);
+	keep_text(k, &s->reboot_argument);
+	keep_text(k, &s->job_timeout_reboot_argument);
 	keep_commands(k, s);
 	keep_relations(k, s);
 	keep_args(k, &s->aliases);

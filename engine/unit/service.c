@@ -22,6 +22,10 @@ static const struct service defaults = {
 	.runtime_max_usec = USEC_NEVER,
 	.job_timeout_usec = USEC_NEVER,
 	.job_running_timeout_usec = USEC_NEVER,
+	.failure_exit_status = -1,
+	.success_exit_status = -1,
+	.reboot_argument = "",
+	.job_timeout_reboot_argument = "",
 	.kill = { .mode = SERVICE_KILL_MIXED,
 		  .signal = SIGTERM,
 		  .final_signal = SIGKILL,
@@ -86,6 +90,7 @@ void service_read(struct reading *r)
 	if (r->unit->kind == UNIT_POD && !syntax_last(syntax_group(r->file, "Service"), "Restart"))
 		service->restart = SERVICE_RESTART_ON_FAILURE;
 	service_check_times(r);
+	service_check_actions(r);
 	service_check_limits(r);
 	service_read_environment_files(r);
 	service_expand_execs(r);

@@ -150,6 +150,9 @@ enum service_action {
 	SERVICE_ACTION_HALT_IMMEDIATE,
 };
 
+/* "reboot-force" */
+const char *service_action_name(enum service_action action);
+
 /* LimitNOFILE= and its like, of the last assignment. Bytes, counts, seconds (CPU) or microseconds (RTTIME), as
  * setrlimit(2) takes them; SERVICE_RLIMIT_INFINITY is no limit. */
 #define SERVICE_RLIMIT_INFINITY UINT64_MAX
@@ -238,6 +241,9 @@ struct service {
 	uint64_t job_timeout_usec, job_running_timeout_usec; /* USEC_NEVER */
 	enum service_timeout_mode timeout_start_mode, timeout_stop_mode;
 	enum service_action start_limit_action, failure_action, success_action, job_timeout_action;
+	int failure_exit_status,
+		success_exit_status; /* 0-255, what "exit" ends PID 1 with; -1: not said */
+	const char *reboot_argument, *job_timeout_reboot_argument; /* of reboot(2), "" */
 	bool remain_after_exit;
 	struct exit_set success, restart_prevent, restart_force;
 	struct service_kill kill;

@@ -102,6 +102,10 @@ void service_read_type(struct reading *r, const struct service_rule *rule,
 /* What only the whole of the lines tells. */
 void service_check_times(struct reading *r);
 
+/* service_action.c: the words of enum service_action, NULL behind them; what should be known of a unit's before they are done. */
+extern const char *const service_actions[];
+void service_check_actions(struct reading *r);
+
 /* service_cgroup.c: limits of [Service] as words of the container; of other kinds what becomes of them is said. */
 void service_push_limits(struct reading *r, struct arg_list *words);
 void service_check_limits(struct reading *r);

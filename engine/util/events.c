@@ -54,6 +54,7 @@ static const struct event_row rows[EVENT_KIND_COUNT] = {
 	[EVENT_ROLLBACK]      = { "rollback",	   NULL,	"container", NULL, "reason" },
 	[EVENT_EXEC_CREATE]   = { "exec_create",   "exec",	"container", "exec_create", "reason" },
 	[EVENT_EXEC_DIE]      = { "exec_die",	   "exec_died",	"container", "exec_die", "reason" },
+	[EVENT_ACTION]	      = { "action",	   NULL,	"unit",	     NULL, "reason" },
 };
 /* clang-format on */
 

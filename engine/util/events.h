@@ -43,6 +43,7 @@ enum event_kind {
 	EVENT_ROLLBACK, /* back to the image before; text: why */
 	EVENT_EXEC_CREATE,
 	EVENT_EXEC_DIE,
+	EVENT_ACTION, /* a unit asks something of the whole appliance; text: by which key, what and why */
 	EVENT_KIND_COUNT
 };
 

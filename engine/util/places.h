@@ -16,6 +16,8 @@
 #define CLEAT_CONTAINERENV CLEAT_RUN_DIR "/containerenv" /* empty; bound as /run/.containerenv */
 #define CLEAT_NETWORK_DIR CLEAT_RUN_DIR "/network"	 /* who had which address */
 #define CLEAT_BOOT_DIR CLEAT_RUN_DIR "/boot" /* notes of the steps of a boot: boot/boot.h */
+#define CLEAT_REBOOT_ARGUMENT \
+	CLEAT_RUN_DIR "/reboot-argument" /* what reboot(2) of a machine is given: PID 1 */
 #define CLEAT_LINKS_DIR \
 	CLEAT_RUN_DIR "/links" /* leases and state of the appliance's own links: net/uplink.h */
 #define CLEAT_HOST_RECORD \
@@ -45,6 +47,7 @@
 #define CLEAT_CHOICES \
 	CLEAT_UNIT_STATE_DIR "/choices" /* enabled, disabled, masked: supervise/choices.h */
 #define CLEAT_HISTORY_DIR CLEAT_UNIT_STATE_DIR "/history" /* of images: supervise/update_record.h */
+#define CLEAT_LAST_ACTION CLEAT_UNIT_STATE_DIR "/last-action" /* supervise/machine.h */
 #define CLEAT_VOLUME_DIR CLEAT_DATA_DIR "/volumes"
 #define CLEAT_IDENTITY_DIR CLEAT_DATA_DIR "/identity" /* boot_identity() */
 #define CLEAT_SECRET_STORE CLEAT_DATA_DIR "/secrets"  /* util/secret.h */

@@ -127,6 +127,19 @@ def test_data_grows_to_the_end_of_its_disk_and_keeps_the_identity(machine):
     assert "copy of another" not in console, console
 
 
+def test_a_unit_has_the_machine_restarted(machine):
+    """In order, with the argument that firmware may want, and /data says why to the next boot."""
+    vm = machine(units={"hello": unit(HELLO, network="host", service="RuntimeMaxSec=1", unit_lines="FailureAction=reboot\nRebootArgument=recovery")},
+                 images=("hello",), start=False)
+    vm.start()
+    console = vm.wait_end()
+    steps = ["systemd-hello: FailureAction=reboot: ran for RuntimeMaxSec=1s", "reboot: stopping containers", "all containers are down", "all stopped; rebooting",
+             "reboot: Restarting system with command 'recovery'"]
+    places = [console.find(step) for step in steps]
+    assert -1 not in places and places == sorted(places), console
+    assert "systemd-hello: FailureAction=reboot: ran for" in output(DEBUGFS, "-R", "cat /units/last-action", vm.path("data.img"))
+
+
 def test_damaged_data_is_not_mounted_and_not_touched(machine):
     vm = machine(start=False)
     path = vm.data_image = write_ext4(vm.path("damaged.img"), "cleat-data", 32)

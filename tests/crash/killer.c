@@ -33,7 +33,7 @@ static const int noticed[] = {
 	SYS_open_tree,	SYS_fsmount,	SYS_mount_setattr,
 	SYS_pivot_root, SYS_setns,	SYS_unshare,
 	SYS_fcntl,	SYS_exit_group, SYS_fsync,
-	SYS_close,	SYS_wait4,
+	SYS_close,	SYS_wait4,	SYS_rt_sigqueueinfo,
 #ifdef SYS_rename
 	SYS_rename,	SYS_unlink,	SYS_mkdir,
 	SYS_rmdir,	SYS_symlink,	SYS_open,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Records that outlive who wrote them: results of health checks, the ring of events, what an engine leaves of a unit, what an operator
- * has chosen, what updates came to. Each gets the same bytes; magics part them. Oracle beside the sanitizers: what is accepted is within its bounds and means
+ * has chosen, what updates came to, what a unit has asked of the appliance. Each gets the same bytes; magics part them. Oracle beside the sanitizers: what is accepted is within its bounds and means
  * the same when it is written again; a refusal keeps nothing.
  */
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #include "supervise/host_probe.h"
 #include "supervise/internal.h"
 #include "supervise/last_good.h"
+#include "supervise/machine.h"
 #include "supervise/update_record.h"
 #include "tests/fuzz/fuzz.h"
 #include "util/events.h"
@@ -323,6 +324,27 @@ static void try_host_lines(const uint8_t *data, size_t size)
 	check_findings(&record);
 }
 
+/* What a unit has asked of the appliance, for the boot after it. */
+static void try_last_action(const uint8_t *data, size_t size)
+{
+	char text[MACHINE_RECORD_MAX_BYTES + 1] = "", back[MACHINE_RECORD_MAX_BYTES];
+	struct machine_record one, two;
+	struct err err = { 0 };
+
+	memcpy(text, data, size < sizeof(text) - 1 ? size : sizeof(text) - 1);
+	if (machine_record_parse(text, &one, &err) < 0) {
+		check(err.code == ERR_INTEGRITY && one.count == 0, "a refusal keeps nothing");
+		return;
+	}
+	check(one.count > 0 && one.real_sec >= 0 && !strpbrk(one.text, "\n\033"),
+	      "what is shown is plain");
+	check(machine_record_format(&one, back, sizeof(back)) > 0 &&
+		      machine_record_parse(back, &two, &err) == 0 && two.count == one.count &&
+		      two.real_sec == one.real_sec && str_eq(two.boot, one.boot) &&
+		      str_eq(two.text, one.text),
+	      "it means the same when it is written again");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	try_health(data, size);
@@ -330,6 +352,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_events(data, size);
 	try_host_record(data, size);
 	try_host_lines(data, size);
+	try_last_action(data, size);
 	if (size >= sizeof(uint32_t) && memcmp(data, "CEV1", 4) == 0)
 		try_event_writer(data, size);
 	if (size && data[0] == '#') { /* both are files of text, which takes system calls */

@@ -39,6 +39,7 @@ static inline const char *sim_action_name(enum core_action_type type)
 		[CORE_ACT_COMMAND] = "command",
 		[CORE_ACT_COMMAND_KILL] = "command-kill",
 		[CORE_ACT_SIGNAL_WATCHDOG] = "signal-watchdog",
+		[CORE_ACT_MACHINE] = "machine",
 		[CORE_ACT_PUBLISH] = "publish",
 		[CORE_ACT_ALL_DOWN] = "all-down",
 	};

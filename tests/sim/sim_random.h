@@ -33,6 +33,7 @@ struct world {
 	struct fake fakes[MAX_UNITS];
 	usec_t now;
 	bool is_shut_down, is_all_down, is_traced, may_swing;
+	bool machine_asked; /* and not refused */
 	size_t steps;
 };
 
@@ -91,6 +92,15 @@ static void random_commands(struct world *w, struct core_policy *policy)
 	policy->startup.success = below(w, 4);
 }
 
+/* What it asks of the appliance. */
+static void random_machine(struct world *w, struct core_policy *policy)
+{
+	for (unsigned i = 0; i < CORE_MACHINE_WHY_COUNT; i++)
+		if (chance(w, 10))
+			policy->machine[i] =
+				(enum service_action)below(w, SERVICE_ACTION_HALT_IMMEDIATE + 1);
+}
+
 static void random_policy(struct world *w, struct core_policy *policy, unsigned index)
 {
 	static const char *const names[MAX_UNITS] = {
@@ -128,6 +138,7 @@ static void random_policy(struct world *w, struct core_policy *policy, unsigned 
 	random_health(w, policy);
 	if (chance(w, 60))
 		random_commands(w, policy);
+	random_machine(w, policy);
 }
 
 static bool is_fate(enum service_dep_kind kind)

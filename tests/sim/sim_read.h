@@ -299,6 +299,30 @@ static bool parse_dep(const struct sim *sim, struct sim_unit *unit, char **words
 	return false;
 }
 
+/* "failure-action reboot" */
+static bool parse_machine(const struct sim *sim, struct sim_unit *unit, char **words)
+{
+	static const char *const keys[] = {
+		[CORE_MACHINE_FAILURE] = "failure-action",
+		[CORE_MACHINE_SUCCESS] = "success-action",
+		[CORE_MACHINE_START_LIMIT] = "start-limit-action",
+		[CORE_MACHINE_JOB_TIMEOUT] = "job-timeout-action",
+	};
+
+	for (unsigned i = 0; i < CORE_MACHINE_WHY_COUNT; i++) {
+		if (!str_eq(words[0], keys[i]))
+			continue;
+		for (int at = 0; at <= SERVICE_ACTION_HALT_IMMEDIATE; at++)
+			if (words[1] &&
+			    str_eq(words[1], service_action_name((enum service_action)at))) {
+				unit->policy.machine[i] = (enum service_action)at;
+				return true;
+			}
+		bad(sim, "unknown word", words[1]);
+	}
+	return false;
+}
+
 static bool parse_policy(const struct sim *sim, struct sim_unit *unit, char **words)
 {
 	static const char *const restarts[] = { "no",	       "on-success", "on-failure",
@@ -443,9 +467,11 @@ static void parse_line(struct sim *sim, char *line)
 		sim->until = span(sim, words[1]);
 	else if (str_eq(words[0], "quiet"))
 		sim->is_quiet = true;
+	else if (str_eq(words[0], "machine-refused"))
+		sim->refuses_machine = true;
 	else if (!unit || !(parse_program(sim, unit, words) || parse_rule(sim, unit, words) ||
 			    parse_policy(sim, unit, words) || parse_dep(sim, unit, words) ||
-			    parse_flag(unit, words)))
+			    parse_machine(sim, unit, words) || parse_flag(unit, words)))
 		bad(sim, "unknown line", words[0]);
 }
 

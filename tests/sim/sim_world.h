@@ -79,8 +79,9 @@ struct sim {
 	usec_t now, until;
 	struct core *core;
 	struct buf trace;
-	bool is_quiet;	/* no trace wanted: a run of years */
-	size_t checks;	/* expectations met */
-	char *expected; /* borrowed from text, NULL: no expect-trace block */
+	bool refuses_machine; /* what units ask of the appliance is not done */
+	bool is_quiet;	      /* no trace wanted: a run of years */
+	size_t checks;	      /* expectations met */
+	char *expected;	      /* borrowed from text, NULL: no expect-trace block */
 	size_t expected_offset, expected_length;
 };

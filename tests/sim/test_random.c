@@ -141,6 +141,24 @@ static void on_command(struct world *w, const struct core_action *action,
 		check_place(w, u, action->which, view);
 }
 
+/* Once, by a unit that says so, never while everything is being stopped. */
+static void on_machine(struct world *w, const struct core_action *action,
+		       const struct core_unit_view *view)
+{
+	unsigned u = action->unit;
+
+	CHECK(w, u, !w->is_shut_down && !w->machine_asked);
+	CHECK(w, u, action->machine != SERVICE_ACTION_NONE);
+	CHECK(w, u, action->machine == w->policies[u].machine[action->machine_why]);
+	CHECK(w, u, action->code >= -1 && action->code <= 255);
+	CHECK(w, u,
+	      action->machine_why != CORE_MACHINE_SUCCESS ||
+		      (view->result != CORE_RESULT_EXIT_CODE && view->state != CORE_FAILED));
+	w->machine_asked = chance(w, 50);
+	if (!w->machine_asked)
+		core_machine_refused(w->core);
+}
+
 static void on_action(struct world *w, const struct core_action *action)
 {
 	struct fake *f = &w->fakes[action->unit];
@@ -151,7 +169,8 @@ static void on_action(struct world *w, const struct core_action *action)
 	/* The core itself holds this for the moment of the order; here it is for the end of the step. What may have been
 	 * asked for just before a unit was stopped again are questions that need no end. */
 	if (action->type != CORE_ACT_PUBLISH && action->type != CORE_ACT_ALL_DOWN &&
-	    action->type != CORE_ACT_IMAGE && action->type != CORE_ACT_CONDITIONS)
+	    action->type != CORE_ACT_IMAGE && action->type != CORE_ACT_CONDITIONS &&
+	    action->type != CORE_ACT_MACHINE)
 		CHECK(w, u,
 		      view.state != CORE_DOWN && view.state != CORE_FAILED &&
 			      view.state != CORE_BACKOFF);
@@ -201,6 +220,9 @@ static void on_action(struct world *w, const struct core_action *action)
 	case CORE_ACT_SIGNAL_WATCHDOG:
 		CHECK(w, u, f->phase == RUNNING && !f->signalled && view.state == CORE_STOPPING);
 		f->signalled = true;
+		return;
+	case CORE_ACT_MACHINE:
+		on_machine(w, action, &view);
 		return;
 	case CORE_ACT_PUBLISH:
 		return;

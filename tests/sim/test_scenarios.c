@@ -124,6 +124,10 @@ static void react(struct sim *sim, const struct core_action *action)
 	case CORE_ACT_SIGNAL_WATCHDOG:
 		enqueue(sim, unit, next_rule(&unit->stop), true, 0);
 		return;
+	case CORE_ACT_MACHINE:
+		if (sim->refuses_machine)
+			core_machine_refused(sim->core);
+		return;
 	case CORE_ACT_PUBLISH:
 	case CORE_ACT_ALL_DOWN:
 		return;
@@ -137,6 +141,10 @@ static void trace_action(struct sim *sim, const struct core_action *action)
 
 	if (action->type == CORE_ACT_ALL_DOWN)
 		buf_puts(&sim->trace, "  => all-down\n");
+	else if (action->type == CORE_ACT_MACHINE)
+		buf_printf(&sim->trace, "  => machine %s %s=%s code %d\n",
+			   sim->units[action->unit].name, core_machine_key(action->machine_why),
+			   service_action_name(action->machine), action->code);
 	else
 		buf_printf(&sim->trace, "  => %s %s%s%s%s%s\n", sim_action_name(action->type),
 			   sim->units[action->unit].name, is_command ? " " : "",

@@ -117,6 +117,7 @@ static void nonsense_changes_nothing_and_is_said(void **state)
 			static const char *const texts[] = { "Description", "DefaultInstance" };
 			bool is_text =
 				str_eq(rules[k].key, texts[0]) || str_eq(rules[k].key, texts[1]) ||
+				strstr(rules[k].key, "RebootArgument") ||
 				(strstr(rules[k].key, "Condition") == rules[k].key &&
 				 !rules[k].low) ||
 				(strstr(rules[k].key, "Assert") == rules[k].key && !rules[k].low);
@@ -162,6 +163,82 @@ static void words_of_enums_are_taken_over(void **state)
 	assert_int_equal(s->success_action, SERVICE_ACTION_EXIT);
 	assert_int_equal(s->job_timeout_action, SERVICE_ACTION_POWEROFF);
 	unit_set_fini(&set);
+}
+
+/* A complaint about this key, louder than a note. */
+static bool said(const struct unit_set *set, const char *key, const char *words)
+{
+	for (size_t i = 0; i < set->diags.count; i++)
+		if (set->diags.items[i].severity != DIAG_NOTE &&
+		    strstr(set->diags.items[i].key, key) && strstr(set->diags.items[i].text, words))
+			return true;
+	return false;
+}
+
+static void what_actions_hand_on(void **state)
+{
+	char text[1024];
+	struct unit_set set;
+	const struct service *s = load_service(
+		&set,
+		"[Unit]\nFailureAction=exit\nFailureActionExitStatus=7\nSuccessActionExitStatus=255\n"
+		"SuccessActionExitStatus=\nRebootArgument=%N recovery\nJobTimeoutRebootArgument=slow\n");
+
+	(void)state;
+	assert_quiet(&set);
+	assert_int_equal(s->failure_exit_status, 7);
+	assert_int_equal(s->success_exit_status, -1);
+	assert_string_equal(s->reboot_argument, "web recovery");
+	assert_string_equal(s->job_timeout_reboot_argument, "slow");
+	unit_set_fini(&set);
+	s = load_service(&set, "");
+	assert_int_equal(s->failure_exit_status, -1);
+	assert_string_equal(s->reboot_argument, "");
+	unit_set_fini(&set);
+	for (int length = 255; length <= 256; length++) {
+		snprintf(text, sizeof(text), "[Service]\nRebootArgument=%0*d\n", length, 1);
+		s = load_service(&set, text);
+		assert_int_equal(strlen(s->reboot_argument), length == 255 ? 255 : 0);
+		assert_int_equal(said(&set, "RebootArgument", "longer than the 255 bytes"),
+				 length == 256);
+		unit_set_fini(&set);
+	}
+}
+
+/* What surprises is said before the appliance is gone. */
+static void actions_that_do_more_than_they_seem_to(void **state)
+{
+	static const struct {
+		const char *lines, *key, *words; /* NULL: nothing is said */
+	} cases[] = {
+		{ "[Unit]\nFailureAction=reboot\n", NULL, NULL },
+		{ "[Unit]\nFailureAction=reboot\n[Service]\nRestart=on-failure\n", "FailureAction",
+		  "acts on the first failure, before Restart= does" },
+		{ "[Service]\nFailureAction=reboot\nRestart=always\n", "FailureAction",
+		  "acts on the first failure, before Restart= does" },
+		{ "[Unit]\nFailureAction=reboot\n[Service]\nRestart=on-failure\nRestartMode=direct\n",
+		  NULL, NULL },
+		{ "[Unit]\nFailureAction=reboot\n[Service]\nRestart=on-success\n", NULL, NULL },
+		{ "[Unit]\nSuccessAction=poweroff\n[Service]\nRestart=always\n", "SuccessAction",
+		  "acts on the first end" },
+		{ "[Unit]\nSuccessAction=poweroff\n[Service]\nRestart=on-failure\n", NULL, NULL },
+		{ "[Unit]\nStartLimitAction=kexec-force\n", "StartLimitAction",
+		  "kexec-force: the appliance has no counterpart" },
+		{ "[Unit]\nJobTimeoutAction=soft-reboot\nJobTimeoutSec=5\n", "JobTimeoutAction",
+		  "soft-reboot: the appliance has no counterpart" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct unit_set set;
+
+		load_service(&set, cases[i].lines);
+		if (cases[i].key && !said(&set, cases[i].key, cases[i].words))
+			fail_msg("not said of %s", cases[i].lines);
+		if (!cases[i].key)
+			assert_quiet(&set);
+		unit_set_fini(&set);
+	}
 }
 
 static void defaults_beside_the_times(void **state)
@@ -360,6 +437,8 @@ int main(void)
 		cmocka_unit_test(every_example_is_read_without_a_complaint),
 		cmocka_unit_test(nonsense_changes_nothing_and_is_said),
 		cmocka_unit_test(words_of_enums_are_taken_over),
+		cmocka_unit_test(what_actions_hand_on),
+		cmocka_unit_test(actions_that_do_more_than_they_seem_to),
 		cmocka_unit_test(defaults_beside_the_times),
 		cmocka_unit_test(signals_numbers_and_modes_are_taken_over),
 		cmocka_unit_test(a_bad_value_leaves_the_good_one_before_it),
