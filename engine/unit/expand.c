@@ -99,7 +99,8 @@ static void give_split(struct expansion *e, const char *name, const struct origi
 /* "${NAME}" inside a word is put in as it is; "$$" is a dollar sign; any other dollar sign stays. */
 static void give_joined(struct expansion *e, const char *text, const struct origin *origin)
 {
-	auto_buf out = BUF_INIT(UNIT_MAX_WORD_BYTES);
+	char first[256] __attribute__((uninitialized));
+	auto_buf out = BUF_IN(first, UNIT_MAX_WORD_BYTES);
 
 	for (const char *p = text; *p; p++) {
 		const char *close = p[0] == '$' && p[1] == '{' ? strchr(p, '}') : NULL;

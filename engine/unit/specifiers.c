@@ -213,7 +213,8 @@ static bool expand_one(struct reading *r, char letter, struct buf *out, const st
 
 const char *expand_specifiers(struct reading *r, const char *text, const struct origin *origin)
 {
-	auto_buf out = BUF_INIT(UNIT_MAX_WORD_BYTES);
+	char first[256] __attribute__((uninitialized));
+	auto_buf out = BUF_IN(first, UNIT_MAX_WORD_BYTES);
 
 	if (!strchr(text, '%'))
 		return text;

@@ -17,9 +17,10 @@
 
 void buf_fini(struct buf *b)
 {
-	if (b->data)
+	if (b->data && !b->is_lent)
 		free(b->data);
 	b->data = NULL;
+	b->is_lent = false;
 	b->len = 0;
 	b->cap = 0;
 	b->failed = false;
@@ -62,12 +63,15 @@ static int buf_reserve(struct buf *b, size_t extra)
 	if (cap < need)
 		cap = need;
 
-	char *data = realloc(b->data, cap);
+	char *data = realloc(b->is_lent ? NULL : b->data, cap);
 
 	if (!data) {
 		b->failed = true;
 		return -1;
 	}
+	if (b->is_lent)
+		memcpy(data, b->data, b->len);
+	b->is_lent = false;
 	data[b->len] = '\0';
 	b->data = data;
 	b->cap = cap;

@@ -12,16 +12,23 @@
 #include "util/err.h"
 
 struct buf {
-	char *data; /* owned; never NULL after the first append; use buf_str() to read */
+	char *data; /* owned, unless it is lent; never NULL after the first append; use buf_str() to read */
 	size_t len;
 	size_t cap;
 	size_t max; /* bytes, the terminator not counted */
-	bool failed;
+	bool failed, is_lent;
 };
 
 #define BUF_INIT(maximum)        \
 	{                        \
 		.max = (maximum) \
+	}
+
+/* The same with the caller's array for what is short: most texts never ask for memory. It has to last as long as the buffer. */
+#define BUF_IN(array, maximum)                                                                \
+	{                                                                                     \
+		.data = ((array)[0] = '\0', (array)), .cap = sizeof(array), .max = (maximum), \
+		.is_lent = true                                                               \
 	}
 
 void buf_fini(struct buf *b);		  /* frees; the buffer may be used again */

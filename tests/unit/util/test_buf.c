@@ -18,6 +18,34 @@ static void grows_and_terminates(void **state)
 	assert_memory_equal(b.data, "0,1,2,3,", 8);
 }
 
+/* The array is behind the reach of the address sanitizer when it is outgrown. */
+static void begins_in_an_array_that_is_lent(void **state)
+{
+	char first[8] = "garbage", small[16];
+	struct buf b = BUF_IN(first, 100);
+	auto_buf bounded = BUF_IN(small, 4);
+
+	(void)state;
+	assert_string_equal(buf_str(&b), "");
+	assert_int_equal(buf_puts(&b, "1234567"), 0);
+	assert_ptr_equal(b.data, first);
+	assert_int_equal(buf_putc(&b, '8'), 0);
+	assert_ptr_not_equal(b.data, first);
+	assert_string_equal(first, "1234567");
+	assert_string_equal(buf_str(&b), "12345678");
+	for (int i = 0; i < 92; i++)
+		assert_int_equal(buf_putc(&b, 'x'), 0);
+	assert_int_equal(buf_putc(&b, 'x'), -1);
+	buf_fini(&b);
+	assert_int_equal(buf_puts(&b, "again"), 0);
+	assert_ptr_not_equal(b.data, first);
+	buf_fini(&b);
+	/* An array that is larger than the bound. */
+	assert_int_equal(buf_puts(&bounded, "1234"), 0);
+	assert_int_equal(buf_putc(&bounded, '5'), -1);
+	assert_string_equal(buf_str(&bounded), "1234");
+}
+
 static void holds_exactly_its_maximum(void **state)
 {
 	auto_buf b = BUF_INIT(8);
@@ -187,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows_and_terminates),
+		cmocka_unit_test(begins_in_an_array_that_is_lent),
 		cmocka_unit_test(holds_exactly_its_maximum),
 		cmocka_unit_test(failed_append_keeps_contents_and_fails_on),
 		cmocka_unit_test(room_counts_when_it_is_taken),
