@@ -25,6 +25,7 @@
 #include "util/file.h"
 #include "util/places.h"
 #include "util/secret.h"
+#include "util/split.h"
 #include "util/str.h"
 
 #define CHECK_ERRORS 1
@@ -63,7 +64,7 @@ struct check {
 	size_t dir_count, file_count;
 	struct unit_facts facts;
 	struct arena arena;
-	struct arena work; /* of one unit's option table, emptied after it */
+	struct arena work; /* of one complaint's text, emptied after it */
 	struct findings findings;
 };
 
@@ -71,11 +72,22 @@ struct check {
 struct opinion {
 	struct diags diags; /* of one unit */
 	bool is_fine;
+	const struct net_container *container; /* NULL: it counts for no network */
+};
+
+/* Memory of one thread. */
+struct seat {
+	char apart[SPLIT_APART_BYTES];
+	struct arena work;  /* of one unit, emptied after it */
+	struct arena texts; /* of opinions */
 };
 
 struct opinions {
-	struct arena arena;
+	const struct check *check;
+	const struct unit_set *set;
+	struct seat seats[SPLIT_MAX_WORKERS];
 	struct opinion *of_units; /* by their index */
+	struct check_stop *stops; /* the same */
 	struct diags together;	  /* what the units say together of networks, and of their stop */
 };
 
@@ -128,12 +140,12 @@ static bool find_secret_places(const struct check *c, const struct unit *unit, s
 	return str_starts(unit->path, CLEAT_UNIT_DIR "/");
 }
 
-static void check_secrets(struct check *c, const struct unit *unit,
+static void check_secrets(const struct check *c, const struct unit *unit, struct arena *work,
 			  const struct container_spec *spec, struct diags *diags)
 {
 	struct secret_places places;
 
-	if (!find_secret_places(c, unit, &c->work, &places))
+	if (!find_secret_places(c, unit, work, &places))
 		return;
 	for (size_t i = 0; i < spec->secret_count; i++) {
 		const struct spec_secret *s = &spec->secrets[i];
@@ -156,74 +168,93 @@ static void check_secrets(struct check *c, const struct unit *unit,
 }
 
 /* Returns whether the option table takes the words of a container. */
-static bool read_container(struct check *c, const struct unit *unit, struct check_networks *n,
-			   struct check_stop *stop, struct diags *diags)
+static bool read_container(const struct check *c, const struct unit *unit, struct seat *seat,
+			   struct check_stop *stop, struct opinion *opinion)
 {
+	struct diags *diags = &opinion->diags;
 	struct container_spec spec;
 
 	if (unit->image_index >= unit->spec_args.count ||
-	    spec_from_args(&spec, &c->work, &unit->spec_args, diags) < 0)
+	    spec_from_args(&spec, &seat->work, &unit->spec_args, diags) < 0)
 		return false;
-	check_networks_add_container(n, unit, &spec);
+	opinion->container = check_networks_container(&seat->texts, unit, &spec);
 	stop->stop_timeout_usec = spec.stop_timeout_usec;
 	if (!diags->error_count)
-		check_secrets(c, unit, &spec, diags);
+		check_secrets(c, unit, &seat->work, &spec, diags);
 	return !diags->error_count;
 }
 
 /* The words of a unit of any other kind. */
-static bool read_other(struct check *c, const struct unit *unit, struct check_networks *n,
-		       struct diags *diags)
+static bool read_other(const struct unit *unit, struct seat *seat, struct opinion *opinion)
 {
+	struct diags *diags = &opinion->diags;
+	struct arena *work = &seat->work;
 	struct container_spec spec;
 	struct volume_spec volume;
 	struct net_network network;
 
 	if (unit->kind == UNIT_POD) {
-		if (spec_pod_from_args(&spec, &c->work, &unit->spec_args, diags) < 0)
+		if (spec_pod_from_args(&spec, work, &unit->spec_args, diags) < 0)
 			return false;
-		check_networks_add_container(n, unit, &spec);
+		opinion->container = check_networks_container(&seat->texts, unit, &spec);
 		return true;
 	}
 	if (unit->kind == UNIT_IMAGE)
-		return spec_image_from_args(&spec, &c->work, &unit->spec_args, diags) == 0;
+		return spec_image_from_args(&spec, work, &unit->spec_args, diags) == 0;
 	if (unit->kind == UNIT_VOLUME)
-		return volume_from_args(&volume, &c->work, &unit->spec_args, diags) == 0;
-	if (unit->kind != UNIT_NETWORK)
-		return true;
-	check_networks_add(n, unit);
-	return spec_network_from_args(&network, &c->work, &unit->spec_args, unit->name, diags) == 0;
+		return volume_from_args(&volume, work, &unit->spec_args, diags) == 0;
+	return unit->kind != UNIT_NETWORK ||
+	       spec_network_from_args(&network, work, &unit->spec_args, unit->name, diags) == 0;
 }
 
 /* A template's words still hold the instance's place. */
-static void read_words(struct check *c, const struct unit *unit, struct check_networks *n,
-		       struct check_stop *stop, struct arena *lender, struct opinion *opinion)
+static void read_words(void *context, unsigned worker, size_t index)
 {
+	struct opinions *o = context;
+	const struct unit *unit = &o->set->units[index];
+	struct opinion *opinion = &o->of_units[index];
+	struct seat *seat = &o->seats[worker];
+
 	opinion->is_fine = true;
-	opinion->diags.lender = lender;
+	opinion->diags.lender = &seat->texts;
 	if (unit->is_template)
 		return;
 	opinion->is_fine = spec_check_global_args(&unit->global_args, &opinion->diags) == 0;
-	opinion->is_fine &= unit->kind == UNIT_CONTAINER ?
-				    read_container(c, unit, n, stop, &opinion->diags) :
-				    read_other(c, unit, n, &opinion->diags);
-	arena_reset(&c->work);
+	opinion->is_fine &=
+		unit->kind == UNIT_CONTAINER ?
+			read_container(o->check, unit, seat, &o->stops[index], opinion) :
+			read_other(unit, seat, opinion);
+	arena_reset(&seat->work);
 }
 
-static void opinions_init(struct opinions *o, struct check *c, const struct unit_set *set)
+static void judge_together(struct opinions *o)
 {
+	const struct unit_set *set = o->set;
 	struct check_networks networks;
-	struct check_stop *stops;
 
-	*o = (struct opinions){ .arena = { .is_brief = true } };
-	stops = arena_alloc(&o->arena, (set->count + 1) * sizeof(stops[0]));
-	o->of_units = arena_alloc(&o->arena, (set->count + 1) * sizeof(o->of_units[0]));
 	check_networks_init(&networks);
-	for (size_t i = 0; i < set->count; i++)
-		read_words(c, &set->units[i], &networks, &stops[i], &o->arena, &o->of_units[i]);
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->units[i].kind == UNIT_NETWORK && !set->units[i].is_template)
+			check_networks_add(&networks, &set->units[i]);
+		check_networks_add_container(&networks, o->of_units[i].container);
+	}
 	check_networks_judge(&networks, &o->together);
-	check_stop_judge(set, stops, c->stop_budget_usec, &o->together);
+	check_stop_judge(set, o->stops, o->check->stop_budget_usec, &o->together);
 	check_networks_fini(&networks);
+}
+
+static void opinions_init(struct opinions *o, const struct check *c, const struct unit_set *set)
+{
+	struct arena *arena = &o->seats[0].texts;
+
+	*o = (struct opinions){ .check = c, .set = set };
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++)
+		o->seats[i].texts.is_brief = true;
+	o->stops = arena_alloc(arena, (set->count + 1) * sizeof(o->stops[0]));
+	o->of_units = arena_alloc(arena, (set->count + 1) * sizeof(o->of_units[0]));
+	spec_prepare();
+	split_run(split_workers(set->count), set->count, read_words, o);
+	judge_together(o);
 }
 
 static void opinions_fini(struct opinions *o, const struct unit_set *set)
@@ -231,7 +262,10 @@ static void opinions_fini(struct opinions *o, const struct unit_set *set)
 	for (size_t i = 0; i < set->count; i++)
 		diags_fini(&o->of_units[i].diags);
 	diags_fini(&o->together);
-	arena_fini(&o->arena);
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++) {
+		arena_fini(&o->seats[i].work);
+		arena_fini(&o->seats[i].texts);
+	}
 }
 
 /* The option table's opinion, at the lines that the words came from. Of a unit that is refused already, what has no line is

@@ -54,19 +54,26 @@ static const struct net_join *keep_joins(struct arena *arena, const struct net_j
 	return joins;
 }
 
-void check_networks_add_container(struct check_networks *n, const struct unit *unit,
-				  const struct container_spec *spec)
+const struct net_container *check_networks_container(struct arena *arena, const struct unit *unit,
+						     const struct container_spec *spec)
 {
 	const char *name = spec->name ? spec->name : unit->container_name;
-	struct net_container container;
+	struct net_container *container;
 
-	if (!is_counted(unit) || spec->network != SPEC_NETWORK_DEFAULT ||
-	    !spec_to_net_container(spec, name, unit->name, unit->service.boot, &n->arena,
-				   &container))
-		return;
-	container.name = keep_text(&n->arena, name);
-	container.joins = keep_joins(&n->arena, container.joins, container.join_count);
-	*arena_push(&n->arena, n->containers, n->container_count) = container;
+	if (!is_counted(unit) || spec->network != SPEC_NETWORK_DEFAULT)
+		return NULL;
+	container = arena_new(arena, struct net_container);
+	if (!spec_to_net_container(spec, name, unit->name, unit->service.boot, arena, container))
+		return NULL;
+	container->name = keep_text(arena, name);
+	container->joins = keep_joins(arena, container->joins, container->join_count);
+	return container;
+}
+
+void check_networks_add_container(struct check_networks *n, const struct net_container *container)
+{
+	if (container)
+		*arena_push(&n->arena, n->containers, n->container_count) = *container;
 }
 
 void check_networks_judge(struct check_networks *n, struct diags *out)

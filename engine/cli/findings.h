@@ -55,9 +55,11 @@ void check_networks_init(struct check_networks *n);
 void check_networks_fini(struct check_networks *n);
 /* A .network unit. */
 void check_networks_add(struct check_networks *n, const struct unit *unit);
-/* A .container or .pod unit whose words make this spec, which may be gone afterwards. */
-void check_networks_add_container(struct check_networks *n, const struct unit *unit,
-				  const struct container_spec *spec);
+/* What counts of a .container or .pod unit whose words make this spec, which may be gone afterwards; in arena, NULL: nothing. */
+const struct net_container *check_networks_container(struct arena *arena, const struct unit *unit,
+						     const struct container_spec *spec);
+/* NULL: nothing. */
+void check_networks_add_container(struct check_networks *n, const struct net_container *container);
 void check_networks_judge(struct check_networks *n, struct diags *out);
 
 /* check_stop.c: which units may take longer to stop than the appliance has for it, they and those that go before them. stops: one for each

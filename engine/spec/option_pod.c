@@ -153,22 +153,29 @@ static const struct {
 
 #define RUN_ROWS_MAX 512
 
-/* Asked for each option of each unit. */
-void pod_saw_option(struct options *o)
-{
-	/* by row of "podman run": 1 + which of the above, 0: none */
-	static unsigned char places[RUN_ROWS_MAX];
-	static bool is_filled;
-	size_t place;
+/* By row of "podman run": 1 + which of the above, 0: none. */
+static unsigned char places[RUN_ROWS_MAX];
+static bool has_places;
 
-	for (size_t i = 0; !is_filled && i < sizeof(of_the_pod) / sizeof(of_the_pod[0]); i++) {
+void pod_prepare(void)
+{
+	for (size_t i = 0; !has_places && i < sizeof(of_the_pod) / sizeof(of_the_pod[0]); i++) {
 		const struct option *row = option_find(&options_of_run, of_the_pod[i].option,
 						       strlen(of_the_pod[i].option));
 
 		assert(row && row - options_of_run.rows < RUN_ROWS_MAX);
 		places[row - options_of_run.rows] = (unsigned char)(i + 1);
 	}
-	is_filled = true;
+	has_places = true;
+}
+
+/* Asked for each option of each unit. */
+void pod_saw_option(struct options *o)
+{
+	size_t place;
+
+	if (!has_places)
+		pod_prepare();
 	place = places[o->row - options_of_run.rows];
 	if (place)
 		o->pods_words[place - 1] = o->word;

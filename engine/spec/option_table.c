@@ -277,6 +277,12 @@ static void fill_slots(void)
 	of_run.is_filled = true;
 }
 
+void spec_prepare(void)
+{
+	fill_slots();
+	pod_prepare();
+}
+
 const struct option *option_find(const struct option_table *table, const char *name, size_t len)
 {
 	const struct option *row;

@@ -209,6 +209,7 @@ void parse_no_hostname(struct options *o, const char *value);
 void parse_pod(struct options *o, const char *value);
 /* An option of "podman run" is about to be acted on. */
 void pod_saw_option(struct options *o);
+void pod_prepare(void); /* fills the table of that */
 /* When all words are known: a container of a pod has none that are the pod's. */
 void pod_judge(struct options *o);
 /* option_health.c */

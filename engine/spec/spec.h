@@ -309,6 +309,8 @@ struct host_facts {
 
 #define SPEC_SECCOMP_MAX_BYTES (256 * 1024)
 
+/* Once before several threads ask for specs: fills the tables that are filled at their first use. */
+void spec_prepare(void);
 /* Options, image, command -> spec. Problems go to diags with the word's origin; -1 when there was
  * an error. Words beyond what the table knows are errors that name the option. What is accepted
  * and not acted on is a DIAG_NOTE that begins with "noted: ". */

@@ -160,20 +160,24 @@ static void add_row(struct rows *rows, size_t row)
 	rows->bits[row / 64] |= UINT64_C(1) << row % 64;
 }
 
-/* Those that say something without a line. */
-static struct rows find_always(enum unit_kind kind, const struct key *keys, size_t count)
-{
-	static struct {
-		bool is_known;
-		struct rows always;
-	} kinds[UNIT_ARTIFACT + 1];
+/* By kind: those that say something without a line. */
+static struct rows always[UNIT_ARTIFACT + 1];
+static bool has_always;
 
-	assert(count <= sizeof(struct rows) * 8);
-	for (size_t i = 0; !kinds[kind].is_known && i < count; i++)
-		if (keys[i].form == KEY_FORM_ALWAYS)
-			add_row(&kinds[kind].always, i);
-	kinds[kind].is_known = true;
-	return kinds[kind].always;
+void convert_prepare(void)
+{
+	const struct kind *kind;
+
+	for (size_t k = 0; !has_always && (kind = kind_at(k)) != NULL; k++) {
+		size_t count;
+		const struct key *keys = key_section(kind->section, &count);
+
+		assert(count <= sizeof(struct rows) * 8);
+		for (size_t i = 0; i < count; i++)
+			if (keys[i].form == KEY_FORM_ALWAYS)
+				add_row(&always[kind->id], i);
+	}
+	has_always = true;
 }
 
 /* Most rows have no line in a unit: they are not even looked at. */
@@ -181,8 +185,12 @@ void convert_keys(struct reading *r, struct arg_list *words)
 {
 	size_t count;
 	const struct key *keys = key_section(r->kind->section, &count);
-	struct rows rows = find_always(r->kind->id, keys, count);
 	bool has_words = wants_words(r);
+	struct rows rows;
+
+	if (!has_always)
+		convert_prepare();
+	rows = always[r->kind->id];
 
 	for (size_t i = 0; r->own && i < r->own->entry_count; i++) {
 		const struct key *row = r->own->entries[i].row;

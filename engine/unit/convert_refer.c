@@ -290,7 +290,7 @@ void convert_join_pod(struct reading *r)
 	if (!pod || kind_of(pod->file)->id != UNIT_POD || !starts_with_pod(r))
 		return;
 	if (r->is_podman) {
-		*arena_push(r->lasting, pod->members, pod->member_count) = r->unit->service_name;
+		reading_add_member(r, pod, r->unit->service_name);
 		return;
 	}
 	/* Names and units stand in the same order. */

@@ -27,6 +27,7 @@ static struct reading start(struct search *s, size_t index, struct unit *unit)
 	struct reading r = {
 		.set = &s->quiet,
 		.arena = &s->quiet.arena,
+		.kept = &s->quiet.arena,
 		.facts = s->facts,
 		.names = &no_names,
 		.unit = unit,
@@ -193,19 +194,28 @@ static void add_named(struct search *s)
 	}
 }
 
-/* Most sets have no template, and nothing to look for. */
-static bool has_template(struct search *s)
+/* Most sets have no template, and nothing to look for: no name of one without its sign. */
+static bool may_have_template(const struct search *s)
 {
-	bool has = s->facts->instance_count > 0;
+	for (size_t i = 0; i < s->load->file_count; i++) {
+		const struct load_file *file = &s->load->files[i];
+		const struct syntax_group *own = syntax_group(&file->text, file->kind->section);
+		const struct syntax_entry *name = syntax_last(own, "ServiceName");
 
+		if (strchr(file->name, '@') || (name && strchr(name->value, '@')))
+			return true;
+	}
+	return s->facts->instance_count > 0;
+}
+
+static void find_services(struct search *s)
+{
 	for (size_t i = 0; i < s->load->file_count; i++) {
 		struct unit unit;
 		struct reading r = start(s, i, &unit);
 
-		has |= name_is_template(unit.service_name);
 		lookup_add(&s->services, r.arena, unit.service_name, i);
 	}
-	return has;
 }
 
 void load_add_instances(struct load *load, const struct unit_facts *facts)
@@ -213,7 +223,8 @@ void load_add_instances(struct load *load, const struct unit_facts *facts)
 	struct search s = { .load = load, .facts = facts };
 	size_t file_count = load->file_count;
 
-	if (has_template(&s)) {
+	if (may_have_template(&s)) {
+		find_services(&s);
 		for (size_t i = 0; i < file_count; i++)
 			add_default(&s, i);
 		add_named(&s);

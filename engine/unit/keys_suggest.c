@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <ctype.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "unit/kinds_internal.h"
@@ -149,8 +150,6 @@ static struct simple_name {
 
 static void fill_simple_names(void)
 {
-	if (simple_names[0].length)
-		return;
 	for (size_t i = 0; i < key_count(); i++) {
 		char simple[MAX_NAME];
 
@@ -168,7 +167,10 @@ static const struct simple_name *simple_names_of(const char *section)
 {
 	size_t first = 0, count;
 
-	fill_simple_names();
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	/* Most units have no unknown key, so that nobody fills it before several threads read. */
+	pthread_once(&once, fill_simple_names);
 	for (size_t i = 0; key_section_at(i) && !str_eq(key_section_at(i), section); i++) {
 		key_section(key_section_at(i), &count);
 		first += count;

@@ -180,6 +180,7 @@ static const char *change_without(const struct reading *r, const char *group, si
 	leave_out(&file, group, index);
 	again.set = &set;
 	again.arena = &scratch;
+	again.kept = &set.arena;
 	again.names = &names;
 	again.unit = &unit;
 	again.file = &file;

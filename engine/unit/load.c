@@ -120,19 +120,26 @@ static bool is_dev_null(const char *path)
 	       st.st_rdev == null.st_rdev;
 }
 
-bool load_read_text(struct load *load, const char *path)
+/* name: the file as seen from folder_fd. */
+static bool read_text(struct buf *text, struct diags *diags, int folder_fd, const char *name,
+		      const char *path)
 {
 	struct err err;
 
-	load->text.max = UNIT_MAX_FILE_BYTES;
-	buf_clear(&load->text);
-	if (file_read_at(AT_FDCWD, path, UNIT_MAX_FILE_BYTES, &load->text, &err) == 0 ||
+	text->max = UNIT_MAX_FILE_BYTES;
+	buf_clear(text);
+	if (file_read_at(folder_fd, name, UNIT_MAX_FILE_BYTES, text, &err) == 0 ||
 	    (err.code == ERR_INPUT && is_dev_null(path)))
 		return true;
 	/* The path stands before the complaint already. */
-	load_complain(load, path, 1,
-		      str_starts(err.msg, path) ? err.msg + strlen(path) + 2 : err.msg);
+	diag_add(diags, DIAG_ERROR, path, 1, 1, "", "%s",
+		 str_starts(err.msg, name) ? err.msg + strlen(name) + 2 : err.msg);
 	return false;
+}
+
+bool load_read_text(struct load *load, const char *path)
+{
+	return read_text(&load->text, &load->set->diags, AT_FDCWD, path, path);
 }
 
 /* A file that cannot be understood hides no other from podman, which drops the whole folder, too. */
@@ -155,34 +162,99 @@ static bool is_missing(const char *path)
 	return stat(path, &st) < 0 && errno == ENOENT;
 }
 
-static void add_unit_file(struct load *load, struct load_folder *folder, const char *name,
-			  const char *path)
+/* A unit file and what it says, before anything is known of the others. */
+struct found_file {
+	const char *name, *path;
+	struct syntax_file text;
+	struct diags diags; /* of reading it */
+	bool is_read, is_mask;
+};
+
+struct finding {
+	struct load *load;
+	struct found_file *files;
+	int folder_fd;				 /* -1: could not be opened */
+	bool is_full;				 /* there is no room for what they say */
+	struct buf texts[SPLIT_MAX_WORKERS - 1]; /* of the other threads */
+};
+
+/* Whether load_new_file() will take it: what is too much is not kept in memory either. */
+static bool has_room(const struct finding *f, const char *name)
+{
+	return !f->is_full && strlen(name) < UNIT_MAX_NAME_BYTES;
+}
+
+static void read_found(void *context, unsigned worker, size_t index)
+{
+	struct finding *f = context;
+	struct found_file *file = &f->files[index];
+	struct arena *arena = worker ? &f->load->readers[worker - 1].arena : &f->load->scratch;
+	struct buf *text = worker ? &f->texts[worker - 1] : &f->load->text;
+
+	file->diags.lender = arena;
+	/* A thousand files of one folder need not look for it a thousand times. */
+	file->is_read = f->folder_fd < 0 ?
+				read_text(text, &file->diags, AT_FDCWD, file->path, file->path) :
+				read_text(text, &file->diags, f->folder_fd, file->name, file->path);
+	/* podman takes a mask for a unit that lacks everything; here it is none. */
+	file->is_mask = file->is_read && !text->len && !f->load->is_generator;
+	if (file->is_read && !file->is_mask && has_room(f, file->name))
+		syntax_read(&file->text, arena, &file->diags, file->path, buf_str(text), text->len);
+}
+
+static void add_unit_file(struct load *load, struct load_folder *folder, struct found_file *found)
 {
 	size_t first_diag = load->set->diags.count;
-	bool is_read = load_read_text(load, path);
 	struct load_file *file;
 
+	/* What is wrong with a text is not said of one that is too many. */
+	if (!found->is_read)
+		diags_move(&load->set->diags, &found->diags);
 	/* A dangling link hides nothing; anything else that is there and cannot be read is a unit that is broken. */
-	if (!is_read && is_missing(path)) {
+	if (!found->is_read && is_missing(found->path)) {
 		folder->is_left_out = true;
 		return;
 	}
-	/* podman takes a mask for a unit that lacks everything; here it is none. */
-	if (is_read && !load->text.len && !load->is_generator) {
-		load_take(load, name, folder, path);
+	if (found->is_mask) {
+		load_take(load, found->name, folder, found->path);
 		return;
 	}
-	file = load_new_file(load, name, folder, path, 1);
+	file = load_new_file(load, found->name, folder, found->path, 1);
 	if (!file)
 		return;
-	if (is_read)
-		syntax_read(&file->text, &load->scratch, &load->set->diags, path,
-			    buf_str(&load->text), load->text.len);
-	file->is_unreadable = !is_read;
-	if (!is_read || file->text.error_count)
+	if (found->is_read) {
+		diags_move(&load->set->diags, &found->diags);
+		file->text = found->text;
+	}
+	file->is_unreadable = !found->is_read;
+	if (!found->is_read || file->text.error_count)
 		add_broken(load, folder, file, first_diag);
 	else
-		load_take(load, name, folder, path);
+		load_take(load, found->name, folder, found->path);
+}
+
+/* Reading and parsing is half of the work of those who soon end, and no file has to know of another for that. */
+static void add_unit_files(struct load *load, struct load_folder *folder, struct found_file *files,
+			   size_t count)
+{
+	auto_fd int folder_fd = open(folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct finding f = { .load = load, .files = files, .folder_fd = folder_fd };
+	unsigned workers = load->scratch.is_brief ? split_workers(count) : 1;
+
+	syntax_prepare();
+	for (unsigned i = 1; i < workers; i++)
+		load->readers[i - 1].arena.is_brief = true;
+	for (size_t done = 0, more; done < count; done += more, f.files += more) {
+		size_t room = UNIT_MAX_FILES - load->file_count;
+
+		f.is_full = !room;
+		more = room && room < count - done ? room : count - done;
+		split_run(workers, more, read_found, &f);
+		for (size_t i = 0; i < more; i++)
+			add_unit_file(load, folder, &f.files[i]);
+	}
+	for (unsigned i = 1; i < workers; i++)
+		buf_fini(&f.texts[i - 1]);
 }
 
 static const char *below(struct load *load, const char *folder, const char *name)
@@ -194,12 +266,16 @@ static const char *below(struct load *load, const char *folder, const char *name
 static void read_files(struct load *load, struct load_folder *folder,
 		       const struct load_entry *entries, size_t count)
 {
-	struct arena *arena = &load->scratch;
+	struct found_file *files = arena_alloc(&load->scratch, (count + 1) * sizeof(files[0]));
+	size_t file_count = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (kind_of(entries[i].name) && !load_taken(load, entries[i].name))
-			add_unit_file(load, folder, arena_strdup(arena, entries[i].name),
-				      below(load, folder->path, entries[i].name));
+		if (kind_of(entries[i].name) && !load_taken(load, entries[i].name)) {
+			files[file_count].name = entries[i].name;
+			files[file_count++].path = below(load, folder->path, entries[i].name);
+		}
+	if (file_count)
+		add_unit_files(load, folder, files, file_count);
 	for (size_t i = 0; i < count; i++) {
 		const char *path, *name = entries[i].name;
 
@@ -386,7 +462,8 @@ void load_add_path(struct load *load, const char *path)
 
 	path = arena_strdup(&load->scratch, path);
 	if (kind_of(name))
-		add_unit_file(load, folder_of(load, path, true), name, path);
+		add_unit_files(load, folder_of(load, path, true),
+			       &(struct found_file){ .name = name, .path = path }, 1);
 	else if (!load_is_quadlets(name))
 		load_complain(
 			load, path, 1,
@@ -437,5 +514,7 @@ void load_finish(struct load *load)
 void load_fini(struct load *load)
 {
 	arena_fini(&load->scratch);
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS - 1; i++)
+		arena_fini(&load->readers[i].arena);
 	buf_fini(&load->text);
 }

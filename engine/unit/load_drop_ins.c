@@ -216,6 +216,7 @@ static void merge(struct load *load, struct load_file *file, struct load_drop_in
 	} else {
 		load->entry_count += count;
 		syntax_merge(&file->text, &load->scratch, &drop_in->text);
+		file->has_drop_ins = true;
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "unit/lookup_internal.h"
 #include "unit/syntax_internal.h"
 #include "unit/unit.h"
+#include "util/split.h"
 
 struct load_folder {
 	const char *path;     /* as the caller spelled it, and names below that */
@@ -23,6 +24,7 @@ struct load_file {
 	size_t first_error;	 /* of that file: index into the set's diagnostics */
 	bool is_unreadable;	 /* complained of: it is listed as invalid */
 	bool has_bad_name;	 /* no service can be written for it */
+	bool has_drop_ins;	 /* lines of other files, which may be other units', too */
 	bool has_broken_drop_in; /* which was not merged: podman goes on without it, we do not */
 	const struct unit_substitute *substitute; /* whose text this is; NULL: a file's own */
 };
@@ -52,10 +54,12 @@ struct load_drop_ins {
 
 struct load {
 	struct unit_set *set;
-	bool is_generator;	 /* unit_facts.is_generator */
-	struct arena scratch;	 /* what only loading needs */
-	struct buf text;	 /* of the file that is being read */
-	struct load_file *files; /* sorted by name after load_finish() */
+	bool is_generator;    /* unit_facts.is_generator */
+	struct arena scratch; /* what only loading needs */
+	struct split_arena
+		readers[SPLIT_MAX_WORKERS - 1]; /* the same, of the other threads that read files */
+	struct buf text;			/* of the file that is being read */
+	struct load_file *files;		/* sorted by name after load_finish() */
 	size_t file_count;
 	struct lookup folders; /* by resolved path: those that were searched */
 	struct lookup taken;   /* names of units, into names[] */

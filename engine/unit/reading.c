@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "unit/keep_internal.h"
 #include "unit/kinds_internal.h"
 #include "util/str.h"
 
@@ -53,8 +54,8 @@ static void mark_invalid(struct reading *r, const struct origin *origin, const c
 {
 	r->unit->is_valid = false;
 	r->unit->first_error = index;
-	r->unit->error_text = arena_printf(&r->set->arena, "%s:%u:%u: %s: %s", origin->file,
-					   origin->line, origin->column, origin->key, text);
+	r->unit->error_text = arena_printf(r->kept, "%s:%u:%u: %s: %s", origin->file, origin->line,
+					   origin->column, origin->key, text);
 }
 
 bool reading_is_full(const struct reading *r, enum diag_severity severity)
@@ -83,25 +84,96 @@ bool reading_repeat(struct reading *r, const struct origin *origin, const char *
 	return false;
 }
 
+static void put_down(struct reading *r, struct reading_effect effect)
+{
+	struct origin *origin = arena_new(r->lasting, struct origin);
+
+	if (effect.origin)
+		*origin = *effect.origin;
+	if (origin->key && !keep_is_constant(origin->key))
+		origin->key = arena_strdup(r->lasting, origin->key);
+	effect.origin = origin;
+	*arena_push(r->lasting, r->effects->items, r->effects->count) = effect;
+}
+
+static void say_text(struct reading *r, enum diag_severity severity, const struct origin *origin,
+		     const char *text)
+{
+	size_t index;
+
+	/* It is counted. */
+	if (severity != DIAG_NOTE && reading_is_full(r, severity)) {
+		diag_add(&r->set->diags, severity, "", 0, 0, "", "%s", "");
+		return;
+	}
+	index = say_once(r, severity, origin, text);
+	if (severity == DIAG_ERROR && r->unit->is_valid)
+		mark_invalid(r, origin, text, index);
+}
+
 static void say(struct reading *r, enum diag_severity severity, const struct origin *origin,
 		const char *fmt, va_list ap)
 {
 	auto_arena scratch = { 0 };
-	const char *text;
-	size_t index;
 
-	/* It is counted. */
-	if (reading_is_full(r, severity)) {
-		diag_add(&r->set->diags, severity, "", 0, 0, "", "%s", "");
+	if (reading_is_full(r, severity) && !r->effects) {
+		say_text(r, severity, origin, "");
 		return;
 	}
 	/* Words that no line asked for, as the name of a file with a % in it. */
 	if (!origin->line)
 		origin = reading_place(r, origin->key);
-	text = arena_vprintf(&scratch, fmt, ap);
-	index = say_once(r, severity, origin, text);
-	if (severity == DIAG_ERROR && r->unit->is_valid)
-		mark_invalid(r, origin, text, index);
+	if (r->effects)
+		put_down(r, (struct reading_effect){ .origin = origin,
+						     .severity = severity,
+						     .text = arena_vprintf(r->lasting, fmt, ap) });
+	else
+		say_text(r, severity, origin, arena_vprintf(&scratch, fmt, ap));
+}
+
+void reading_add_member(struct reading *r, struct unit_name *pod, const char *service)
+{
+	if (r->effects)
+		put_down(r, (struct reading_effect){ .pod = pod, .text = service });
+	else
+		*arena_push(r->lasting, pod->members, pod->member_count) = service;
+}
+
+void reading_add_dep(struct reading *r, struct unit *unit, const struct service_dep *dep)
+{
+	struct service_dep copy = *dep;
+	struct origin *place;
+
+	if (r->effects) {
+		put_down(r, (struct reading_effect){
+				    .dependent = unit,
+				    .dep = { .kind = dep->kind,
+					     .target = arena_strdup(r->lasting, dep->target) },
+				    .origin = dep->origin });
+		return;
+	}
+	place = arena_new(r->lasting, struct origin);
+	*place = *dep->origin;
+	copy.target = arena_strdup(r->lasting, dep->target);
+	copy.origin = place;
+	*arena_push(r->lasting, unit->service.deps, unit->service.dep_count) = copy;
+}
+
+void reading_settle(struct reading *r, const struct reading_effects *effects)
+{
+	for (size_t i = 0; i < effects->count; i++) {
+		const struct reading_effect *e = &effects->items[i];
+		struct service_dep dep = e->dep;
+
+		dep.origin = e->origin;
+		if (e->dependent)
+			*arena_push(r->lasting, e->dependent->service.deps,
+				    e->dependent->service.dep_count) = dep;
+		else if (e->pod)
+			reading_add_member(r, e->pod, e->text);
+		else
+			say_text(r, e->severity, e->origin, e->text);
+	}
 }
 
 void reading_fail(struct reading *r, const struct origin *origin, const char *fmt, ...)
@@ -165,7 +237,12 @@ void reading_note(struct reading *r, const struct origin *origin, const char *te
 {
 	if (r->is_podman)
 		return;
-	(void)say_once(r, DIAG_NOTE, origin, text);
+	if (r->effects)
+		put_down(r, (struct reading_effect){ .origin = origin,
+						     .severity = DIAG_NOTE,
+						     .text = arena_strdup(r->lasting, text) });
+	else
+		say_text(r, DIAG_NOTE, origin, text);
 
 	struct unit_note *note = arena_push(r->arena, r->unit->notes, r->unit->note_count);
 

@@ -36,11 +36,29 @@ struct unit_name *unit_name_find_service(const struct unit_names *names, const c
 
 struct kind;
 
+/* What a pass does to others than its own unit. Of units that are read at the same time it is put down, and done when their turn
+ * comes: a complaint may have been made for another unit, or be one too many, and dependencies have an order. */
+struct reading_effect {
+	const struct origin *origin;
+	const char *text;	     /* of a complaint; of the unit that starts with the pod */
+	enum diag_severity severity; /* of a complaint */
+	struct unit *dependent;	     /* gets this dependency: */
+	struct service_dep dep;
+	struct unit_name *pod; /* learns of its member */
+};
+
+struct reading_effects {
+	struct reading_effect *items;
+	size_t count;
+};
+
 struct reading {
 	struct unit_set *set;
 	struct arena *arena;   /* until this unit's pass is over */
 	struct arena *lasting; /* until all units are read: for what goes into other units */
-	struct buf *text;      /* for service_text.c: its memory serves one unit after the other */
+	struct arena *kept;    /* as long as the set */
+	struct reading_effects *effects; /* put down in here, in lasting; NULL: done at once */
+	struct buf *text; /* for service_text.c: its memory serves one unit after the other */
 	const struct unit_facts *facts;
 	const struct unit_names *names;
 	struct unit *unit;
@@ -78,6 +96,12 @@ bool reading_is_full(const struct reading *r, enum diag_severity severity);
 /* Whether an error that begins so was said at this place for another unit (of a shared drop-in or template): it counts for this
  * one, too. */
 bool reading_repeat(struct reading *r, const struct origin *origin, const char *begin);
+/* Does what was put down, now that it is this unit's turn: r is as it was at the beginning of the pass, without effects. */
+void reading_settle(struct reading *r, const struct reading_effects *effects);
+/* A unit that starts with the pod: podman's pass. */
+void reading_add_member(struct reading *r, struct unit_name *pod, const char *service);
+/* The target is copied, the origin too, but not its texts. */
+void reading_add_dep(struct reading *r, struct unit *unit, const struct service_dep *dep);
 /* Where complaints without a line of their own point: the header of [Container], else the first line. */
 const struct origin *reading_place(struct reading *r, const char *key);
 
@@ -170,6 +194,8 @@ unsigned value_number(struct reading *r, const struct syntax_group *group, const
 struct arg_list value_of_kind(struct reading *r, const struct syntax_group *group,
 			      const struct key *key);
 
+/* Once before several threads read: fills a table that is filled at its first use. */
+void convert_prepare(void);
 /* convert.c: the words of every key of the unit's own section, in the order of the table's rows. */
 void convert_keys(struct reading *r, struct arg_list *words);
 /* A word that no line asked for; a flag and its value from one line. */
@@ -214,7 +240,9 @@ void service_read(struct reading *r);
 /* When everything else was read: ReloadCmd= and ReloadSignal= of a container; commands of units that run nothing. */
 void service_read_reload(struct reading *r);
 void service_judge_commands(struct reading *r);
-/* service_rules.c: whether a line of [Unit], [Service] or [Install] asks for what would be so without it ("MemoryMax=infinity"). */
+/* service_rules.c. Once before several threads read: fills a table that is filled at its first use. */
+void service_rules_prepare(void);
+/* Whether a line of [Unit], [Service] or [Install] asks for what would be so without it ("MemoryMax=infinity"). */
 bool service_asks_for_nothing(const char *section, const struct key *key, const char *value);
 /* The engine's pass; unit may be another one of the set. */
 void service_add_dep(struct reading *r, struct unit *unit, enum service_dep_kind kind,

@@ -101,14 +101,8 @@ static bool is_unit_name(const char *name)
 void service_add_dep(struct reading *r, struct unit *unit, enum service_dep_kind kind,
 		     const char *target, const struct origin *origin)
 {
-	struct service_dep *dep =
-		arena_push(r->lasting, unit->service.deps, unit->service.dep_count);
-	struct origin *place = arena_new(r->lasting, struct origin);
-
-	*place = *origin;
-	dep->kind = kind;
-	dep->target = arena_strdup(r->lasting, target);
-	dep->origin = place;
+	reading_add_dep(r, unit,
+			&(struct service_dep){ .kind = kind, .target = target, .origin = origin });
 }
 
 static void add_group(struct reading *r, enum service_dep_kind kind, const char *name,
@@ -231,12 +225,10 @@ void service_read_deps(struct reading *r, const struct service_rule *rule,
 
 static struct unit *find_unit(struct reading *r, const char *service)
 {
-	if (!unit_name_find_service(r->names, service))
-		return NULL;
-	for (size_t i = 0; i < r->set->count; i++)
-		if (str_eq(r->set->units[i].service_name, service))
-			return &r->set->units[i];
-	return NULL;
+	const struct unit_name *name = unit_name_find_service(r->names, service);
+
+	/* Names and units stand in the same order. */
+	return name ? &r->set->units[name - r->names->items] : NULL;
 }
 
 static bool is_boot(const char *target)

@@ -408,17 +408,25 @@ const struct service_rule *service_rule_find(const char *section, const char *ke
 
 #define MAX_ROWS 512
 
+static const struct service_rule *rules_of_rows[MAX_ROWS];
+static bool has_rules_of_rows;
+
+void service_rules_prepare(void)
+{
+	assert(keys_systemd_count <= MAX_ROWS);
+	for (size_t i = 0; !has_rules_of_rows && i < keys_systemd_count; i++)
+		rules_of_rows[i] = service_rule_find(keys_systemd[i].section, keys_systemd[i].name);
+	has_rules_of_rows = true;
+}
+
 const struct service_rule *service_rule_of(const struct key *row)
 {
-	static const struct service_rule *rules[MAX_ROWS];
-	static bool is_filled;
 	size_t index = (size_t)(row - keys_systemd);
 
-	assert(keys_systemd_count <= MAX_ROWS && index < keys_systemd_count);
-	for (size_t i = 0; !is_filled && i < keys_systemd_count; i++)
-		rules[i] = service_rule_find(keys_systemd[i].section, keys_systemd[i].name);
-	is_filled = true;
-	return rules[index];
+	if (!has_rules_of_rows)
+		service_rules_prepare();
+	assert(index < keys_systemd_count);
+	return rules_of_rows[index];
 }
 
 bool service_asks_for_nothing(const char *section, const struct key *key, const char *value)

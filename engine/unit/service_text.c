@@ -264,7 +264,7 @@ void service_text_type(struct reading *r)
 /* Texts of this length are made where they are kept. */
 static const char *keep_text(struct reading *r, const struct buf *text)
 {
-	char *copy = arena_alloc(&r->set->arena, text->len + 1);
+	char *copy = arena_alloc(r->kept, text->len + 1);
 
 	memcpy(copy, buf_str(text), text->len);
 	return copy;
@@ -318,7 +318,7 @@ static const char *write_text(struct reading *r)
 			 text_bytes(group->comments, group->comment_count) +
 			 text_bytes(group->entries, group->entry_count);
 	}
-	out = text = arena_alloc(&r->set->arena, bytes + 1);
+	out = text = arena_alloc(r->kept, bytes + 1);
 	for (size_t i = 0; i < service->group_count; i++) {
 		const struct syntax_group *group = &service->groups[i];
 

@@ -53,6 +53,8 @@ struct syntax_file {
 	bool is_empty; /* no group and no error: the file masks others of its name */
 };
 
+/* Once before several threads read: fills the tables that are filled at their first use. */
+void syntax_prepare(void);
 /* Reads text[0..len). Every problem goes to diags with its line and column; what could be read is kept. */
 void syntax_read(struct syntax_file *file, struct arena *arena, struct diags *diags,
 		 const char *path, const char *text, size_t len);

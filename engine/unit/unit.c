@@ -16,27 +16,35 @@
 #include "unit/names_internal.h"
 #include "util/str.h"
 
+/* What one thread reads units with. */
+struct desk {
+	char apart[SPLIT_APART_BYTES];
+	struct arena work; /* of one unit's pass, emptied after it */
+	struct buf text;
+	size_t most_work_bytes;
+	struct arena *scratch, *kept; /* until the set is made; as long as the set */
+};
+
 /* Everything that is carried from file to file while a set is made. */
 struct making {
 	struct unit_set *set;
 	struct load load;
 	const struct unit_facts *facts;
 	struct unit_names names;
-	struct arena work; /* of one unit's pass, emptied after it */
-	struct buf text;
-	size_t most_work_bytes;
+	struct desk desks[SPLIT_MAX_WORKERS];
 };
 
-static struct reading start_reading(struct making *m, size_t index)
+static struct reading start_reading_at(struct making *m, struct desk *desk, size_t index)
 {
 	const struct load_file *file = &m->load.files[index];
 	const struct kind *kind = file->kind;
 
 	return (struct reading){
 		.set = m->set,
-		.arena = &m->load.scratch,
-		.lasting = &m->load.scratch,
-		.text = &m->text,
+		.arena = desk->scratch,
+		.lasting = desk->scratch,
+		.kept = desk->kept,
+		.text = &desk->text,
 		.facts = m->facts,
 		.names = &m->names,
 		.unit = &m->set->units[index],
@@ -47,6 +55,11 @@ static struct reading start_reading(struct making *m, size_t index)
 			      file->has_bad_name,
 		.said_from = m->set->diags.count,
 	};
+}
+
+static struct reading start_reading(struct making *m, size_t index)
+{
+	return start_reading_at(m, &m->desks[0], index);
 }
 
 /* The complaint about the file stands in the diagnostics already. */
@@ -142,40 +155,35 @@ static void check_names(struct making *m)
 	}
 }
 
-static void forget_work(struct making *m)
+static void forget_work(struct desk *desk)
 {
-	if (m->work.total_bytes > m->most_work_bytes)
-		m->most_work_bytes = m->work.total_bytes;
-	arena_reset(&m->work);
+	if (desk->work.total_bytes > desk->most_work_bytes)
+		desk->most_work_bytes = desk->work.total_bytes;
+	arena_reset(&desk->work);
 }
 
-static void read_as_podman(struct making *m, size_t index)
+static void read_as_podman(struct making *m, struct desk *desk, struct reading *r)
 {
-	struct reading r = start_reading(m, index);
-	struct unit *unit = r.unit;
+	struct unit *unit = r->unit;
 	struct syntax_file service;
 	size_t image_index = 0;
 
 	/* The engine's pass adds to a unit that has a text: it is kept after that. */
 	if (!m->facts->wants_service_text || m->facts->is_generator)
-		r.arena = &m->work;
-	r.is_podman = true;
-	unit->podman_begin = m->set->diags.count;
-	judge_unit(&r);
-	service_text_begin(&r, &service);
-	unit->run_args = r.kind->convert(&r, &image_index);
-	r.kind->service(&r, &unit->run_args);
-	service_text_end(&r);
-	m->names.items[index].has_failed = r.has_failed;
-	unit->podman_end = m->set->diags.count;
+		r->arena = &desk->work;
+	judge_unit(r);
+	service_text_begin(r, &service);
+	unit->run_args = r->kind->convert(r, &image_index);
+	r->kind->service(r, &unit->run_args);
+	service_text_end(r);
 	/* podman has none for what systemd would make of a template, nor for keys that it does not know. */
-	if (m->load.files[index].service || r.has_unknown_key)
+	if (m->load.files[unit - m->set->units].service || r->has_unknown_key)
 		unit->service_text = unit->symlink_text = "";
 	if (!m->facts->wants_service_text)
 		unit->run_args = (struct arg_list){ 0 };
 	if (m->facts->is_generator)
-		unit_keep(unit, &m->set->arena);
-	forget_work(m);
+		unit_keep(unit, desk->kept);
+	forget_work(desk);
 }
 
 static void read_container(struct reading *r)
@@ -214,21 +222,101 @@ static void read_values(struct reading *r)
 }
 
 /* Of a template only the keys are judged: its values say something for an instance only. */
-static void read_as_engine(struct making *m, size_t index)
+static void read_as_engine(struct making *m, struct desk *desk, struct reading *r)
 {
+	r->arena = &desk->work;
+	judge_unit(r);
+	if (!r->unit->is_template)
+		read_values(r);
+	if (m->facts->lines_of && str_eq(m->facts->lines_of, r->unit->name))
+		unit_lines_keep(r);
+	unit_keep(r->unit, desk->kept);
+	if (!m->facts->lacks_digests)
+		canonical_note(r->unit, &m->load.files[r->unit - m->set->units],
+			       m->facts->keeps_sources, desk->kept);
+	forget_work(desk);
+}
+
+/* One pass through some units. */
+struct pass {
+	struct making *m;
+	bool is_podman;
+	size_t *units; /* their indexes, in the order of their turns */
+	size_t count;
+	struct attempt { /* one a turn, of a unit that was read before it */
+		struct reading_effects effects;
+		bool is_made, has_failed;
+	} * attempts;
+};
+
+static void read_unit(struct pass *pass, struct desk *desk, struct reading *r)
+{
+	if (pass->is_podman)
+		read_as_podman(pass->m, desk, r);
+	else
+		read_as_engine(pass->m, desk, r);
+}
+
+/* Whether all of its lines are of its own file: what is wrong with a line that speaks for others may be said already. */
+static bool is_alone(const struct making *m, size_t index)
+{
+	return !m->load.files[index].has_drop_ins && !strchr(m->set->units[index].name, '@');
+}
+
+static void try_unit(void *context, unsigned worker, size_t turn)
+{
+	struct pass *pass = context;
+	struct attempt *attempt = &pass->attempts[turn];
+	struct desk *desk = &pass->m->desks[worker];
+	struct reading r;
+
+	if (!is_alone(pass->m, pass->units[turn]))
+		return;
+	r = start_reading_at(pass->m, desk, pass->units[turn]);
+	r.is_podman = pass->is_podman;
+	r.effects = &attempt->effects;
+	read_unit(pass, desk, &r);
+	attempt->has_failed = r.has_failed;
+	attempt->is_made = true;
+}
+
+static void take_turn(struct pass *pass, size_t turn)
+{
+	struct making *m = pass->m;
+	const struct attempt *attempt = pass->attempts ? &pass->attempts[turn] : NULL;
+	size_t index = pass->units[turn];
 	struct reading r = start_reading(m, index);
 
-	r.arena = &m->work;
-	judge_unit(&r);
-	if (!r.unit->is_template)
-		read_values(&r);
-	if (m->facts->lines_of && str_eq(m->facts->lines_of, r.unit->name))
-		unit_lines_keep(&r);
-	unit_keep(r.unit, &m->set->arena);
-	if (!m->facts->lacks_digests)
-		canonical_note(r.unit, &m->load.files[index], m->facts->keeps_sources,
-			       &m->set->arena);
-	forget_work(m);
+	r.is_podman = pass->is_podman;
+	if (pass->is_podman)
+		r.unit->podman_begin = m->set->diags.count;
+	if (attempt && attempt->is_made) {
+		r.has_failed = attempt->has_failed;
+		reading_settle(&r, &attempt->effects);
+	} else {
+		read_unit(pass, &m->desks[0], &r);
+	}
+	if (!pass->is_podman)
+		return;
+	m->names.items[index].has_failed = r.has_failed;
+	r.unit->podman_end = m->set->diags.count;
+}
+
+/* Units know each other's names and, in podman's pass, which of those before them have failed: what else they do to each other
+ * is done in the order of their turns. */
+static void run_pass(struct pass *pass)
+{
+	struct making *m = pass->m;
+	unsigned workers = m->facts->is_brief ? split_workers(pass->count) : 1;
+
+	pass->attempts = NULL;
+	if (workers > 1) {
+		pass->attempts =
+			arena_alloc(&m->load.scratch, pass->count * sizeof(pass->attempts[0]));
+		split_run(workers, pass->count, try_unit, pass);
+	}
+	for (size_t i = 0; i < pass->count; i++)
+		take_turn(pass, i);
 }
 
 /* Names with specifiers, and those that podman makes up for instances, were podman's for its pass: whoever refers to such a
@@ -248,19 +336,42 @@ static void name_as_engine(struct making *m)
 /* podman's order: what others refer to comes first. Instances that have no file are none of its business: they come last. */
 static void read_all_as_podman(struct making *m)
 {
+	struct pass pass = {
+		.m = m,
+		.is_podman = true,
+		.units = arena_alloc(&m->load.scratch, (m->set->count + 1) * sizeof(size_t)),
+	};
+
 	for (unsigned order = 1, left = 1; left; order++) {
 		left = 0;
+		pass.count = 0;
 		for (size_t i = 0; i < m->set->count; i++) {
 			unsigned own = m->load.files[i].kind->order;
 
 			if (own == order && !m->load.files[i].service)
-				read_as_podman(m, i);
+				pass.units[pass.count++] = i;
 			left += own > order;
 		}
+		run_pass(&pass);
 	}
+	pass.count = 0;
 	for (size_t i = 0; i < m->set->count; i++)
 		if (m->load.files[i].service)
-			read_as_podman(m, i);
+			pass.units[pass.count++] = i;
+	run_pass(&pass);
+}
+
+static void read_all_as_engine(struct making *m)
+{
+	struct pass pass = {
+		.m = m,
+		.units = arena_alloc(&m->load.scratch, (m->set->count + 1) * sizeof(size_t)),
+		.count = m->set->count,
+	};
+
+	for (size_t i = 0; i < m->set->count; i++)
+		pass.units[i] = i;
+	run_pass(&pass);
 }
 
 static void index_names(struct making *m)
@@ -321,9 +432,28 @@ static void finish_units(struct making *m)
 {
 	for (size_t i = 0; i < m->set->count; i++)
 		unit_keep_deps(&m->set->units[i], &m->set->arena);
-	m->set->work_bytes = m->load.scratch.total_bytes + m->most_work_bytes;
-	arena_fini(&m->work);
-	buf_fini(&m->text);
+	m->set->work_bytes = 0;
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++) {
+		struct desk *desk = &m->desks[i];
+
+		m->set->work_bytes += desk->scratch->total_bytes + desk->most_work_bytes;
+		arena_fini(&desk->work);
+		buf_fini(&desk->text);
+	}
+}
+
+static void set_desks(struct making *m)
+{
+	m->desks[0].scratch = &m->load.scratch;
+	m->desks[0].kept = &m->set->arena;
+	for (size_t i = 1; i < SPLIT_MAX_WORKERS; i++) {
+		m->desks[i].scratch = &m->load.readers[i - 1].arena;
+		m->desks[i].kept = &m->set->shares[i - 1].arena;
+		m->desks[i].kept->is_brief = m->facts->is_brief;
+	}
+	syntax_prepare();
+	convert_prepare();
+	service_rules_prepare();
 }
 
 /* From what was loaded, which is gone afterwards. */
@@ -331,6 +461,7 @@ static void make_units(struct making *m)
 {
 	struct unit_set *set = m->set;
 
+	set_desks(m);
 	load_finish(&m->load);
 	canonical_substitute(&m->load, m->facts);
 	if (!m->facts->is_generator)
@@ -350,8 +481,7 @@ static void make_units(struct making *m)
 		return;
 	}
 	name_as_engine(m);
-	for (size_t i = 0; i < set->count; i++)
-		read_as_engine(m, i);
+	read_all_as_engine(m);
 	check_names(m);
 	finish_units(m);
 	unit_set_refuse_broken_references(set);
@@ -454,6 +584,8 @@ void unit_set_fini(struct unit_set *set)
 	if (set->graph)
 		unit_graph_fini(set->graph);
 	arena_fini(&set->arena);
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS - 1; i++)
+		arena_fini(&set->shares[i].arena);
 	diags_fini(&set->diags);
 	*set = (struct unit_set){ 0 };
 }

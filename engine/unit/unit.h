@@ -15,6 +15,7 @@
 #include "util/arena.h"
 #include "util/diag.h"
 #include "util/err.h"
+#include "util/split.h"
 
 /* Bounds, each with its own message. */
 #define UNIT_MAX_FILE_BYTES (256 * 1024)
@@ -125,7 +126,9 @@ struct unit_substitute {
 
 struct unit_set {
 	struct arena arena;
-	struct unit *units; /* sorted by name */
+	struct split_arena shares[SPLIT_MAX_WORKERS -
+				  1]; /* of the same, made by other threads: unit_facts.is_brief */
+	struct unit *units;	      /* sorted by name */
 	size_t count;
 	struct diags diags;
 	size_t load_diag_count; /* the first of them: said while files were read and named */
@@ -165,7 +168,7 @@ struct unit_facts { /* what specifiers expand to: given, never read from the mac
 	bool keeps_sources; /* unit.source_text is made */
 	bool lacks_digests; /* nobody will ask whether a unit has changed: they stay zero */
 	bool keeps_graph;   /* unit_set.graph is made and kept */
-	bool is_brief; /* the set is soon given back: memory that costs less time, and more room (arena.is_brief) */
+	bool is_brief; /* the set is soon given back: memory that costs less time, and more room (arena.is_brief), and all processors */
 };
 
 /* Facts of this machine as the appliance defines them (%U 0, %h CLEAT_HOME_DIR or home when given). */

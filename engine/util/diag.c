@@ -60,6 +60,22 @@ void diag_add_advice(struct diags *d, const struct diag *place, const char *rule
 	va_end(ap);
 }
 
+void diags_move(struct diags *d, struct diags *from)
+{
+	size_t lost[DIAG_ERROR + 1];
+
+	memcpy(lost, from->severity_count, sizeof(lost));
+	for (size_t i = 0; i < from->count; i++) {
+		diag_add_advice(d, &from->items[i], from->items[i].rule, "%s", from->items[i].text);
+		lost[from->items[i].severity]--;
+	}
+	for (size_t i = 0; i <= DIAG_ERROR; i++)
+		d->severity_count[i] += lost[i];
+	d->error_count += lost[DIAG_ERROR];
+	d->dropped += from->dropped;
+	diags_fini(from);
+}
+
 const char *diag_severity_name(enum diag_severity severity)
 {
 	switch (severity) {

@@ -48,6 +48,8 @@ void diag_vadd(struct diags *d, const struct diag *place, const char *fmt, va_li
 /* The same with the name of a rule of advice. */
 void diag_add_advice(struct diags *d, const struct diag *place, const char *rule, const char *fmt,
 		     ...) ERR_PRINTF(4, 5);
+/* Adds all of from, as if each had been added here; what from has not kept is counted. from is empty then. */
+void diags_move(struct diags *d, struct diags *from);
 const char *diag_severity_name(enum diag_severity severity);
 /* One line without newline into out. */
 void diag_format(const struct diag *diag, struct buf *out);

@@ -119,6 +119,34 @@ static void strings_are_copied(void **state)
 	diags_fini(&d);
 }
 
+static void moving_is_as_if_each_had_been_added(void **state)
+{
+	struct diags d = { 0 }, from = { 0 };
+	const struct diag place = { .severity = DIAG_NOTE, .file = "g", .line = 2, .key = "K" };
+
+	(void)state;
+	diag_add(&d, DIAG_WARNING, "f", 1, 0, "", "first");
+	diag_add_advice(&from, &place, "rule", "%s", "100%s");
+	for (unsigned i = 0; i < DIAG_MAX + 7; i++)
+		diag_add(&from, DIAG_ERROR, "g", i + 1, 0, "", "e");
+	diags_move(&d, &from);
+	assert_int_equal(from.count, 0);
+	assert_int_equal(from.error_count, 0);
+	check_format(&d.items[1], "g:2: note: K: 100%s [rule]");
+	assert_int_equal(d.count, DIAG_MAX + 2);
+	assert_int_equal(d.error_count, DIAG_MAX + 7);
+	assert_int_equal(d.severity_count[DIAG_ERROR], DIAG_MAX + 7);
+	assert_int_equal(d.severity_count[DIAG_NOTE], 1);
+	assert_int_equal(d.dropped, 7);
+	/* There is no room for more errors. */
+	diag_add(&from, DIAG_ERROR, "h", 1, 0, "", "late");
+	diags_move(&d, &from);
+	assert_int_equal(d.count, DIAG_MAX + 2);
+	assert_int_equal(d.error_count, DIAG_MAX + 8);
+	assert_int_equal(d.dropped, 8);
+	diags_fini(&d);
+}
+
 static void memory_may_be_lent(void **state)
 {
 	struct arena lender = { 0 };
@@ -159,6 +187,7 @@ int main(void)
 		cmocka_unit_test(advice_names_its_rule),
 		cmocka_unit_test(hostile_text_stays_one_line),
 		cmocka_unit_test(strings_are_copied),
+		cmocka_unit_test(moving_is_as_if_each_had_been_added),
 		cmocka_unit_test(memory_may_be_lent),
 		cmocka_unit_test(severity_names),
 	};

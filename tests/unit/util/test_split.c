@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Work for many things: each is done once, by a worker with a number of its own, whoever that is. */
+#include "unit_test.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "util/split.h"
+
+#define COUNT 5000
+
+struct tally {
+	unsigned char done[COUNT];
+	size_t by_worker[SPLIT_MAX_WORKERS];
+	_Atomic unsigned busy[SPLIT_MAX_WORKERS];
+	_Atomic unsigned clashes;
+};
+
+static void count_one(void *context, unsigned worker, size_t index)
+{
+	struct tally *t = context;
+
+	if (worker >= SPLIT_MAX_WORKERS || index >= COUNT ||
+	    atomic_fetch_add(&t->busy[worker], 1) != 0) {
+		atomic_fetch_add(&t->clashes, 1);
+		return;
+	}
+	t->done[index]++;
+	t->by_worker[worker]++;
+	atomic_fetch_sub(&t->busy[worker], 1);
+}
+
+static void assert_all_once(unsigned workers, size_t count)
+{
+	struct tally t = { 0 };
+	size_t sum = 0;
+
+	split_run(workers, count, count_one, &t);
+	assert_int_equal(t.clashes, 0);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(t.done[i], i < count);
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++) {
+		sum += t.by_worker[i];
+		if (i >= workers)
+			assert_int_equal(t.by_worker[i], 0);
+	}
+	assert_int_equal(sum, count);
+}
+
+static void each_is_done_once(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= SPLIT_MAX_WORKERS; workers++) {
+		assert_all_once(workers, 0);
+		assert_all_once(workers, 1);
+		assert_all_once(workers, 17);
+		assert_all_once(workers, COUNT);
+	}
+}
+
+static void more_workers_than_there_may_be_do_no_harm(void **state)
+{
+	(void)state;
+	assert_all_once(SPLIT_MAX_WORKERS + 5, COUNT);
+}
+
+static void little_work_is_done_by_one(void **state)
+{
+	(void)state;
+	assert_int_equal(split_workers(0), 1);
+	assert_int_equal(split_workers(10), 1);
+}
+
+static void there_are_no_more_workers_than_processors(void **state)
+{
+	cpu_set_t before, one;
+	size_t cpu = 0;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	while (!CPU_ISSET(cpu, &before))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	assert_int_equal(split_workers(COUNT), 1);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(split_workers(COUNT), CPU_COUNT(&before) < SPLIT_MAX_WORKERS ?
+						       CPU_COUNT(&before) :
+						       SPLIT_MAX_WORKERS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_is_done_once),
+		cmocka_unit_test(more_workers_than_there_may_be_do_no_harm),
+		cmocka_unit_test(little_work_is_done_by_one),
+		cmocka_unit_test(there_are_no_more_workers_than_processors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
