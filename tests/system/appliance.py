@@ -2,10 +2,12 @@
 """One real appliance for a test: booted by scripts/boot in namespaces of its own, taken down and looked over afterwards."""
 import concurrent.futures
 import ctypes
+import errno
 import http.client
 import json
 import os
 import platform
+import random
 import re
 import shutil
 import signal
@@ -36,6 +38,18 @@ def wait_for(what, predicate, seconds=30):
         if time.monotonic() > deadline:
             raise AssertionError("did not happen within %d s: %s" % (seconds, what))
         time.sleep(0.02)
+
+
+def free_port(family=socket.AF_INET, host="127.0.0.1"):
+    """None of those that the kernel gives to whoever connects or asks for any (net.ipv4.ip_local_port_range): nobody has it when it is used."""
+    while True:
+        with socket.socket(family) as s:
+            try:
+                s.bind((host, random.randrange(20000, 32000)))
+                return s.getsockname()[1]
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
 
 
 def unit(image="localhost/hello:latest", container="", service="", unit_lines="", install=True, network="none"):
@@ -103,15 +117,19 @@ class Machine:
             return False
 
     def api(self, method, path, timeout=60):
+        """(status, body) of a request to the control socket; OSError, whatever goes wrong: an engine may end in the middle of an answer."""
         connection = http.client.HTTPConnection("localhost", timeout=timeout)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(timeout)
-        connection.sock.connect(self.socket)
-        connection.request(method, path)
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        return response.status, body
+        try:
+            connection.sock.connect(self.socket)
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except http.client.HTTPException as e:
+            raise OSError("%s: %s" % (type(e).__name__, e)) from e
+        finally:
+            connection.close()
 
     def cleat(self, *args, check=True, timeout=90):
         done = subprocess.run([CLEAT, "--socket", self.socket] + list(args), stdout=subprocess.PIPE,
@@ -157,12 +175,28 @@ class Machine:
                 values = wanted if isinstance(wanted, tuple) else (wanted,)
                 if seen["unit"].get(key) not in values:
                     return None
-            return seen["unit"]
+            return self.can_be_stopped(seen["unit"]) and seen["unit"]
 
         try:
             return wait_for("%s: %s" % (name, fields), fits, seconds)
         except AssertionError as e:
             raise AssertionError("%s\nlast seen: %s\n%s" % (e, seen.get("unit"), self.console()))
+
+    def can_be_stopped(self, entry):
+        """False for a shell that is up and has not come to the trap that it begins with: the kernel drops what is sent to the first process
+        of a pid namespace before it has a handler, and it would be killed when its time to stop is over."""
+        if entry["state"] != "up" or not entry["pid"]:
+            return True
+        place = "/proc/%d/root/proc/%d/" % (self.init_pid(), entry["pid"])
+        try:
+            with open(place + "cmdline") as f:
+                words = f.read().split("\0")
+            with open(place + "status") as f:
+                caught = re.findall(r"^Sig(?:Cgt|Ign):\s+(\w+)$", f.read(), re.M)
+        except OSError:
+            return False  # gone, or about to be another
+        sets_trap = words[1:2] == ["-c"] and words[2].startswith("trap ") and " TERM;" in words[2]
+        return not sets_trap or any(int(mask, 16) & 1 << (signal.SIGTERM - 1) for mask in caught)
 
     def pid_of(self, name):
         """Pid of the container's first process as this machine sees it."""
@@ -205,10 +239,10 @@ class Machine:
     def engine_pid(self):
         """Of an engine that lives: one that has just begun has not published itself yet, one that was just killed is still in /status."""
         def found():
-            inner = self.status()["engine"]["pid"]
             try:
+                inner = self.status()["engine"]["pid"]
                 return inner and self.outer_pid(inner)
-            except AssertionError:
+            except (OSError, AssertionError):
                 return None
 
         return wait_for("a living engine is in /status", found)
@@ -299,14 +333,8 @@ def connect_in_netns(pid, host, port):
 
 
 def http_in_netns(pid, port, path, accept=None, method="GET", host="127.0.0.1"):
-    """(status, body) of an HTTP request from the network namespace of a process; OSError, whatever goes wrong.
-
-    The status server of an engine that was killed leaves when the next engine has published itself, and the kernel refuses a handshake of
-    that moment (engine/status/README.md): then the next one is asked."""
-    try:
-        return ask(connect_in_netns(pid, host, port), path, accept, method)
-    except ConnectionResetError:
-        return ask(connect_in_netns(pid, host, port), path, accept, method)
+    """(status, body) of an HTTP request from the network namespace of a process; OSError, whatever goes wrong."""
+    return ask(connect_in_netns(pid, host, port), path, accept, method)
 
 
 def ask(sock, path, accept, method):

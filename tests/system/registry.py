@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tarfile
 import threading
 import time
 import warnings
+
+from appliance import free_port
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -23,12 +24,6 @@ CLONE_NEWNET = 0x40000000
 
 def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class DockerRegistry:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where /config comes from in a container: a mount (also one that comes late or is replaced), a plain folder, keys of the manager."""
+import contextlib
 import os
 import shutil
 import subprocess
@@ -77,6 +78,15 @@ def names(c):
     return sorted(u["name"] for u in c.status()["units"])
 
 
+def watchers(c):
+    """/proc/PID/status of each process that watches the manager's keys."""
+    found = []
+    for pid in c.processes("cleat"):
+        with contextlib.suppress(OSError), open("/proc/%d/cmdline" % pid, "rb") as words, open("/proc/%d/status" % pid) as status:
+            found += [status.read()] if b"config-watch" in words.read() else []
+    return found
+
+
 def environment(c, name):
     with open("/proc/%d/environ" % c.pid_of(name), "rb") as f:
         return f.read().decode().split("\0")
@@ -151,8 +161,7 @@ def test_keys_of_the_manager(bare, guest):
     assert not any("/other" in path or "image.os" in path for path in server.requests), server.requests
     # nobody writes there, and who watches has no rights
     assert "Read-only" in c.shell("touch /config/units/x", check=False).stdout
-    watcher = c.processes("cleat")
-    status = [open("/proc/%d/status" % pid).read() for pid in watcher if b"config-watch" in open("/proc/%d/cmdline" % pid, "rb").read()]
+    status = watchers(c)
     assert len(status) == 1 and "Uid:\t%d" % c.outside_id(65008) in status[0] and "CapEff:\t0000000000000000" in status[0] and "Seccomp:\t2" in status[0]
     # changed, added, removed: without anybody asking
     before = c.unit("systemd-web")["pid"]
@@ -197,7 +206,7 @@ def test_a_guest_socket_that_comes_after_the_boot(bare, guest, kind):
     c.configure()
     c.start()
     assert names(c) == []
-    assert not [pid for pid in c.processes("cleat") if b"config-watch" in open("/proc/%d/cmdline" % pid, "rb").read()], "a process that waits for nothing"
+    assert not watchers(c), "a process that waits for nothing"
     server.open()
     if kind == "mount":
         c.shell("mkdir /dev/incus")

@@ -45,14 +45,28 @@ def fixture_machine(box_image):
     c.close()
 
 
+def look(screen):
+    """Whoever comes to a screen that rests presses a key to see it. What is pressed before lxc-console listens is lost."""
+    greeting = b"to enter Ctrl+a itself"
+    wait_for("it is connected", lambda: screen.read(0.1) or greeting in screen.bytes)
+
+    def is_drawn():
+        screen.type(" ")
+        screen.read(0.2)
+        return len(screen.bytes.split(greeting, 1)[1]) > 40
+
+    wait_for("something is drawn", is_drawn)
+
+
 @pytest.fixture(name="attach")
 def fixture_attach():
     """attach(container, number) is somebody at lxc-console; program(words) somebody else at a terminal of his own."""
     made = []
 
     def attach(c, number=1, words=None, **keywords):
-        words = words or ["lxc-console", "-P", c.path, "-n", c.name, "-t", str(number)]
-        made.append(Terminal(c.command(*words), **keywords))
+        made.append(Terminal(c.command(*(words or ["lxc-console", "-P", c.path, "-n", c.name, "-t", str(number)])), **keywords))
+        if not words:
+            look(made[-1])
         return made[-1]
 
     yield attach
@@ -274,7 +288,7 @@ def test_three_wrong_passwords_go_back_to_the_screen(machine, attach):
         if n < 3:
             screen.wait(r"(?s)(That is not it.*){%d}" % n)
     screen.wait(r"^Enter: log in$")
-    assert machine.processes("cleat-login") == []
+    wait_for("nobody is at a login", lambda: machine.processes("cleat-login") == [])  # PID 1 reaps it
 
 
 @needs_lxc
@@ -336,8 +350,12 @@ def test_no_screen_where_none_is_wanted(machine, word):
     lines = len(machine.console().splitlines())
     machine.cleat("restart", "systemd-web")
     assert machine.processes("cleat-console") == []
-    grown = machine.console().splitlines()[lines:]
-    assert any("systemd-web" in line for line in grown) == (word == "log"), grown
+    def grown():
+        return [line for line in machine.console().splitlines()[lines:] if "systemd-web" in line]
+
+    if word == "log":
+        wait_for("the console tells it", grown)
+    assert word == "log" or not grown()
     configure(machine, "")
     wait_for("the screen is back", lambda: machine.processes("cleat-console"))
 
@@ -464,8 +482,8 @@ def test_hashes_are_made_of_passwords_that_nobody_sees(tmp_path):
         assert done.returncode and done.stdout == "" and expected in done.stderr, (text, done)
     terminal = Terminal([CLEAT, "password"])
     try:
-        for answer in ("correct horse", "correct house"):
-            terminal.wait(r"(Password|again): *$")
+        for prompt, answer in (("Password", "correct horse"), ("The same again", "correct house")):
+            terminal.wait(prompt + r": *$")
             terminal.type(answer + "\r")
         terminal.wait(r"these are two passwords")
         assert b"horse" not in terminal.bytes and b"house" not in terminal.bytes

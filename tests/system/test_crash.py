@@ -252,6 +252,20 @@ def programs(a):
     return sorted(found)
 
 
+def ends_of(a):
+    """So many containers have an end of a link on our side."""
+    return sum(len(entry["addresses"]) for entry in a.status()["units"])
+
+
+# What the engine has one of while it lives; other children of its come and go.
+STAYING = ("cleat engine", "cleat net", "cleat proxy", "cleat status-server", "cleat units-watch", "cleat uplink")
+
+
+def is_at_rest(found):
+    engines = [name for name in found if name.startswith("cleat ")]
+    return "zombie" not in found and len(engines) == len(set(engines)) and set(engines) <= set(STAYING)
+
+
 def state_of(a, running):
     """What is there; compared with what was there before, and with what has to be."""
     units = {u["name"]: u for u in a.status()["units"]}
@@ -399,6 +413,8 @@ class World:
             # the process that looks at the host is there once a boot, the one that looks at the files comes half a second after its engine
             wait_for("the host has been looked at", lambda: a.status()["host"]["tried"] and "cleat doctor" not in programs(a))
             wait_for("the files are watched", lambda: "cleat units-watch" in programs(a))
+            wait_for("the ends of containers that have gone have gone, too", lambda: [name[0] for name in links(a)].count("v") == ends_of(a))
+            wait_for("one of each program is there", lambda: is_at_rest(programs(a)))
             self.after = state_of(a, running)[2]
         return calls, has_killed
 

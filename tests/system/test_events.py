@@ -106,9 +106,13 @@ def test_events_of_a_life(boot_box):
 def test_events_go_on_with_a_new_engine_and_are_followed(boot_box):
     a = boot_box({"web": unit(BOX, sh(IDLE.replace("'", "\"")))})
     a.wait_unit("systemd-web", state="up")
-    follower = subprocess.Popen([CLEAT, "--socket", a.socket, "events", "--format", "json"], stdout=subprocess.PIPE, text=True)
+    last = events(a)[-1]
+    before = last["Sequence"]
+    # from the last one that is known on: what it says of it shows that it is there
+    follower = subprocess.Popen([CLEAT, "--socket", a.socket, "events", "--format", "json", "--since", "%d.%09d" % divmod(last["TimeNano"], 10**9)],
+                                stdout=subprocess.PIPE, text=True)
     try:
-        before = events(a)[-1]["Sequence"]
+        assert json.loads(follower.stdout.readline())["Sequence"] == before
         a.cleat("reload")
         seen = []
         while not seen or seen[-1]["Status"] != "adopt":

@@ -572,8 +572,8 @@ def test_the_routes(box):
             break
         data += more
     assert data == b"\1\0\0\0\0\0\0\x0bgot a line\n"
-    shown = json.loads(box.api("GET", "/exec/%s/json" % session)[1])
-    assert (shown["Running"], shown["ExitCode"]) == (False, 6)
+    shown = wait_for("its end is known", lambda: (lambda now: now["Running"] is False and now)(json.loads(box.api("GET", "/exec/%s/json" % session)[1])))
+    assert shown["ExitCode"] == 6
     connection.close()
     connection, response = ask(box, "POST", "/exec/%s/start" % session, {})
     assert response.status == 409
@@ -593,7 +593,7 @@ def test_a_session_that_is_killed_has_a_record(box):
     status, answer = create(box, Cmd=["sleep", "3600"])
     connection, response = ask(box, "POST", "/exec/%s/start" % answer["Id"], {}, {"Connection": "Upgrade", "Upgrade": "tcp"})
     assert response.status == 101
-    os.kill(box.processes("cleat-exec")[0], signal.SIGKILL)
+    os.kill(wait_for("its process has its name", lambda: box.processes("cleat-exec"))[0], signal.SIGKILL)
     wait_for("the record is complete", lambda: json.loads(box.api("GET", "/exec/%s/json" % answer["Id"])[1])["ExitCode"] == 137)
     connection.close()
     assert run(box, "systemd-web", "true")[0] == 0

@@ -14,7 +14,8 @@ from appliance import IDLE, unit, wait_for
 BOX = "localhost/box:latest"
 COUNT = 20
 INTERVAL_SEC = 1
-PROBED = "HealthInterval=%ds\nHealthTimeout=3s\nHealthRetries=1\nHealthStartPeriod=0s\nStopTimeout=0\n" % INTERVAL_SEC
+TIMEOUT_SEC = 5
+PROBED = "HealthInterval=%ds\nHealthTimeout=%ds\nHealthRetries=1\nHealthStartPeriod=0s\nStopTimeout=0\n" % (INTERVAL_SEC, TIMEOUT_SEC)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_frozen_and_thawed(probed):
     if not group:
         pytest.skip("no freezer in the cgroup tree")
     before = facts(probed)
-    for span in (0.3, 4):  # one is longer than a probe may take, and some are always under way
+    for span in (0.3, TIMEOUT_SEC + 1):  # one is longer than a probe may take, and some are always under way
         done = counts(probed)
         freeze(group, True)
         try:
@@ -165,7 +166,7 @@ def test_lxc_frozen_and_thawed(boot_lxc, box_image):
     before = c.wait_unit("systemd-u", health="healthy")["pid"]
     c.lxc("freeze")
     try:
-        time.sleep(2 * INTERVAL_SEC + 3)  # the freeze itself
+        time.sleep(2 * INTERVAL_SEC + TIMEOUT_SEC)  # the freeze itself
     finally:
         c.lxc("unfreeze")
     c.cleat("healthcheck", "run", "systemd-u")

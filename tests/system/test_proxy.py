@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import proxy_target
-from appliance import CLEAT, wait_for
+from appliance import CLEAT, free_port, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NOBODY = 1  # a port where nothing listens
@@ -40,12 +40,6 @@ def target():
     made = Target()
     yield made
     made.close()
-
-
-def free_port(family=socket.AF_INET, host="127.0.0.1"):
-    with socket.socket(family) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
 
 
 class Proxy:

@@ -76,6 +76,9 @@ class Place:
         except FileNotFoundError:
             return []
 
+    def path_of(self, *names):
+        return os.path.join(self.store, *names)
+
     def has_nothing_half(self):
         assert self.names("tmp") == []
         for kind in ("layers/sha256", "images/sha256"):
@@ -441,7 +444,7 @@ def test_an_interrupted_pull_clears_away(place, held, tmp_path, number):
     assert "interrupted" in running.stderr.read()
     place.has_nothing_half()
     assert place.is_empty() and not place.names("layers/sha256")
-    assert all(is_gone(pid) for pid in workers)
+    wait_for("its workers are gone", lambda: all(is_gone(pid) for pid in workers))
 
 
 def test_two_pulls_at_once_share_one_image(place, held, tmp_path):
@@ -482,6 +485,10 @@ def test_an_image_that_cannot_fit_is_not_begun(small, held, tmp_path):
     assert blob_path(layers[0]) not in [path for _, path in registry.seen]
 
 
+def is_filled(path):
+    return os.path.exists(path) and os.path.getsize(path) > 0
+
+
 def test_a_full_disk_ends_a_pull_and_gives_the_space_back(small, held, tmp_path):
     registry, manifest, layers = noise_registry(held, tmp_path, (b"small", bytes(64 * 1024 * 1024)))
     small.insecure(registry.host)
@@ -490,6 +497,8 @@ def test_a_full_disk_ends_a_pull_and_gives_the_space_back(small, held, tmp_path)
     before = free_bytes(os.path.dirname(small.store))
     running = small.start(registry.host + "/noise:1")
     registry.stopped_at(blob_path(layers[1]))
+    # the layer before it goes on meanwhile, and is not to be the one that fails
+    wait_for("the first layer is unpacked", lambda: [name for name in small.names("layers/sha256") if is_filled(small.path_of("layers/sha256", name, "complete"))])
     with open(os.path.join(small.store, "ballast"), "wb") as f:
         f.write(bytes(free_bytes(small.store) - 1024 * 1024))
     registry.release(blob_path(layers[1]))

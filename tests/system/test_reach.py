@@ -68,7 +68,15 @@ def test_the_seed_unit_pulls_starts_publishes_and_answers_from_another_host(boot
     machine.cleat("reload")
     wait_for("the unit is there", lambda: "moe-orchestrator" in machine.cleat("ps", "-a"))
     machine.wait_unit("moe-orchestrator", state="up")
-    status, body = machine.http_from_network("/health", port=8000)
+
+    def health():
+        """A program that has just started may not listen yet."""
+        try:
+            return machine.http_from_network("/health", port=8000)
+        except OSError:
+            return None
+
+    status, body = wait_for("it answers", health)
     assert status == 200, body
     # by the appliance's own addresses, too
     assert machine.shell("wget -q -O - http://127.0.0.1:8000/health") == machine.shell("wget -q -O - http://%s:8000/health" % ADDRESS)

@@ -230,7 +230,7 @@ def test_a_hundred_instances_start_through_the_death_of_their_engine(boot, town,
     wait_for("some are up", lambda: sum(u["state"] == "up" for u in a.status()["units"]) >= 10)
     kill_engine(a)
     names = ["box-%d" % i for i in range(MANY)]
-    wait_for("all are up", lambda: all(u["state"] == "up" for u in a.status()["units"]), 60)
+    wait_for("all are up", lambda: all(u["state"] == "up" for u in a.status()["units"]), 180)
     units = {u["name"]: u for u in a.status()["units"]}
     assert sorted(units) == sorted(names)
     # what the appliance says is what the containers have
@@ -249,13 +249,17 @@ def test_a_hundred_instances_start_through_the_death_of_their_engine(boot, town,
     assert len(links) == len(set(links)) == MANY
     assert len(re.findall(r"tcp \. \d+ : 10\.88\.\d+\.\d+ \. 80", town.state()[2])) == MANY
     for name in (names[0], names[-1]):
-        with open("/proc/%d/root/etc/hosts" % outer[units[name]["pid"]]) as f:
-            lines = [line.split() for line in f]
-        known = {word: line[0] for line in lines for word in line[1:]}
-        assert all(known[other] == given[other][0] for other in names), name
+        wait_for("%s knows all" % name, lambda: known_by(outer[units[name]["pid"]]).items() >= {other: given[other][0] for other in names}.items())
     assert a.stop() == 0
     assert town.state() == before
     assert leftovers(a) == []
+
+
+def known_by(pid):
+    """Name -> address in the hosts file of a container."""
+    with open("/proc/%d/root/etc/hosts" % pid) as f:
+        lines = [line.split() for line in f]
+    return {word: line[0] for line in lines for word in line[1:]}
 
 
 def test_a_hundred_instances_in_an_unprivileged_lxc_container(boot_lxc, box_image):
@@ -265,7 +269,7 @@ def test_a_hundred_instances_in_an_unprivileged_lxc_container(boot_lxc, box_imag
     for i in range(MANY):
         os.symlink("box@.container", os.path.join(a.config, "units", "box@%d.container" % i))
     a.start()
-    wait_for("all are up", lambda: [u["state"] for u in a.status()["units"]] == ["up"] * MANY, 60)
+    wait_for("all are up", lambda: [u["state"] for u in a.status()["units"]] == ["up"] * MANY, 180)
     units = a.status()["units"]
     assert len({u["addresses"][0] for u in units}) == len({u["ports"][0] for u in units}) == MANY
     outer = outer_pids(a)
@@ -467,9 +471,13 @@ def test_a_container_with_net_raw_cannot_take_its_neighbours_place(boot, boot_lx
 
     lie()
     # what it may say comes through, behind the lies
-    send_frames(evil, [arp(mac_of(lies), lies, mac_of(mine), mine, 2), arp(mac_of(lies), lies, mac_of(gateway), gateway, 2)])
     mark = "0a:58:0a:58:%02x:%02x" % tuple(map(int, lies.split(".")[2:]))
-    wait_for("the honest frame has come", lambda: neighbour(client, lies) == mark and neighbour(a.init_pid(), lies) == mark)
+
+    def honest_comes():
+        send_frames(evil, [arp(mac_of(lies), lies, mac_of(mine), mine, 2), arp(mac_of(lies), lies, mac_of(gateway), gateway, 2)])
+        return neighbour(client, lies) == mark and neighbour(a.init_pid(), lies) == mark
+
+    wait_for("an honest frame has come", honest_comes)
     assert (neighbour(client, its), neighbour(a.init_pid(), its)) == honest
     assert town.ask(client, its, 80) == mine
     assert town.ask(outside, here, 8000) == seen_as
@@ -478,8 +486,12 @@ def test_a_container_with_net_raw_cannot_take_its_neighbours_place(boot, boot_lx
     os.kill(worker, signal.SIGSTOP)
     try:
         nft_of(a, "delete", "table", "bridge", "cleat")
-        lie()
-        wait_for("the neighbour believes it", lambda: neighbour(client, its) == mark)
+
+        def lie_is_believed():
+            lie()  # the kernel takes nothing new of one that it heard of less than a second ago
+            return neighbour(client, its) == mark
+
+        wait_for("the neighbour believes it", lie_is_believed)
         assert town.ask(client, its, 80, limit=1) is None
     finally:
         os.kill(worker, signal.SIGCONT)

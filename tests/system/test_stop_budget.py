@@ -26,7 +26,7 @@ def boot_box(boot, box_image, units, ini=""):
 def stop_timed(a):
     """Seconds from the signal until PID 1 has gone."""
     begin = time.monotonic()
-    code = a.stop(60)
+    code = a.stop(100)
     return code, time.monotonic() - begin
 
 
@@ -47,7 +47,7 @@ def test_a_stop_is_over_when_the_budget_is_whatever_units_take(boot, box_image):
     console = a.console()
     assert code == 0, console
     # far below the 200 s of any of them; the bound leaves room for a loaded machine
-    assert seconds < 20, (seconds, console)
+    assert seconds < 60, (seconds, console)
     assert "stopping, 10 s at most" in console
     assert "all containers are down" in console and "left behind" not in console, console
     assert console.count("no time was left") >= 3, console
@@ -81,7 +81,8 @@ def test_an_engine_that_hangs_is_ended_and_the_next_one_has_only_what_is_left(bo
     assert "engine: ended by signal 14" in console, console
     later = console.split("engine: ended by signal 14", 1)[1]
     assert "stopping, 5 s at most" in later and "all containers are down" in later, console
-    assert seconds < 10, (seconds, console)
+    # far below the 300 s of the unit
+    assert seconds < 60, (seconds, console)
 
 
 def test_what_does_not_end_is_left_behind_by_name(boot, box_image):
@@ -96,7 +97,7 @@ def test_what_does_not_end_is_left_behind_by_name(boot, box_image):
     assert code == 0, console
     assert "systemd-web: left behind while stopping: " in console, console
     assert "systemd-good: left behind" not in console and "all containers are down" not in console, console
-    assert seconds < 20, (seconds, console)
+    assert seconds < 60, (seconds, console)
 
 
 def history(a, name, *options):
@@ -106,7 +107,7 @@ def history(a, name, *options):
 def test_the_history_of_a_unit_is_there_across_engines_and_without_one(boot, box_image):
     a = boot_box(boot, box_image, {
         "web": script(IDLE),
-        "fails": script("exit 3", "", "Restart=on-failure\nRestartSec=50ms\n"),
+        "fails": script("exit 3", "", "Restart=on-failure\nRestartSec=50ms\n", unit_lines="StartLimitIntervalSec=300\n"),
     })
     a.wait_unit("systemd-web", state="up")
     a.wait_unit("systemd-fails", state="start-limit")

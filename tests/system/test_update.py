@@ -82,7 +82,12 @@ def run_app(appliance, versions, *names, **more):
 
 def update(appliance, *words, code=0):
     """{container: UPDATED} as the command says it."""
-    done = appliance.cleat("auto-update", "--format", "json", *words, check=False)
+    def asked():
+        """None while the process that asked for the one before has not ended: its answer was there sooner."""
+        done = appliance.cleat("auto-update", "--format", "json", *words, check=False)
+        return None if "registries are being asked already" in done.stdout else done
+
+    done = wait_for("registries are asked", asked)
     assert done.returncode == code, done.stdout
     return {line["ContainerName"]: line["Updated"] for line in json.loads(re.search(r"^\[.*?^\]", done.stdout, re.S | re.M).group(0))}
 
