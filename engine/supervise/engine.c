@@ -396,6 +396,7 @@ static int run(struct engine *e, struct err *err)
 		start_wanted(e);
 		files_apply(e);
 	}
+	engine_arm(e); /* what was put back may be all that there is to wait for */
 	e->settled = true;
 	uplink_open(e);
 	update_start(e);

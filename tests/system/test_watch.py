@@ -439,6 +439,13 @@ def test_what_gave_up_stays_so_until_its_file_changes(box):
     a.wait_unit("systemd-bad", state="up")
 
 
+def test_a_next_start_comes_also_when_nothing_else_happens_in_the_next_engine(box):
+    a = box({"slow": script("exit 8", service="Restart=always\nRestartSec=2\n", unit_lines="StartLimitIntervalSec=0\n")})
+    before = a.wait_unit("systemd-slow", state="backoff")
+    os.kill(a.engine_pid(), signal.SIGKILL)
+    wait_for("the next start", lambda: a.ping() and a.unit("systemd-slow")["restarts"] > before["restarts"])
+
+
 def seconds_of(stamp):
     return datetime.datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%S.%fZ").timestamp()
 
