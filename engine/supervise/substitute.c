@@ -195,6 +195,7 @@ static void stand_in_for_invalid(struct engine *e)
 
 	for (size_t i = 0; i < e->resource_begin; i++) {
 		const struct unit *unit = &e->units.units[i];
+		const struct unit_record *record;
 		struct unit_substitute copy;
 		struct err err;
 
@@ -205,9 +206,9 @@ static void stand_in_for_invalid(struct engine *e)
 		else if (err.code != ERR_NOT_FOUND)
 			log_msg(LOG_WARN, "units", "%s", err.msg);
 		/* what runs goes on, and can be stopped */
-		if (!is_substituted(f, unit->name) && unit->kind == UNIT_CONTAINER &&
-		    running_record(e, unit->name)) {
-			make_remnant(f, running_record(e, unit->name), &copy);
+		record = running_record(e, unit->name);
+		if (record && unit->kind == UNIT_CONTAINER && !is_substituted(f, unit->name)) {
+			make_remnant(f, record, &copy);
 			stand_in(f, &copy, units_invalid_reason(e, unit));
 		}
 	}
