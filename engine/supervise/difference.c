@@ -94,6 +94,7 @@ void files_started(struct engine *e, unsigned index)
 
 	memcpy(entry->record.effect, entry->effect, sizeof(entry->effect));
 	inputs_digest(entry->spec, &secret_places, entry->record.inputs);
+	inputs_digest_taken(entry->spec, &secret_places, entry->record.taken);
 }
 
 bool files_is_due(const struct engine *e, unsigned index)
@@ -229,12 +230,27 @@ static int find_inputs(const struct container_spec *spec, struct err *err)
 	return secrets_check(spec, err);
 }
 
+/* It runs, has a way to be told, and looks at what has changed when it is told. */
+static bool can_reload(struct engine *e, unsigned index)
+{
+	const struct engine_entry *entry = &e->entries[index];
+	struct core_unit_view view;
+	uint8_t taken[32];
+	struct err err;
+
+	core_view(e->core, index, &view);
+	if (view.state != CORE_UP || entry->run.phase != RUN_RUNNING ||
+	    commands_cannot_reload(e, index, &err))
+		return false;
+	inputs_digest_taken(entry->spec, &secret_places, taken);
+	return !is_known(entry->record.taken) || is_same(entry->record.taken, taken);
+}
+
 /* What runs, or ran when the engine before this one wrote it down: it may have ended since, by that engine's own order, which was killed
  * while it restarted the unit for this very change. */
 static void apply_one(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
-	struct core_unit_view view;
 	uint8_t inputs[32];
 	struct err err;
 
@@ -248,14 +264,12 @@ static void apply_one(struct engine *e, unsigned index)
 	inputs_digest(entry->spec, &secret_places, inputs);
 	if (is_same(entry->record.inputs, inputs))
 		return;
-	core_view(e->core, index, &view);
 	if (entry->run.phase == RUN_RUNNING && find_inputs(entry->spec, &err) < 0) {
 		console_step(e, "%s: goes on as it was started: %s", entry->name, err.msg);
 		publish_note(e, 1, "%s goes on as it was started: %s", entry->name, err.msg);
 		return;
 	}
-	if (!commands_cannot_reload(e, index, &err) && view.state == CORE_UP &&
-	    entry->run.phase == RUN_RUNNING)
+	if (can_reload(e, index))
 		reload(e, index, inputs);
 	else
 		restart(e, index, "a file that it reads has changed");

@@ -69,7 +69,7 @@ void inputs_each(const struct container_spec *spec, const struct secret_places *
 
 struct digesting {
 	struct sha256 sha;
-	bool has_any;
+	bool has_any, is_taken;
 };
 
 static void add_contents(struct sha256 *sha, const char *path)
@@ -104,20 +104,34 @@ static void digest_one(void *arg, enum input_kind kind, const char *path)
 	sha256_update(&d->sha, is_there ? "+" : "-", 1);
 	if (!is_there)
 		return;
-	if (kind == INPUT_SECRET || st.st_size > INPUTS_MAX_READ_BYTES)
+	if (kind == INPUT_MOUNT && d->is_taken)
+		sha256_update(&d->sha, &st.st_ino, sizeof(st.st_ino));
+	else if (kind == INPUT_SECRET || st.st_size > INPUTS_MAX_READ_BYTES)
 		add_file(&d->sha, &st);
 	else
 		add_contents(&d->sha, path);
 }
 
-void inputs_digest(const struct container_spec *spec, const struct secret_places *places,
-		   uint8_t out[32])
+static void digest_all(const struct container_spec *spec, const struct secret_places *places,
+		       bool is_taken, uint8_t out[32])
 {
-	struct digesting d = { .has_any = false };
+	struct digesting d = { .is_taken = is_taken };
 
 	sha256_init(&d.sha);
 	each(spec, places, digest_one, &d);
 	sha256_final(&d.sha, out);
 	if (!d.has_any)
 		memset(out, 0, 32);
+}
+
+void inputs_digest(const struct container_spec *spec, const struct secret_places *places,
+		   uint8_t out[32])
+{
+	digest_all(spec, places, false, out);
+}
+
+void inputs_digest_taken(const struct container_spec *spec, const struct secret_places *places,
+			 uint8_t out[32])
+{
+	digest_all(spec, places, true, out);
 }

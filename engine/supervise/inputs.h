@@ -20,3 +20,6 @@ void inputs_each(const struct container_spec *spec, const struct secret_places *
  * mounted files count, not their times; of a secret the file, never the value. */
 void inputs_digest(const struct container_spec *spec, const struct secret_places *places,
 		   uint8_t out[32]);
+/* Of what a container takes in at its start: no reload brings it a change of that. Of a mounted file it is which one lies at its place. */
+void inputs_digest_taken(const struct container_spec *spec, const struct secret_places *places,
+			 uint8_t out[32]);

@@ -66,6 +66,7 @@ struct unit_record {
 	uint32_t had_member;   /* core view: a pod that has had a member */
 	uint32_t reserved_pod;
 	uint64_t job_deadline; /* core_restore(): of a start that had not come to its container; CLOCK_MONOTONIC, 0: none */
+	uint8_t taken[32]; /* part of inputs: inputs_digest_taken() */
 };
 
 struct notify;

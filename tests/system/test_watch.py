@@ -328,6 +328,13 @@ def test_a_unit_that_can_reload_is_reloaded_when_a_file_of_its_changes(box):
     assert [(u["name"], u["action"]) for u in report["units"]] in ([("systemd-web", "reloaded")], []), report
     wait_for("it was told", lambda: a.cleat("exec", "systemd-web", "cat", "/tmp/said", check=False).stdout == "again\n")
     assert a.unit("systemd-web")["pid"] == before["pid"]
+    # another file in its place: the mount would show the old one for ever
+    with open(os.path.join(a.config, "new"), "w") as f:
+        f.write("three")
+    os.rename(os.path.join(a.config, "new"), os.path.join(a.config, "settings"))
+    wait_for("it is another one", lambda: a.unit("systemd-web")["pid"] not in (None, before["pid"]))
+    a.wait_unit("systemd-web", state="up")
+    assert a.cleat("exec", "systemd-web", "cat", "/settings") == "three"
 
 
 def the_watcher(a):

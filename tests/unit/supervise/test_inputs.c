@@ -174,6 +174,31 @@ static void test_each_file_is_named_folders_are_not(void **state)
 	assert_int_equal(count, 4); /* env, file, and the secret's two places */
 }
 
+static void test_what_a_running_container_cannot_be_told_of(void **state)
+{
+	const struct scratch *s = *state;
+	struct box *b = make(s);
+	uint8_t before[32], after[32];
+
+	inputs_digest_taken(&b->spec, &b->places, before);
+	scratch_write(s, "file", "two");
+	inputs_digest_taken(&b->spec, &b->places, after);
+	assert_memory_equal(before, after, 32);
+	scratch_write(s, "new", "two");
+	assert_int_equal(renameat(s->fd, "new", s->fd, "file"), 0);
+	inputs_digest_taken(&b->spec, &b->places, after);
+	assert_memory_not_equal(before, after, 32);
+	inputs_digest_taken(&b->spec, &b->places, before);
+	scratch_write(s, "env", "A=2\n");
+	inputs_digest_taken(&b->spec, &b->places, after);
+	assert_memory_not_equal(before, after, 32);
+	inputs_digest_taken(&b->spec, &b->places, before);
+	scratch_write(s, "new", "old");
+	assert_int_equal(renameat(s->fd, "new", s->fd, "secrets/word"), 0);
+	inputs_digest_taken(&b->spec, &b->places, after);
+	assert_memory_not_equal(before, after, 32);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +210,7 @@ int main(void)
 		scratch_test(test_what_is_in_a_mounted_folder_does_not_count),
 		scratch_test(test_a_large_file_counts_by_size_and_time),
 		scratch_test(test_each_file_is_named_folders_are_not),
+		scratch_test(test_what_a_running_container_cannot_be_told_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
