@@ -3,6 +3,7 @@
 import datetime
 import email.utils
 import http.client
+import json
 import os
 import re
 import subprocess
@@ -18,7 +19,8 @@ SFDISK, DEBUGFS, DUMPE2FS, E2FSCK = "/usr/sbin/sfdisk", "/usr/sbin/debugfs", "/u
 
 
 def notes_of(vm):
-    return {note["text"]: note["level"] for note in vm.status()["notes"]}
+    """QEMU lets in who comes before the machine has its address, and resets him then."""
+    return {note["text"]: note["level"] for note in json.loads(vm.wait_http("/status"))["notes"]}
 
 
 def note(vm, words):
