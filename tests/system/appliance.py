@@ -247,6 +247,30 @@ class Machine:
 
         return wait_for("a living engine is in /status", found)
 
+    def engine_child(self, other_than=0):
+        """The engine as init's child, whatever it may have got to do yet; 0: there is none."""
+        init = self.init_pid()
+        with open("/proc/%d/task/%d/children" % (init, init)) as f:
+            children = [int(pid) for pid in f.read().split()]
+        for pid in children:
+            try:
+                with open("/proc/%d/cmdline" % pid, "rb") as f:
+                    if f.read().endswith(b"\0engine\0") and pid != other_than:
+                        return pid
+            except OSError:
+                continue
+        return 0
+
+    def wait_next_life(self, before):
+        """Until a PID 1 other than that one answers, after a reboot."""
+        def is_new():
+            try:
+                return self.alive() and self.init_pid() not in (0, before) and self.ping()
+            except (OSError, ValueError):
+                return False
+
+        wait_for("another PID 1", is_new)
+
 
 class Appliance(Machine):
     """In namespaces, by scripts/boot. data="none": without /data; wrap: words before the command (nsenter ...)."""

@@ -247,14 +247,7 @@ def test_signals_that_reboot(boot_box, number):
     a.wait_unit("systemd-svc", state="up")
     before = a.init_pid()
     os.kill(before, number)
-
-    def is_new():
-        try:
-            return a.alive() and a.init_pid() != before and a.ping()
-        except (OSError, ValueError):
-            return False
-
-    wait_for("another PID 1", is_new)
+    a.wait_next_life(before)
     a.wait_unit("systemd-svc", state="up")
     text = a.console()
     assert "reboot: stopping containers" in text and "exited with code 0" in text and "all stopped; rebooting" in text, text
@@ -326,25 +319,13 @@ def test_orphans_are_reaped(boot_box):
     a.alive()
 
 
-def engine_child(a, other_than=0):
-    """The engine as init's child, whatever it may have got to do yet."""
-    for pid in descendants(a.init_pid()):
-        try:
-            with open("/proc/%d/cmdline" % pid, "rb") as f:
-                if parent_of(pid) == a.init_pid() and f.read() == b"cleat\0engine\0" and pid != other_than:
-                    return pid
-        except OSError:
-            continue
-    return 0
-
-
 def test_crashing_engine_comes_back_with_growing_delay(boot_box):
     a = boot_box({"svc": unit(BOX, POLITE)})
     before = a.wait_unit("systemd-svc", state="up")
-    engine = engine_child(a)
+    engine = a.engine_child()
     for _ in range(4):
         os.kill(engine, signal.SIGKILL)
-        engine = wait_for("the next engine", lambda: engine_child(a, engine))
+        engine = wait_for("the next engine", lambda: a.engine_child(engine))
     delays = [int(number) for number in re.findall(r"engine: ended by signal 9; starting it again in (\d+) ms", a.console())]
     assert delays == [100, 200, 400, 800], a.console()
     after = a.wait_unit("systemd-svc", state="up")
@@ -384,9 +365,9 @@ def test_engine_killed_during_the_stop_does_not_cut_it_short(boot_box):
     wait_for("slow is being stopped", lambda: "systemd-slow  up → stopping" in a.console())
     wait_for("fast is down", lambda: "systemd-fast  stopping → down" in a.console())
     for _ in range(2):
-        engine = engine_child(a)
+        engine = a.engine_child()
         os.kill(engine, signal.SIGKILL)
-        wait_for("the next engine", lambda: engine_child(a, engine))
+        wait_for("the next engine", lambda: a.engine_child(engine))
     wait_for("it goes on", lambda: a.console().count("systemd-slow  up → stopping") >= 2)
     a.alive()
     open_gate(a)
@@ -404,9 +385,9 @@ def test_stop_that_was_asked_for_survives_the_engine(boot_box):
     stop = subprocess.Popen([os.path.join(ROOT, "build", os.uname().machine, "bin", "cleat"), "--socket", a.socket, "stop", "slow"],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     a.wait_unit("systemd-slow", state="stopping")
-    engine = engine_child(a)
+    engine = a.engine_child()
     os.kill(engine, signal.SIGKILL)
-    wait_for("the next engine", lambda: engine_child(a, engine))
+    wait_for("the next engine", lambda: a.engine_child(engine))
     stop.communicate(timeout=60)
     assert stop.returncode != 0  # nobody knows how it ended
     a.wait_unit("systemd-slow", state="stopping")
@@ -594,9 +575,9 @@ def in_root(a, path):
 
 
 def next_engine(a):
-    engine = engine_child(a)
+    engine = a.engine_child()
     os.kill(engine, signal.SIGKILL)
-    wait_for("the next engine answers", lambda: a.alive() and engine_child(a, engine) and a.ping())
+    wait_for("the next engine answers", lambda: a.alive() and a.engine_child(engine) and a.ping())
 
 
 def test_notes_of_steps_are_shown(boot_box):
@@ -679,7 +660,7 @@ def careful(boot_box):
     a = boot_box({"svc": unit(BOX, POLITE), "other": unit(BOX, POLITE, install=False)})
     a.pid = a.wait_unit("systemd-svc", state="up")["pid"]
     break_engine(a)
-    os.kill(engine_child(a), signal.SIGKILL)
+    os.kill(a.engine_child(), signal.SIGKILL)
     in_safe_mode(a)
     return a
 
@@ -701,10 +682,10 @@ def test_an_engine_that_crashes_again_and_again_gets_careful(careful):
                          ("GET", "/cleat/v1/reload"), ("GET", "/cleat/v1/upgrade"), ("POST", "/cleat/v1/images/changed"), ("GET", "/version")):
         code, body = a.api(method, path)
         assert code < 500 or b"safe mode" in body, (method, path, code, body)
-    engine = engine_child(a)
+    engine = a.engine_child()
     for args in (("ps",), ("status",), ("logs", "svc"), ("doctor",), ("events", "--since", "1h", "--until", "1s")):
         a.cleat(*args, check=False)
-    assert engine_child(a) == engine  # none of this was too much for it
+    assert a.engine_child() == engine  # none of this was too much for it
 
     # who asks for a normal engine is told when there is none
     os.chmod(in_root(a, "/usr/bin/cleat.good"), 0o644)

@@ -37,32 +37,12 @@ def tell(a, word="exit 3"):
     os.rename(part, os.path.join(a.data, "told", "end"))
 
 
-def engine_of(a):
-    """The child of PID 1 that runs the engine, as this machine sees it."""
-    init = a.init_pid()
-    with open("/proc/%d/task/%d/children" % (init, init)) as f:
-        for pid in map(int, f.read().split()):
-            try:
-                with open("/proc/%d/cmdline" % pid, "rb") as f2:
-                    if f2.read().endswith(b"\0engine\0"):
-                        return pid
-            except OSError:
-                pass
-    return None
-
-
 def ready(a, name="systemd-told"):
     return a.wait_unit(name, state="up")
 
 
 def next_life(a, before):
-    def is_new():
-        try:
-            return a.alive() and a.init_pid() != before and a.ping()
-        except (OSError, ValueError):
-            return False
-
-    wait_for("another PID 1", is_new)
+    a.wait_next_life(before)
     ready(a)
 
 
@@ -166,7 +146,7 @@ def test_what_failed_while_no_engine_lived_is_told_by_the_next_one(box):
     a = box({"told": unit(BOX, TOLD, unit_lines="FailureAction=exit")}).start()
     ready(a)
     pid = a.pid_of("systemd-told")
-    engine = engine_of(a)
+    engine = a.engine_child()
     os.kill(engine, signal.SIGSTOP)
     tell(a, "exit 6")
     wait_for("it has ended", lambda: not os.path.exists(os.path.join(a.data, "told", "end")) and not os.path.exists("/proc/%d/exe" % pid))
@@ -178,7 +158,7 @@ def test_what_failed_while_no_engine_lived_is_told_by_the_next_one(box):
 def killed_at(a, killer, folder, at):
     """The unit fails while the engine is traced, which is killed at its at-th call. Returns how many calls there were."""
     ready(a)
-    tracer = Killer(killer, folder, engine_of(a), at)
+    tracer = Killer(killer, folder, a.engine_child(), at)
     try:
         tell(a)
         # killed between the teardown and the question: the next engine has nothing that says how it ended, and starts it again
@@ -218,8 +198,7 @@ def test_in_lxc_a_reboot_begins_anew_and_an_exit_stops(boot_lxc, box_image, unpr
     ready(c)
     before = c.init_pid()
     tell(c)
-    wait_for("another PID 1", lambda: c.alive() and c.init_pid() not in (0, before) and c.ping())
-    ready(c)
+    next_life(c, before)
     assert any("ended the appliance" in text for text in notes(c)), notes(c)
     assert "all stopped; rebooting" in c.console()
     tell(c, "exit 0")
@@ -256,9 +235,9 @@ def test_an_engine_of_nobodys_asks_nobody(box):
         f.write(STRANGER)
     os.chmod(root + "cleat.part", 0o755)
     os.rename(root + "cleat.part", root + "cleat")
-    before = engine_of(a)
+    before = a.engine_child()
     os.kill(before, signal.SIGKILL)
-    wait_for("the next engine answers", lambda: a.alive() and engine_of(a) not in (None, before) and a.ping())
+    wait_for("the next engine answers", lambda: a.alive() and a.engine_child(before) and a.ping())
     for times in (1, 2):
         ready(a)
         tell(a)
