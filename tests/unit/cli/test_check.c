@@ -9,6 +9,7 @@
 #include <yyjson.h>
 
 #include "cli/commands.h"
+#include "temp_folder.h"
 #include "unit/unit.h"
 #include "util/file.h"
 #include "util/path.h"
@@ -47,13 +48,8 @@ static int make_root(void **state)
 
 static int remove_root(void **state)
 {
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, root + strlen("/tmp/"), &err);
-
 	(void)state;
-	close(tmp);
-	return rc;
+	return temp_folder_remove(root);
 }
 
 /* Standard output and error go to files during the call: the commands write to descriptors. */

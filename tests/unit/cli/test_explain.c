@@ -13,8 +13,8 @@
 
 #include "capture.h"
 #include "cli/commands.h"
+#include "temp_folder.h"
 #include "util/file.h"
-#include "util/path.h"
 #include "util/str.h"
 
 #define FOLDER "tests/golden/explain"
@@ -35,13 +35,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, folder + strlen("/tmp/"), &err);
-
 	(void)state;
-	close(tmp);
-	return rc;
+	return temp_folder_remove(folder);
 }
 
 static const char *at(const char *name)

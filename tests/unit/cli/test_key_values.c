@@ -13,10 +13,10 @@
 #include "spec/pod.h"
 #include "spec/spec.h"
 #include "spec/volume.h"
+#include "temp_folder.h"
 #include "unit/keys.h"
 #include "unit/unit.h"
 #include "util/file.h"
-#include "util/path.h"
 #include "util/str.h"
 
 #define TABLE "tests/golden/keys/values.tsv"
@@ -381,14 +381,9 @@ static int read_table(void **state)
 
 static int forget_table(void **state)
 {
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, root + strlen("/tmp/"), &err);
-
 	(void)state;
-	close(tmp);
 	buf_fini(&table);
-	return rc;
+	return temp_folder_remove(root);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 
 #include "capture.h"
 #include "cli/commands.h"
+#include "temp_folder.h"
 #include "util/file.h"
 #include "util/path.h"
 #include "util/str.h"
@@ -49,14 +50,9 @@ static int make_root(void **state)
 
 static int remove_root(void **state)
 {
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, root + strlen("/tmp/"), &err);
-
 	(void)state;
-	close(tmp);
 	unsetenv("QUADLET_UNIT_DIRS");
-	return rc;
+	return temp_folder_remove(root);
 }
 
 #define RUN(...) (capture(&c, cmd_quadlet, WORDS("quadlet", __VA_ARGS__)), c.result)

@@ -12,10 +12,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "temp_folder.h"
 #include "util/buf.h"
 #include "util/digest.h"
 #include "util/err.h"
-#include "util/path.h"
 
 #define TAR_MAX_BYTES (64u * 1024 * 1024)
 
@@ -34,14 +34,8 @@ static inline void scratch_open(struct scratch *s)
 
 static inline void scratch_close(struct scratch *s)
 {
-	struct err err;
-
-	int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
 	close(s->fd);
-	if (path_remove_tree(tmp, s->path + strlen("/tmp/"), &err) < 0)
-		fail_msg("%s", err.msg);
-	close(tmp);
+	assert_int_equal(temp_folder_remove(s->path), 0);
 }
 
 /* A descriptor to read data from, at its start. */

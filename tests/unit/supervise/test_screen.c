@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "supervise/screen.h"
+#include "temp_folder.h"
 #include "util/path.h"
 
 #define HASH "$5$0123456789abcdef$LQh5dDdmCsGVrZVGQPc4VNXIxKJ2RY2Vv2aBr6RCKs6"
@@ -27,13 +28,8 @@ static int make_root(void **state)
 
 static int remove_root(void **state)
 {
-	struct err err;
-	int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
 	(void)state;
-	rc = path_remove_tree(tmp, root + strlen("/tmp/"), &err);
-	close(tmp);
-	return rc;
+	return temp_folder_remove(root);
 }
 
 static void make_file(const char *path, const char *text)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "temp_folder.h"
 #include "unit/graph.h"
 #include "util/file.h"
 #include "util/path.h"
@@ -30,13 +31,8 @@ static inline int make_folder(void **state)
 
 static inline int remove_folder(void **state)
 {
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, folder + strlen("/tmp/"), &err);
-
 	(void)state;
-	close(tmp);
-	return rc;
+	return temp_folder_remove(folder);
 }
 
 static inline void put(const char *name, const char *text)

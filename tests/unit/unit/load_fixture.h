@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "temp_folder.h"
 #include "util/file.h"
 #include "util/path.h"
 
@@ -53,15 +54,8 @@ static int make_root(void **state)
 
 static int remove_root(void **state)
 {
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, root + strlen("/tmp/"), &err);
-
 	(void)state;
-	if (rc < 0)
-		print_error("%s\n", err.msg);
-	close(tmp);
-	return rc;
+	return temp_folder_remove(root);
 }
 
 static inline struct unit_set load_with(const char *rel, const struct unit_facts *facts)

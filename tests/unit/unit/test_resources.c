@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "temp_folder.h"
 #include "unit/keys.h"
 #include "util/file.h"
-#include "util/path.h"
 
 /* What each kind cannot do without. */
 static const struct {
@@ -734,15 +734,8 @@ static int make_root(void **state)
 
 static int remove_root(void **state)
 {
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, root + strlen("/tmp/"), &err);
-
 	(void)state;
-	if (rc < 0)
-		print_error("%s\n", err.msg);
-	close(tmp);
-	return rc;
+	return temp_folder_remove(root);
 }
 
 static void put(const char *name, const char *text)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "temp_folder.h"
 #include "util/file.h"
 #include "util/path.h"
 
@@ -24,13 +25,8 @@ static inline int make_root(void **state)
 
 static inline int remove_root(void **state)
 {
-	int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct err err;
-	int rc = path_remove_tree(tmp, root + strlen("/tmp/"), &err);
-
 	(void)state;
-	close(tmp);
-	return rc;
+	return temp_folder_remove(root);
 }
 
 /* Files, up to one without a name, as a folder of units: "ROOT/units". */
