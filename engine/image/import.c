@@ -346,6 +346,15 @@ static void tell_none(struct import *imp, const struct pull_want *want, const st
 	tell(imp, IMPORT_ERROR, name, "", err.msg);
 }
 
+static bool name_means(struct import *imp, const char *name, const char *digest)
+{
+	struct store_ref known;
+	struct err ignored;
+
+	return store_ref_read(imp->store, name, &known, &ignored) == 0 &&
+	       str_eq(known.digest, digest);
+}
+
 /* What archives and store say. True: that is all; false: a registry has to be asked. */
 static bool settle_here(struct import *imp, const struct pull_want *want)
 {
@@ -363,6 +372,10 @@ static bool settle_here(struct import *imp, const struct pull_want *want)
 	}
 	ref_format(&ref, name);
 	if (import_match(imp, &ref, &archive, &entry)) {
+		if (want->only_asks && !entry->problem && !name_means(imp, name, entry->digest)) {
+			tell(imp, IMPORT_NEWER, name, entry->digest, archive->path);
+			return true;
+		}
 		if (have_entry(imp, &ref, name, archive, entry, &err) == 0)
 			return true;
 		why = &err;

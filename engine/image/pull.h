@@ -31,7 +31,7 @@ struct pull_want {
 	bool tls_verify_given, tls_verify;
 	unsigned retries;	   /* of one request */
 	uint64_t retry_delay_usec; /* before the first one; doubles */
-	/* only whether the registry means another by it: nothing is taken, IMPORT_NEWER says which. With PULL_ALWAYS */
+	/* only whether an archive, or with PULL_ALWAYS the registry, means another by it: nothing is taken, IMPORT_NEWER says which */
 	bool only_asks;
 };
 

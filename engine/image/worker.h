@@ -41,7 +41,7 @@ enum import_kind {
 	IMPORT_RETRY, /* as IMPORT_ERROR, but it may succeed later without anybody's doing: network, registry, memory */
 	IMPORT_LAYER, /* a layer is complete: digest of the compressed one, its bytes; only after a request */
 	IMPORT_NOTE, /* what a file of /config says that is not acted on, with its name; each once in a process */
-	IMPORT_NEWER, /* pull_want.only_asks: the registry means this manifest by it, which is not what the store has */
+	IMPORT_NEWER, /* pull_want.only_asks: an archive or the registry means this manifest by it, which is not what the store has */
 };
 
 /* Starts the coordinator for what the request wants, with the proxy variables of this process: looks through the archives in

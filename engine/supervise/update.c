@@ -206,25 +206,26 @@ static void say_false(struct update_unit *u, const char *text)
 	str_copy_text(u->state.text, sizeof(u->state.text), text);
 }
 
-static void check_local(struct engine *e, unsigned index)
+/* podman's "local" is what the name means here. An archive is asked for only where what the store has is not known to be the newest: the
+ * folder has changed since. False: that has to be asked. */
+static bool check_store(struct engine *e, unsigned index)
 {
 	struct store_image image;
 	auto_arena arena = { 0 };
+	const char *source = "";
 	struct err err;
 
-	if (!e->store)
-		err = e->store_error;
-	else if (store_find(e->store, &e->entries[index].ref, &arena, &image, NULL, &err) == 0) {
-		update_feed(e, index,
-			    &(struct update_event){ .type = UPDATE_EV_FOUND,
-						    .digest = image.digest,
-						    .in_store = true,
-						    .is_dry = e->updates->is_dry,
-						    .keeps_failed = e->updates->keeps_failed });
-		return;
-	}
+	if (!e->store ||
+	    store_find(e->store, &e->entries[index].ref, &arena, &image, &source, &err) < 0 ||
+	    !(store_source_is_current(source) || e->store_read_only))
+		return false;
 	update_feed(e, index,
-		    &(struct update_event){ .type = UPDATE_EV_NOT_FOUND, .text = err.msg });
+		    &(struct update_event){ .type = UPDATE_EV_FOUND,
+					    .digest = image.digest,
+					    .in_store = true,
+					    .is_dry = e->updates->is_dry,
+					    .keeps_failed = e->updates->keeps_failed });
+	return true;
 }
 
 static void check_unit(struct engine *e, unsigned index)
@@ -244,8 +245,8 @@ static void check_unit(struct engine *e, unsigned index)
 	} else if (!entry->record.image_digest[0]) {
 		say_false(u,
 			  "which image it runs is not known: it was started by an earlier version");
-	} else if (str_eq(u->policy, "local")) {
-		check_local(e, index);
+	} else if (u->is_local) {
+		u->wants_answer = !check_store(e, index);
 	} else if ((unfit = spec_update_unfit(entry->want.from ? entry->want.from :
 								 entry->want.ref))) {
 		update_feed(e, index,
@@ -290,7 +291,7 @@ int engine_update(struct engine *e, const unsigned *index, bool is_dry, bool kee
 	if (index && refuse_without_policy(e, *index, err) < 0)
 		return -1;
 	if (up->proc.pid)
-		return err_set(err, ERR_BUSY, "registries are being asked already");
+		return err_set(err, ERR_BUSY, "images are being asked for already");
 	up->is_dry = is_dry;
 	up->keeps_failed = keeps_failed;
 	up->is_full_pass = !index && !is_dry;
@@ -461,7 +462,8 @@ static void open_unit(struct engine *e, unsigned index)
 	if (rc <= 0 && !policy)
 		return;
 	u = e->updates->units[index] = arena_new(&e->arena, struct update_unit);
-	*u = (struct update_unit){ .policy = policy };
+	*u = (struct update_unit){ .policy = policy,
+				   .is_local = policy && str_eq(policy, "local") };
 	/* in a container the kernel's own id does not change when we boot again */
 	snprintf(boot, sizeof(boot), "%s.%llu", e->boot_id, (unsigned long long)e->boot_usec);
 	update_restore(&u->state, &record, entry->want.ref, boot, clock_real_usec(), &step);

@@ -9,6 +9,7 @@
 struct update_unit {
 	struct update_state state;
 	const char *policy; /* "registry", "local"; NULL: none, it only has a record */
+	bool is_local;	    /* archives and the store answer, no registry */
 	bool save_due, is_saving;
 	bool is_asked;	   /* the import under way answers for it */
 	bool wants_answer; /* what its name means now is to be asked */
@@ -23,6 +24,7 @@ struct updates {
 	int fd;
 	struct loop_source *source;
 	bool is_taking, is_done;
+	bool is_local;		   /* the round is about such units, and only about them */
 	bool is_dry, keeps_failed; /* of what was asked last */
 	bool is_full_pass;	   /* of all units: counts for the timer */
 	int64_t checked_real_usec;

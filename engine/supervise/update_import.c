@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What registries mean by names now, and fetching it: the import process of the image module, one at a time, for all units that want
- * something. First everybody is asked, then what is newer is taken, so several units of one image cost one pull. Must never give an answer
- * to a unit that did not ask.
+ * What registries and archives mean by names now, and fetching it: the import process of the image module, one at a time, for all units
+ * that want something. First everybody is asked, then what is newer is taken, so several units of one image cost one pull. Must never give
+ * an answer to a unit that did not ask, nor a registry's to one with AutoUpdate=local: those have a process of their own.
  */
 #include <errno.h>
 #include <string.h>
@@ -65,6 +65,12 @@ static void on_record(struct engine *e, struct import_record *record)
 	case IMPORT_RETRY:
 		on_failure(e, record);
 		break;
+	case IMPORT_ARCHIVE_ERROR:
+		publish_note(e, 1, "image archive: %s", record->text);
+		/* a newer one that is broken: what is in the store instead is no answer */
+		if (record->ref[0] && e->updates->is_local)
+			on_failure(e, record);
+		break;
 	case IMPORT_NOTE:
 		publish_note(e, 1, "images: %s", record->text);
 		break;
@@ -73,7 +79,6 @@ static void on_record(struct engine *e, struct import_record *record)
 		break;
 	case IMPORT_PROGRESS:
 	case IMPORT_LAYER:
-	case IMPORT_ARCHIVE_ERROR:
 		break;
 	}
 }
@@ -144,29 +149,47 @@ static void start(struct engine *e, const struct pull_request *request)
 		log_msg(LOG_ERROR, "update", "%s", err.msg);
 }
 
-/* Everybody is asked before anything is taken; a pull for one is also for those who hear of it while it begins. */
+static bool wants_something(const struct update_unit *u, bool is_taking)
+{
+	return u && (is_taking ? u->wants_pull : u->wants_answer);
+}
+
+/* Everybody is asked before anything is taken, archives before registries. */
+static void choose_round(struct engine *e)
+{
+	struct updates *up = e->updates;
+
+	up->is_taking = true;
+	for (unsigned i = 0; i < e->count; i++)
+		up->is_taking &= !wants_something(up->units[i], false);
+	up->is_local = false;
+	for (unsigned i = 0; i < e->count; i++)
+		up->is_local |= wants_something(up->units[i], up->is_taking) &&
+				up->units[i]->is_local;
+}
+
+/* A pull for one is also for those who hear of it while it begins. */
 static bool make_request(struct engine *e, struct arena *arena, struct pull_request *out)
 {
-	bool is_taking = true;
+	const struct updates *up = e->updates;
 
-	for (unsigned i = 0; i < e->count; i++)
-		is_taking &= !e->updates->units[i] || !e->updates->units[i]->wants_answer;
+	choose_round(e);
 	for (unsigned i = 0; i < e->count; i++) {
-		struct update_unit *u = e->updates->units[i];
+		struct update_unit *u = up->units[i];
 		struct pull_want want = e->entries[i].want;
 
 		image_queue_keep(e, i, arena, out);
-		if (!u || !(is_taking ? u->wants_pull : u->wants_answer))
+		if (!wants_something(u, up->is_taking) || u->is_local != up->is_local)
 			continue;
-		u->wants_answer = false;
-		if (is_taking)
+		if (up->is_taking)
 			u->wants_pull = false;
+		else
+			u->wants_answer = false;
 		u->is_asked = true;
-		want.policy = PULL_ALWAYS;
-		want.only_asks = !is_taking;
+		want.policy = u->is_local ? PULL_NEVER : PULL_ALWAYS;
+		want.only_asks = !up->is_taking;
 		image_queue_add_want(arena, out, &want);
 	}
-	e->updates->is_taking = is_taking;
 	return out->want_count > 0;
 }
 

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tarfile
 
 import pytest
 
@@ -85,7 +87,7 @@ def update(appliance, *words, code=0):
     def asked():
         """None while the process that asked for the one before has not ended: its answer was there sooner."""
         done = appliance.cleat("auto-update", "--format", "json", *words, check=False)
-        return None if "registries are being asked already" in done.stdout else done
+        return None if "images are being asked for already" in done.stdout else done
 
     done = wait_for("registries are asked", asked)
     assert done.returncode == code, done.stdout
@@ -205,6 +207,117 @@ def test_local_looks_at_the_store(place):
     assert update(appliance, "app") == {"systemd-app": "true"}
     assert digest_of(appliance) == second
     assert versions.registry.seen == []
+
+
+LOCAL = "localhost/team/app:1"
+
+
+def put_archive(appliance, versions, kind, torn=False):
+    """Another version in the folder of archives, as a device's owner ships it; it gets its name when it is whole. The digest."""
+    path = versions.archive(kind, LOCAL)
+    with tarfile.open(path) as tar:
+        digest = json.loads(tar.extractfile("index.json").read())["manifests"][0]["digest"]
+        layer = max(tar.getmembers(), key=lambda member: member.size)
+    if torn:
+        with open(path, "r+b") as f:
+            f.seek(layer.offset_data + layer.size // 2)
+            f.write(b"\0torn\0")
+    folder = os.path.join(appliance.config, "images")
+    shutil.copy(path, os.path.join(folder, ".app.tar"))
+    os.rename(os.path.join(folder, ".app.tar"), os.path.join(folder, "app.tar"))
+    return digest
+
+
+def run_local(place, text=FAST, **more):
+    """An appliance, its registry (which nobody has to ask), and the digest of what app runs."""
+    appliance, versions = place(text)
+    first = put_archive(appliance, versions, "first")
+    versions.image = LOCAL
+    appliance.add_unit("app", app(versions, policy="local", **more))
+    appliance.wait_unit("systemd-app", state="up", image_digest=first)
+    versions.registry.seen.clear()
+    return appliance, versions, first
+
+
+def test_local_takes_a_newer_archive(place):
+    appliance, versions, first = run_local(place)
+    assert update(appliance) == {"systemd-app": "false"}
+    second = put_archive(appliance, versions, "second")
+    assert update(appliance, "--dry-run") == {"systemd-app": "pending"}
+    assert digest_of(appliance) == first and second[7:19] not in appliance.inside("/usr/bin/cleat", "images", "--digests")
+    assert update(appliance) == {"systemd-app": "true"}
+    assert digest_of(appliance) == second and kind_of(appliance) == "second"
+    assert results(appliance) == [("updated", second), ("before", first)] and report(appliance)["pin"] == ""
+    assert update(appliance) == {"systemd-app": "false"}
+    # the name means it now, with the archive or without
+    os.unlink(os.path.join(appliance.config, "images", "app.tar"))
+    appliance.cleat("restart", "app")
+    appliance.wait_unit("systemd-app", state="up", image_digest=second)
+    assert update(appliance) == {"systemd-app": "false"}
+    # the way back is kept, too
+    assert appliance.cleat("rollback", "app").split() == ["app.container", first]
+    assert versions.registry.seen == []
+
+
+@pytest.mark.parametrize("kind, container", [
+    ("ends", ""),
+    ("sick", "HealthCmd=test -f /healthy\nHealthInterval=1s\nHealthRetries=1\n"),
+], ids=["ends", "unhealthy"])
+def test_a_bad_archive_is_taken_back(place, kind, container):
+    appliance, versions, first = run_local(place, container=container)
+    bad = put_archive(appliance, versions, kind)
+    assert update(appliance, code=1) == {"systemd-app": "rolled back"}
+    appliance.wait_unit("systemd-app", state="up", image_digest=first)
+    assert (report(appliance)["pin"], report(appliance)["bad"]) == (first, bad)
+    # not again, although it is what the folder holds
+    assert update(appliance) == {"systemd-app": "false"}
+    appliance.cleat("restart", "app")
+    appliance.wait_unit("systemd-app", state="up", image_digest=first)
+    third = put_archive(appliance, versions, "third")
+    assert update(appliance) == {"systemd-app": "true"}
+    assert digest_of(appliance) == third and report(appliance)["bad"] == ""
+
+
+def test_an_archive_that_is_damaged_changes_nothing(place):
+    appliance, versions, first = run_local(place)
+    put_archive(appliance, versions, "second", torn=True)
+    assert update(appliance, code=1) == {"systemd-app": "failed"}
+    assert "app.tar" in report(appliance)["text"], report(appliance)
+    assert digest_of(appliance) == first and report(appliance)["pin"] == ""
+    second = put_archive(appliance, versions, "second")
+    assert update(appliance) == {"systemd-app": "true"}
+    assert digest_of(appliance) == second
+
+
+def test_local_takes_what_was_loaded(place):
+    """cleat load gives the name to the newer image; what runs goes on until somebody looks, and has its way back."""
+    appliance, versions, first = run_local(place)
+    shutil.copy(versions.archive("ends", LOCAL), os.path.join(appliance.config, "newer.tar"))
+    appliance.inside("/usr/bin/cleat", "load", "-i", "/config/newer.tar")
+    assert update(appliance, "--dry-run") == {"systemd-app": "pending"}
+    assert update(appliance, code=1) == {"systemd-app": "rolled back"}
+    appliance.wait_unit("systemd-app", state="up", image_digest=first)
+
+
+def test_the_timer_looks_at_archives(place):
+    appliance, versions, first = run_local(place, "[Update]\nInterval=1s\nHealthyAfter=1s\n")
+    second = put_archive(appliance, versions, "second")
+    wait_for("it has proved good", lambda: results(appliance)[:1] == [("updated", second)])
+    bad = put_archive(appliance, versions, "ends")
+    wait_for("it went back", lambda: results(appliance)[:1] == [("rolled-back", bad)])
+    appliance.wait_unit("systemd-app", state="up", image_digest=second)
+
+
+def test_each_of_two_policies_has_its_own_answer(place):
+    """The same name by archive and by registry: a registry's word is none for the unit that looks at what is here."""
+    appliance, versions = place()
+    run_app(appliance, versions)
+    appliance.add_unit("here", app(versions, policy="local"))
+    appliance.wait_unit("systemd-here", state="up")
+    # the folder of archives has changed, so the store alone does not answer
+    put_archive(appliance, versions, "other")
+    versions.publish("second")
+    assert update(appliance, "--dry-run") == {"systemd-app": "pending", "systemd-here": "false"}
 
 
 def test_the_label_of_docker_users_counts(place):
