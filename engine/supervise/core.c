@@ -221,7 +221,7 @@ void core_set_reason(struct core *core, struct core_unit *unit, const char *fmt,
 	core_touch(core, unit);
 }
 
-static void on_start(struct core *core, struct core_unit *unit, bool more)
+static void on_start(struct core *core, struct core_unit *unit, const struct core_event *event)
 {
 	if (core->is_shutting_down) {
 		core_note(core, unit, "asked to start, refused: everything is being stopped");
@@ -229,9 +229,10 @@ static void on_start(struct core *core, struct core_unit *unit, bool more)
 	}
 	if (!core->transaction_open)
 		core->transactions++;
-	core->transaction_open = core->transaction_open || more;
-	bonds_start(core, unit, LIFE_START_ASKED, "asked to start");
-	if (core->transaction_open && !more) {
+	core->transaction_open = core->transaction_open || event->more;
+	bonds_start(core, unit, event->goes_on ? LIFE_START_GOES_ON : LIFE_START_ASKED,
+		    "asked to start");
+	if (core->transaction_open && !event->more) {
 		core->transaction_open = false;
 		for (unsigned i = 0; i < core->count; i++)
 			order_queue(core, &core->units[i]);
@@ -355,7 +356,7 @@ static const char *dispatch_unit(struct core *core, struct core_unit *unit,
 {
 	switch (event->type) {
 	case CORE_EV_START:
-		on_start(core, unit, event->more);
+		on_start(core, unit, event);
 		return "asked to start";
 	case CORE_EV_STOP:
 		bonds_stop(core, unit, "asked to stop");

@@ -199,6 +199,8 @@ struct core_event {
 	/* START: more STARTs of the same boot follow; no container starts before one without it,
 	 * so that After= holds whatever the order of the events. */
 	bool more;
+	/* START: an earlier engine has begun with it: of what it pulls in, nothing that has had its turn there is started again */
+	bool goes_on;
 	const char *text; /* borrowed during the call: error or probe output */
 	usec_t cut_at;	  /* SHUTDOWN: now or earlier is at once; 0: every unit has its own time */
 };
@@ -286,11 +288,13 @@ bool core_probe_now(struct core *core, unsigned unit);
 void core_machine_refused(struct core *core);
 const char *core_machine_key(enum core_machine_why why); /* "FailureAction" */
 /* A unit without a container as an earlier engine of this boot has left it (core_restore.c): FAILED and BACKOFF are wanted and go on
- * where they were; of any other state only the counts are taken over, and how long its next start may still take. Before its first event; no event itself. */
+ * where they were; DOWN is what has ended, was skipped or stopped, and stays so until somebody asks for it; of any other state only the counts are taken over, and how long its next start may still take.
+ * Before its first event; no event itself. */
 #define CORE_JOB_IS_OVER 1 /* that moment has been, and the start went on */
 struct core_rest {
 	enum core_state state;
 	enum core_result result;
+	bool finished; /* DOWN: counts as started for who waits for it */
 	int exit_code, exit_signal;
 	unsigned growth; /* automatic restarts in a row */
 	usec_t limit_begin;

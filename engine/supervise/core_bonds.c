@@ -81,14 +81,31 @@ static void find_losers(struct core *core, size_t count, const struct core_unit 
 	}
 }
 
+/* systemd keeps the jobs that wait across a reload, and makes no new ones: a unit that was skipped, has finished, failed or was stopped
+ * meanwhile is not begun anew because who pulled it in still waits. */
+static size_t leave_settled(const struct core *core, unsigned *list, size_t count)
+{
+	size_t kept = 1;
+
+	for (size_t i = 1; i < count; i++)
+		if (!core->units[list[i]].is_settled)
+			list[kept++] = list[i];
+	return kept;
+}
+
 /* All stops come before all starts: who goes may take along who is to come. */
 void bonds_start(struct core *core, struct core_unit *unit, enum life_start how, const char *why)
 {
 	char pulled[CORE_TEXT_MAX];
 	size_t count = order_walk(core, unit, 0, CORE_KINDS_PULL, core->walk);
 
+	if (how == LIFE_START_GOES_ON)
+		count = leave_settled(core, core->walk, count);
 	if (!core->transaction_open)
 		core->transactions++;
+	/* told in this order, an engine that is killed in between leaves nobody who goes on without what he has pulled in */
+	for (size_t i = count; i > 0; i--)
+		core_touch(core, &core->units[core->walk[i - 1]]);
 	snprintf(pulled, sizeof(pulled), "wanted by %s", unit->policy.name);
 	find_losers(core, count, unit);
 	for (size_t i = 0; i < count; i++) {

@@ -115,9 +115,10 @@ struct core_unit {
 	bool command_is_void;	   /* it was killed: how it ends means nothing */
 	uint64_t command_order, conditions_order;
 
-	bool had_member;	  /* a pod: somebody was bound to it */
-	uint64_t transaction;	  /* in which a start was asked for last */
-	bool loses, is_starting;  /* Conflicts= inside the present one */
+	bool had_member;	 /* a pod: somebody was bound to it */
+	uint64_t transaction;	 /* in which a start was asked for last */
+	bool loses, is_starting; /* Conflicts= inside the present one */
+	bool is_settled; /* what an earlier engine has made of it stands: nobody has asked since */
 	struct start_limit bonds; /* starts by Upholds= and its like */
 	uint64_t watchdog_usec;	  /* of this instance */
 
@@ -211,6 +212,7 @@ bool core_is_alive(enum core_state state);
 /* core_life.c: what is asked of a unit, its way up, and where it goes from an end */
 enum life_start {
 	LIFE_START_ASKED,
+	LIFE_START_GOES_ON, /* asked of an earlier engine */
 	LIFE_START_PULLED_IN,
 	LIFE_START_BOND, /* Upholds= and its like: failures are not forgotten */
 };

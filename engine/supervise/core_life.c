@@ -305,6 +305,7 @@ void life_start(struct core *core, struct core_unit *unit, enum life_start how, 
 	bool was_wanted = unit->want == CORE_WANT_UP;
 
 	unit->want = CORE_WANT_UP;
+	unit->is_settled = false;
 	core_touch(core, unit);
 	switch (unit->state) {
 	case CORE_DOWN:

@@ -22,6 +22,7 @@ void core_get_rest(const struct core *core, unsigned index, struct core_rest *ou
 	*out = (struct core_rest){
 		.state = unit->state,
 		.result = unit->result,
+		.finished = unit->finished,
 		.exit_code = unit->exit_code,
 		.exit_signal = unit->exit_signal,
 		.growth = unit->growth,
@@ -47,11 +48,13 @@ void core_restore(struct core *core, unsigned index, const struct core_rest *res
 		unit->job_deadline = rest->job_deadline;
 	if (rest->state != CORE_FAILED && rest->state != CORE_BACKOFF && rest->state != CORE_DOWN)
 		return;
+	unit->is_settled = true;
 	unit->result = rest->result;
 	unit->exit_code = rest->exit_code;
 	unit->exit_signal = rest->exit_signal;
 	if (rest->state ==
 	    CORE_DOWN) { /* finished, skipped or stopped: what people see of it stays */
+		unit->finished = rest->finished;
 		core_set_reason(core, unit, "%s", rest->reason);
 		return;
 	}

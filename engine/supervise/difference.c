@@ -109,10 +109,10 @@ static void restore(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
 	const struct unit_record *record = &entry->record;
-	bool is_same_version = is_same(record->source, entry->unit->source_digest);
 	struct core_rest rest = {
 		.state = (enum core_state)record->core_state,
 		.result = (enum core_result)record->core_result,
+		.finished = record->finished,
 		.exit_code = record->exit_code,
 		.exit_signal = record->exit_signal,
 		.growth = record->growth,
@@ -123,7 +123,7 @@ static void restore(struct engine *e, unsigned index)
 		.reason = record->reason,
 	};
 
-	if (!is_same_version || !entry->spec || entry->is_masked)
+	if (!entry->goes_on || !entry->spec || entry->is_masked)
 		return;
 	core_restore(e->core, index, &rest);
 	if (rest.state == CORE_FAILED || rest.state == CORE_BACKOFF)
@@ -159,6 +159,10 @@ void files_adopt(struct engine *e, unsigned index, bool is_known_unit)
 		load_known(e);
 	entry->was_running = is_known_unit && entry->record.want == CORE_WANT_UP &&
 			     (entry->record.run_id[0] || entry->record.ended);
+	entry->goes_on = is_known_unit && is_same(entry->record.source, entry->unit->source_digest);
+	entry->was_waiting = entry->goes_on && entry->record.want == CORE_WANT_UP &&
+			     !entry->was_running && entry->record.core_state != CORE_FAILED &&
+			     entry->record.core_state != CORE_BACKOFF;
 	entry->is_copied = is_known_unit &&
 			   is_same(entry->record.copied, entry->unit->source_digest);
 	/* only an engine after the first of a boot knows what was there before */
@@ -183,11 +187,10 @@ void files_adopt(struct engine *e, unsigned index, bool is_known_unit)
 	} else if (is_known_unit && entry->record.want == CORE_WANT_UP &&
 		   !entry->record.run_id[0] && !entry->record.ended) {
 		restore(e, index);
-		if (entry->start_at_boot_pending)
+		if (entry->start_at_boot_pending && !entry->was_waiting)
 			entry->outcome = FILES_STARTED;
 	} else if (is_known_unit && entry->record.core_state == CORE_DOWN &&
-		   entry->record.core_result != CORE_RESULT_NONE && !entry->record.run_id[0] &&
-		   !entry->record.ended) {
+		   !entry->record.run_id[0] && !entry->record.ended) {
 		restore(e, index);
 	}
 }
@@ -309,7 +312,7 @@ static void note_others(struct engine *e)
 		core_view(e->core, i, &view);
 		if (entry->outcome != FILES_UNCHANGED)
 			continue;
-		if (!entry->was_running &&
+		if (!entry->was_running && !entry->was_waiting &&
 		    (view.state == CORE_PULLING || view.state == CORE_WAITING ||
 		     view.state == CORE_STARTING))
 			entry->outcome = FILES_STARTED;

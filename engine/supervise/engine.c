@@ -301,8 +301,10 @@ static void start_wanted(struct engine *e)
 		if (!e->entries[i].start_at_boot_pending)
 			continue;
 		e->entries[i].start_at_boot_pending = false;
-		engine_feed(e, &(struct core_event){
-				       .type = CORE_EV_START, .unit = i, .more = --left > 0 });
+		engine_feed(e, &(struct core_event){ .type = CORE_EV_START,
+						     .unit = i,
+						     .goes_on = e->entries[i].goes_on,
+						     .more = --left > 0 });
 	}
 }
 

@@ -64,7 +64,7 @@ struct unit_record {
 	char reason[256];
 	char image_digest[80]; /* of the image that the run was made from; "": not known */
 	uint32_t had_member;   /* core view: a pod that has had a member */
-	uint32_t reserved_pod;
+	uint32_t finished;     /* core_restore() */
 	uint64_t job_deadline; /* core_restore(): of a start that had not come to its container; CLOCK_MONOTONIC, 0: none */
 	uint8_t taken[32]; /* part of inputs: inputs_digest_taken() */
 };
@@ -140,6 +140,8 @@ struct engine_entry {
 	bool is_masked;
 	const struct choice *choice; /* enabled, disabled, masked; NULL: nothing was chosen */
 	bool was_running; /* and wanted, when an earlier engine of this boot wrote it down */
+	bool was_waiting; /* or on its way to a start */
+	bool goes_on;	  /* that engine has begun with this version of it */
 	bool wants_copy, is_copied; /* has come up well */
 	unsigned outcome;	    /* enum files_outcome */
 	usec_t outcome_at;

@@ -35,6 +35,7 @@ static void record_rest(struct engine *e, unsigned index)
 	memcpy(record->source, e->entries[index].unit->source_digest, sizeof(record->source));
 	record->core_state = (uint32_t)rest.state;
 	record->core_result = (uint32_t)rest.result;
+	record->finished = rest.finished;
 	record->exit_code = rest.exit_code;
 	record->exit_signal = rest.exit_signal;
 	record->growth = rest.growth;

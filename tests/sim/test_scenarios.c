@@ -305,6 +305,27 @@ static void adopt(struct sim *sim, struct sim_unit *unit, char **words)
 	step(sim, &event);
 }
 
+/* What an engine before this one has written down of a unit without a container. */
+static void leave(struct sim *sim, struct sim_unit *unit, char **words)
+{
+	struct core_rest rest = { .exit_code = -1,
+				  .exit_signal = -1,
+				  .deadline = USEC_NEVER,
+				  .finished = has_word(words, "finished"),
+				  .reason = option(words, "says", "") };
+	const char *result = option(words, "result", "none");
+
+	while (words[0] && rest.state < CORE_FAILED &&
+	       !str_eq(words[0], core_state_name(rest.state)))
+		rest.state = (enum core_state)((int)rest.state + 1);
+	while (rest.result < CORE_RESULT_PROTOCOL && !str_eq(result, core_result_name(rest.result)))
+		rest.result = (enum core_result)((int)rest.result + 1);
+	if (!words[0] || !str_eq(words[0], core_state_name(rest.state)) ||
+	    !str_eq(result, core_result_name(rest.result)))
+		bad(sim, "left UNIT STATE [result R]", words[0]);
+	core_restore(sim->core, unit->index, &rest);
+}
+
 static void run_script_line(struct sim *sim, const struct sim_line *line)
 {
 	static const struct {
@@ -360,12 +381,17 @@ static void run_script_line(struct sim *sim, const struct sim_line *line)
 		adopt(sim, unit_named(sim, words[1]), words + 2);
 		return;
 	}
+	if (str_eq(words[0], "left")) {
+		leave(sim, unit_named(sim, words[1]), words + 2);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (!str_eq(words[0], table[i].word))
 			continue;
 		event.type = table[i].type;
 		event.unit = unit_named(sim, words[1])->index;
 		event.more = has_word(words, "more");
+		event.goes_on = has_word(words, "goes-on");
 		event.text = option(words, "says", NULL);
 		if (event.type == CORE_EV_EXITED)
 			event.code = (int)number(sim, words[2]);

@@ -122,6 +122,41 @@ def test_an_engine_that_dies_leaves_no_command_and_the_start_begins_anew(boot, b
     assert "sleep 7533" not in a.inside("/bin/busybox", "ps", "-o", "args")
 
 
+def test_a_reload_begins_nothing_anew_that_had_its_turn(boot, box):
+    """Who waits goes on waiting; what it had pulled in was skipped, or has failed, and stays so until somebody asks."""
+    a = boot_box(boot, box, {
+        "skip": script(service="ExecCondition=/bin/sh -c 'echo x >>/data/looked; exit 1'", install=False),
+        "bad": script(service="ExecStartPre=/bin/sh -c 'echo x >>/data/tried; exit 7'", install=False),
+        "bound": script(unit_lines="BindsTo=skip.service\nAfter=skip.service"),
+        "needs": script(unit_lines="Requires=bad.service skip.service\nAfter=bad.service skip.service")})
+
+    def as_before():
+        assert lines_of(a, "looked") == ["x"] and lines_of(a, "tried") == ["x"]
+        assert "skipped" in a.wait_unit("systemd-skip", state="down")["detail"]
+        a.wait_unit("systemd-bad", state="failed")
+        assert "skip (down, skipped" in a.wait_unit("systemd-bound", state="waiting")["detail"]
+        assert "bad (failed)" in a.wait_unit("systemd-needs", state="waiting")["detail"]
+
+    a.wait_unit("systemd-bad", state="failed")
+    wait_for("it was skipped", lambda: "skipped" in a.unit("systemd-skip")["detail"])
+    as_before()
+    for name in ("other", "another"):
+        a.add_unit(name, script())
+        a.cleat("reload")
+        a.wait_unit("systemd-" + name, state="up")
+        as_before()
+    os.kill(a.engine_pid(), signal.SIGKILL)
+    wait_for("another engine", a.ping)
+    as_before()
+    # asked for, they have another turn
+    a.cleat("start", "skip", check=False)
+    wait_for("its condition is looked at", lambda: len(lines_of(a, "looked")) == 2)
+    # what has changed has, too
+    a.add_unit("bad", script(install=False))
+    a.cleat("reload", check=False)
+    a.wait_unit("systemd-needs", state="up")
+
+
 def test_conditions_skip_and_assertions_fail(boot, box):
     def condition(text):
         return script(unit_lines=text + "\n")
