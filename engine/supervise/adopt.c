@@ -159,6 +159,9 @@ static void adopt_one(struct engine *e, unsigned index)
 	tear_down_orphan(e, run->id);
 	network_detach(e, index);
 	*run = (struct run){ .ctl_fd = -1 };
+	/* or it has been torn down, and its end was written down before that */
+	if (entry->record.core_state == CORE_CLEANING)
+		files_restore(e, index);
 }
 
 /* A oneshot that has done its work: it must not do it again because the engine was replaced. */
@@ -186,6 +189,16 @@ static bool load_record(struct engine *e, struct engine_entry *entry)
 		record_forget(
 			record->container_name); /* its own, under an earlier ContainerName= */
 	return true;
+}
+
+void adopt_ends(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		if (!e->entries[i].end_pending)
+			continue;
+		e->entries[i].end_pending = false;
+		engine_feed(e, &(struct core_event){ .type = CORE_EV_CLEANED, .unit = i });
+	}
 }
 
 /* What another version has made is left alone: its containers go on, and that version can take them

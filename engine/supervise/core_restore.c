@@ -13,6 +13,21 @@ static usec_t job_deadline(const struct core_unit *unit)
 	return at == USEC_NEVER ? 0 : at;
 }
 
+/* What life_settle() goes by, besides the result and the code. */
+#define END_KNOWN (1u << 0)
+#define END_AGAIN (1u << 1)
+#define END_FORCED (1u << 2)
+#define END_HAS_EXIT (1u << 3)
+#define END_NEVER_BEGAN (1u << 4)
+
+static unsigned end_of(const struct core_unit *unit)
+{
+	if (unit->state != CORE_CLEANING)
+		return 0;
+	return END_KNOWN | (unit->again ? END_AGAIN : 0) | (unit->force_restart ? END_FORCED : 0) |
+	       (unit->has_exit ? END_HAS_EXIT : 0) | (unit->never_began ? END_NEVER_BEGAN : 0);
+}
+
 void core_get_rest(const struct core *core, unsigned index, struct core_rest *out)
 {
 	const struct core_unit *unit = &core->units[index];
@@ -23,6 +38,8 @@ void core_get_rest(const struct core *core, unsigned index, struct core_rest *ou
 		.state = unit->state,
 		.result = unit->result,
 		.finished = unit->finished,
+		.is_wanted = unit->want == CORE_WANT_UP,
+		.end = end_of(unit),
 		.exit_code = unit->exit_code,
 		.exit_signal = unit->exit_signal,
 		.growth = unit->growth,
@@ -32,6 +49,22 @@ void core_get_rest(const struct core *core, unsigned index, struct core_rest *ou
 		.job_deadline = job_deadline(unit),
 		.reason = unit->reason,
 	};
+}
+
+/* Nothing of it is left, but what its end means for Restart= or FailureAction= nobody has said yet. */
+static void restore_end(struct core *core, struct core_unit *unit, const struct core_rest *rest)
+{
+	unit->want = rest->is_wanted ? CORE_WANT_UP : CORE_WANT_DOWN;
+	unit->instance = unit->ended = true;
+	unit->again = rest->is_wanted && (rest->end & END_AGAIN);
+	unit->force_restart = rest->end & END_FORCED;
+	unit->has_exit = rest->end & END_HAS_EXIT;
+	/* ExecStopPost= was in the middle of it, or had nothing to clean up after */
+	unit->stop_post_ran = unit->never_began = rest->end & END_NEVER_BEGAN;
+	core_copy_text(unit->cause, sizeof(unit->cause), rest->reason);
+	core->is_restoring = true;
+	core_move(core, unit, CORE_CLEANING, "%s", rest->reason[0] ? rest->reason : "has ended");
+	core->is_restoring = false;
 }
 
 void core_restore(struct core *core, unsigned index, const struct core_rest *rest)
@@ -46,7 +79,8 @@ void core_restore(struct core *core, unsigned index, const struct core_rest *res
 	unit->limit = (struct start_limit){ rest->limit_begin, rest->limit_count };
 	if (rest->state == CORE_PULLING || rest->state == CORE_WAITING)
 		unit->job_deadline = rest->job_deadline;
-	if (rest->state != CORE_FAILED && rest->state != CORE_BACKOFF && rest->state != CORE_DOWN)
+	if (rest->state != CORE_FAILED && rest->state != CORE_BACKOFF && rest->state != CORE_DOWN &&
+	    !(rest->state == CORE_CLEANING && rest->end))
 		return;
 	unit->is_settled = true;
 	unit->result = rest->result;
@@ -56,6 +90,10 @@ void core_restore(struct core *core, unsigned index, const struct core_rest *res
 	    CORE_DOWN) { /* finished, skipped or stopped: what people see of it stays */
 		unit->finished = rest->finished;
 		core_set_reason(core, unit, "%s", rest->reason);
+		return;
+	}
+	if (rest->state == CORE_CLEANING) {
+		restore_end(core, unit, rest);
 		return;
 	}
 	unit->want = CORE_WANT_UP;

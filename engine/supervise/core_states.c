@@ -19,7 +19,7 @@ static const struct {
 } states[] = {
 	[CORE_DOWN] = { "down",
 			TO(CORE_PULLING) | TO(CORE_FAILED) | TO(CORE_STARTING) | TO(CORE_UP) |
-				TO(CORE_BACKOFF),
+				TO(CORE_BACKOFF) | TO(CORE_CLEANING),
 			"not wanted" },
 	[CORE_WAITING] = { "waiting",
 			   TO(CORE_STARTING) | TO(CORE_DOWN) | TO(CORE_UP) | TO(CORE_FAILED),

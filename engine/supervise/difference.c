@@ -105,7 +105,7 @@ bool files_is_due(const struct engine *e, unsigned index)
 }
 
 /* It goes on where it was: given up, or waiting for its next start. Another version of the unit begins afresh. */
-static void restore(struct engine *e, unsigned index)
+void files_restore(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
 	const struct unit_record *record = &entry->record;
@@ -113,6 +113,8 @@ static void restore(struct engine *e, unsigned index)
 		.state = (enum core_state)record->core_state,
 		.result = (enum core_result)record->core_result,
 		.finished = record->finished,
+		.is_wanted = record->want == CORE_WANT_UP,
+		.end = record->end,
 		.exit_code = record->exit_code,
 		.exit_signal = record->exit_signal,
 		.growth = record->growth,
@@ -126,7 +128,8 @@ static void restore(struct engine *e, unsigned index)
 	if (!entry->goes_on || !entry->spec || entry->is_masked)
 		return;
 	core_restore(e->core, index, &rest);
-	if (rest.state == CORE_FAILED || rest.state == CORE_BACKOFF)
+	entry->end_pending = rest.state == CORE_CLEANING && rest.end;
+	if (rest.state == CORE_FAILED || rest.state == CORE_BACKOFF || entry->end_pending)
 		entry->start_at_boot_pending = false;
 }
 
@@ -186,12 +189,14 @@ void files_adopt(struct engine *e, unsigned index, bool is_known_unit)
 		entry->outcome = FILES_STARTED;
 	} else if (is_known_unit && entry->record.want == CORE_WANT_UP &&
 		   !entry->record.run_id[0] && !entry->record.ended) {
-		restore(e, index);
+		files_restore(e, index);
 		if (entry->start_at_boot_pending && !entry->was_waiting)
 			entry->outcome = FILES_STARTED;
-	} else if (is_known_unit && entry->record.core_state == CORE_DOWN &&
+	} else if (is_known_unit &&
+		   (entry->record.core_state == CORE_DOWN ||
+		    entry->record.core_state == CORE_CLEANING) &&
 		   !entry->record.run_id[0] && !entry->record.ended) {
-		restore(e, index);
+		files_restore(e, index);
 	}
 }
 

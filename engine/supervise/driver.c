@@ -200,8 +200,13 @@ static void step(struct engine *e, const struct core_event *event)
 	}
 	if (count)
 		memcpy(mine, actions, count * sizeof(mine[0]));
+	/* The end of a run is written down before its traces go: the next engine would know nothing of it. */
 	for (size_t i = 0; i < count; i++)
-		act(e, &mine[i]);
+		if (mine[i].type != CORE_ACT_TEARDOWN)
+			act(e, &mine[i]);
+	for (size_t i = 0; i < count; i++)
+		if (mine[i].type == CORE_ACT_TEARDOWN)
+			act(e, &mine[i]);
 }
 
 /*

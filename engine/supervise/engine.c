@@ -394,10 +394,11 @@ static int run(struct engine *e, struct err *err)
 	network_settle(e);
 	on_signal(e->loop, EPOLLIN, loop_now(e->loop),
 		  e); /* asked to stop meanwhile: nothing may start */
-	if (!e->stopping) {
+	if (!e->stopping)
 		start_wanted(e);
+	adopt_ends(e);
+	if (!e->stopping)
 		files_apply(e);
-	}
 	engine_arm(e); /* what was put back may be all that there is to wait for */
 	e->settled = true;
 	uplink_open(e);

@@ -67,6 +67,8 @@ struct unit_record {
 	uint32_t finished;     /* core_restore() */
 	uint64_t job_deadline; /* core_restore(): of a start that had not come to its container; CLOCK_MONOTONIC, 0: none */
 	uint8_t taken[32]; /* part of inputs: inputs_digest_taken() */
+	uint32_t end;	   /* core_restore() */
+	uint32_t reserved_end;
 };
 
 struct notify;
@@ -119,6 +121,7 @@ struct engine_entry {
 	enum core_state shown_state; /* last one on the console */
 	enum core_health shown_health;
 	bool start_at_boot_pending; /* held back until adoption has finished */
+	bool end_pending;	    /* likewise: what its end leads to */
 	bool stop_pending;	    /* the same: it is not wanted any more */
 	char remarks[384];	    /* of the last start: what is not enforced; lines */
 	const char *invalid_reason; /* NULL: the file is fine */
@@ -290,6 +293,8 @@ void record_forget(const char *name); /* of this container */
 
 /* adopt.c */
 void adopt_all(struct engine *e);
+/* When what was wanted has been begun: goes on with runs whose end nobody has answered. */
+void adopt_ends(struct engine *e);
 
 /* image_queue.c */
 void image_queue_want(struct engine *e, unsigned index);

@@ -36,6 +36,7 @@ static void record_rest(struct engine *e, unsigned index)
 	record->core_state = (uint32_t)rest.state;
 	record->core_result = (uint32_t)rest.result;
 	record->finished = rest.finished;
+	record->end = rest.end;
 	record->exit_code = rest.exit_code;
 	record->exit_signal = rest.exit_signal;
 	record->growth = rest.growth;

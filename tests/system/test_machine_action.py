@@ -155,22 +155,41 @@ def test_what_failed_while_no_engine_lived_is_told_by_the_next_one(box):
     assert a.console().count("] systemd-told: FailureAction=exit: exited with code 6") == 1, a.console()
 
 
+@pytest.mark.parametrize("lines", ["FailureAction=exit", ""], ids=["action", "no-restart"])
+def test_what_was_torn_down_already_is_not_forgotten(box, lines):
+    """Nothing is left of the run but what the engine that is killed had written down of its end."""
+    post = "ExecStopPost=/bin/sh -c 'echo x >>/data/post; while [ ! -e /data/go ]; do sleep 0.05; done'\n"
+    a = box({"told": unit(BOX, TOLD, unit_lines=lines, service=post)}).start()
+    ready(a)
+    runs = "/proc/%d/root/run/cleat/c" % a.init_pid()
+    assert os.listdir(runs)
+    tell(a, "exit 6")
+    path = os.path.join(a.data, "post")
+    wait_for("ExecStopPost=", lambda: os.path.exists(path) and os.path.getsize(path) == 2)
+    assert not os.listdir(runs)
+    os.kill(a.engine_child(), signal.SIGKILL)
+    wait_for("ExecStopPost= of the next engine", lambda: os.path.getsize(path) == 4)
+    with open(os.path.join(a.data, "go"), "w", encoding="utf-8"):
+        pass
+    if lines:
+        assert a.process.wait(60) == 6, a.console()
+        assert a.console().count("] systemd-told: FailureAction=exit: exited with code 6") == 1, a.console()
+    else:
+        assert "exited with code 6" in a.wait_unit("systemd-told", state="failed")["detail"]
+    assert a.console().count("systemd-told  starting → up") == 1, a.console()
+
+
 def killed_at(a, killer, folder, at):
     """The unit fails while the engine is traced, which is killed at its at-th call. Returns how many calls there were."""
     ready(a)
     tracer = Killer(killer, folder, a.engine_child(), at)
     try:
         tell(a)
-        # killed between the teardown and the question: the next engine has nothing that says how it ended, and starts it again
-        wait_for("it has ended, or is up again", lambda: a.process.poll() is not None or a.console().count("systemd-told  starting → up") == 2)
-        if a.process.poll() is None:
-            wait_for("the world is there", lambda: a.alive() and a.ping())
-            ready(a)
-            tell(a)
         assert a.process.wait(60) == 3, a.console()
     finally:
         calls, has_killed = tracer.end()
     text = a.console()
+    assert text.count("systemd-told  starting → up") == 1, text
     asked = text.count("] systemd-told: FailureAction=exit: exited with code 3\n")
     assert asked == 1 or (asked == 2 and has_killed), text
     assert text.count("halt: stopping containers") == 1 and text.count("all stopped\n") == 1, text

@@ -66,6 +66,63 @@ static void test_a_delay_goes_on_where_it_was(void **state)
 	assert_string_equal(fixture_do(f, T0 + 10 * USEC_SEC, 0, CORE_EV_TIMER), "image web");
 }
 
+static void go_on_after_cleaning(struct fixture *f, struct core_rest *rest, char reason[512])
+{
+	*rest = rest_of(f, reason, 512);
+	assert_int_equal(rest->state, CORE_CLEANING);
+	another_core(f);
+	core_restore(f->core, 0, rest);
+	assert_int_equal(fixture_view(f, 0).state, CORE_CLEANING);
+	assert_string_equal(fixture_view(f, 0).reason, reason);
+}
+
+static void test_an_end_that_nobody_has_answered_is_not_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	struct core_rest rest;
+	char reason[512];
+
+	core_add(f->core, &policy);
+	fixture_do(f, T0, 0, CORE_EV_START);
+	fixture_do(f, T0, 0, CORE_EV_IMAGE_READY);
+	fixture_do(f, T0, 0, CORE_EV_RUNNING);
+	fixture_step(f, T0, &(struct core_event){ .type = CORE_EV_EXITED, .code = 7 });
+	go_on_after_cleaning(f, &rest, reason);
+	assert_string_equal(fixture_do(f, T0, 0, CORE_EV_CLEANED), "");
+	assert_int_equal(fixture_view(f, 0).state, CORE_BACKOFF);
+	assert_int_equal(fixture_view(f, 0).result, CORE_RESULT_EXIT_CODE);
+	assert_int_equal(fixture_view(f, 0).exit_code, 7);
+	/* an earlier engine has not said how it came to it */
+	another_core(f);
+	rest.end = 0;
+	core_restore(f->core, 0, &rest);
+	assert_int_equal(fixture_view(f, 0).state, CORE_DOWN);
+}
+
+static void test_a_restart_that_was_asked_for_is_not_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	struct core_policy once = policy;
+	struct core_rest rest;
+	char reason[512];
+
+	once.restart = SERVICE_RESTART_NO;
+	core_add(f->core, &once);
+	fixture_do(f, T0, 0, CORE_EV_START);
+	fixture_do(f, T0, 0, CORE_EV_IMAGE_READY);
+	fixture_do(f, T0, 0, CORE_EV_RUNNING);
+	fixture_do(f, T0, 0, CORE_EV_RESTART);
+	fixture_step(f, T0, &(struct core_event){ .type = CORE_EV_EXITED, .signal = 15 });
+	go_on_after_cleaning(f, &rest, reason);
+	assert_string_equal(fixture_do(f, T0, 0, CORE_EV_CLEANED), "image web");
+	/* nor is a stop */
+	rest.is_wanted = false;
+	another_core(f);
+	core_restore(f->core, 0, &rest);
+	assert_string_equal(fixture_do(f, T0, 0, CORE_EV_CLEANED), "");
+	assert_int_equal(fixture_view(f, 0).state, CORE_DOWN);
+}
+
 static void test_starts_that_were_used_up_stay_so(void **state)
 {
 	struct fixture *f = *state;
@@ -234,6 +291,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_core(test_a_delay_goes_on_where_it_was),
+		in_core(test_an_end_that_nobody_has_answered_is_not_forgotten),
+		in_core(test_a_restart_that_was_asked_for_is_not_forgotten),
 		in_core(test_starts_that_were_used_up_stay_so),
 		in_core(test_what_gave_up_stays_given_up_until_somebody_asks),
 		in_core(test_what_has_ended_well_is_said_and_stays_down),
