@@ -164,7 +164,7 @@ static bool is_down(const struct core_unit_view *view)
 	return view->state == CORE_DOWN || view->state == CORE_FAILED;
 }
 
-/* Feeds the request and holds the answer back until the unit rests. 304: it is so already. */
+/* Feeds the request and holds the answer back until the unit rests. 304: it is so already, and may be. */
 static void ask(struct api_call *call, enum engine_verb verb)
 {
 	struct api_answer *answer = call->answer;
@@ -175,8 +175,8 @@ static void ask(struct api_call *call, enum engine_verb verb)
 	if (!api_find(call, &index))
 		return;
 	engine_unit(call->engine, index, &unit);
-	if ((verb == ENGINE_START && unit.view.state == CORE_UP &&
-	     unit.view.want == CORE_WANT_UP) ||
+	if ((verb == ENGINE_START && unit.view.state == CORE_UP && unit.view.want == CORE_WANT_UP &&
+	     !unit.published->masked) ||
 	    (verb == ENGINE_STOP && is_down(&unit.view) && unit.view.want == CORE_WANT_DOWN)) {
 		answer->status = 304;
 		return;

@@ -4,6 +4,7 @@
  * engine, which comes when the answer has gone out.
  */
 #include "api/internal.h"
+#include "unit/unit.h"
 
 void api_reload_report(struct api_call *call)
 {
@@ -13,12 +14,20 @@ void api_reload_report(struct api_call *call)
 
 static void choose(struct api_call *call, enum choices_verb verb)
 {
-	struct err err;
+	const char *name = NULL;
+	struct engine_unit unit;
 	unsigned index;
+	struct err err;
 
-	if (!api_find(call, &index))
-		return;
-	if (engine_choose(call->engine, index, verb, &err) < 0) {
+	if (verb == CHOICES_MASK || verb == CHOICES_UNMASK)
+		name = engine_template(call->engine, call->order->name);
+	if (!name) {
+		if (!api_find(call, &index))
+			return;
+		engine_unit(call->engine, index, &unit);
+		name = unit.unit->name;
+	}
+	if (engine_choose(call->engine, name, verb, &err) < 0) {
 		api_fail(call->answer, err.code == ERR_BUSY ? 409 : 500, "%s", err.msg);
 		return;
 	}

@@ -125,7 +125,7 @@ void files_restore(struct engine *e, unsigned index)
 		.reason = record->reason,
 	};
 
-	if (!entry->goes_on || !entry->spec || entry->is_masked)
+	if (!entry->goes_on || !entry->spec || entry->masked_by)
 		return;
 	core_restore(e->core, index, &rest);
 	entry->end_pending = rest.state == CORE_CLEANING && rest.end;
@@ -181,7 +181,7 @@ void files_adopt(struct engine *e, unsigned index, bool is_known_unit)
 		entry->outcome = FILES_STOPPED;
 		console_step(e, "%s: its unit file is gone: stopping", entry->name);
 		event_emit(e, EVENT_UNIT_REMOVE, index, NULL);
-	} else if (entry->is_masked) {
+	} else if (entry->masked_by) {
 		entry->start_at_boot_pending = false;
 	} else if (!is_known_unit && files_was_known(e, entry->unit->name)) {
 		entry->start_at_boot_pending = false; /* it has been left alone so far */
@@ -263,7 +263,7 @@ static void apply_one(struct engine *e, unsigned index)
 	struct err err;
 
 	if (!entry->was_running || !entry->spec || entry->unit->is_removed ||
-	    entry->unit->is_remnant || entry->is_masked || !is_known(entry->record.effect))
+	    entry->unit->is_remnant || entry->masked_by || !is_known(entry->record.effect))
 		return;
 	if (!is_same(entry->record.effect, entry->effect)) {
 		restart(e, index, "its unit file has changed");

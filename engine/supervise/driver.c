@@ -268,10 +268,10 @@ int engine_request(struct engine *e, unsigned index, enum engine_verb verb, stru
 		return err_set(err, ERR_INPUT, "%s", e->entries[index].invalid_reason);
 	if (e->stop_wanted)
 		return err_set(err, ERR_BUSY, "the appliance is stopping");
-	if (e->entries[index].is_masked && (verb == ENGINE_START || verb == ENGINE_RESTART))
+	if (e->entries[index].masked_by && (verb == ENGINE_START || verb == ENGINE_RESTART))
 		return err_set(err, ERR_INPUT,
 			       "%s is masked: \"cleat unmask %s\" lets it start again",
-			       e->entries[index].name, e->entries[index].name);
+			       e->entries[index].name, e->entries[index].masked_by);
 	if (verb == ENGINE_RELOAD && commands_cannot_reload(e, index, err))
 		return -1;
 	if (verb == ENGINE_HEALTHCHECK)

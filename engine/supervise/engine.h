@@ -91,9 +91,11 @@ void engine_reload(struct engine *engine);
 /* JSON: {engine_started_usec, settled, reading, error (of the child), errors [lines], units [{name, unit, action, state,
  * reason, done}]}. */
 void engine_reload_report(struct engine *engine, struct buf *out);
-/* Keeps the choice; engine_apply_choices(), once the answer has gone out, makes it take effect by becoming a new engine. ERR_BUSY:
+/* The file of a template, by that, without its suffix, or by its service: "job@.container"; NULL: it is none. Borrowed. */
+const char *engine_template(const struct engine *engine, const char *name);
+/* Keeps the choice about a unit's file, or a mask of a template's, which is one of all its instances; engine_apply_choices(), once the answer has gone out, makes it take effect by becoming a new engine. ERR_BUSY:
  * a masked unit cannot be enabled. */
-int engine_choose(struct engine *engine, unsigned index, enum choices_verb verb,
+int engine_choose(struct engine *engine, const char *unit, enum choices_verb verb,
 		  struct err *err) MUST_CHECK;
 void engine_apply_choices(struct engine *engine);
 /* Auto-update, now: of one unit, or (NULL) of all that have AutoUpdate=. keeps_failed: what is bad stays. ERR_BUSY, ERR_INPUT. What comes of

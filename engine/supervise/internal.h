@@ -140,7 +140,7 @@ struct engine_entry {
 	/* files.h */
 	uint8_t effect
 		[32]; /* of what a container of this unit is made by, the files that it reads left out */
-	bool is_masked;
+	const char *masked_by; /* the file that a mask names, its own or its template's; NULL */
 	const struct choice *choice; /* enabled, disabled, masked; NULL: nothing was chosen */
 	bool was_running; /* and wanted, when an earlier engine of this boot wrote it down */
 	bool was_waiting; /* or on its way to a start */
@@ -173,7 +173,9 @@ struct import_slot {
 struct engine {
 	struct loop *loop;
 	struct core *core;
-	struct unit_set units; /* those with an entry first, at the same index */
+	struct unit_set units;	       /* those with an entry first, at the same index */
+	const struct unit **templates; /* patterns, which are none of the units */
+	size_t template_count;
 	size_t resource_begin; /* units.units[] from here on: valid .volume, .network, .image units */
 	struct engine_entry *entries; /* one per unit, same index as in the core */
 	unsigned count;

@@ -243,7 +243,7 @@ static void put_identity(const struct engine *e, const struct engine_entry *entr
 	str_copy(p->pod, sizeof(p->pod), entry->pod ? pods_of(e, entry)->name : "");
 	p->boot_start = entry->unit->service.boot;
 	p->last_good = entry->spec && entry->invalid_reason;
-	p->masked = entry->is_masked;
+	p->masked = entry->masked_by != NULL;
 	p->choice = !entry->choice	       ? 0 :
 		    entry->choice->is_enabled  ? 1 :
 		    entry->choice->is_disabled ? 2 :
@@ -270,7 +270,7 @@ static const char *detail_text(const struct engine_entry *entry, const struct co
 		return entry->invalid_reason;
 	if (entry->unit->is_removed)
 		return "its unit file is gone";
-	if (entry->is_masked && (view->state == CORE_DOWN || view->state == CORE_FAILED))
+	if (entry->masked_by && (view->state == CORE_DOWN || view->state == CORE_FAILED))
 		return "masked";
 	if (view->state == CORE_PULLING && entry->image_progress[0])
 		return entry->image_progress;
@@ -306,7 +306,7 @@ void publish_unit(struct engine *e, unsigned index)
 	core_view(e->core, index, &view);
 	running = entry->run.phase == RUN_RUNNING;
 	state = (uint8_t)(entry->invalid_reason ? PUBLISHED_INVALID : public_state(&view));
-	if (entry->is_masked && view.result == CORE_RESULT_INVALID && state == PUBLISHED_FAILED)
+	if (entry->masked_by && view.result == CORE_RESULT_INVALID && state == PUBLISHED_FAILED)
 		state = PUBLISHED_DOWN; /* somebody wanted it, and was refused */
 	health = (uint8_t)view.health;
 	if (state != p->state || health != p->health || !p->since_real_usec)

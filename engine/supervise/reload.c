@@ -207,7 +207,7 @@ int cmd_units_read(int argc, char **argv)
 
 /* --- what an operator asks ------------------------------------------------------------------------------------------------ */
 
-int engine_choose(struct engine *e, unsigned index, enum choices_verb verb, struct err *err)
+int engine_choose(struct engine *e, const char *unit, enum choices_verb verb, struct err *err)
 {
 	struct files *f = e->files;
 
@@ -216,13 +216,13 @@ int engine_choose(struct engine *e, unsigned index, enum choices_verb verb, stru
 	if (!e->data_writable)
 		return err_set(err, ERR_UNSUPPORTED, "%s cannot be written: nothing can be kept",
 			       CLEAT_DATA_DIR);
-	if (choices_make(&f->choices, e->entries[index].unit->name, verb, err) < 0)
+	if (choices_make(&f->choices, unit, verb, err) < 0)
 		return -1;
 	if (mkdir(CLEAT_UNIT_STATE_DIR, 0700) < 0 && errno != EEXIST)
 		return err_sys(err, "%s", CLEAT_UNIT_STATE_DIR);
 	if (choices_save(&f->choices, CLEAT_CHOICES, err) < 0)
 		return -1;
-	log_msg(LOG_INFO, "units", "%s: %s", choices_verb_name(verb), e->entries[index].unit->name);
+	log_msg(LOG_INFO, "units", "%s: %s", choices_verb_name(verb), unit);
 	f->keep.wants_sync = true;
 	files_keep(e, 0);
 	return 0;

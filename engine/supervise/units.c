@@ -165,7 +165,7 @@ static void add_to_core(struct engine *e, const struct unit_graph *graph, unsign
 	const struct engine_entry *entry = &e->entries[index];
 	const struct unit *unit = entry->unit;
 	struct core_policy policy = { .name = entry->name,
-				      .is_invalid = !entry->spec || entry->is_masked ||
+				      .is_invalid = !entry->spec || entry->masked_by ||
 						    unit->is_removed || unit->is_remnant };
 
 	policy_of_service(&unit->service, &policy);
@@ -297,6 +297,11 @@ static void sort_out(struct engine *e)
 	for (size_t i = 0; i < set->count; i++)
 		if (set->units[i].is_removed && is_resource(&set->units[i]))
 			sorted[kept++] = set->units[i];
+	e->templates = NULL;
+	e->template_count = 0;
+	for (size_t i = 0; i < set->count; i++)
+		if (set->units[i].is_template)
+			*arena_push(&e->arena, e->templates, e->template_count) = &set->units[i];
 	set->units = sorted;
 	set->count = kept;
 }
@@ -355,6 +360,39 @@ void units_forget(struct engine *e)
 	e->count = 0;
 }
 
+const char *engine_template(const struct engine *e, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < e->template_count; i++) {
+		const struct unit *unit = e->templates[i];
+
+		if (str_eq(name, unit->name) || str_eq(name, unit->service_name) ||
+		    (length && strncmp(name, unit->name, length) == 0 &&
+		     strrchr(unit->name, '.') == unit->name + length))
+			return unit->name;
+	}
+	return NULL;
+}
+
+/* As in systemd, a mask of the template is one of every instance. */
+static const char *mask_of(const struct engine *e, const struct unit *unit)
+{
+	const char *at = strchr(unit->service_name, '@'), *template;
+	const struct choice *choice = choices_find(&e->files->choices, unit->name);
+	char service[UNIT_MAX_NAME_BYTES + sizeof(".service")];
+
+	if (choice && choice->is_masked)
+		return unit->name;
+	if (!at)
+		return NULL;
+	snprintf(service, sizeof(service), "%.*s@.service", (int)(at - unit->service_name),
+		 unit->service_name);
+	template = engine_template(e, service);
+	choice = template ? choices_find(&e->files->choices, template) : NULL;
+	return choice && choice->is_masked ? template : NULL;
+}
+
 /* What an operator has chosen counts for more than [Install]. */
 static void choose(struct engine *e)
 {
@@ -362,9 +400,11 @@ static void choose(struct engine *e)
 		struct unit *unit = &e->units.units[i];
 		const struct choice *choice = choices_find(&e->files->choices, unit->name);
 
-		if (!choice || unit->is_removed)
+		if (unit->is_removed)
 			continue;
-		e->entries[i].is_masked = choice->is_masked;
+		e->entries[i].masked_by = mask_of(e, unit);
+		if (!choice)
+			continue;
 		e->entries[i].choice = choice;
 		if (choice->is_enabled || choice->is_disabled)
 			unit->service.boot = choice->is_enabled;

@@ -430,6 +430,37 @@ def test_enable_disable_and_mask_last(box):
     a.wait_unit("systemd-web", state="up")
 
 
+def test_a_mask_refuses_what_runs_and_is_for_all_instances_of_a_template(box):
+    a = box({"web": script(), "job@": script().replace("WantedBy=default.target\n", "WantedBy=default.target\nDefaultInstance=one\n"),
+             "user": script(unit_lines="Wants=job@two.service\n")})
+    for name in ("systemd-web", "systemd-job_one", "systemd-job_two"):
+        a.wait_unit(name, state="up")
+    pid = a.unit("systemd-web")["pid"]
+    a.cleat("mask", "web")
+    done = a.cleat("start", "web", check=False)
+    assert done.returncode == 1 and "systemd-web is masked" in done.stdout, done.stdout
+    assert a.unit("systemd-web")["pid"] == pid
+    # every instance, by the template's name alone
+    assert a.cleat("mask", "job@").split() == ["job@"]
+    for name in ("systemd-job_one", "systemd-job_two"):
+        entry = a.unit(name)
+        assert entry["state"] == "up" and entry["masked"], entry
+        a.cleat("stop", name)
+        done = a.cleat("start", name, check=False)
+        assert done.returncode == 1 and '"cleat unmask job@.container"' in done.stdout, done.stdout
+    a.stop()
+    a.start()
+    a.wait_unit("systemd-user", state="up")
+    assert a.unit("systemd-job_one")["state"] == a.unit("systemd-job_two")["state"] == "down"
+    a.cleat("unmask", "job@.service")
+    a.cleat("start", "systemd-job_one")
+    a.wait_unit("systemd-job_one", state="up")
+    assert not a.unit("systemd-job_two")["masked"]
+    # a choice of another kind is one instance's
+    assert a.cleat("enable", "job@", check=False).returncode == 1
+    assert a.cleat("mask", "no@", check=False).returncode == 1
+
+
 def test_what_gave_up_stays_so_until_its_file_changes(box):
     a = box({"bad": script("exit 7", service="Restart=on-failure\nRestartSec=10ms", unit_lines="StartLimitIntervalSec=300\n"), "slow": script("exit 8", service="Restart=always\nRestartSec=600")})
     failed = a.wait_unit("systemd-bad", state="start-limit")
