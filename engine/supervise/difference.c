@@ -359,8 +359,11 @@ static void forget_removed(struct engine *e)
 	for (unsigned i = f->removed_begin; i < f->all_count; i++)
 		if (!is_gone(e, i))
 			return;
-	for (unsigned i = f->removed_begin; i < f->all_count; i++)
+	for (unsigned i = f->removed_begin; i < f->all_count; i++) {
 		record_forget(e->entries[i].name);
+		/* its copy may have been made after this engine has looked which there are, by a child of the one before */
+		*arena_push(&f->arena, f->stale, f->stale_count) = e->entries[i].unit->name;
+	}
 	e->count = f->removed_begin;
 	if (e->published)
 		published_set_unit_count(e->published, e->count);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "log/log.h"
@@ -214,6 +215,17 @@ static void obey_all(struct keeping *k, char *orders)
 	}
 }
 
+/* One after the other: a child of an earlier engine, which may still be at its copies, must not undo what this one does. The end of
+ * the process ends it. */
+static void wait_for_others(void)
+{
+	int fd = open(CLEAT_LAST_GOOD_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	do
+		rc = fd < 0 ? 0 : flock(fd, LOCK_EX);
+	while (rc < 0 && errno == EINTR);
+}
+
 int cmd_units_keep(int argc, char **argv)
 {
 	auto_buf orders = BUF_INIT(ORDERS_MAX_BYTES);
@@ -236,6 +248,7 @@ int cmd_units_keep(int argc, char **argv)
 	if (strstr(buf_str(&orders), "keep ") &&
 	    unit_set_load(&k.set, CLEAT_UNIT_DIR, &facts, &err) < 0)
 		complain(&k, &err);
+	wait_for_others();
 	if (orders.data)
 		obey_all(&k, orders.data);
 	unit_set_fini(&k.set);

@@ -24,6 +24,7 @@ static const int watch_calls[] = { LOOK, SCMP_SYS(inotify_add_watch), -1 };
 static const int read_calls[] = { LOOK, READ, -1 };
 static const int keep_calls[] = { LOOK,
 				  READ,
+				  SCMP_SYS(flock),
 				  SCMP_SYS(fsync),
 				  SCMP_SYS(fchmod),
 				  SCMP_SYS(rename),

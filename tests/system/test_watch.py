@@ -2,6 +2,7 @@
 """Unit files that change while the appliance runs, break, come and go; what they read besides; enable, disable, mask."""
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import re
@@ -222,6 +223,37 @@ def boot_of(a, name):
         return a.unit(name)["boot"]
     except (OSError, AssertionError):
         return None
+
+
+def test_a_copy_that_is_made_too_late_goes_with_its_unit(box):
+    """A child of the engine before is still at it when the file is gone, and the next engine has looked which copies there are."""
+    a = box({"web": script(), "gone": script("trap '' TERM; while [ ! -e /told/end ]; do sleep 0.1; done", container="Volume=/data/told:/told\nStopTimeout=1000\n")},
+            start=False)
+    folder = os.path.dirname(copy_of(a, "gone.container"))
+    os.makedirs(folder, 0o700)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    waits = re.compile(r"-> FLOCK .*:%d 0 EOF$" % os.fstat(lock).st_ino, re.M)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        a.start()
+        a.wait_unit("systemd-gone", state="up")
+
+        def is_waiting():
+            with open("/proc/locks", encoding="utf-8") as f:
+                return waits.search(f.read())
+
+        wait_for("the child has read the units", is_waiting)
+        os.unlink(path_of(a, "gone.container"))
+        a.api("POST", "/cleat/v1/reload")
+        a.wait_unit("systemd-gone", state="stopping")
+        assert os.listdir(folder) == []
+    finally:
+        os.close(lock)
+    wait_for("the copy is there", lambda: os.path.exists(copy_of(a, "gone.container")))
+    with open(os.path.join(a.data, "told", "end"), "w", encoding="utf-8"):
+        pass
+    wait_gone(a, "systemd-gone")
+    wait_for("its copy too", lambda: not os.path.exists(copy_of(a, "gone.container")))
 
 
 def test_a_broken_version_leaves_the_last_good_one_running_also_after_reboots(box):
