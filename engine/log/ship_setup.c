@@ -263,6 +263,7 @@ static int confine(const struct ship *s, struct err *err)
 void ship_facts_of(struct ship *s, const char *container)
 {
 	struct published_unit u;
+	int64_t begun;
 
 	s->facts = (struct ship_facts){ .is_known = true };
 	for (unsigned i = 0; s->published; i++) {
@@ -277,9 +278,13 @@ void ship_facts_of(struct ship *s, const char *container)
 			continue;
 		str_copy(s->facts.unit, sizeof(s->facts.unit), u.unit);
 		str_copy(s->facts.tag, sizeof(s->facts.tag), u.log_tag);
-		if (u.started_real_usec > 0) {
+		/* what has been told to start may speak before the engine has heard that it runs */
+		begun = u.started_real_usec > 0	      ? u.started_real_usec :
+			u.state == PUBLISHED_STARTING ? u.since_real_usec :
+							0;
+		if (begun > 0) {
 			str_copy(s->facts.run_id, sizeof(s->facts.run_id), u.run_id);
-			log_stamp_format(u.started_real_usec * 1000, s->facts.started);
+			log_stamp_format(begun * 1000, s->facts.started);
 		}
 		return;
 	}

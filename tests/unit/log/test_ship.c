@@ -4,6 +4,7 @@
 
 #include "log/line.h"
 #include "log/ship.h"
+#include "log/ship_internal.h"
 #include "log/stamp.h"
 
 #define STAMP "2026-11-21T10:00:00.123456789Z"
@@ -283,9 +284,51 @@ static void what_is_rotated_away_unsent_is_counted(void **state)
 	log_dir_close(&d);
 }
 
+/* A program may speak before the engine has heard that it runs: the lines are of the run that was begun then. */
+static void first_words_have_the_run_that_was_begun(void **state)
+{
+	char path[] = "/tmp/cleat-ship-XXXXXX";
+	static struct published_unit u;
+	static struct ship s;
+	struct published *p;
+	struct err err;
+	char begun[LOG_STAMP_LEN + 1];
+
+	(void)state;
+	close(mkstemp(path));
+	p = published_create(path, &err);
+	assert_non_null(p);
+	published_set_unit_count(p, 1);
+	u = (struct published_unit){ .state = PUBLISHED_STARTING,
+				     .name = "web",
+				     .run_id = "0123456789ab",
+				     .since_real_usec = 1700000000 * INT64_C(1000000) };
+	published_put_unit(p, 0, &u);
+	s.published = p;
+	ship_facts_of(&s, "web");
+	assert_string_equal(s.facts.run_id, "0123456789ab");
+	log_stamp_format(u.since_real_usec * 1000, begun);
+	assert_string_equal(s.facts.started, begun);
+	/* it is known */
+	u.started_real_usec = u.since_real_usec + 5;
+	published_put_unit(p, 0, &u);
+	ship_facts_of(&s, "web");
+	log_stamp_format(u.started_real_usec * 1000, begun);
+	assert_string_equal(s.facts.started, begun);
+	/* what goes has begun who knows when */
+	u.started_real_usec = 0;
+	u.state = PUBLISHED_STOPPING;
+	published_put_unit(p, 0, &u);
+	ship_facts_of(&s, "web");
+	assert_string_equal(s.facts.run_id, "");
+	published_close(p);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_words_have_the_run_that_was_begun),
 		cmocka_unit_test(a_line_is_a_message),
 		cmocka_unit_test(an_event_has_its_own_severity),
 		cmocka_unit_test(fields_and_values_cannot_break_out),
