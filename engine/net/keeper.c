@@ -112,6 +112,17 @@ static bool has_no_rules(const struct keeper *k)
 	return k->nft.fd < 0 || k->ways == KEEPER_WAYS_SHUT;
 }
 
+/* What was ours goes when the last container has left it, which the kernel tells us of; nobody has changed anything. */
+static bool is_farewell(const struct net_wanted *wanted, const struct net_op *op)
+{
+	if (op->kind != NET_OP_LINK_DELETE)
+		return false;
+	for (size_t i = 0; i < wanted->bridge_count; i++)
+		if (str_eq(wanted->bridges[i].name, op->link))
+			return false;
+	return true;
+}
+
 static void run_op(struct settling *s, const struct net_op *op)
 {
 	auto_buf words = BUF_INIT(512);
@@ -122,8 +133,8 @@ static void run_op(struct settling *s, const struct net_op *op)
 	if (op->kind == NET_OP_LOCALNET && has_no_rules(s->k))
 		return; /* settle_ways() does it */
 	if (net_op_run(&s->k->route, s->k->sysctl_fd, op, &err) == 0) {
-		if (op->kind == NET_OP_HAIRPIN)
-			return; /* belongs to each new end, and is no repair */
+		if (op->kind == NET_OP_HAIRPIN || is_farewell(&s->k->wanted, op))
+			return; /* belongs to each end that comes or goes, and is no repair */
 		s->r->changed = true;
 		net_op_print(op, &words);
 		if (!s->r->done[0])

@@ -267,6 +267,34 @@ static void an_old_end_with_the_address_of_a_new_one_goes(void **state)
 	r = settle(true);
 }
 
+/* The last container of a network: its bridge is not wanted any more, and goes when the end has gone. */
+static void a_bridge_goes_after_its_last_end_and_that_is_no_repair(void **state)
+{
+	struct net_op gone = { .kind = NET_OP_LINK_DELETE, .link = "v1", .wanted = -1 };
+	struct keeper_result r;
+	struct wish w;
+	struct err err;
+
+	(void)state;
+	wish_init(&w);
+	wish_bridge(&w, "cleat0", "10.88.0.1", 16);
+	wish_endpoint(&w, "v1", "cleat0", "10.88.0.5");
+	want(&w.wanted);
+	add_veth("v1");
+	r = settle(false);
+	assert_fine(&r);
+	wish_init(&w);
+	want(&w.wanted);
+	r = settle(false);
+	assert_int_not_equal(if_nametoindex("cleat0"), 0);
+	assert_int_equal(net_op_run(&keeper.route, keeper.sysctl_fd, &gone, &err), 0);
+	r = settle(false);
+	assert_fine(&r);
+	assert_int_equal(if_nametoindex("cleat0"), 0);
+	assert_false(r.changed);
+	assert_string_equal(r.text, "");
+}
+
 static void a_bridge_that_cannot_be_leaves_the_others_alone(void **state)
 {
 	struct wish w;
@@ -492,6 +520,9 @@ int main(void)
 						close_keeper),
 		cmocka_unit_test_setup_teardown(an_old_end_with_the_address_of_a_new_one_goes,
 						open_keeper, close_keeper),
+		cmocka_unit_test_setup_teardown(
+			a_bridge_goes_after_its_last_end_and_that_is_no_repair, open_keeper,
+			close_keeper),
 		cmocka_unit_test_setup_teardown(a_bridge_that_cannot_be_leaves_the_others_alone,
 						open_keeper, close_keeper),
 		cmocka_unit_test_setup_teardown(refused_operations_are_named, open_keeper,
