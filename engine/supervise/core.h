@@ -195,7 +195,7 @@ struct core_event {
 	bool starting;
 	bool was_up; /* ADOPTED: it had been UP, so it is ready and ExecStartPost= has been run */
 	bool startup_passed; /* ADOPTED: its startup probe is over */
-	bool had_member;     /* ADOPTED: of a pod: there has been one */
+	bool had_member; /* ADOPTED: of a pod: there has been one; text: its reason, if it had been UP */
 	/* START: more STARTs of the same boot follow; no container starts before one without it,
 	 * so that After= holds whatever the order of the events. */
 	bool more;

@@ -586,6 +586,11 @@ static void adopt_running(struct core *core, struct core_unit *unit, const struc
 	health_adopt(core, unit, event, started_at);
 	if (event->was_up || !waits_notify)
 		notify_watchdog_begin(core, unit);
+	/* how it was found is said; what people see of it is what it was */
+	if (unit->state == CORE_STARTING && waits_for(unit))
+		core_set_reason(core, unit, "%s", waits_for(unit));
+	else if (unit->state == CORE_UP && event->text && event->text[0])
+		core_set_reason(core, unit, "%s", event->text);
 	unit->ready_why = "adopted";
 	if (!waits && unit->state == CORE_STARTING)
 		life_start_next(core, unit);

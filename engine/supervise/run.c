@@ -437,6 +437,8 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health)
 					     .was_up = before.was_up,
 					     .startup_passed = before.startup_passed,
 					     .had_member = before.had_member,
+					     .text = before.core_state == CORE_UP ? before.reason :
+										    NULL,
 					     .adopted_health = health });
 	notify_adopted(e, index, &before);
 }

@@ -138,6 +138,18 @@ static void an_adoption_in_the_future_counts_from_now(void **state)
 	assert_string_equal(fixture_view(f, 0).reason, "adopted, runs for 0s");
 }
 
+static void what_is_adopted_says_what_it_said(void **state)
+{
+	struct fixture *f = *state;
+
+	add_web(f, SERVICE_RESTART_ALWAYS);
+	fixture_step(f, 10,
+		     &(struct core_event){ .type = CORE_EV_ADOPTED,
+					   .was_up = true,
+					   .text = "said that it is ready" });
+	assert_string_equal(fixture_view(f, 0).reason, "said that it is ready");
+}
+
 static void an_end_without_running_before_it_is_an_end(void **state)
 {
 	struct fixture *f = *state;
@@ -256,6 +268,7 @@ int main(void)
 		TEST(an_adopted_start_may_fail_and_hang),
 		TEST(what_is_adopted_during_shutdown_is_stopped),
 		TEST(an_adopted_container_that_was_not_wanted_stops_when_told),
+		TEST(what_is_adopted_says_what_it_said),
 		TEST(an_adoption_in_the_future_counts_from_now),
 		TEST(an_end_without_running_before_it_is_an_end),
 		TEST(the_first_cause_is_what_counts),
