@@ -288,8 +288,9 @@ bool core_probe_now(struct core *core, unsigned unit);
 void core_machine_refused(struct core *core);
 const char *core_machine_key(enum core_machine_why why); /* "FailureAction" */
 /* A unit without a container as an earlier engine of this boot has left it (core_restore.c): FAILED and BACKOFF are wanted and go on
- * where they were; DOWN is what has ended, was skipped or stopped, and stays so until somebody asks for it; CLEANING is what has ended and was not decided upon: CLEANED goes on with it. Of any other state only the
- * counts are taken over, and how long its next start may still take.
+ * where they were; DOWN is what has ended, was skipped or stopped, and stays so until somebody asks for it; CLEANING is what has ended
+ * and was not decided upon: CLEANED goes on with it. Of any other state only the counts are taken over, and how long its next start may
+ * still take.
  * Before its first event; no event itself. */
 #define CORE_JOB_IS_OVER 1 /* that moment has been, and the start went on */
 struct core_rest {
