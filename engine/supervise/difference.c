@@ -333,6 +333,7 @@ void files_apply(struct engine *e)
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->entries[i].record.magic)
 			apply_one(e, i);
+	image_queue_ask_again(e);
 	note_others(e);
 	save_known(e);
 	if (e->files->stale_count || e->files->removed_begin < e->files->all_count)

@@ -461,20 +461,34 @@ static void import_next(struct engine *e)
 	}
 }
 
+static bool lacks_image(const struct engine *e, unsigned index)
+{
+	struct core_unit_view view;
+
+	core_view(e->core, index, &view);
+	return e->entries[index].spec && view.want == CORE_WANT_UP &&
+	       view.result == CORE_RESULT_IMAGE &&
+	       (view.state == CORE_BACKOFF || view.state == CORE_FAILED);
+}
+
 void engine_images_changed(struct engine *e)
 {
 	for (unsigned i = 0; i < e->count; i++) {
-		struct core_unit_view view;
 		bool is_current;
 		struct err err;
 
-		core_view(e->core, i, &view);
-		if (!e->entries[i].spec || view.want != CORE_WANT_UP ||
-		    view.result != CORE_RESULT_IMAGE ||
-		    (view.state != CORE_BACKOFF && view.state != CORE_FAILED))
-			continue;
-		if (look_up(e, i, &is_current, &err) == 0)
+		if (lacks_image(e, i) && look_up(e, i, &is_current, &err) == 0)
 			engine_feed(e,
 				    &(struct core_event){ .type = CORE_EV_IMAGE_READY, .unit = i });
 	}
+}
+
+void image_queue_ask_again(struct engine *e)
+{
+	for (unsigned i = 0; i < e->count; i++)
+		if (lacks_image(e, i))
+			engine_feed(e, &(struct core_event){ .type = CORE_EV_IMAGE_READY,
+							     .unit = i,
+							     .text = "its image is asked for "
+								     "again" });
 }

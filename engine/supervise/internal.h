@@ -300,6 +300,8 @@ void adopt_ends(struct engine *e);
 
 /* image_queue.c */
 void image_queue_want(struct engine *e, unsigned index);
+/* The configuration was read again or has changed: an archive may have come, a login, another registry. Units that had no image ask anew. */
+void image_queue_ask_again(struct engine *e);
 /* How the entry's image is had: its own words, and those of the .image unit that it names. -1: that unit's words are wrong; said in
  * the unit set's diagnostics. */
 int image_queue_bind(struct engine *e, struct engine_entry *entry) MUST_CHECK;

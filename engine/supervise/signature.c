@@ -75,7 +75,8 @@ bool signature_is_relevant(const char *name)
 	if (str_starts(name, ".#") || (length && name[length - 1] == '~'))
 		return false;
 	return unit_is_file_name(name) || str_ends(name, ".conf") || str_ends(name, ".d") ||
-	       str_eq(name, "appliance.ini") || str_eq(name, "network-config");
+	       str_eq(name, "appliance.ini") || str_eq(name, "network-config") ||
+	       str_eq(name, "auth.json");
 }
 
 /* False: it was searched already, by another name, or there are too many. */
@@ -152,18 +153,48 @@ void signature_of_units(const char *dir, signature_place_fn *place_fn, void *arg
 		walk_folder(&walk, dir, &st);
 }
 
+/* What lies in one folder, whatever it is called. */
+static void add_folder_entries(const char *folder, signature_place_fn *place_fn, void *arg,
+			       uint8_t out[32])
+{
+	auto_dir DIR *dir = opendir(folder);
+	unsigned entries = 0;
+	struct dirent *entry;
+
+	if (dir && place_fn)
+		place_fn(arg, folder);
+	while (dir && entries++ < UNIT_MAX_FOLDER_ENTRIES && (entry = readdir(dir))) {
+		char path[4096];
+		struct stat st = { 0 };
+
+		if (entry->d_name[0] == '.' || snprintf(path, sizeof(path), "%s/%s", folder,
+							entry->d_name) >= (int)sizeof(path))
+			continue;
+		add_entry(out, path, &st, stat(path, &st) < 0 ? errno : 0);
+	}
+}
+
 void signature_of_config(const char *dir, signature_place_fn *place_fn, void *arg, uint8_t out[32])
 {
-	char units[256], appliance[256], network[256];
-	const char *const files[] = { appliance, network };
-	uint8_t of_files[32];
+	static const char *const files[] = { "appliance.ini", "network-config", "registries.conf",
+					     "auth.json" };
+	static const char *const folders[] = { "images", "registries.conf.d", "certs.d" };
+	char path[256];
 
-	snprintf(units, sizeof(units), "%s/units", dir);
-	snprintf(appliance, sizeof(appliance), "%s/appliance.ini", dir);
-	snprintf(network, sizeof(network), "%s/network-config", dir);
-	signature_of_units(units, place_fn, arg, out);
-	signature_of_paths(files, sizeof(files) / sizeof(files[0]), of_files);
-	add(out, of_files);
+	snprintf(path, sizeof(path), "%s/units", dir);
+	signature_of_units(path, place_fn, arg, out);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		const char *const one[] = { path };
+		uint8_t of_file[32];
+
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		signature_of_paths(one, 1, of_file);
+		add(out, of_file);
+	}
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, folders[i]);
+		add_folder_entries(path, place_fn, arg, out);
+	}
 }
 
 void signature_of_paths(const char *const *paths, size_t count, uint8_t out[32])

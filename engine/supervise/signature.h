@@ -12,7 +12,7 @@
 typedef void signature_place_fn(void *arg, const char *path);
 /* place_fn may be NULL. A folder that cannot be read has a signature, too. */
 void signature_of_units(const char *dir, signature_place_fn *place_fn, void *arg, uint8_t out[32]);
-/* Of a whole /config: its units, appliance.ini and network-config. */
+/* Of a whole /config: its units, appliance.ini, network-config, and what tells of images: archives, registries.conf, auth.json, certs.d. */
 void signature_of_config(const char *dir, signature_place_fn *place_fn, void *arg, uint8_t out[32]);
 /* Of single files, whatever they are; order does not matter. */
 void signature_of_paths(const char *const *paths, size_t count, uint8_t out[32]);

@@ -51,6 +51,7 @@ static void on_message(struct loop *loop, uint32_t events, usec_t now, void *arg
 	if (n > 0) {
 		respawn_well(&e->files->watch.respawn);
 		files_check(e, false);
+		image_queue_ask_again(e);
 	} else if (n == 0) { /* its end is heard of by its pid */
 		loop_remove(loop, e->files->watch.source);
 		e->files->watch.source = NULL;

@@ -85,6 +85,7 @@ struct watching {
 	size_t path_count;
 	int events; /* inotify; -1: none are to be had */
 	int mounts; /* /proc/self/mountinfo; -1 */
+	int images; /* the watch of the folder of archives, which have any name */
 	unsigned watch_count;
 	bool is_blind;		     /* some place gives no events */
 	uint8_t known[64], last[64]; /* signatures of units and of paths */
@@ -118,6 +119,7 @@ static bool gives_events(const char *path)
 static void add_watch(void *arg, const char *path)
 {
 	struct watching *w = arg;
+	int number;
 
 	if (!gives_events(path))
 		w->is_blind = true;
@@ -127,8 +129,11 @@ static void add_watch(void *arg, const char *path)
 	}
 	w->watch_count++;
 	/* without a name of its own, for a moment or for good: the folder's event will tell */
-	if (inotify_add_watch(w->events, path, EVENTS) < 0 && errno != ENOENT)
+	number = inotify_add_watch(w->events, path, EVENTS);
+	if (number < 0 && errno != ENOENT)
 		w->is_blind = true;
+	if (str_eq(path, CLEAT_IMAGE_DIR))
+		w->images = number;
 }
 
 static void add_parent(struct watching *w, const char *path)
@@ -180,7 +185,8 @@ static bool is_relevant(const struct watching *w, const struct inotify_event *ev
 {
 	if (!event->len || (event->mask & (IN_ISDIR | IN_Q_OVERFLOW | IN_IGNORED)))
 		return true;
-	return signature_is_relevant(event->name) || is_path_name(w, event->name);
+	return event->wd == w->images || signature_is_relevant(event->name) ||
+	       is_path_name(w, event->name);
 }
 
 static bool read_events(struct watching *w)

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unit files that change while the appliance runs, break, come and go; what they read besides; enable, disable, mask."""
+import base64
 import contextlib
 import datetime
 import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 
 import pytest
 
-from appliance import IDLE, leftovers, unit, wait_for
+from appliance import BUILD, IDLE, leftovers, unit, wait_for
+from ociimage import busybox_of, write_box
+from registry import DockerRegistry, has_docker_registry
 
 BOX = "localhost/box:latest"
 
@@ -343,6 +347,47 @@ def test_files_that_units_read_restart_them(box):
         f.write("COLOUR=blue\n")
     a.cleat("reload")
     assert a.unit("systemd-env")["pid"] == before["env"]
+
+
+def test_an_archive_that_comes_later_is_found(box, tmp_path):
+    """Renamed into place, and copied in place: what is torn while it grows is asked for again when it has come to rest."""
+    a = box({"moved": script().replace(BOX, "localhost/moved:1"), "copied": script().replace(BOX, "localhost/copied:1")})
+    for name in ("moved", "copied"):
+        a.wait_unit("systemd-" + name, state="no-image")
+        write_box(str(tmp_path / name), busybox_of(BUILD), "localhost/%s:1" % name)
+    images = os.path.join(a.config, "images")
+    shutil.copy(str(tmp_path / "moved"), os.path.join(images, ".moved"))
+    os.rename(os.path.join(images, ".moved"), os.path.join(images, "moved.tar"))
+    a.wait_unit("systemd-moved", state="up")
+    with open(str(tmp_path / "copied"), "rb") as source, open(os.path.join(images, "copied.tar"), "wb") as f:
+        f.write(source.read(100000))
+        f.flush()
+        a.wait_unit("systemd-copied", state="no-image")
+        wait_for("the torn archive is looked at", lambda: "copied.tar" in json.dumps(a.status()))
+        f.write(source.read())
+    a.wait_unit("systemd-copied", state="up")
+
+
+@pytest.mark.skipif(not has_docker_registry(), reason="docker-registry and skopeo are needed")
+def test_a_login_that_comes_later_is_used(box, tmp_path, box_image):
+    a = box({})
+    registry = DockerRegistry(tmp_path / "registry", users={"ann": "right word"}, netns=a.init_pid()).start()
+    try:
+        registry.push(box_image, "team/box:1", creds="ann:right word")
+        with open(os.path.join(a.config, "registries.conf"), "w") as f:
+            f.write('[[registry]]\nlocation = "%s"\ninsecure = true\n' % registry.host)
+
+        def login(word):
+            with open(os.path.join(a.config, "auth.json"), "w") as f:
+                json.dump({"auths": {registry.host: {"auth": base64.b64encode(("ann:" + word).encode()).decode()}}}, f)
+
+        login("wrong word")
+        write(a, "web.container", script().replace(BOX, registry.host + "/team/box:1"))
+        assert "denied to user ann" in a.wait_unit("systemd-web", state="no-image")["detail"]
+        login("right word")
+        a.wait_unit("systemd-web", state="up")
+    finally:
+        registry.stop()
 
 
 def test_a_unit_that_can_reload_is_reloaded_when_a_file_of_its_changes(box):

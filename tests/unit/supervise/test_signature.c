@@ -201,14 +201,22 @@ static void test_of_a_path_that_is_named_twice_every_change_counts(void **state)
 
 static void test_of_a_configuration_its_own_files_count(void **state)
 {
-	static const char *const files[] = { "appliance.ini", "network-config" };
+	static const char *const files[] = {
+		"appliance.ini",  "network-config",  "registries.conf",		 "auth.json",
+		"images/app.tar", "images/any name", "registries.conf.d/a.conf", "certs.d/host:5000"
+	};
 	const struct scratch *s = *state;
 	uint8_t before[32], after[32];
 
 	fill(s);
 	scratch_write(s, "README.md", "no matter");
+	scratch_mkdir(s, "images");
+	scratch_mkdir(s, "registries.conf.d");
+	scratch_mkdir(s, "certs.d");
+	scratch_write(s, "images/.part", "no matter");
 	signature_of_config(s->path, NULL, NULL, before);
 	scratch_write(s, "README.md", "what stands here");
+	scratch_write(s, "images/.part", "what stands here");
 	signature_of_config(s->path, NULL, NULL, after);
 	assert_memory_equal(before, after, 32);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -233,6 +241,8 @@ static void test_names_that_are_worth_a_look(void **state)
 	assert_true(signature_is_relevant("web.container.d"));
 	assert_true(signature_is_relevant("appliance.ini"));
 	assert_true(signature_is_relevant("network-config"));
+	assert_true(signature_is_relevant("registries.conf"));
+	assert_true(signature_is_relevant("auth.json"));
 	assert_false(signature_is_relevant(".#web.container"));
 	assert_false(signature_is_relevant("web.container~"));
 	assert_false(signature_is_relevant(".web.container.swp"));
