@@ -341,17 +341,20 @@ static void check_address_twice(const struct checking *c, size_t index, const st
 				    c->containers[i].label);
 }
 
+bool net_publish_is_any(const struct net_publish *port)
+{
+	return !port->is_v6 && !port->is_v4_only && !port->host_address.s_addr;
+}
+
 static bool hosts_meet(const struct net_publish *a, const struct net_publish *b)
 {
-	bool a_any = !a->is_v6 && !a->host_address.s_addr;
-	bool b_any = !b->is_v6 && !b->host_address.s_addr;
-
-	if (a_any || b_any)
+	if (net_publish_is_any(a) || net_publish_is_any(b))
 		return true;
 	if (a->is_v6 != b->is_v6)
 		return false;
 	if (!a->is_v6)
-		return a->host_address.s_addr == b->host_address.s_addr;
+		return a->is_v4_only || b->is_v4_only ||
+		       a->host_address.s_addr == b->host_address.s_addr;
 	return IN6_IS_ADDR_UNSPECIFIED(&a->host_address6) ||
 	       IN6_IS_ADDR_UNSPECIFIED(&b->host_address6) ||
 	       IN6_ARE_ADDR_EQUAL(&a->host_address6, &b->host_address6);

@@ -50,16 +50,19 @@ struct net_join {
 	size_t alias_count;
 };
 
-/* A published port. Of host addresses at most one is set; neither: every address of the appliance. */
+/* A published port. Of host addresses at most one is set; neither: every address of the appliance, or, is_v4_only ("0.0.0.0"), those of IPv4. */
 struct net_publish {
 	const void *place;
 	const char *label; /* for messages: "web.container:5" */
-	bool udp, is_v6;
+	bool udp, is_v6, is_v4_only;
 	struct in_addr host_address;
 	struct in6_addr host_address6; /* is_v6 */
 	uint16_t host_first;	       /* 0: chosen */
 	uint16_t first, count;
 };
+
+/* No address was given: every one of the appliance, of IPv6, too. */
+bool net_publish_is_any(const struct net_publish *port);
 
 struct net_container {
 	const char *name, *label; /* "web", "web.container" */

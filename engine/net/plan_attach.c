@@ -138,35 +138,55 @@ static int attach_end(struct attaching *a, const struct net_network *networks, s
 	return 0;
 }
 
-/* Who publishes what meets this, NULL: nobody. */
-static const char *publisher_of(const struct attaching *a, const struct net_publish *port)
+/* first: where the ports of theirs begin that meet these. */
+static bool find_meeting(const struct net_attached *attached, const struct net_publish *port,
+			 uint16_t *first)
 {
-	for (size_t i = 0; i < a->attached->count; i++)
-		for (size_t k = 0; a->attached->items[i] && k < a->attached->items[i]->port_count;
-		     k++)
-			if (net_publish_meets(&a->attached->items[i]->ports[k], port))
-				return a->attached->items[i]->owner;
-	for (size_t k = 0; k < a->out->port_count; k++)
-		if (net_publish_meets(&a->out->ports[k], port))
-			return a->out->owner;
-	return NULL;
+	for (size_t k = 0; k < attached->port_count; k++) {
+		*first = attached->ports[k].host_first;
+		if (net_publish_meets(&attached->ports[k], port))
+			return true;
+	}
+	return false;
+}
+
+struct publisher {
+	const char *owner;
+	uint16_t first; /* of the ports of theirs that are meant */
+};
+
+/* Somebody publishes what meets this. */
+static bool is_published(const struct attaching *a, const struct net_publish *port,
+			 struct publisher *by)
+{
+	for (size_t i = 0; i < a->attached->count; i++) {
+		const struct net_attached *other = a->attached->items[i];
+
+		if (!other || !find_meeting(other, port, &by->first))
+			continue;
+		by->owner = other->owner;
+		return true;
+	}
+	by->owner = a->out->owner;
+	return find_meeting(a->out, port, &by->first);
 }
 
 static bool is_port_taken(const void *arg, bool udp, uint16_t first, uint16_t count)
 {
 	const struct attaching *a = arg;
 	struct net_publish any = { .udp = udp, .host_first = first, .count = count };
+	struct publisher by;
 
 	for (size_t i = 0; i < a->facts->busy_count; i++)
 		if (net_publish_meets(&a->facts->busy[i], &any))
 			return true;
-	return publisher_of(a, &any) != NULL;
+	return is_published(a, &any, &by);
 }
 
 static int attach_port(struct attaching *a, const struct net_publish *wish, struct err *err)
 {
 	struct net_publish port = *wish;
-	const char *holder;
+	struct publisher by = { .owner = NULL };
 
 	port.place = port.label = NULL;
 	if (a->out->port_count == NET_MAX_PUBLISHED)
@@ -175,10 +195,10 @@ static int attach_port(struct attaching *a, const struct net_publish *wish, stru
 					      port.count, a->facts->port_first, a->facts->port_last,
 					      is_port_taken, a, &port.host_first, err) < 0)
 		return -1;
-	holder = publisher_of(a, &port);
-	if (holder)
+	if (is_published(a, &port, &by))
 		return err_set(err, ERR_BUSY, "port %u/%s (%s) is published by %s already",
-			       port.host_first, port.udp ? "udp" : "tcp", wish->label, holder);
+			       port.host_first > by.first ? port.host_first : by.first,
+			       port.udp ? "udp" : "tcp", wish->label, by.owner);
 	*arena_push(&a->out->arena, a->out->ports, a->out->port_count) = port;
 	return 0;
 }

@@ -29,7 +29,7 @@ static void add_pair(struct proxied *p, bool udp, const char *host, unsigned fro
 static void add_port(struct proxied *p, const struct net_publish *port, bool has_nat, bool has_ipv6)
 {
 	char host[INET_ADDRSTRLEN], text[INET6_ADDRSTRLEN] = "::", six[INET6_ADDRSTRLEN + 2];
-	bool is_any = !port->is_v6 && !port->host_address.s_addr;
+	bool is_any = net_publish_is_any(port);
 
 	net_address_text(port->host_address, host);
 	if (port->is_v6 && !inet_ntop(AF_INET6, &port->host_address6, text, sizeof(text)))

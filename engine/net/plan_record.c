@@ -37,8 +37,8 @@ static void format_port(const struct net_publish *port, struct buf *out)
 		       port->is_v6 ? (const void *)&port->host_address6 : &port->host_address, host,
 		       sizeof(host)))
 		return;
-	buf_printf(out, "port %s %s %u %u %u\n", port->udp ? "udp" : "tcp", host, port->host_first,
-		   port->first, port->count);
+	buf_printf(out, "port %s %s %u %u %u%s\n", port->udp ? "udp" : "tcp", host,
+		   port->host_first, port->first, port->count, port->is_v4_only ? " 4" : "");
 }
 
 void net_attached_format(const struct net_attached *attached, struct buf *out)
@@ -129,12 +129,14 @@ static bool parse_port(char *const *words, size_t count, struct net_attached *ou
 {
 	struct net_publish port = { 0 };
 
-	if (count != 6 || out->port_count == NET_MAX_PUBLISHED)
+	if ((count != 6 && (count != 7 || !str_eq(words[6], "4"))) ||
+	    out->port_count == NET_MAX_PUBLISHED)
 		return false;
 	port.udp = str_eq(words[1], "udp");
 	if (!port.udp && !str_eq(words[1], "tcp"))
 		return false;
 	port.is_v6 = strchr(words[2], ':') != NULL;
+	port.is_v4_only = count == 7;
 	if (inet_pton(port.is_v6 ? AF_INET6 : AF_INET, words[2],
 		      port.is_v6 ? (void *)&port.host_address6 : &port.host_address) != 1 ||
 	    !to_u16(words[3], &port.host_first) || !to_u16(words[4], &port.first) ||

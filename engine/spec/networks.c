@@ -281,8 +281,12 @@ static void fill_port(const struct spec_port *from, const char *label, struct ar
 		.first = (uint16_t)from->container_port,
 		.count = (uint16_t)from->count,
 	};
-	if (!from->host_ip[0] || inet_pton(AF_INET, from->host_ip, &to->host_address) == 1)
+	if (!from->host_ip[0])
 		return;
+	if (inet_pton(AF_INET, from->host_ip, &to->host_address) == 1) {
+		to->is_v4_only = !to->host_address.s_addr;
+		return;
+	}
 	to->is_v6 = inet_pton(AF_INET6, from->host_ip, &to->host_address6) == 1;
 }
 

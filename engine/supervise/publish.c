@@ -189,7 +189,7 @@ static void put_ports(const struct net_attached *attached, const struct engine_e
 		if (port->is_v6 &&
 		    inet_ntop(AF_INET6, &port->host_address6, address, sizeof(address)))
 			buf_printf(&text, "[%s]:", address);
-		else if (port->host_address.s_addr) {
+		else if (!net_publish_is_any(port)) {
 			net_address_text(port->host_address, address);
 			buf_printf(&text, "%s:", address);
 		}

@@ -236,6 +236,17 @@ def test_a_start_does_not_rely_on_what_the_last_engines_worker_may_undo(boot, wo
     assert a.engine_pid() == engine or how == "killed"
 
 
+def test_a_port_of_all_ipv4_addresses_is_none_of_ipv6(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"four": box("PublishPort=0.0.0.0:8000-8001:80-81\n"), "six": box("PublishPort=[::]:8000:80\n")})
+    ports = {name: a.wait_unit("systemd-" + name, state="up")["ports"] for name in ("four", "six")}
+    assert ports == {"four": ["0.0.0.0:8000-8001->80-81/tcp"], "six": ["[::]:8000->80/tcp"]}
+    for name, port in (("four", 80), ("four", 81), ("six", 80)):
+        world.serve(a.pid_of("systemd-" + name), port)
+    wait_for("the proxy", lambda: world.ask(world.outside, "fd00:5::1", 8000) == "10.88.0.1")
+    assert world.ask(world.outside, HOST, 8000) == world.ask(world.outside, HOST, 8001) == OUTSIDE
+    assert world.ask(world.outside, "fd00:5::1", 8001) is None
+
+
 def test_the_network_outlives_its_engine(boot, world, box_image):
     a = boot_in(boot, world, box_image, {"web": box("PublishPort=8000:80\n"), "late": box(install=False)})
     a.wait_unit("systemd-web", state="up")

@@ -124,6 +124,7 @@ static void publish(struct fixture *f, struct net_container *c, bool udp, const 
 		assert_int_equal(inet_pton(AF_INET6, host, &ports[c->port_count].host_address6), 1);
 	} else if (host[0]) {
 		ports[c->port_count].host_address = ip(host);
+		ports[c->port_count].is_v4_only = !ip(host).s_addr;
 	}
 	c->ports = ports;
 	c->port_count++;
@@ -415,6 +416,24 @@ static void ports_of_different_addresses_do_not_meet(void **state)
 		       "error: port 80/tcp is published by b.container:7 and b.container:8\n");
 }
 
+static void every_address_of_one_family_leaves_the_other_free(void **state)
+{
+	struct fixture *f = *state;
+	struct net_container *a = container(f, "a", NET_DEFAULT),
+			     *b = container(f, "b", NET_DEFAULT);
+
+	publish(f, a, false, "0.0.0.0", 80, 80, 1);
+	publish(f, a, false, "::", 80, 80, 1);
+	publish(f, b, false, "0.0.0.0", 81, 80, 1);
+	publish(f, b, false, "fd00::1", 81, 80, 1);
+	expect_said(f, "");
+	publish(f, b, false, "192.0.2.1", 81, 80, 1);
+	publish(f, b, false, "", 80, 80, 1);
+	expect_said(f, "error: port 81/tcp is published by b.container:5 and b.container:7\n"
+		       "error: port 80/tcp is published by a.container:5 and b.container:8\n"
+		       "error: port 80/tcp is published by a.container:6 and b.container:8\n");
+}
+
 static void wishes_for_networks_and_addresses_are_checked(void **state)
 {
 	struct fixture *f = *state;
@@ -457,6 +476,10 @@ static void starts_fail_while_another_has_it(void **state)
 	assert_int_equal(attach(f, 3), -1);
 	assert_int_equal(f->err.code, ERR_BUSY);
 	assert_string_equal(f->err.msg, "port 80/tcp (d.container:5) is published by c already");
+	/* of a range the port that is meant */
+	publish(f, container(f, "e", NET_DEFAULT), false, "", 78, 78, 5);
+	assert_int_equal(attach(f, 4), -1);
+	assert_string_equal(f->err.msg, "port 80/tcp (e.container:5) is published by c already");
 	detach(f, 0);
 	detach(f, 2);
 	assert_int_equal(attach(f, 1), 0);
@@ -526,6 +549,7 @@ static void what_is_attached_survives_as_text(void **state)
 	j->alias_count = 2;
 	publish(f, c, false, "", 80, 8080, 1);
 	publish(f, c, true, "::1", 53, 53, 2);
+	publish(f, c, true, "0.0.0.0", 54, 54, 1);
 	plan(f);
 	assert_int_equal(attach(f, 0), 0);
 	net_attached_format(f->list[0], &text);
@@ -537,7 +561,8 @@ static void what_is_attached_survives_as_text(void **state)
 		"end podman v0000000000001 eth1 0a:58:0a:58:00:02 10.88.0.2 cleat0 10.88.0.1 16 -s 0 www front\n"
 		"target 10.88.0.2 cleat0\n"
 		"port tcp 0.0.0.0 80 8080 1\n"
-		"port udp ::1 53 53 2\n");
+		"port udp ::1 53 53 2\n"
+		"port udp 0.0.0.0 54 54 1 4\n");
 	assert_int_equal(net_attached_parse(buf_str(&text), &again, &f->err), 0);
 	net_attached_format(&again, &second);
 	assert_string_equal(buf_str(&text), buf_str(&second));
@@ -565,6 +590,7 @@ static void texts_that_are_no_record_are_refused_whole(void **state)
 		HEAD END "port tcp 0.0.0.0 0 80 1\n",
 		HEAD END "port tcp 0.0.0.0 65535 80 2\n",
 		HEAD END "port tcp nowhere 80 80 1\n",
+		HEAD END "port tcp 0.0.0.0 80 80 1 6\n",
 		HEAD END "target 10.88.0 cleat0\n",
 		HEAD END "\n",
 		HEAD END "port tcp 0.0.0.0 80 80 1",
@@ -600,6 +626,7 @@ static void the_proxy_serves_what_the_kernel_does_not(void **state)
 	publish(f, c, false, "", 80, 8080, 2);
 	publish(f, c, true, "192.0.2.1", 53, 53, 1);
 	publish(f, c, false, "fd00::1", 90, 91, 1);
+	publish(f, c, false, "0.0.0.0", 95, 95, 1);
 	plan(f);
 	assert_int_equal(attach(f, 0), 0);
 	expect_proxied(f, true, false, SIX);
@@ -609,7 +636,8 @@ static void the_proxy_serves_what_the_kernel_does_not(void **state)
 	expect_proxied(f, false, false,
 		       "--listen\n0.0.0.0:80\n--connect\n10.88.0.2:8080\n"
 		       "--listen\n0.0.0.0:81\n--connect\n10.88.0.2:8081\n"
-		       "--listen-udp\n192.0.2.1:53\n--connect\n10.88.0.2:53\n" SIX);
+		       "--listen-udp\n192.0.2.1:53\n--connect\n10.88.0.2:53\n" SIX
+		       "--listen\n0.0.0.0:95\n--connect\n10.88.0.2:95\n");
 	f->list[0]->has_target = false;
 	expect_proxied(f, false, true, "");
 }
@@ -679,6 +707,7 @@ int main(void)
 		TEST(networks_that_cannot_be_say_why),
 		TEST(ports_that_two_publish_name_both),
 		TEST(ports_of_different_addresses_do_not_meet),
+		TEST(every_address_of_one_family_leaves_the_other_free),
 		TEST(wishes_for_networks_and_addresses_are_checked),
 		TEST(starts_fail_while_another_has_it),
 		TEST(ports_of_other_programs_are_not_chosen),

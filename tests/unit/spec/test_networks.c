@@ -120,14 +120,16 @@ static void containers_in_the_plans_terms(void **state)
 	(void)state;
 	setup(&f);
 	PARSE(&f, "--network=bridge:ip=10.88.0.9,mac=02:00:00:00:00:09,alias=x", "-p",
-	      "127.0.0.1:8000-8001:80-81", "-p", "[::1]:53:53/udp", "-p", "99", "localhost/app");
+	      "127.0.0.1:8000-8001:80-81", "-p", "[::1]:53:53/udp", "-p", "99", "-p",
+	      "0.0.0.0:70:70", "localhost/app");
 	assert_good(&f);
 	assert_true(spec_to_net_container(&f.spec, "web", "web.container", true, &f.arena, &c));
 	assert_string_equal(c.name, "web");
 	assert_int_equal(c.joins[0].address.s_addr, htonl(0x0a580009));
 	assert_true(c.joins[0].has_mac);
 	assert_int_equal(c.joins[0].alias_count, 1);
-	assert_int_equal(c.port_count, 3);
+	assert_int_equal(c.port_count, 4);
+	assert_true(!c.ports[0].is_v4_only && !c.ports[2].is_v4_only && c.ports[3].is_v4_only);
 	assert_string_equal(c.ports[0].label, "web.container:11");
 	assert_int_equal(c.ports[0].host_address.s_addr, htonl(INADDR_LOOPBACK));
 	assert_int_equal(c.ports[0].count, 2);
