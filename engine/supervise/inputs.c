@@ -15,7 +15,8 @@
 #include "util/digest.h"
 #include "util/file.h"
 
-enum input_kind { INPUT_TEXT, INPUT_SECRET, INPUT_MOUNT };
+/* INPUT_MADE_MOUNT: where there is nothing the start makes a folder. */
+enum input_kind { INPUT_TEXT, INPUT_SECRET, INPUT_MOUNT, INPUT_MADE_MOUNT };
 
 typedef void input_fn(void *arg, enum input_kind kind, const char *path);
 
@@ -40,7 +41,13 @@ static void each(const struct container_spec *spec, const struct secret_places *
 		each_secret_place(places, spec->secrets[i].name, fn, arg);
 	for (size_t i = 0; i < spec->mount_count; i++)
 		if (spec->mounts[i].kind == SPEC_MOUNT_BIND && spec->mounts[i].read_only)
-			fn(arg, INPUT_MOUNT, spec->mounts[i].source);
+			fn(arg, spec->mounts[i].make_source ? INPUT_MADE_MOUNT : INPUT_MOUNT,
+			   spec->mounts[i].source);
+}
+
+static bool is_mount(enum input_kind kind)
+{
+	return kind == INPUT_MOUNT || kind == INPUT_MADE_MOUNT;
 }
 
 struct path_call {
@@ -54,7 +61,7 @@ static void pass_path(void *arg, enum input_kind kind, const char *path)
 	struct stat st;
 
 	/* What is below a mounted folder is the container's own business. */
-	if (kind == INPUT_MOUNT && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+	if (is_mount(kind) && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return;
 	call->fn(call->arg, path);
 }
@@ -97,14 +104,15 @@ static void digest_one(void *arg, enum input_kind kind, const char *path)
 	struct stat st;
 	bool is_there = stat(path, &st) == 0;
 
-	if (kind == INPUT_MOUNT && is_there && !S_ISREG(st.st_mode))
+	if (is_mount(kind) && is_there ? !S_ISREG(st.st_mode) :
+					 kind == INPUT_MADE_MOUNT && !is_there)
 		return;
 	d->has_any = true;
 	sha256_update(&d->sha, path, strlen(path) + 1);
 	sha256_update(&d->sha, is_there ? "+" : "-", 1);
 	if (!is_there)
 		return;
-	if (kind == INPUT_MOUNT && d->is_taken)
+	if (is_mount(kind) && d->is_taken)
 		sha256_update(&d->sha, &st.st_ino, sizeof(st.st_ino));
 	else if (kind == INPUT_SECRET || st.st_size > INPUTS_MAX_READ_BYTES)
 		add_file(&d->sha, &st);

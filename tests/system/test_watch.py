@@ -349,6 +349,15 @@ def test_files_that_units_read_restart_them(box):
     assert a.unit("systemd-env")["pid"] == before["env"]
 
 
+def test_a_source_that_the_start_makes_restarts_nothing(box):
+    a = box({"web": script(container="Volume=%h/conf:/conf:ro\nVolume=%h/deep/er:/deep:ro,noexec\n")})
+    first = a.wait_unit("systemd-web", state="up")
+    assert os.path.isdir(os.path.join(a.data, "home", "deep", "er"))
+    a.cleat("reload")
+    assert a.wait_unit("systemd-web", state="up")["pid"] == first["pid"]
+    assert "has changed" not in a.console()
+
+
 def test_an_archive_that_comes_later_is_found(box, tmp_path):
     """Renamed into place, and copied in place: what is torn while it grows is asked for again when it has come to rest."""
     a = box({"moved": script().replace(BOX, "localhost/moved:1"), "copied": script().replace(BOX, "localhost/copied:1")})

@@ -3,6 +3,7 @@
 #include "unit_test.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../util/scratch.h"
 #include "supervise/inputs.h"
@@ -141,6 +142,28 @@ static void test_what_is_in_a_mounted_folder_does_not_count(void **state)
 	assert_true(is_same(before, look(b)));
 }
 
+static void test_a_folder_that_the_start_makes_is_no_change(void **state)
+{
+	struct box *b = make(*state);
+	struct digest before;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/made", ((const struct scratch *)*state)->path);
+	b->mounts[1].source = path;
+	before = look(b);
+	scratch_mkdir(*state, "made");
+	assert_false(is_same(look(b),
+			     before)); /* somebody else's folder, without which nothing starts */
+	assert_int_equal(rmdir(path), 0);
+	b->mounts[1].make_source = true;
+	before = look(b);
+	scratch_mkdir(*state, "made");
+	assert_true(is_same(look(b), before));
+	assert_int_equal(rmdir(path), 0);
+	scratch_write(*state, "made", "a file after all");
+	assert_false(is_same(look(b), before));
+}
+
 static void test_a_large_file_counts_by_size_and_time(void **state)
 {
 	const struct scratch *s = *state;
@@ -208,6 +231,7 @@ int main(void)
 		scratch_test(test_a_file_that_goes_or_comes_counts),
 		scratch_test(test_a_secret_counts_by_its_file),
 		scratch_test(test_what_is_in_a_mounted_folder_does_not_count),
+		scratch_test(test_a_folder_that_the_start_makes_is_no_change),
 		scratch_test(test_a_large_file_counts_by_size_and_time),
 		scratch_test(test_each_file_is_named_folders_are_not),
 		scratch_test(test_what_a_running_container_cannot_be_told_of),
