@@ -133,6 +133,12 @@ static int tell_progress(struct slot *slot, usec_t now, struct err *err)
 	return tell_layer("layer-bytes", slot->layer, text, err);
 }
 
+/* What a registry lacks today may be pushed tomorrow, or be there again under a tag that has moved meanwhile. */
+static enum err_code code_of_failure(enum err_code code)
+{
+	return code == ERR_NOT_FOUND ? ERR_BUSY : code;
+}
+
 static int tell_outcome(struct slot *slot, struct err *err)
 {
 	auto_buf text = BUF_INIT(1024);
@@ -142,7 +148,8 @@ static int tell_outcome(struct slot *slot, struct err *err)
 	/* not the registry's fault: unpack has said what it is */
 	if (slot->reader_gone)
 		return tell_layer("layer-left", slot->layer, "", err);
-	buf_printf(&text, "%s %s", err_code_name(slot->outcome.code), slot->outcome.msg);
+	buf_printf(&text, "%s %s", err_code_name(code_of_failure(slot->outcome.code)),
+		   slot->outcome.msg);
 	return tell_layer("layer-failed", slot->layer, buf_str(&text), err);
 }
 
@@ -384,7 +391,7 @@ static int find_image(struct client *c, bool *is_known, struct err *err)
 		if (code != ERR_BUSY && err->code != ERR_NOT_FOUND)
 			code = err->code;
 	}
-	return err_set(err, code, "%s", buf_str(&reasons));
+	return err_set(err, code_of_failure(code), "%s", buf_str(&reasons));
 }
 
 static int tell_image(const struct client *c, struct err *err)

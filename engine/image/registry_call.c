@@ -238,7 +238,7 @@ static int explain_login(const struct call *c, const struct transport_response *
 			       r->status, e->user ? e->user : "with identity token",
 			       e->auth_key ? e->auth_key : "", complaint);
 	return err_set(
-		err, ERR_INPUT,
+		err, ERR_NOT_FOUND,
 		"HTTP %d: access is denied without a login, or there is no such image: put a login into auth.json "
 		"(podman login --authfile auth.json %.100s)%s%s%.100s",
 		r->status, e->host, complaint, e->auth_note && *e->auth_note ? "; " : "",

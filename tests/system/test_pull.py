@@ -596,9 +596,8 @@ def test_a_unit_waits_for_its_registry(boot, held, tmp_path, box_image):
     assert "waiting for the network" in seen["detail"] and registry.host in seen["detail"] and "next try in" in seen["detail"]
     registry.start()
     try:
-        # there is a registry, but no such image: no retry cures that
-        failed = appliance.wait_unit("systemd-app", state="no-image", seconds=90)
-        assert "404" in failed["detail"]
+        wait_for("there is a registry, but no such image", lambda: "404" in appliance.unit("systemd-app")["detail"], 90)
+        assert appliance.unit("systemd-app")["state"] in ("backoff", "pulling")
         registry.push(box_image, "team/box:1")
         pulled = appliance.inside("cleat", "pull", "-q", "%s/team/box:1" % registry.host)
         assert pulled.splitlines()[-1] == config_id(box_image)
@@ -607,6 +606,25 @@ def test_a_unit_waits_for_its_registry(boot, held, tmp_path, box_image):
         assert len([line for line in appliance.console().splitlines() if "auth.json: credsStore" in line]) == 1
     finally:
         registry.stop()
+
+
+def test_what_is_pushed_later_is_pulled_then(boot, held, tmp_path, box_image):
+    """First there is no such tag, then it has a layer that is gone, as while somebody pushes and cleans up, then all is there."""
+    appliance = boot(images=())
+    registry = held(netns=appliance.init_pid())
+    with open(os.path.join(appliance.config, "registries.conf"), "w", encoding="utf-8") as f:
+        f.write('[[registry]]\nlocation = "%s"\ninsecure = true\n' % registry.host)
+    appliance.add_unit("app", unit("%s/team/box:1" % registry.host, "Exec=sleep 1000000\nStopTimeout=0\n"))
+    appliance.cleat("reload", check=False)
+    told = lambda text: lambda: text in appliance.wait_unit("systemd-app")["detail"]  # noqa: E731
+    wait_for("no such tag", told("HTTP 404"))
+    archive_of(tmp_path / "noise.tar", NOISE[:100000])
+    torn = registry.add_archive(str(tmp_path / "noise.tar"), "team/box", "1")
+    lost = registry.layers(torn)[0]
+    registry.blobs.pop(lost)
+    wait_for("a lost layer", told("layer " + lost))
+    whole = registry.add_archive(box_image, "team/box", "1")
+    assert appliance.wait_unit("systemd-app", seconds=60, state="up")["image_digest"] == whole
 
 
 def test_what_no_unit_needs_makes_room(boot, held, tmp_path, box_image):

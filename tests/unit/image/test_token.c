@@ -514,7 +514,7 @@ static void without_a_login_the_message_says_what_to_do(void **state)
 	(void)state;
 	open_with(serve_basic);
 	w.endpoints[0].auth_note = "auth.json: credHelpers are not asked";
-	world_refuses(&w, ERR_INPUT, "without a login");
+	world_refuses(&w, ERR_NOT_FOUND, "without a login");
 	assert_non_null(strstr(w.err.msg, "credHelpers are not asked"));
 	assert_int_equal(count_in(log_of(0), "GET "), 1);
 }
