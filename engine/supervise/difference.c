@@ -254,6 +254,30 @@ static bool can_reload(struct engine *e, unsigned index)
 	return !is_known(entry->record.taken) || is_same(entry->record.taken, taken);
 }
 
+/* A start that failed may have failed for want of what is there now: a secret, an environment file. */
+static void start_failed(struct engine *e, unsigned index)
+{
+	static const char why[] = "a file that it reads has changed";
+	struct engine_entry *entry = &e->entries[index];
+	struct core_unit_view view;
+	uint8_t inputs[32];
+
+	core_view(e->core, index, &view);
+	if (entry->was_running || !entry->spec || entry->unit->is_remnant ||
+	    !is_known(entry->record.effect) || view.want != CORE_WANT_UP ||
+	    view.result == CORE_RESULT_IMAGE ||
+	    (view.state != CORE_FAILED && view.state != CORE_BACKOFF))
+		return;
+	inputs_digest(entry->spec, &secret_places, inputs);
+	if (is_same(entry->record.inputs, inputs))
+		return;
+	entry->outcome = FILES_STARTED;
+	console_step(e, "%s: %s: starting", entry->name, why);
+	event_emit(e, EVENT_UNIT_CHANGE, index, &(struct event_details){ .text = why });
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_RESET_FAILED, .unit = index });
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_START, .unit = index });
+}
+
 /* What runs, or ran when the engine before this one wrote it down: it may have ended since, by that engine's own order, which was killed
  * while it restarted the unit for this very change. */
 static void apply_one(struct engine *e, unsigned index)
@@ -333,6 +357,8 @@ void files_apply(struct engine *e)
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->entries[i].record.magic)
 			apply_one(e, i);
+	for (unsigned i = 0; i < e->count; i++)
+		start_failed(e, i);
 	image_queue_ask_again(e);
 	note_others(e);
 	save_known(e);

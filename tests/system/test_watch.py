@@ -349,6 +349,27 @@ def test_files_that_units_read_restart_them(box):
     assert a.unit("systemd-env")["pid"] == before["env"]
 
 
+def test_a_missing_file_that_comes_starts_what_could_not_start(box):
+    a = box({"key": script(container="Secret=key\n"), "env": script(container="EnvironmentFile=/config/env\n"),
+             "again": script(container="Secret=key\n", service="Restart=always"), "other": script(container="Secret=never\n")})
+    for name in ("key", "env", "other"):
+        a.wait_unit("systemd-" + name, state="failed")
+    a.wait_unit("systemd-again", state="backoff")
+    os.makedirs(os.path.join(a.config, "secrets"))
+    for name in ("secrets/key", "env"):
+        with open(os.path.join(a.config, name), "w") as f:
+            f.write("A=1\n")
+    for name in ("key", "env", "again"):
+        a.wait_unit("systemd-" + name, state="up")
+    assert a.unit("systemd-other")["state"] == "failed"
+    # nor does one that was stopped start again
+    a.cleat("stop", "key")
+    with open(os.path.join(a.config, "secrets", "key"), "w") as f:
+        f.write("another")
+    a.cleat("reload")
+    assert a.unit("systemd-key")["state"] == "down"
+
+
 def test_a_source_that_the_start_makes_restarts_nothing(box):
     a = box({"web": script(container="Volume=%h/conf:/conf:ro\nVolume=%h/deep/er:/deep:ro,noexec\n")})
     first = a.wait_unit("systemd-web", state="up")

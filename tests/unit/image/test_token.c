@@ -300,7 +300,7 @@ static void a_registry_that_wants_one_token_after_the_other_gets_two(void **stat
 	(void)state;
 	open_with(serve_never_satisfied);
 	w.limits.retries = 5;
-	world_refuses(&w, ERR_INPUT, "podman login --authfile auth.json 127.0.0.1:");
+	world_refuses(&w, ERR_NOT_FOUND, "podman login --authfile auth.json 127.0.0.1:");
 	assert_int_equal(count_in(log_of(0), "GET /token?"), 2);
 	assert_int_equal(count_in(log_of(0), "/manifests/"), 3);
 }
@@ -330,7 +330,7 @@ static void a_token_server_that_wants_a_token_is_left(void **state)
 {
 	(void)state;
 	open_with(serve_token_in_token);
-	world_refuses(&w, ERR_INPUT, "HTTP 401");
+	world_refuses(&w, ERR_NOT_FOUND, "HTTP 401");
 	assert_int_equal(count_in(log_of(0), "GET /token?"), 1);
 }
 
@@ -541,7 +541,7 @@ static void other_refusals_are_told_apart(void **state)
 	world_refuses(&w, ERR_UNSUPPORTED, "\"Negotiate\"");
 	tear_down(NULL);
 	open_with(serve_without_challenge);
-	world_refuses(&w, ERR_INPUT, "HTTP 401");
+	world_refuses(&w, ERR_NOT_FOUND, "HTTP 401");
 	tear_down(NULL);
 	open_as_ann(serve_forbidden);
 	world_refuses(
