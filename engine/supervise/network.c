@@ -161,9 +161,28 @@ static void on_changed(struct network *n)
 			network_proxy_sync(n, &n->slots[i]);
 }
 
+/* The worker knows bridges; people know the unit that wants one. */
+static void name_network(const struct network *n, struct net_report *report)
+{
+	char text[sizeof(report->text)];
+
+	for (size_t i = 0; i < n->network_count; i++) {
+		const char *bridge = n->networks[i].bridge.name;
+		size_t length = strlen(bridge);
+
+		if (!length || !str_starts(report->text, bridge) || report->text[length] != ':')
+			continue;
+		snprintf(text, sizeof(text), "%.100s (%s)%.*s", n->networks[i].label, bridge,
+			 (int)(sizeof(text) - 150), report->text + length);
+		str_copy(report->text, sizeof(report->text), text);
+		return;
+	}
+}
+
 static void on_report(struct network *n, struct net_report *report)
 {
 	report->text[sizeof(report->text) - 1] = '\0';
+	name_network(n, report);
 	switch ((enum net_report_kind)report->kind) {
 	case NET_REPORT_APPLIED:
 		take_applied(n, report);
