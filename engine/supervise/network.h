@@ -17,7 +17,9 @@ struct network_proxy {
 	int pidfd;
 	struct loop_source *source;
 	struct respawn respawn;
-	char *words; /* owned: its arguments, one a line */
+	char *words;		    /* owned: its arguments, one a line */
+	struct loop_source *serves; /* when it must have ended, if it cannot */
+	bool is_noted;		    /* that its ports are not served */
 };
 
 /* One per unit, same index as entries. */

@@ -21,6 +21,7 @@
 #define RECORD "proxy"
 #define WORDS_MAX_BYTES (512 * 1024)
 #define WORDS_MAX (4 * NET_MAX_PROXIED + 8)
+#define SERVES_USEC USEC_SEC /* who cannot listen has ended by then */
 
 static void try_again(void *arg)
 {
@@ -39,10 +40,33 @@ void network_proxy_init(struct network_slot *slot)
 	respawn_init(&slot->proxy.respawn, &policy, slot->e->loop, slot);
 }
 
+static void drop_note(struct network_slot *slot)
+{
+	char about[NET_NAME_BYTES + 16];
+
+	if (!slot->proxy.is_noted)
+		return;
+	slot->proxy.is_noted = false;
+	snprintf(about, sizeof(about), "ports of %s: ", slot->e->entries[slot->index].name);
+	publish_drop_notes(slot->e, about);
+}
+
+static void on_serves(struct loop *loop, usec_t now, void *arg)
+{
+	struct network_slot *slot = arg;
+
+	(void)now;
+	loop_remove(loop, slot->proxy.serves);
+	slot->proxy.serves = NULL;
+	drop_note(slot);
+}
+
 static void forget_process(struct network_slot *slot)
 {
 	struct network_proxy *p = &slot->proxy;
 
+	loop_remove(slot->e->loop, p->serves);
+	p->serves = NULL;
 	loop_remove(slot->e->loop, p->source);
 	p->source = NULL;
 	close_fd(&p->pidfd);
@@ -57,6 +81,11 @@ static void ended(struct network_slot *slot)
 	if (!slot->attached)
 		return;
 	log_msg(LOG_ERROR, "network", "%s: its port proxy ended: starting it again",
+		slot->e->entries[slot->index].name);
+	slot->proxy.is_noted = true;
+	publish_note(
+		slot->e, 1,
+		"ports of %s: those that a proxy has are not served: the engine's log says why",
 		slot->e->entries[slot->index].name);
 	respawn_again(&slot->proxy.respawn);
 	publish_unit(slot->e, slot->index);
@@ -120,11 +149,13 @@ static int spawn(struct network_slot *slot, const char *words, struct err *err)
 	if (children_spawn(slot->e, &how, on_reaped, slot, &slot->proxy.pid, err) < 0)
 		return -1;
 	respawn_began(&slot->proxy.respawn);
+	slot->proxy.serves =
+		loop_timer(slot->e->loop, loop_now(slot->e->loop) + SERVES_USEC, on_serves, slot);
 	slot->proxy.start_ticks = proc_start_ticks(slot->proxy.pid);
 	return save_record(slot, err);
 }
 
-void network_proxy_stop(struct network_slot *slot)
+static void stop_process(struct network_slot *slot)
 {
 	struct network_proxy *p = &slot->proxy;
 
@@ -133,6 +164,12 @@ void network_proxy_stop(struct network_slot *slot)
 	if (p->pid > 0 && proc_start_ticks(p->pid) == p->start_ticks)
 		kill(p->pid, SIGTERM);
 	forget_process(slot);
+}
+
+void network_proxy_stop(struct network_slot *slot)
+{
+	stop_process(slot);
+	drop_note(slot);
 }
 
 void network_proxy_sync(struct network *n, struct network_slot *slot)
@@ -148,8 +185,10 @@ void network_proxy_sync(struct network *n, struct network_slot *slot)
 			slot->attached->owner, NET_MAX_PROXIED);
 	if (slot->proxy.pid && str_eq(slot->proxy.words, buf_str(&words)))
 		return;
-	network_proxy_stop(slot);
+	stop_process(slot);
 	slot->proxy.respawn.failures = failures;
+	if (!words.len)
+		drop_note(slot);
 	if (words.len && !words.failed && spawn(slot, buf_str(&words), &err) < 0) {
 		log_msg(LOG_ERROR, "network", "%s: port proxy: %s",
 			slot->e->entries[slot->index].name, err.msg);

@@ -396,6 +396,16 @@ def test_a_subnet_that_the_appliance_has_got_meanwhile_is_named(boot, world, box
     a.wait_unit("systemd-web", state="up")
 
 
+def test_ports_that_no_proxy_can_serve_are_noted(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"web": box("PublishPort=[fd00:5::9]:8000:80\n")})
+    world.serve(a.pid_of(a.wait_unit("systemd-web", state="up")["name"]), 80)
+    noted = lambda: [note for note in a.status()["notes"] if "ports of systemd-web: " in json.dumps(note)]  # noqa: E731
+    wait_for("it is said", noted)
+    ip("address", "add", "fd00:5::9/64", "dev", "eth0", "nodad", netns=world.host)
+    wait_for("the proxy", lambda: world.ask(world.outside, "fd00:5::9", 8000) == "10.88.0.1")
+    wait_for("and said no more", lambda: not noted())
+
+
 def test_resolv_conf_follows_the_appliances(boot, world, box_image):
     a = boot_in(boot, world, box_image, {"web": box(), "host": box(network="host")})
     a.wait_unit("systemd-web", state="up")
