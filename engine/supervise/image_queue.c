@@ -79,20 +79,20 @@ static const struct unit *image_unit_of(const struct engine *e, const struct uni
 
 /* The .image unit says where from and with which rights; it is asked once, as the oneshot that it is, and then the container's own
  * Pull= holds. */
-int image_queue_bind(struct engine *e, struct engine_entry *entry)
+int image_queue_bind(struct engine *e, struct engine_entry *entry, const struct image_ref *ref)
 {
 	const struct unit *image = image_unit_of(e, entry->unit);
 	struct container_spec *spec;
 	char name[REF_MAX];
 
-	ref_format(&entry->ref, name);
-	entry->want = (struct pull_want)PULL_WANT_INIT(arena_strdup(&entry->spec_arena, name));
+	ref_format(ref, name);
+	entry->want = (struct pull_want)PULL_WANT_INIT(arena_strdup(&e->units.arena, name));
 	entry->want.policy = policy_of_spec(entry->spec);
 	want_of_spec(entry->spec, &entry->want);
 	if (!image)
 		return 0;
-	spec = arena_new(&entry->spec_arena, struct container_spec);
-	if (spec_image_from_args(spec, &entry->spec_arena, &image->spec_args, &e->units.diags) < 0)
+	spec = arena_new(&e->units.arena, struct container_spec);
+	if (spec_image_from_args(spec, &e->units.arena, &image->spec_args, &e->units.diags) < 0)
 		return -1;
 	want_of_spec(spec, &entry->want);
 	if (!str_eq(spec->image, entry->spec->image))
@@ -100,6 +100,15 @@ int image_queue_bind(struct engine *e, struct engine_entry *entry)
 	entry->unit_policy = policy_of_spec(spec);
 	entry->waits_for_image_unit = true;
 	return 0;
+}
+
+void image_queue_ref(const struct engine_entry *entry, struct image_ref *out)
+{
+	struct err err;
+
+	/* it was parsed when the unit was read: units.c */
+	if (!entry->spec || entry->spec->is_pod || ref_parse(entry->spec->image, out, &err) < 0)
+		*out = (struct image_ref){ .domain = "" };
 }
 
 static enum pull_policy policy_now(const struct engine_entry *entry)
@@ -115,12 +124,14 @@ static int find(struct engine *e, unsigned index, const char **source, struct er
 {
 	struct engine_entry *entry = &e->entries[index];
 	const char *pin = update_pin(e, index);
-	struct image_ref ref = entry->ref;
+	struct image_ref ref, pinned;
 
 	entry->is_pinned = false;
+	image_queue_ref(entry, &ref);
 	if (pin) {
-		str_copy(ref.digest, sizeof(ref.digest), pin);
-		if (store_find(e->store, &ref, &entry->image_arena, &entry->image, NULL, err) ==
+		pinned = ref;
+		str_copy(pinned.digest, sizeof(pinned.digest), pin);
+		if (store_find(e->store, &pinned, &entry->image_arena, &entry->image, NULL, err) ==
 		    0) {
 			entry->is_pinned = true;
 			return 0;
@@ -129,7 +140,7 @@ static int find(struct engine *e, unsigned index, const char **source, struct er
 		log_msg(LOG_WARN, "image", "%s: pinned to %s: %s: what %s means now is taken",
 			entry->name, pin, err->msg, entry->spec->image);
 	}
-	return store_find(e->store, &entry->ref, &entry->image_arena, &entry->image, source, err);
+	return store_find(e->store, &ref, &entry->image_arena, &entry->image, source, err);
 }
 
 void image_queue_ref_of_run(const struct engine *e, unsigned index, struct image_ref *out)
@@ -138,7 +149,7 @@ void image_queue_ref_of_run(const struct engine *e, unsigned index, struct image
 	const char *digest = entry->record.image_digest[0] ? entry->record.image_digest :
 							     update_pin(e, index);
 
-	*out = entry->ref;
+	image_queue_ref(entry, out);
 	if (digest)
 		str_copy(out->digest, sizeof(out->digest), digest);
 }
@@ -165,6 +176,7 @@ static int look_up(struct engine *e, unsigned index, bool *is_current, struct er
 void image_queue_want(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
+	struct image_ref ref;
 	bool is_current = false;
 	struct err err;
 
@@ -174,7 +186,8 @@ void image_queue_want(struct engine *e, unsigned index)
 		return;
 	}
 	if (look_up(e, index, &is_current, &err) == 0) {
-		is_current &= pull_decide(policy_now(entry), &entry->ref, true) == PULL_STEP_STORE;
+		image_queue_ref(entry, &ref);
+		is_current &= pull_decide(policy_now(entry), &ref, true) == PULL_STEP_STORE;
 		is_current |= entry->is_pinned;
 		if (is_current || e->store_read_only) {
 			answer(e, index, NULL, false);
@@ -372,11 +385,11 @@ void image_queue_keep(struct engine *e, unsigned index, struct arena *arena,
 /* Whom to ask: two processes for one registry would only wait for each other. */
 static void registry_of(const struct engine_entry *entry, char *out, size_t size)
 {
-	struct image_ref ref = entry->ref;
+	struct image_ref ref;
 	struct err err;
 
-	if (entry->want.from && ref_parse(entry->want.from, &ref, &err) < 0)
-		ref = entry->ref;
+	if (!entry->want.from || ref_parse(entry->want.from, &ref, &err) < 0)
+		image_queue_ref(entry, &ref);
 	str_copy(out, size, ref.domain);
 }
 

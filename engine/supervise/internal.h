@@ -103,10 +103,8 @@ struct last_words {
 struct engine_entry {
 	const struct unit *unit;
 	struct container_spec *spec; /* arena of the unit set; NULL: invalid */
-	struct arena spec_arena;
 	char name[128]; /* container name, unique */
-	struct image_ref ref;
-	struct pull_want want; /* how the image is had; strings in spec_arena */
+	struct pull_want want; /* how the image is had; strings in that arena */
 	bool waits_for_image_unit; /* its .image unit has not been asked for in this life of the engine */
 	enum pull_policy unit_policy; /* of that .image unit */
 	char image_progress[160]; /* while pulling: for people; "" when there is nothing to tell */
@@ -174,7 +172,7 @@ struct engine {
 	struct loop *loop;
 	struct core *core;
 	struct unit_set units;	       /* those with an entry first, at the same index */
-	const struct unit **templates; /* patterns, which are none of the units */
+	const struct unit *templates;  /* patterns, which are none of the units */
 	size_t template_count;
 	size_t resource_begin; /* units.units[] from here on: valid .volume, .network, .image units */
 	struct engine_entry *entries; /* one per unit, same index as in the core */
@@ -304,7 +302,10 @@ void image_queue_want(struct engine *e, unsigned index);
 void image_queue_ask_again(struct engine *e);
 /* How the entry's image is had: its own words, and those of the .image unit that it names. -1: that unit's words are wrong; said in
  * the unit set's diagnostics. */
-int image_queue_bind(struct engine *e, struct engine_entry *entry) MUST_CHECK;
+int image_queue_bind(struct engine *e, struct engine_entry *entry,
+		     const struct image_ref *ref) MUST_CHECK;
+/* What Image= of the entry says; nothing for one that has no image. */
+void image_queue_ref(const struct engine_entry *entry, struct image_ref *out);
 /* For a request to an import: what must not be collected because of the entry; a want that is not in it yet. */
 void image_queue_keep(struct engine *e, unsigned index, struct arena *arena,
 		      struct pull_request *request);

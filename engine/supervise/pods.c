@@ -14,7 +14,7 @@
 
 int pods_convert(struct engine *e, struct engine_entry *entry)
 {
-	return spec_pod_from_args(entry->spec, &entry->spec_arena, &entry->unit->spec_args,
+	return spec_pod_from_args(entry->spec, &e->units.arena, &entry->unit->spec_args,
 				  &e->units.diags);
 }
 

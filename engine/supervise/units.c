@@ -15,24 +15,26 @@
 #include "supervise/notify.h"
 #include "supervise/pods.h"
 #include "unit/graph.h"
+#include "util/copy.h"
 #include "util/str.h"
 
 static void convert(struct engine *e, struct engine_entry *entry)
 {
 	struct unit *unit = &e->units.units[entry - e->entries];
 	size_t before = e->units.diags.count;
+	struct image_ref ref;
 	struct err err;
 
 	if (!unit->is_valid)
 		return;
-	entry->spec = arena_new(&e->arena, struct container_spec);
+	entry->spec = arena_new(&e->units.arena, struct container_spec);
 	if (spec_check_global_args(&unit->global_args, &e->units.diags) < 0 ||
 	    (unit->kind == UNIT_POD ?
 		     pods_convert(e, entry) < 0 :
-		     spec_from_args(entry->spec, &entry->spec_arena, &unit->spec_args,
+		     spec_from_args(entry->spec, &e->units.arena, &unit->spec_args,
 				    &e->units.diags) < 0 ||
-			     ref_parse(entry->spec->image, &entry->ref, &err) < 0 ||
-			     image_queue_bind(e, entry) < 0)) {
+			     ref_parse(entry->spec->image, &ref, &err) < 0 ||
+			     image_queue_bind(e, entry, &ref) < 0)) {
 		if (e->units.diags.count == before)
 			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.Image",
 				 "%s", err.msg);
@@ -272,7 +274,8 @@ static bool is_resource(const struct unit *unit)
 static void sort_out(struct engine *e)
 {
 	struct unit_set *set = &e->units;
-	struct unit *sorted = arena_alloc(&e->arena, (set->count + 1) * sizeof(*sorted));
+	auto_arena arena = { 0 };
+	struct unit *all = arena_alloc(&arena, (set->count + 1) * sizeof(*all));
 	size_t kept = 0;
 
 	for (size_t i = 0; i < set->count; i++)
@@ -280,39 +283,40 @@ static void sort_out(struct engine *e)
 		    !set->units[i].is_template)
 			judge_volume(e, &set->units[i]);
 	unit_set_refuse_broken_references(set);
+	copy_bytes(all, set->units, set->count * sizeof(*all));
 	for (size_t i = 0; i < set->count; i++)
-		if (!set->units[i].is_template && !is_resource(&set->units[i]) &&
-		    !set->units[i].is_removed)
-			sorted[kept++] = set->units[i];
+		if (!all[i].is_template && !is_resource(&all[i]) && !all[i].is_removed)
+			set->units[kept++] = all[i];
 	/* last, so that they can be forgotten when they are gone */
 	for (size_t i = 0; i < set->count; i++)
-		if (set->units[i].is_removed && !is_resource(&set->units[i]))
-			sorted[kept++] = set->units[i];
+		if (all[i].is_removed && !is_resource(&all[i]))
+			set->units[kept++] = all[i];
 	e->resource_begin = kept;
 	for (size_t i = 0; i < set->count; i++)
-		if (!set->units[i].is_template && is_resource(&set->units[i]) &&
-		    !set->units[i].is_removed)
-			sorted[kept++] = set->units[i];
+		if (!all[i].is_template && is_resource(&all[i]) && !all[i].is_removed)
+			set->units[kept++] = all[i];
 	/* behind what may have taken its name meanwhile */
 	for (size_t i = 0; i < set->count; i++)
-		if (set->units[i].is_removed && is_resource(&set->units[i]))
-			sorted[kept++] = set->units[i];
-	e->templates = NULL;
+		if (all[i].is_removed && is_resource(&all[i]))
+			set->units[kept++] = all[i];
+	/* and, not of the set any more, what can be masked */
+	e->templates = set->units + kept;
 	e->template_count = 0;
 	for (size_t i = 0; i < set->count; i++)
-		if (set->units[i].is_template)
-			*arena_push(&e->arena, e->templates, e->template_count) = &set->units[i];
-	set->units = sorted;
+		if (all[i].is_template)
+			set->units[kept + e->template_count++] = all[i];
 	set->count = kept;
 }
 
 static void open_history(struct engine *e)
 {
-	static struct history_unit units[CORE_MAX_UNITS];
+	auto_arena arena = { 0 };
+	struct history_unit *units;
 	struct err err;
 
 	if (e->run_layout_unknown)
 		return;
+	units = arena_alloc(&arena, (e->count + 1) * sizeof(*units));
 	for (unsigned i = 0; i < e->count; i++) {
 		str_copy(units[i].name, sizeof(units[i].name), e->entries[i].name);
 		str_copy(units[i].unit, sizeof(units[i].unit), e->entries[i].unit->name);
@@ -354,8 +358,6 @@ int units_read_once(struct engine *e, struct err *err)
 
 void units_forget(struct engine *e)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		arena_fini(&e->entries[i].spec_arena);
 	unit_set_fini(&e->units);
 	e->count = 0;
 }
@@ -365,7 +367,7 @@ const char *engine_template(const struct engine *e, const char *name)
 	size_t length = strlen(name);
 
 	for (size_t i = 0; i < e->template_count; i++) {
-		const struct unit *unit = e->templates[i];
+		const struct unit *unit = &e->templates[i];
 
 		if (str_eq(name, unit->name) || str_eq(name, unit->service_name) ||
 		    (length && strncmp(name, unit->name, length) == 0 &&

@@ -211,12 +211,13 @@ static void say_false(struct update_unit *u, const char *text)
 static bool check_store(struct engine *e, unsigned index)
 {
 	struct store_image image;
+	struct image_ref ref;
 	auto_arena arena = { 0 };
 	const char *source = "";
 	struct err err;
 
-	if (!e->store ||
-	    store_find(e->store, &e->entries[index].ref, &arena, &image, &source, &err) < 0 ||
+	image_queue_ref(&e->entries[index], &ref);
+	if (!e->store || store_find(e->store, &ref, &arena, &image, &source, &err) < 0 ||
 	    !(store_source_is_current(source) || e->store_read_only))
 		return false;
 	update_feed(e, index,
@@ -306,7 +307,7 @@ int engine_rollback(struct engine *e, unsigned index, const char *digest, struct
 {
 	struct update_unit *u = e->updates->units[index];
 	const struct engine_entry *entry = &e->entries[index];
-	struct image_ref ref = entry->ref;
+	struct image_ref ref;
 	struct store_image image;
 	auto_arena arena = { 0 };
 	const char *found;
@@ -327,6 +328,7 @@ int engine_rollback(struct engine *e, unsigned index, const char *digest, struct
 	if (!found)
 		return err_wrap(err, "%s", entry->unit->name);
 	str_copy(target, sizeof(target), found); /* the history moves when it grows */
+	image_queue_ref(entry, &ref);
 	str_copy(ref.digest, sizeof(ref.digest), target);
 	if (!e->store || store_find(e->store, &ref, &arena, &image, NULL, err) < 0)
 		return err_wrap(e->store ? err : (*err = e->store_error, err), "%s",

@@ -138,10 +138,8 @@ static inline int fixture_teardown(void **state)
 	struct fixture *f = *state;
 	struct engine *e = f->engine;
 
-	for (unsigned i = 0; i < e->count; i++) {
-		arena_fini(&e->entries[i].spec_arena);
+	for (unsigned i = 0; i < e->count; i++)
 		arena_fini(&e->entries[i].image_arena);
-	}
 	free(e->drafts);
 	network_close(e);
 	history_close(e->history);
