@@ -2,16 +2,18 @@
 /*
  * The core's outer shell: its memory, its trace, and the step that turns one event into actions.
  * Must never read a clock, touch a descriptor, or allocate in a step but for growing the action
- * list.
+ * list and for the units' texts.
  */
 #include "supervise/core.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "supervise/core_internal.h"
+#include "util/str.h"
 
 void core_bug(const struct core *core, const struct core_unit *unit, const char *fmt, ...)
 {
@@ -35,6 +37,8 @@ static void *grow(struct core *core, void *old, size_t count, size_t size)
 	return new;
 }
 
+static_assert(sizeof(struct core_unit) <= 1024, "there are many of them: texts are no arrays");
+
 struct core *core_new(core_trace_fn *trace, void *trace_arg)
 {
 	struct core *core = calloc(1, sizeof(*core));
@@ -47,13 +51,26 @@ struct core *core_new(core_trace_fn *trace, void *trace_arg)
 	return core;
 }
 
+static void drop_texts(struct core_unit *unit)
+{
+	str_drop(&unit->reason);
+	str_drop(&unit->probe_output);
+	str_drop(&unit->stop_text);
+	str_drop(&unit->status_text);
+	str_drop(&unit->cause);
+	str_drop(&unit->invalid_why);
+}
+
 void core_free(struct core *core)
 {
 	if (!core)
 		return;
 	for (unsigned i = 0; i < core->count; i++) {
-		free((char *)core->units[i].policy.name);
-		free((struct core_dep *)core->units[i].policy.deps);
+		struct core_unit *unit = &core->units[i];
+
+		free((char *)unit->policy.name);
+		free((struct core_dep *)unit->policy.deps);
+		drop_texts(unit);
 	}
 	free(core->units);
 	free(core->edges);
@@ -123,6 +140,7 @@ unsigned core_add(struct core *core, const struct core_policy *policy)
 	};
 	for (size_t i = 0; i < CORE_TIMER_COUNT; i++)
 		unit->timers[i] = USEC_NEVER;
+	drop_texts(unit);
 	copy_policy(core, unit, policy);
 	core->heap[index] = index;
 	core->count++;
@@ -146,6 +164,14 @@ void core_copy_text(char *dst, size_t size, const char *text)
 	while (n > 0 && dst[n - 1] == ' ') /* a newline at the end of a probe's output */
 		n--;
 	dst[n] = '\0';
+}
+
+void core_keep_text(const char **kept, size_t size, const char *text)
+{
+	char line[CORE_TEXT_MAX];
+
+	core_copy_text(line, size, text);
+	str_keep(kept, line);
 }
 
 struct core_action *core_act(struct core *core, const struct core_unit *unit,
@@ -217,7 +243,7 @@ void core_set_reason(struct core *core, struct core_unit *unit, const char *fmt,
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	core_copy_text(unit->reason, sizeof(unit->reason), text);
+	core_keep_text(&unit->reason, CORE_TEXT_MAX, text);
 	core_touch(core, unit);
 }
 

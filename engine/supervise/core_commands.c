@@ -152,7 +152,7 @@ static void note_failure(struct core *core, struct core_unit *unit, const struct
 	snprintf(text, sizeof(text), "%.250s; %.250s", unit->cause[0] ? unit->cause : unit->reason,
 		 outcome->text);
 	if (unit->ended || unit->state == CORE_CLEANING)
-		core_copy_text(unit->cause, sizeof(unit->cause), text);
+		core_keep_text(&unit->cause, CORE_TEXT_MAX, text);
 	core_set_reason(core, unit, "%s", text);
 	core_note(core, unit, "%s", outcome->text);
 }
@@ -167,7 +167,7 @@ static void note_overdue(struct core *core, struct core_unit *unit, const struct
 	snprintf(text, sizeof(text), "%.200s; %.300s", unit->cause[0] ? unit->cause : unit->reason,
 		 event->text);
 	if (unit->state == CORE_CLEANING)
-		core_copy_text(unit->cause, sizeof(unit->cause), text);
+		core_keep_text(&unit->cause, CORE_TEXT_MAX, text);
 	core_set_reason(core, unit, "%s", text);
 }
 

@@ -97,7 +97,7 @@ void health_begin(struct core *core, struct core_unit *unit)
 {
 	unit->started_at = core->now;
 	unit->startup_passes = 0;
-	unit->probe_output[0] = '\0';
+	str_drop(&unit->probe_output);
 	if (!unit->policy.health.is_set)
 		return;
 	prepare(core, unit);
@@ -110,7 +110,7 @@ void health_adopt(struct core *core, struct core_unit *unit, const struct core_e
 {
 	unit->started_at = started_at;
 	unit->startup_passes = 0;
-	unit->probe_output[0] = '\0';
+	str_drop(&unit->probe_output);
 	unit->startup_passed = unit->startup_passed || event->startup_passed;
 	if (!unit->policy.health.is_set)
 		return;
@@ -263,7 +263,7 @@ static void judge(struct core *core, struct core_unit *unit, bool pass, const ch
 	core_copy_text(text, sizeof(text), output ? output : "");
 	changed = !str_eq(text, unit->probe_output);
 	if (changed) {
-		core_copy_text(unit->probe_output, sizeof(unit->probe_output), text);
+		core_keep_text(&unit->probe_output, CORE_TEXT_MAX, text);
 		core_touch(core, unit);
 	}
 	if (pass && is_startup(unit)) {

@@ -149,12 +149,13 @@ struct core_unit {
 	uint64_t mark;	      /* visited by the walk of this number */
 	uint64_t traced_step; /* last step that wrote a line about it */
 
-	char reason[CORE_TEXT_MAX];
-	char probe_output[CORE_TEXT_MAX];
-	char stop_text[CORE_TEXT_MAX / 2];   /* why the stop was asked for */
-	char status_text[CORE_TEXT_MAX / 2]; /* STATUS= */
-	char cause[CORE_TEXT_MAX];	     /* why the last instance ended */
-	char invalid_why[CORE_TEXT_MAX];     /* "": the unit file has errors */
+	/* Owned, never NULL, as long as what they say: most of them say nothing most of the time. core_keep_text(). */
+	const char *reason;
+	const char *probe_output;
+	const char *stop_text; /* why the stop was asked for; half as long as the others at most */
+	const char *status_text; /* STATUS=; likewise */
+	const char *cause;	 /* why the last instance ended */
+	const char *invalid_why; /* "": the unit file has errors */
 };
 
 struct core {
@@ -200,6 +201,8 @@ void core_set_reason(struct core *core, struct core_unit *unit, const char *fmt,
 	ERR_PRINTF(3, 4);
 /* Copies text as one line: control bytes become blanks. */
 void core_copy_text(char *dst, size_t size, const char *text);
+/* The same into one of the unit's texts; size as of an array, CORE_TEXT_MAX at most. */
+void core_keep_text(const char **kept, size_t size, const char *text);
 
 /* core_states.c: the only writer of unit->state; disarms the state timer and whatever the new
  * state cannot have. */

@@ -55,7 +55,7 @@ static void job_give_up(struct core *core, struct core_unit *unit, const char *w
 {
 	char text[CORE_TEXT_MAX], span[POLICY_SPAN_MAX];
 
-	unit->cause[0] = '\0';
+	str_drop(&unit->cause);
 	snprintf(text, sizeof(text), "not started within JobTimeoutSec=%s: %.400s",
 		 policy_format_span(span, unit->policy.job_timeout_usec), waits);
 	give_up(core, unit, CORE_RESULT_TIMEOUT, text);
@@ -116,7 +116,8 @@ void life_begin_instance(struct core *core, struct core_unit *unit)
 	unit->had_member = false;
 	unit->job_deadline = 0;
 	unit->result = CORE_RESULT_NONE;
-	unit->cause[0] = unit->status_text[0] = '\0';
+	str_drop(&unit->cause);
+	str_drop(&unit->status_text);
 	unit->up_at = USEC_NEVER;
 }
 
@@ -233,7 +234,7 @@ void life_fail_start(struct core *core, struct core_unit *unit, enum core_result
 		     const char *why)
 {
 	unit->result = result;
-	core_copy_text(unit->cause, sizeof(unit->cause), why);
+	core_keep_text(&unit->cause, CORE_TEXT_MAX, why);
 	/* A look at conditions is nothing to clean up after. */
 	unit->stop_post_ran = unit->never_began = unit->stage == CORE_STAGE_CONDITIONS;
 	stop_clean(core, unit, unit->cause);
@@ -287,7 +288,7 @@ static void ask_stop(struct core *core, struct core_unit *unit, bool again, bool
 	unit->stop_asked = true;
 	unit->again = again;
 	unit->dependency_lost = dependency_lost;
-	core_copy_text(unit->stop_text, sizeof(unit->stop_text), why);
+	core_keep_text(&unit->stop_text, CORE_TEXT_MAX / 2, why);
 	order_queue(core, unit);
 }
 
@@ -463,7 +464,7 @@ bool life_on_image_failed(struct core *core, struct core_unit *unit, const struc
 		return false;
 	core_copy_text(text, sizeof(text), event->text ? event->text : "unknown reason");
 	unit->result = CORE_RESULT_IMAGE;
-	unit->cause[0] = '\0';
+	str_drop(&unit->cause);
 	if (event->permanent) {
 		core_move(core, unit, CORE_FAILED, "image: %s", text);
 		return true;

@@ -37,12 +37,12 @@ void notify_watchdog_over(struct core *core, struct core_unit *unit)
 
 static void take_status(struct core *core, struct core_unit *unit, const char *text)
 {
-	char clean[sizeof(unit->status_text)];
+	char clean[CORE_TEXT_MAX / 2];
 
 	core_copy_text(clean, sizeof(clean), text);
 	if (str_eq(clean, unit->status_text))
 		return;
-	core_copy_text(unit->status_text, sizeof(unit->status_text), clean);
+	core_keep_text(&unit->status_text, CORE_TEXT_MAX / 2, clean);
 	core_note(core, unit, "says: %s", unit->status_text);
 }
 

@@ -117,7 +117,7 @@ static int refuse_cycle(struct core *core, const struct path *path, unsigned bac
 
 		unit->policy.is_invalid = true;
 		unit->policy.dep_count = 0;
-		core_copy_text(unit->invalid_why, sizeof(unit->invalid_why), err->msg);
+		core_keep_text(&unit->invalid_why, CORE_TEXT_MAX, err->msg);
 	}
 	return -1;
 }

@@ -61,7 +61,7 @@ static void restore_end(struct core *core, struct core_unit *unit, const struct 
 	unit->has_exit = rest->end & END_HAS_EXIT;
 	/* ExecStopPost= was in the middle of it, or had nothing to clean up after */
 	unit->stop_post_ran = unit->never_began = rest->end & END_NEVER_BEGAN;
-	core_copy_text(unit->cause, sizeof(unit->cause), rest->reason);
+	core_keep_text(&unit->cause, CORE_TEXT_MAX, rest->reason);
 	core->is_restoring = true;
 	core_move(core, unit, CORE_CLEANING, "%s", rest->reason[0] ? rest->reason : "has ended");
 	core->is_restoring = false;

@@ -77,7 +77,7 @@ void stop_begin(struct core *core, struct core_unit *unit, enum core_stop_how ho
 	bool was_up = unit->state == CORE_UP;
 
 	if (!is_container_alive(unit))
-		core_copy_text(unit->cause, sizeof(unit->cause), why);
+		core_keep_text(&unit->cause, CORE_TEXT_MAX, why);
 	core_move(core, unit, CORE_STOPPING, "%s", why);
 	unit->stop_how = how;
 	command_kill(core, unit);
@@ -118,7 +118,7 @@ static void stop_command_timeout(struct core *core, struct core_unit *unit)
 		core_set_reason(core, unit, "%.400s; ExecStop= not finished within %s",
 				unit->reason, span);
 		if (unit->ended)
-			core_copy_text(unit->cause, sizeof(unit->cause), unit->reason);
+			core_keep_text(&unit->cause, CORE_TEXT_MAX, unit->reason);
 		core_note(core, unit, "ExecStop= not finished within %s, killed", span);
 	} else {
 		core_note(core, unit, "a command is still there, killed again");
@@ -181,7 +181,7 @@ static void leave_out_stop_post(struct core *core, struct core_unit *unit)
 
 	unit->stop_post_ran = true;
 	snprintf(text, sizeof(text), "%.400s; no time is left for ExecStopPost=", unit->cause);
-	core_copy_text(unit->cause, sizeof(unit->cause), text);
+	core_keep_text(&unit->cause, CORE_TEXT_MAX, text);
 	core_note(core, unit, "no time is left for ExecStopPost=");
 }
 
@@ -221,7 +221,7 @@ void stop_clean_on_timer(struct core *core, struct core_unit *unit)
 		policy_format_span(span, unit->policy.timeout_stop_usec);
 		snprintf(text, sizeof(text), "%.400s; ExecStopPost= not finished within %s",
 			 unit->cause, span);
-		core_copy_text(unit->cause, sizeof(unit->cause), text);
+		core_keep_text(&unit->cause, CORE_TEXT_MAX, text);
 		core_set_reason(core, unit, "%s", text);
 		core_note(core, unit, "ExecStopPost= not finished within %s, killed", span);
 	}
@@ -242,7 +242,7 @@ static void cut_cleaning(struct core *core, struct core_unit *unit)
 		set_timeout(unit);
 		snprintf(text, sizeof(text), "%.400s; no time was left for ExecStopPost=, killed",
 			 unit->cause);
-		core_copy_text(unit->cause, sizeof(unit->cause), text);
+		core_keep_text(&unit->cause, CORE_TEXT_MAX, text);
 		core_set_reason(core, unit, "%s", text);
 		core_note(core, unit, "no time is left for ExecStopPost=, killed");
 	}
@@ -262,7 +262,7 @@ static void cut_stopping(struct core *core, struct core_unit *unit)
 	set_timeout(unit);
 	core_set_reason(core, unit, "%.400s; no time was left%s, killed", unit->reason, what);
 	if (!is_container_alive(unit))
-		core_copy_text(unit->cause, sizeof(unit->cause), unit->reason);
+		core_keep_text(&unit->cause, CORE_TEXT_MAX, unit->reason);
 	core_note(core, unit, "no time is left%s, killed", what);
 	unit->stop_how = CORE_STOP_BY_KILL;
 	unit->left_alone = false;
@@ -306,7 +306,7 @@ static void record_end(struct core *core, struct core_unit *unit, enum core_resu
 		unit->result = result;
 	else if (unit->result == CORE_RESULT_NONE)
 		unit->result = unit->has_exit ? CORE_RESULT_SUCCESS : result;
-	core_copy_text(unit->cause, sizeof(unit->cause), cause);
+	core_keep_text(&unit->cause, CORE_TEXT_MAX, cause);
 	unit->running = false;
 	unit->ended = true;
 	health_end(core, unit);

@@ -303,7 +303,7 @@ static void sort_out(struct engine *e)
 	e->templates = set->units + kept;
 	e->template_count = 0;
 	for (size_t i = 0; i < set->count; i++)
-		if (all[i].is_template)
+		if (all[i].is_template && !all[i].is_removed)
 			set->units[kept + e->template_count++] = all[i];
 	set->count = kept;
 }

@@ -6,6 +6,7 @@
 #include "util/str.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Reads digits of the base up to max; returns the first byte that is none, NULL on overflow or
  * when there is no digit at all. */
@@ -130,6 +131,31 @@ bool str_copy(char *dst, size_t size, const char *src)
 	memcpy(dst, src, len);
 	dst[len] = '\0';
 	return fits;
+}
+
+void str_drop(const char **kept)
+{
+	if (*kept && **kept) /* an empty one is nobody's */
+		free((char *)(uintptr_t)*kept);
+	*kept = "";
+}
+
+void str_keep(const char **kept, const char *text)
+{
+	char *copy = NULL;
+
+	if (*kept && str_eq(*kept, text))
+		return;
+	if (text[0]) {
+		copy = strdup(text);
+		if (!copy) {
+			fputs("out of memory: text\n", stderr);
+			abort();
+		}
+	}
+	str_drop(kept); /* not before: text may be a part of it */
+	if (copy)
+		*kept = copy;
 }
 
 /* Table 3-7 of the Unicode standard: the second byte's range excludes overlong forms,

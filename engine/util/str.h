@@ -54,6 +54,10 @@ size_t str_utf8_len(const char *s, size_t n);
 /* For fixed-size text that people read: the result is well-formed UTF-8 (bytes that are not become
  * '?') and ends in "..." when src did not fit; then false is returned. */
 bool str_copy_text(char *dst, size_t size, const char *src);
+/* A text that takes no more than it is long: *kept is owned and becomes a copy; NULL before the first one, never NULL afterwards, and "" takes
+ * nothing. Without memory the program ends, as with arenas. */
+void str_keep(const char **kept, const char *text);
+void str_drop(const char **kept); /* becomes "" */
 /* Damerau-Levenshtein distance, bounded: returns bound + 1 when larger. For "did you mean". Strings
  * above 128 bytes are only compared for equality. */
 unsigned str_distance(const char *a, const char *b, unsigned bound);

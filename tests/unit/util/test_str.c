@@ -230,6 +230,28 @@ static void text_is_cut_at_a_letter_with_dots(void **state)
 	assert_false(str_copy_text(out, 0, "1234"));
 }
 
+static void a_kept_text_is_a_copy(void **state)
+{
+	const char *kept = NULL;
+	char text[] = "one two";
+
+	(void)state;
+	str_keep(&kept, text);
+	text[0] = 'X';
+	assert_string_equal(kept, "one two");
+	str_keep(&kept, kept);
+	assert_string_equal(kept, "one two");
+	str_keep(&kept, kept + 4); /* a part of what is given up */
+	assert_string_equal(kept, "two");
+	str_keep(&kept, "");
+	assert_string_equal(kept, "");
+	str_keep(&kept, "three");
+	str_drop(&kept);
+	assert_string_equal(kept, "");
+	str_drop(&kept);
+	assert_string_equal(kept, "");
+}
+
 static void text_replaces_broken_bytes(void **state)
 {
 	char out[16];
@@ -285,6 +307,7 @@ int main(void)
 		cmocka_unit_test(copy_truncates_and_tells),
 		cmocka_unit_test(utf8_well_formed_sequences),
 		cmocka_unit_test(text_is_cut_at_a_letter_with_dots),
+		cmocka_unit_test(a_kept_text_is_a_copy),
 		cmocka_unit_test(text_replaces_broken_bytes),
 		cmocka_unit_test(distances),
 		cmocka_unit_test(distance_is_bounded),
