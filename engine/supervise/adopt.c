@@ -48,7 +48,7 @@ static void tear_down_orphan(struct engine *e, const char *run_id)
 static bool is_claimed(const struct engine *e, const char *run_id)
 {
 	for (unsigned i = 0; i < e->count; i++)
-		if (str_eq(e->entries[i].record.run_id, run_id))
+		if (e->entries[i].found && str_eq(e->entries[i].found->run_id, run_id))
 			return true;
 	return false;
 }
@@ -94,15 +94,20 @@ static void feed_stop(struct engine *e, unsigned index)
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_STOP, .unit = index });
 }
 
+/* A unit whose file is gone is to end, whatever an earlier engine was told. */
+static bool is_wanted(const struct engine_entry *entry)
+{
+	return entry->found->want == CORE_WANT_UP && !entry->unit->is_removed;
+}
+
 /* It came to its end while no engine looked: the core hears of a run, or of a start, and of its end. */
 static void report_ended(struct engine *e, unsigned index)
 {
 	struct run *run = &e->entries[index].run;
-	bool is_unwanted = e->entries[index].record.want == CORE_WANT_DOWN;
 
 	run->phase = run->status.phase == SHIM_FAILED ? RUN_ASKED : RUN_RUNNING;
 	run_adopted(e, index, CORE_HEALTH_NONE);
-	if (is_unwanted)
+	if (!is_wanted(&e->entries[index]))
 		feed_stop(e, index);
 	run_dead(e, index);
 }
@@ -122,8 +127,8 @@ static int adopt_living(struct engine *e, unsigned index, struct err *err)
 		return -1;
 	run->phase = has_run ? RUN_RUNNING : RUN_ASKED;
 	notify_ask(e, index);
-	entry->stop_pending = entry->record.want == CORE_WANT_DOWN;
-	run_adopted(e, index, (enum core_health)entry->record.health);
+	entry->stop_pending = !is_wanted(entry);
+	run_adopted(e, index, (enum core_health)entry->found->health);
 	return 0;
 }
 
@@ -134,7 +139,7 @@ static void adopt_one(struct engine *e, unsigned index)
 	bool is_alive, has_status;
 	struct err err;
 
-	str_copy(run->id, sizeof(run->id), entry->record.run_id);
+	str_copy(run->id, sizeof(run->id), entry->found->run_id);
 	is_alive = run_is_alive(run->id);
 	/* In this order: the last word of a shim that has ended is there by now. */
 	has_status = run_read_status(run->id, &run->status, &err) == 0;
@@ -151,16 +156,16 @@ static void adopt_one(struct engine *e, unsigned index)
 		report_ended(e, index);
 		return;
 	}
-	entry->start_at_boot_pending = entry->record.want == CORE_WANT_UP;
+	entry->start_at_boot_pending = is_wanted(entry);
 	/* An intent that never came to life. Its shim may have died on the way, and nothing that it
 	 * made may run beside the next one. */
 	if (run_kill(e, index, &err) == 0)
 		log_msg(LOG_WARN, "adopt", "%s: its start was cut off and is ended", entry->name);
 	tear_down_orphan(e, run->id);
 	network_detach(e, index);
-	*run = (struct run){ .ctl_fd = -1 };
+	run_clear(run);
 	/* or it has been torn down, and its end was written down before that */
-	if (entry->record.core_state == CORE_CLEANING)
+	if (entry->found->core_state == CORE_CLEANING)
 		files_restore(e, index);
 }
 
@@ -170,25 +175,35 @@ static void adopt_ended(struct engine *e, unsigned index)
 	struct engine_entry *entry = &e->entries[index];
 
 	entry->start_at_boot_pending = false;
-	entry->stop_pending = entry->record.want == CORE_WANT_DOWN;
+	entry->stop_pending = !is_wanted(entry);
 	engine_feed(e,
 		    &(struct core_event){ .type = CORE_EV_ADOPTED, .unit = index, .ended = true });
 }
 
-static bool load_record(struct engine *e, struct engine_entry *entry)
+static void take_record(struct engine *e, struct engine_entry *entry)
 {
-	const struct unit_record *record = files_take_record(e, entry);
+	const struct unit_record *record = entry->found = files_take_record(e, entry);
+	struct unit_kept *kept = &entry->record;
 
 	if (!record)
-		return false;
-	entry->record = *record;
+		return;
+	kept->said_ready = record->said_ready;
+	kept->said_watchdog_usec = record->said_watchdog_usec;
+	memcpy(kept->effect, record->effect, sizeof(kept->effect));
+	memcpy(kept->inputs, record->inputs, sizeof(kept->inputs));
+	memcpy(kept->copied, record->copied, sizeof(kept->copied));
+	memcpy(kept->taken, record->taken, sizeof(kept->taken));
+	str_copy(kept->image_digest, sizeof(kept->image_digest), record->image_digest);
+	entry->restarts_before = record->restarts;
+	entry->adopted_since = record->since_real_usec;
+	entry->adopted_state = record->public_state;
+	entry->adopted_health = record->public_health;
 	/* a file that has errors now does not disturb what runs from its earlier version */
 	if (!entry->spec || entry->unit->is_removed)
 		str_copy(entry->name, sizeof(entry->name), record->container_name);
 	else if (!str_eq(entry->name, record->container_name))
 		record_forget(
 			record->container_name); /* its own, under an earlier ContainerName= */
-	return true;
 }
 
 void adopt_ends(struct engine *e)
@@ -215,25 +230,25 @@ void adopt_all(struct engine *e)
 	commands_sweep(e);
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];
-		bool known = load_record(e, entry);
 
+		take_record(e, entry);
 		last_words_adopt(e, i);
-		entry->restarts_before = entry->record.restarts;
-		entry->adopted_since = known ? entry->record.since_real_usec : 0;
-		entry->start_at_boot_pending = known ? entry->record.want == CORE_WANT_UP :
-						       entry->unit->service.boot;
-		files_adopt(e, i, known);
+		entry->start_at_boot_pending = entry->found ? entry->found->want == CORE_WANT_UP :
+							      entry->unit->service.boot;
+		files_adopt(e, i);
 	}
 	files_drop_records(e);
-	files_forget_records(e);
 	sweep_unclaimed(e);
 	for (unsigned i = 0; i < e->count; i++)
-		if (e->entries[i].record.run_id[0])
+		if (e->entries[i].found && e->entries[i].found->run_id[0])
 			adopt_one(e, i);
-		else if (e->entries[i].record.ended)
+		else if (e->entries[i].found && e->entries[i].found->ended)
 			adopt_ended(e, i);
 	/* when the core knows of all of them: dependants go first */
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->entries[i].stop_pending)
 			feed_stop(e, i);
+	for (unsigned i = 0; i < e->count; i++)
+		e->entries[i].found = NULL;
+	files_forget_records(e);
 }

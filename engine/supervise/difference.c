@@ -108,12 +108,12 @@ bool files_is_due(const struct engine *e, unsigned index)
 void files_restore(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
-	const struct unit_record *record = &entry->record;
+	const struct unit_record *record = entry->found;
 	struct core_rest rest = {
 		.state = (enum core_state)record->core_state,
 		.result = (enum core_result)record->core_result,
 		.finished = record->finished,
-		.is_wanted = record->want == CORE_WANT_UP,
+		.is_wanted = record->want == CORE_WANT_UP && !entry->unit->is_removed,
 		.end = record->end,
 		.exit_code = record->exit_code,
 		.exit_signal = record->exit_signal,
@@ -154,48 +154,43 @@ static void load_known(struct engine *e)
 	}
 }
 
-void files_adopt(struct engine *e, unsigned index, bool is_known_unit)
+void files_adopt(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
+	const struct unit_record *found = entry->found;
+	bool has_run = found && (found->run_id[0] || found->ended);
 
 	if (!e->files->known)
 		load_known(e);
-	entry->was_running = is_known_unit && entry->record.want == CORE_WANT_UP &&
-			     (entry->record.run_id[0] || entry->record.ended);
-	entry->goes_on = is_known_unit && is_same(entry->record.source, entry->unit->source_digest);
-	entry->was_waiting = entry->goes_on && entry->record.want == CORE_WANT_UP &&
-			     !entry->was_running && entry->record.core_state != CORE_FAILED &&
-			     entry->record.core_state != CORE_BACKOFF;
-	entry->is_copied = is_known_unit &&
-			   is_same(entry->record.copied, entry->unit->source_digest);
+	entry->was_running = has_run && found->want == CORE_WANT_UP;
+	entry->goes_on = found && is_same(found->source, entry->unit->source_digest);
+	entry->was_waiting = entry->goes_on && found->want == CORE_WANT_UP && !has_run &&
+			     found->core_state != CORE_FAILED && found->core_state != CORE_BACKOFF;
+	entry->is_copied = found && is_same(found->copied, entry->unit->source_digest);
 	/* only an engine after the first of a boot knows what was there before */
 	if (entry->invalid_reason)
 		event_emit(e, EVENT_UNIT_INVALID, index,
 			   &(struct event_details){ .text = entry->invalid_reason });
-	else if (e->files->known_count && !is_known_unit && entry->spec &&
+	else if (e->files->known_count && !found && entry->spec &&
 		 !files_was_known(e, entry->unit->name))
 		event_emit(e, EVENT_UNIT_ADD, index, NULL);
 	if (entry->unit->is_removed) {
-		entry->record.want = CORE_WANT_DOWN;
 		entry->start_at_boot_pending = false;
 		entry->outcome = FILES_STOPPED;
 		console_step(e, "%s: its unit file is gone: stopping", entry->name);
 		event_emit(e, EVENT_UNIT_REMOVE, index, NULL);
 	} else if (entry->masked_by) {
 		entry->start_at_boot_pending = false;
-	} else if (!is_known_unit && files_was_known(e, entry->unit->name)) {
+	} else if (!found && files_was_known(e, entry->unit->name)) {
 		entry->start_at_boot_pending = false; /* it has been left alone so far */
-	} else if (!is_known_unit && entry->start_at_boot_pending && entry->spec) {
+	} else if (!found && entry->start_at_boot_pending && entry->spec) {
 		entry->outcome = FILES_STARTED;
-	} else if (is_known_unit && entry->record.want == CORE_WANT_UP &&
-		   !entry->record.run_id[0] && !entry->record.ended) {
+	} else if (found && found->want == CORE_WANT_UP && !has_run) {
 		files_restore(e, index);
 		if (entry->start_at_boot_pending && !entry->was_waiting)
 			entry->outcome = FILES_STARTED;
-	} else if (is_known_unit &&
-		   (entry->record.core_state == CORE_DOWN ||
-		    entry->record.core_state == CORE_CLEANING) &&
-		   !entry->record.run_id[0] && !entry->record.ended) {
+	} else if (found && !has_run &&
+		   (found->core_state == CORE_DOWN || found->core_state == CORE_CLEANING)) {
 		files_restore(e, index);
 	}
 }
@@ -355,8 +350,7 @@ static void note_others(struct engine *e)
 void files_apply(struct engine *e)
 {
 	for (unsigned i = 0; i < e->count; i++)
-		if (e->entries[i].record.magic)
-			apply_one(e, i);
+		apply_one(e, i);
 	for (unsigned i = 0; i < e->count; i++)
 		start_failed(e, i);
 	image_queue_ask_again(e);

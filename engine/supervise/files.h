@@ -100,7 +100,7 @@ const char *units_invalid_reason(struct engine *e, const struct unit *unit);
 /* difference.c */
 void files_digest_entry(struct engine *e, unsigned index);
 /* After records were loaded, before anything is adopted. */
-void files_adopt(struct engine *e, unsigned index, bool is_known);
+void files_adopt(struct engine *e, unsigned index);
 /* The same of a run that nothing is left of: how it ended is in the record. */
 void files_restore(struct engine *e, unsigned index);
 /* After everything was adopted and started: what has changed is restarted, reloaded, stopped. */

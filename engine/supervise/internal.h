@@ -71,6 +71,30 @@ struct unit_record {
 	uint32_t reserved_end;
 };
 
+/* What stands in the record of a unit and nowhere else; the rest is put together when it is written. */
+struct unit_kept {
+	bool said_ready;
+	uint64_t said_watchdog_usec;
+	uint8_t effect[32], inputs[32], copied[32], taken[32];
+	char image_digest[80];
+};
+
+/* Of struct shim_status what the engine asks for; texts as long as they are: str_keep(). */
+struct run_status {
+	uint32_t phase; /* enum shim_phase; 0: nothing was heard */
+	int32_t container_pid;
+	uint64_t container_start_ticks;
+	int32_t exit_code, exit_signal;
+	bool oom_killed;
+	uint32_t error_code;
+	int64_t started_real_usec, exited_real_usec;
+	uint64_t started_monotonic_usec;
+	uint64_t log_dropped_lines;
+	uint64_t memory_max_bytes, memory_peak_bytes, max_rss_bytes;
+	uint32_t oom_kills, lost;
+	const char *error, *log_error, *unenforced, *last_output;
+};
+
 struct notify;
 
 /* How far the engine is with a run directory. */
@@ -87,7 +111,7 @@ struct run {
 	pid_t shim_pid; /* 0: adopted; then status.shim_pid */
 	int ctl_fd;	/* -1 */
 	struct loop_source *ctl_source;
-	struct shim_status status; /* the latest that the shim reported */
+	struct run_status status; /* the latest that the shim reported */
 	struct notify *notify;	   /* notify.c; NULL: no NOTIFY_SOCKET */
 };
 
@@ -124,8 +148,10 @@ struct engine_entry {
 	char remarks[384];	    /* of the last start: what is not enforced; lines */
 	const char *invalid_reason; /* NULL: the file is fine */
 	int64_t adopted_since;	    /* of the record that was found, until it is used; 0 */
+	uint32_t adopted_state, adopted_health; /* likewise */
 	unsigned restarts_before;   /* counted by earlier engines of this boot */
-	struct unit_record record;
+	const struct unit_record *found; /* of an earlier engine, while it is being adopted; NULL: there was none, or it is over */
+	struct unit_kept record;
 	struct arena health_arena;  /* what the image adds to health */
 	struct spec_health health;  /* the check in force: the unit's, or its image's */
 	const char *health_problem; /* why the image's is not run; NULL */
@@ -258,7 +284,9 @@ int run_probe(struct engine *e, unsigned index, uint64_t order, const struct spe
 int run_kill(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
 int run_teardown(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
 int run_connect(struct engine *e, unsigned index, struct err *err) MUST_CHECK;
-int run_read_status(const char *run_id, struct shim_status *out, struct err *err) MUST_CHECK;
+int run_read_status(const char *run_id, struct run_status *out, struct err *err) MUST_CHECK;
+/* No run. */
+void run_clear(struct run *run);
 /* 1: a shim lives behind this run id; 0: none. */
 int run_is_alive(const char *run_id);
 void run_forget(struct engine *e, unsigned index);
@@ -271,7 +299,7 @@ int secrets_check(const struct container_spec *spec, struct err *err) MUST_CHECK
 /* last_words.c: the last output of a container that failed, and the figures of its memory */
 void last_words_ended(struct engine *e, unsigned index); /* run.status is of the end */
 /* "out of memory: limit 64.0 MiB, peak 64.0 MiB" */
-void last_words_oom(const struct shim_status *status, char *out, size_t size);
+void last_words_oom(const struct run_status *status, char *out, size_t size);
 void last_words_ask(struct engine *e,
 		    unsigned index); /* of one that runs: comes as a state of its shim */
 void last_words_publish(struct engine *e, unsigned index, const struct core_unit_view *view,

@@ -23,7 +23,7 @@ static void put_bytes(struct buf *out, uint64_t bytes)
 		buf_printf(out, "%" PRIu64 " KiB", bytes / 1024);
 }
 
-void last_words_oom(const struct shim_status *status, char *out, size_t size)
+void last_words_oom(const struct run_status *status, char *out, size_t size)
 {
 	auto_buf text = BUF_INIT(size - 1);
 
@@ -47,7 +47,7 @@ void last_words_oom(const struct shim_status *status, char *out, size_t size)
 void last_words_ended(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
-	const struct shim_status *status = &entry->run.status;
+	const struct run_status *status = &entry->run.status;
 	struct last_words *words = &entry->end;
 
 	free(words->text);
@@ -116,7 +116,7 @@ void last_words_ask(struct engine *e, unsigned index)
 void last_words_console(struct engine *e, unsigned index, const struct core_unit_view *view)
 {
 	struct engine_entry *entry = &e->entries[index];
-	char text[sizeof(entry->run.status.last_output)];
+	char text[sizeof(((struct shim_status *)0)->last_output)];
 
 	if (!entry->end.is_new || !is_at_rest(view->state) || view->result == CORE_RESULT_NONE)
 		return;
@@ -147,8 +147,10 @@ void last_words_record(const struct engine_entry *entry, struct unit_record *rec
 void last_words_adopt(struct engine *e, unsigned index)
 {
 	struct published_unit *p = &e->drafts[index];
-	const struct unit_record *record = &e->entries[index].record;
+	const struct unit_record *record = e->entries[index].found;
 
+	if (!record)
+		return;
 	p->memory_max_bytes = record->memory_max_bytes;
 	p->memory_peak_bytes = record->memory_peak_bytes;
 	p->max_rss_bytes = record->max_rss_bytes;

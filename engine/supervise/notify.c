@@ -237,7 +237,7 @@ static void tell_core(struct notify *n, const struct notify_message *m)
 {
 	struct engine *e = n->e;
 	unsigned index = n->index;
-	struct unit_record *record = &e->entries[index].record;
+	struct unit_kept *record = &e->entries[index].record;
 	char text[NOTIFY_STATUS_MAX];
 	bool is_first = m->ready && !record->said_ready;
 	struct core_event event = {
@@ -255,7 +255,7 @@ static void tell_core(struct notify *n, const struct notify_message *m)
 	if (take_status(n, m, text))
 		event.text = text;
 	if (m->ready)
-		record->said_ready = 1;
+		record->said_ready = true;
 	if (m->watchdog_usec)
 		record->said_watchdog_usec = m->watchdog_usec;
 	if (event.text || m->ready || m->reloading || m->stopping || m->watchdog ||
@@ -392,6 +392,7 @@ void notify_ask(struct engine *e, unsigned index)
 void notify_given(struct engine *e, unsigned index, int fd)
 {
 	struct engine_entry *entry = &e->entries[index];
+	struct core_unit_view view;
 	auto_fd int given = fd;
 
 	if (entry->run.notify)
@@ -405,17 +406,16 @@ void notify_given(struct engine *e, unsigned index, int fd)
 	if (!entry->run.notify)
 		return;
 	take_fd(&given);
-	str_copy(entry->run.notify->status, sizeof(entry->run.notify->status),
-		 entry->record.status_text);
+	core_view(e->core, index, &view);
+	str_copy(entry->run.notify->status, sizeof(entry->run.notify->status), view.status_text);
 	if (entry->run.phase == RUN_RUNNING)
 		notify_begin(e, index);
 }
 
-void notify_forget(struct unit_record *record)
+void notify_forget(struct unit_kept *record)
 {
-	record->was_up = record->startup_passed = record->said_ready = 0;
+	record->said_ready = false;
 	record->said_watchdog_usec = 0;
-	record->status_text[0] = '\0';
 }
 
 void notify_adopted(struct engine *e, unsigned index, const struct unit_record *before)

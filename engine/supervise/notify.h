@@ -62,6 +62,7 @@ bool notify_is_allowed(enum service_notify_access access, pid_t sender, pid_t ma
 
 struct engine;
 struct engine_entry;
+struct unit_kept;
 struct unit_record;
 struct host_facts;
 struct container_spec;
@@ -83,7 +84,7 @@ void notify_ask(struct engine *e, unsigned index);
 /* The shim's answer; takes the descriptor (-1: there is none). */
 void notify_given(struct engine *e, unsigned index, int fd);
 /* A new run: what the last one said does not hold for it. */
-void notify_forget(struct unit_record *record);
+void notify_forget(struct unit_kept *record);
 /* What earlier engines have heard of the run, after its ADOPTED. */
 void notify_adopted(struct engine *e, unsigned index, const struct unit_record *before);
 /* The program runs: from now on what it says is read. */

@@ -97,7 +97,7 @@ int pods_describe(const struct engine *e, const struct engine_entry *member, str
 		  struct host_facts *host, struct err *err)
 {
 	const struct engine_entry *pod = pods_of(e, member);
-	const struct shim_status *status = &pod->run.status;
+	const struct run_status *status = &pod->run.status;
 
 	if (pod->run.phase != RUN_RUNNING || status->container_pid <= 0)
 		return err_set(err, ERR_BUSY, "pod %s does not run", pod->name);

@@ -140,7 +140,7 @@ static bool is_operator_fault(const struct core_unit_view *view)
 static void put_notes(const struct engine *e, const struct engine_entry *entry, char *out,
 		      size_t size)
 {
-	const struct shim_status *status = &entry->run.status;
+	const struct run_status *status = &entry->run.status;
 	auto_buf text = BUF_INIT(size - 1);
 
 	for (size_t i = 0; i < entry->unit->note_count; i++)
@@ -258,7 +258,7 @@ static int64_t since_when(struct engine_entry *entry, uint8_t state, uint8_t hea
 {
 	int64_t since = entry->adopted_since;
 
-	if (!since || state != entry->record.public_state || health != entry->record.public_health)
+	if (!since || state != entry->adopted_state || health != entry->adopted_health)
 		return clock_real_usec();
 	entry->adopted_since = 0;
 	return since;

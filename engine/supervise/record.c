@@ -26,9 +26,8 @@ static void record_path(const char *name, char out[512])
 }
 
 /* Where it would go on without a container. */
-static void record_rest(struct engine *e, unsigned index)
+static void record_rest(struct engine *e, unsigned index, struct unit_record *record)
 {
-	struct unit_record *record = &e->entries[index].record;
 	struct core_rest rest;
 
 	core_get_rest(e->core, index, &rest);
@@ -60,14 +59,14 @@ void record_save(struct engine *e, unsigned index)
 {
 	struct engine_entry *entry = &e->entries[index];
 	struct core_unit_view view;
-	struct unit_record *record = &entry->record;
+	const struct unit_kept *kept = &entry->record;
+	struct unit_record made = { .magic = UNIT_RECORD_MAGIC }, *record = &made;
 	char path[512];
 	struct err err;
 
 	if (e->layout_unknown || !entry->spec)
 		return;
 	core_view(e->core, index, &view);
-	record->magic = UNIT_RECORD_MAGIC;
 	record->version = 1;
 	record->length = sizeof(*record);
 	record->want = (uint32_t)view.want;
@@ -82,13 +81,20 @@ void record_save(struct engine *e, unsigned index)
 	record->was_up = view.was_up;
 	record->startup_passed = view.startup_passed;
 	record->had_member = view.had_member;
+	record->said_ready = kept->said_ready;
+	record->said_watchdog_usec = kept->said_watchdog_usec;
+	memcpy(record->effect, kept->effect, sizeof(record->effect));
+	memcpy(record->inputs, kept->inputs, sizeof(record->inputs));
+	memcpy(record->copied, kept->copied, sizeof(record->copied));
+	memcpy(record->taken, kept->taken, sizeof(record->taken));
+	str_copy(record->image_digest, sizeof(record->image_digest), kept->image_digest);
 	str_copy(record->status_text, sizeof(record->status_text),
 		 view.status_text ? view.status_text : "");
 	str_copy(record->run_id, sizeof(record->run_id), entry->run.id);
 	str_copy(record->boot_id, sizeof(record->boot_id), e->boot_id);
 	str_copy(record->container_name, sizeof(record->container_name), entry->name);
 	str_copy(record->unit_name, sizeof(record->unit_name), entry->unit->name);
-	record_rest(e, index);
+	record_rest(e, index, record);
 	record_path(entry->name, path);
 	if (mkdir(RECORD_DIR, 0755) < 0 && errno != EEXIST)
 		log_msg(LOG_ERROR, "supervise", "%s: %s", RECORD_DIR, strerror(errno));

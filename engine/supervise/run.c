@@ -302,7 +302,8 @@ int run_start(struct engine *e, unsigned index, struct err *err)
 	int waits;
 
 	notify_forget(&e->entries[index].record);
-	*run = (struct run){ .ctl_fd = -1, .phase = RUN_ASKED };
+	run_clear(run);
+	run->phase = RUN_ASKED;
 	if (new_run_id(run->id, err) < 0 || prepare_directory(run->id, err) < 0)
 		return -1;
 	files_started(e, index);
@@ -386,16 +387,62 @@ int run_kill(struct engine *e, unsigned index, struct err *err)
 	return 0;
 }
 
-int run_read_status(const char *run_id, struct shim_status *out, struct err *err)
+static void keep_status(const struct shim_status *told, struct run_status *out)
+{
+	const struct run_status before = *out;
+
+	*out = (struct run_status){
+		.phase = told->phase,
+		.container_pid = told->container_pid,
+		.container_start_ticks = told->container_start_ticks,
+		.exit_code = told->exit_code,
+		.exit_signal = told->exit_signal,
+		.oom_killed = told->oom_killed,
+		.error_code = told->error_code,
+		.started_real_usec = told->started_real_usec,
+		.exited_real_usec = told->exited_real_usec,
+		.started_monotonic_usec = told->started_monotonic_usec,
+		.log_dropped_lines = told->log_dropped_lines,
+		.memory_max_bytes = told->memory_max_bytes,
+		.memory_peak_bytes = told->memory_peak_bytes,
+		.max_rss_bytes = told->max_rss_bytes,
+		.oom_kills = told->oom_kills,
+		.lost = told->lost,
+		.error = before.error,
+		.log_error = before.log_error,
+		.unenforced = before.unenforced,
+		.last_output = before.last_output,
+	};
+	str_keep(&out->error, told->error);
+	str_keep(&out->log_error, told->log_error);
+	str_keep(&out->unenforced, told->unenforced);
+	str_keep(&out->last_output, told->last_output);
+}
+
+void run_clear(struct run *run)
+{
+	str_drop(&run->status.error);
+	str_drop(&run->status.log_error);
+	str_drop(&run->status.unenforced);
+	str_drop(&run->status.last_output);
+	*run = (struct run){
+		.ctl_fd = -1,
+		.status = { .error = "", .log_error = "", .unenforced = "", .last_output = "" },
+	};
+}
+
+int run_read_status(const char *run_id, struct run_status *out, struct err *err)
 {
 	auto_buf text = BUF_INIT(65536);
+	struct shim_status status;
 	char path[128];
 
 	run_path(run_id, "status", path);
 	if (file_read_at(AT_FDCWD, path, 65536, &text, err) < 0)
 		return -1;
-	if (!shim_status_parse(buf_str(&text), text.len, out))
+	if (!shim_status_parse(buf_str(&text), text.len, &status))
 		return err_set(err, ERR_INTEGRITY, "%s: not a shim's status record", path);
+	keep_status(&status, out);
 	return 0;
 }
 
@@ -417,7 +464,7 @@ void run_forget(struct engine *e, unsigned index)
 	disconnect(e, index);
 	notify_close(e, index);
 	network_detach(e, index);
-	*run = (struct run){ .ctl_fd = -1 };
+	run_clear(run);
 	record_save(e, index);
 }
 
@@ -426,7 +473,7 @@ void run_forget(struct engine *e, unsigned index)
 void run_adopted(struct engine *e, unsigned index, enum core_health health)
 {
 	const struct engine_entry *entry = &e->entries[index];
-	struct unit_record before = entry->record; /* feeding saves the record */
+	const struct unit_record *before = entry->found;
 
 	health_adopt_image(e, index);
 	events_adopted(e, index, health);
@@ -434,13 +481,14 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health)
 					     .unit = index,
 					     .starting = entry->run.phase == RUN_ASKED,
 					     .started_at = entry->run.status.started_monotonic_usec,
-					     .was_up = before.was_up,
-					     .startup_passed = before.startup_passed,
-					     .had_member = before.had_member,
-					     .text = before.core_state == CORE_UP ? before.reason :
-										    NULL,
+					     .was_up = before->was_up,
+					     .startup_passed = before->startup_passed,
+					     .had_member = before->had_member,
+					     .text = before->core_state == CORE_UP ?
+							     before->reason :
+							     NULL,
 					     .adopted_health = health });
-	notify_adopted(e, index, &before);
+	notify_adopted(e, index, before);
 }
 
 static void emit_end(struct engine *e, unsigned index, bool was_running,
@@ -549,7 +597,7 @@ static void on_state(struct engine *e, unsigned index, const void *data, size_t 
 	if (!shim_status_parse((const char *)data + sizeof(struct shim_header),
 			       length - sizeof(struct shim_header), &status))
 		return;
-	run->status = status;
+	keep_status(&status, &run->status);
 	if (run->status.phase != SHIM_RUNNING || run->phase != RUN_ASKED) {
 		publish_unit(e, index);
 		return;

@@ -235,7 +235,7 @@ static void make_entries(struct engine *e)
 		struct engine_entry *entry = &e->entries[i];
 
 		entry->unit = &e->units.units[i];
-		entry->run.ctl_fd = -1;
+		run_clear(&entry->run);
 		convert(e, entry);
 		/* an invalid unit's container name may be anything: only a checked one becomes part of paths */
 		str_copy(entry->name, sizeof(entry->name),

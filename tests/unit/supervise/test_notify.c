@@ -312,7 +312,8 @@ static int setup(void **state)
 	w->entry.unit = &w->unit;
 	w->spec.image = "localhost/web:1";
 	w->entry.spec = &w->spec;
-	w->entry.run = (struct run){ .ctl_fd = -1, .phase = RUN_RUNNING };
+	run_clear(&w->entry.run);
+	w->entry.run.phase = RUN_RUNNING;
 	w->e.entries = &w->entry;
 	w->e.count = 1;
 	publish_draft(&w->e);
