@@ -589,7 +589,7 @@ static void on_idle(struct loop *loop, usec_t now, void *arg)
 	(void)loop;
 	(void)now;
 	(void)arg;
-	idle_release_program();
+	idle_release();
 }
 
 /* --- what wakes --------------------------------------------------------------------------------------------- */

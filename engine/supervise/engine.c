@@ -153,7 +153,7 @@ static void on_rest(struct loop *loop, usec_t now, void *arg)
 	(void)loop;
 	(void)now;
 	(void)arg;
-	idle_release_program();
+	idle_release();
 }
 
 void engine_not_at_rest(struct engine *e)

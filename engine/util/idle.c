@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 
 #define PAGE_MASK (~(uintptr_t)4095)
+#define STACK_BYTES ((size_t)128 * 1024) /* what the kernel gives at once */
+#define STACK_KEEP_BYTES 4096		 /* for madvise(2) itself */
 
 static int release(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -25,7 +27,16 @@ static int release(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1; /* the first one is the program; there are no others in a static one */
 }
 
-void idle_release_program(void)
+/* Below the caller's frame nothing lives. Reaches below what the stack has: ENOMEM, after the rest was done. */
+__attribute__((noinline)) static void release_stack(void)
+{
+	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - STACK_KEEP_BYTES) & PAGE_MASK;
+
+	madvise((void *)(end - STACK_BYTES), STACK_BYTES, MADV_DONTNEED);
+}
+
+void idle_release(void)
 {
 	dl_iterate_phdr(release, NULL);
+	release_stack();
 }

@@ -2,6 +2,7 @@
 #pragma once
 /*
  * A process that has come to rest. The program's read-only pages go off its books until they are used again: they stay in the page
- * cache, and come back by minor faults, 64 KiB at a time. For the end of a long beginning, not for every sleep.
+ * cache, and come back by minor faults, 64 KiB at a time. What deep calls have left of the stack below goes, too. For the end of a long
+ * beginning, not for every sleep.
  */
-void idle_release_program(void);
+void idle_release(void);
