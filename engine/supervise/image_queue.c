@@ -15,15 +15,19 @@
 #include "util/cleanup.h"
 #include "util/str.h"
 
+#define PROGRESS_SIZE 160
+
 static void import_next(struct engine *e);
 
 static void tell(struct engine *e, unsigned index, const char *progress)
 {
 	struct engine_entry *entry = &e->entries[index];
+	char text[PROGRESS_SIZE];
 
-	if (str_eq(entry->image_progress, progress))
+	str_copy_text(text, sizeof(text), progress);
+	if (str_eq(entry->image_progress, text))
 		return;
-	str_copy_text(entry->image_progress, sizeof(entry->image_progress), progress);
+	str_keep(&entry->image_progress, text);
 	publish_unit(e, index);
 }
 
@@ -34,7 +38,7 @@ static void answer(struct engine *e, unsigned index, const char *error, bool per
 	event.type = error ? CORE_EV_IMAGE_FAILED : CORE_EV_IMAGE_READY;
 	e->entries[index].image_wanted = false;
 	e->entries[index].image_import = NULL;
-	e->entries[index].image_progress[0] = '\0';
+	str_drop(&e->entries[index].image_progress);
 	if (!error)
 		e->entries[index].waits_for_image_unit = false;
 	engine_feed(e, &event);
@@ -434,7 +438,7 @@ static void make_request(struct import_slot *slot, struct pull_request *out, str
 			continue;
 		entry->image_import = slot;
 		want.policy = policy_now(entry);
-		entry->image_progress[0] = '\0';
+		str_drop(&entry->image_progress);
 		image_queue_add_want(arena, out, &want);
 	}
 }

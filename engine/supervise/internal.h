@@ -112,7 +112,7 @@ struct run {
 	int ctl_fd;	/* -1 */
 	struct loop_source *ctl_source;
 	struct run_status status; /* the latest that the shim reported */
-	struct notify *notify;	   /* notify.c; NULL: no NOTIFY_SOCKET */
+	struct notify *notify;	  /* notify.c; NULL: no NOTIFY_SOCKET */
 };
 
 /* What is left of the run that ended last. */
@@ -127,11 +127,11 @@ struct last_words {
 struct engine_entry {
 	const struct unit *unit;
 	struct container_spec *spec; /* arena of the unit set; NULL: invalid */
-	char name[128]; /* container name, unique */
-	struct pull_want want; /* how the image is had; strings in that arena */
+	char name[128];		     /* container name, unique */
+	struct pull_want want;	     /* how the image is had; strings in that arena */
 	bool waits_for_image_unit; /* its .image unit has not been asked for in this life of the engine */
 	enum pull_policy unit_policy; /* of that .image unit */
-	char image_progress[160]; /* while pulling: for people; "" when there is nothing to tell */
+	const char *image_progress; /* while pulling: for people; "" when there is nothing to tell */
 	bool has_image;
 	struct arena image_arena;
 	struct store_image image;
@@ -145,12 +145,13 @@ struct engine_entry {
 	bool start_at_boot_pending; /* held back until adoption has finished */
 	bool end_pending;	    /* likewise: what its end leads to */
 	bool stop_pending;	    /* the same: it is not wanted any more */
-	char remarks[384];	    /* of the last start: what is not enforced; lines */
+	const char *remarks;	    /* of the last start: what is not enforced; lines; "" */
 	const char *invalid_reason; /* NULL: the file is fine */
 	int64_t adopted_since;	    /* of the record that was found, until it is used; 0 */
 	uint32_t adopted_state, adopted_health; /* likewise */
-	unsigned restarts_before;   /* counted by earlier engines of this boot */
-	const struct unit_record *found; /* of an earlier engine, while it is being adopted; NULL: there was none, or it is over */
+	unsigned restarts_before;		/* counted by earlier engines of this boot */
+	const struct unit_record *
+		found; /* of an earlier engine, while it is being adopted; NULL: there was none, or it is over */
 	struct unit_kept record;
 	struct arena health_arena;  /* what the image adds to health */
 	struct spec_health health;  /* the check in force: the unit's, or its image's */
@@ -197,8 +198,8 @@ struct import_slot {
 struct engine {
 	struct loop *loop;
 	struct core *core;
-	struct unit_set units;	       /* those with an entry first, at the same index */
-	const struct unit *templates;  /* patterns, which are none of the units */
+	struct unit_set units;	      /* those with an entry first, at the same index */
+	const struct unit *templates; /* patterns, which are none of the units */
 	size_t template_count;
 	size_t resource_begin; /* units.units[] from here on: valid .volume, .network, .image units */
 	struct engine_entry *entries; /* one per unit, same index as in the core */

@@ -29,6 +29,7 @@
 
 #define CONFIG_MAX_BYTES (1024 * 1024)
 #define ENV_FILE_MAX_BYTES (256 * 1024)
+#define REMARKS_MAX_BYTES 384
 #define RECHECK_USEC (2 * USEC_MSEC)
 
 static void run_path(const char *run_id, const char *file, char out[128])
@@ -112,11 +113,11 @@ static int read_seccomp(const struct container_spec *spec, struct buf *out, stru
 /* What the start could not do as asked is shown with the unit's notes. */
 static void keep_remarks(struct engine_entry *entry, const struct spec_remarks *remarks)
 {
-	auto_buf text = BUF_INIT(sizeof(entry->remarks) - 1);
+	auto_buf text = BUF_INIT(REMARKS_MAX_BYTES);
 
 	for (size_t i = 0; i < remarks->count; i++)
 		buf_printf(&text, "%s%s", i ? "\n" : "", remarks->items[i]);
-	str_copy_text(entry->remarks, sizeof(entry->remarks), buf_str(&text));
+	str_keep(&entry->remarks, buf_str(&text));
 }
 
 static int write_pod_config(struct engine *e, struct engine_entry *entry, struct err *err)
@@ -477,17 +478,16 @@ void run_adopted(struct engine *e, unsigned index, enum core_health health)
 
 	health_adopt_image(e, index);
 	events_adopted(e, index, health);
-	engine_feed(e, &(struct core_event){ .type = CORE_EV_ADOPTED,
-					     .unit = index,
-					     .starting = entry->run.phase == RUN_ASKED,
-					     .started_at = entry->run.status.started_monotonic_usec,
-					     .was_up = before->was_up,
-					     .startup_passed = before->startup_passed,
-					     .had_member = before->had_member,
-					     .text = before->core_state == CORE_UP ?
-							     before->reason :
-							     NULL,
-					     .adopted_health = health });
+	engine_feed(e, &(struct core_event){
+			       .type = CORE_EV_ADOPTED,
+			       .unit = index,
+			       .starting = entry->run.phase == RUN_ASKED,
+			       .started_at = entry->run.status.started_monotonic_usec,
+			       .was_up = before->was_up,
+			       .startup_passed = before->startup_passed,
+			       .had_member = before->had_member,
+			       .text = before->core_state == CORE_UP ? before->reason : NULL,
+			       .adopted_health = health });
 	notify_adopted(e, index, before);
 }
 

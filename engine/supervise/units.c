@@ -3,6 +3,7 @@
  * Unit files -> entries of the engine and policies of the core. An invalid unit keeps its place in both (it is listed, it is
  * never started); what it says about itself is its first error with file and line.
  */
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,12 +30,11 @@ static void convert(struct engine *e, struct engine_entry *entry)
 		return;
 	entry->spec = arena_new(&e->units.arena, struct container_spec);
 	if (spec_check_global_args(&unit->global_args, &e->units.diags) < 0 ||
-	    (unit->kind == UNIT_POD ?
-		     pods_convert(e, entry) < 0 :
-		     spec_from_args(entry->spec, &e->units.arena, &unit->spec_args,
-				    &e->units.diags) < 0 ||
-			     ref_parse(entry->spec->image, &ref, &err) < 0 ||
-			     image_queue_bind(e, entry, &ref) < 0)) {
+	    (unit->kind == UNIT_POD ? pods_convert(e, entry) < 0 :
+				      spec_from_args(entry->spec, &e->units.arena, &unit->spec_args,
+						     &e->units.diags) < 0 ||
+					      ref_parse(entry->spec->image, &ref, &err) < 0 ||
+					      image_queue_bind(e, entry, &ref) < 0)) {
 		if (e->units.diags.count == before)
 			diag_add(&e->units.diags, DIAG_ERROR, unit->path, 0, 0, "Container.Image",
 				 "%s", err.msg);
@@ -215,6 +215,8 @@ static void report(struct engine *e)
 	}
 }
 
+static_assert(sizeof(struct engine_entry) <= 1536, "there are many of them: texts are no arrays");
+
 static void make_entries(struct engine *e)
 {
 	e->count = e->resource_begin > CORE_MAX_UNITS ? CORE_MAX_UNITS :
@@ -236,6 +238,8 @@ static void make_entries(struct engine *e)
 
 		entry->unit = &e->units.units[i];
 		run_clear(&entry->run);
+		str_drop(&entry->remarks);
+		str_drop(&entry->image_progress);
 		convert(e, entry);
 		/* an invalid unit's container name may be anything: only a checked one becomes part of paths */
 		str_copy(entry->name, sizeof(entry->name),

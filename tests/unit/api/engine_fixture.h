@@ -138,8 +138,12 @@ static inline int fixture_teardown(void **state)
 	struct fixture *f = *state;
 	struct engine *e = f->engine;
 
-	for (unsigned i = 0; i < e->count; i++)
+	for (unsigned i = 0; i < e->count; i++) {
 		arena_fini(&e->entries[i].image_arena);
+		run_clear(&e->entries[i].run);
+		str_drop(&e->entries[i].remarks);
+		str_drop(&e->entries[i].image_progress);
+	}
 	free(e->drafts);
 	network_close(e);
 	history_close(e->history);

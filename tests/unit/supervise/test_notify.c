@@ -313,6 +313,7 @@ static int setup(void **state)
 	w->spec.image = "localhost/web:1";
 	w->entry.spec = &w->spec;
 	run_clear(&w->entry.run);
+	w->entry.remarks = w->entry.image_progress = "";
 	w->entry.run.phase = RUN_RUNNING;
 	w->e.entries = &w->entry;
 	w->e.count = 1;
