@@ -3,7 +3,7 @@
 /*
  * The same work for each of many things, shared among the processors. Who does which of them is left to chance, so each call may
  * write only to what belongs to its index, and to what belongs to its worker (an arena); the caller puts the results together in
- * the order of the indexes.
+ * the order of the indexes. What the caller has open is open in there, too; what a call opens it has to close.
  */
 #include <stddef.h>
 

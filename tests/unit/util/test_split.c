@@ -2,8 +2,11 @@
 /* Work for many things: each is done once, by a worker with a number of its own, whoever that is. */
 #include "unit_test.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/split.h"
 
@@ -90,6 +93,43 @@ static void there_are_no_more_workers_than_processors(void **state)
 						       SPLIT_MAX_WORKERS);
 }
 
+/* What the threads beside the caller see of its descriptors, and what they leave open. */
+struct openings {
+	int callers_fd;
+	_Atomic int left_fd; /* -1: none yet */
+	_Atomic bool is_missing;
+};
+
+static void leave_open(void *context, unsigned worker, size_t index)
+{
+	struct openings *o = context;
+	struct stat st;
+
+	(void)index;
+	/* So that another one has its turn. */
+	while (worker == 0 && o->left_fd < 0)
+		sched_yield();
+	if (worker == 0 || o->left_fd >= 0)
+		return;
+	if (fstat(o->callers_fd, &st) < 0)
+		o->is_missing = true;
+	o->left_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void threads_have_descriptors_of_their_own(void **state)
+{
+	struct openings o = { .callers_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
+			      .left_fd = -1 };
+
+	(void)state;
+	assert_true(o.callers_fd >= 0);
+	split_run(2, COUNT, leave_open, &o);
+	assert_false(o.is_missing);
+	assert_true(o.left_fd >= 0);
+	assert_int_equal(fcntl(o.left_fd, F_GETFD), -1);
+	close(o.callers_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +137,7 @@ int main(void)
 		cmocka_unit_test(more_workers_than_there_may_be_do_no_harm),
 		cmocka_unit_test(little_work_is_done_by_one),
 		cmocka_unit_test(there_are_no_more_workers_than_processors),
+		cmocka_unit_test(threads_have_descriptors_of_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
