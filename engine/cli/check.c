@@ -31,6 +31,7 @@
 #define CHECK_ERRORS 1
 #define CHECK_UNREADABLE 2
 #define CHECK_MAX_PATHS 1024
+#define OPINION_EXPECTED_BYTES 512 /* of a unit */
 
 static const char usage[] =
 	"usage: cleat check [--json] [--lint] [--unknown-keys=refuse|warn] [--config DIR] [DIR|FILE]...\n"
@@ -246,14 +247,18 @@ static void judge_together(struct opinions *o)
 static void opinions_init(struct opinions *o, const struct check *c, const struct unit_set *set)
 {
 	struct arena *arena = &o->seats[0].texts;
+	unsigned workers = split_workers(set->count);
 
 	*o = (struct opinions){ .check = c, .set = set };
-	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++)
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++) {
 		o->seats[i].texts.is_brief = true;
+		if (i < workers)
+			arena_expect(&o->seats[i].texts, set->count * OPINION_EXPECTED_BYTES);
+	}
 	o->stops = arena_alloc(arena, (set->count + 1) * sizeof(o->stops[0]));
 	o->of_units = arena_alloc(arena, (set->count + 1) * sizeof(o->of_units[0]));
 	spec_prepare();
-	split_run(split_workers(set->count), set->count, read_words, o);
+	split_run(workers, set->count, read_words, o);
 	judge_together(o);
 }
 

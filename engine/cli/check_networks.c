@@ -14,7 +14,7 @@ static bool is_counted(const struct unit *unit)
 
 void check_networks_init(struct check_networks *n)
 {
-	*n = (struct check_networks){ .network_count = 0 };
+	*n = (struct check_networks){ .arena = { .is_brief = true } };
 	n->networks = arena_alloc(&n->arena, (NET_MAX_NETWORKS + 1) * sizeof(*n->networks));
 }
 

@@ -16,13 +16,14 @@
 
 #define MAX_JSON_BYTES ((size_t)64 * 1024 * 1024)
 #define MAX_TEXT_BYTES ((size_t)4 * 1024 * 1024) /* of the lines that are written at once: */
-#define WRITE_BYTES (64 * 1024)
+#define WRITE_BYTES (16 * 1024)
 
 static_assert(FINDINGS_PLACES > 2 * DIAG_MAX * (DIAG_ERROR + 1), "the table of places never fills");
 static_assert(DIAG_MAX * (DIAG_ERROR + 1) < UINT16_MAX, "an index is 16 bits");
 
 void findings_init(struct findings *f)
 {
+	f->diags.arena.is_brief = true;
 	f->units = (struct buf)BUF_INIT(MAX_JSON_BYTES / 2);
 	f->json = (struct json)JSON_TO(&f->units);
 	json_array(&f->json, NULL);

@@ -24,7 +24,7 @@
 #define QUADLET_ERRORS 1
 #define QUADLET_USAGE 2
 #define QUADLET_MAX_PATHS 1024
-#define PRINT_BYTES ((size_t)64 * 1024) /* are written at once, or one service if it is larger */
+#define PRINT_BYTES ((size_t)16 * 1024) /* are written at once, or one service if it is larger */
 #define PRINT_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
 static const char usage[] =

@@ -572,6 +572,8 @@ int unit_graph_make(struct unit_graph *graph, const struct unit_set *set, struct
 	if (set->count + total >= UNIT_GRAPH_NONE / 2)
 		return err_set(err, ERR_LIMIT, "%zu dependencies", total);
 	graph->set = set;
+	/* They live no longer than the set. */
+	graph->arena.is_brief = m.scratch.is_brief = set->arena.is_brief;
 	make_nodes(&m);
 	m.after_of = arena_alloc(&m.scratch, graph->node_count * sizeof(*m.after_of));
 	for (unsigned i = 0; i < graph->unit_count; i++) {

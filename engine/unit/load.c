@@ -242,8 +242,10 @@ static void add_unit_files(struct load *load, struct load_folder *folder, struct
 	unsigned workers = load->scratch.is_brief ? split_workers(count) : 1;
 
 	syntax_prepare();
-	for (unsigned i = 1; i < workers; i++)
+	for (unsigned i = 1; i < workers; i++) {
 		load->readers[i - 1].arena.is_brief = true;
+		arena_expect(&load->readers[i - 1].arena, count * LOAD_EXPECTED_BYTES);
+	}
 	for (size_t done = 0, more; done < count; done += more, f.files += more) {
 		size_t room = UNIT_MAX_FILES - load->file_count;
 
@@ -266,9 +268,11 @@ static const char *below(struct load *load, const char *folder, const char *name
 static void read_files(struct load *load, struct load_folder *folder,
 		       const struct load_entry *entries, size_t count)
 {
-	struct found_file *files = arena_alloc(&load->scratch, (count + 1) * sizeof(files[0]));
+	struct found_file *files;
 	size_t file_count = 0;
 
+	arena_expect(&load->scratch, count * LOAD_EXPECTED_BYTES);
+	files = arena_alloc(&load->scratch, (count + 1) * sizeof(files[0]));
 	for (size_t i = 0; i < count; i++)
 		if (kind_of(entries[i].name) && !load_taken(load, entries[i].name)) {
 			files[file_count].name = entries[i].name;

@@ -7,6 +7,8 @@
 #include "unit/unit.h"
 #include "util/split.h"
 
+#define LOAD_EXPECTED_BYTES 1024 /* of a unit, in each arena that grows with them */
+
 struct load_folder {
 	const char *path;     /* as the caller spelled it, and names below that */
 	const char *resolved; /* absolute, links followed */

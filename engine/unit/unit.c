@@ -446,10 +446,13 @@ static void set_desks(struct making *m)
 {
 	m->desks[0].scratch = &m->load.scratch;
 	m->desks[0].kept = &m->set->arena;
+	arena_expect(m->desks[0].kept, m->load.file_count * LOAD_EXPECTED_BYTES);
 	for (size_t i = 1; i < SPLIT_MAX_WORKERS; i++) {
 		m->desks[i].scratch = &m->load.readers[i - 1].arena;
 		m->desks[i].kept = &m->set->shares[i - 1].arena;
 		m->desks[i].kept->is_brief = m->facts->is_brief;
+		if (i < split_workers(m->load.file_count))
+			arena_expect(m->desks[i].kept, m->load.file_count * LOAD_EXPECTED_BYTES);
 	}
 	syntax_prepare();
 	convert_prepare();

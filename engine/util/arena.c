@@ -18,8 +18,9 @@
 #define ARENA_MAPPED_BYTES ((size_t)64 * 1024)
 #define ARENA_LARGEST_BYTES ((size_t)1024 * 1024)
 #define ARENA_TEXT_BYTES 256
+#define ARENA_BRIEF_MAPPED_BYTES ((size_t)16 * 1024)
 #define ARENA_HUGE_BYTES ((size_t)2 * 1024 * 1024)
-#define ARENA_HUGE_FROM_BYTES ((size_t)512 * 1024)
+#define ARENA_HUGE_FROM_BYTES ((size_t)256 * 1024)
 
 struct arena_block {
 	struct arena_block *next; /* owned */
@@ -52,11 +53,13 @@ static struct arena_block *arena_block_map(size_t bytes)
 	return block;
 }
 
-static struct arena_block *arena_block_new(size_t size)
+/* What a brief arena is asked for at once it soon fills, however small. */
+static struct arena_block *arena_block_new(const struct arena *a, size_t size)
 {
 	struct arena_block *block = NULL;
+	size_t mapped_from = a->is_brief ? ARENA_BRIEF_MAPPED_BYTES : ARENA_MAPPED_BYTES;
 
-	if (size >= ARENA_MAPPED_BYTES - sizeof(*block) && size <= PTRDIFF_MAX - sizeof(*block))
+	if (size >= mapped_from - sizeof(*block) && size <= PTRDIFF_MAX - sizeof(*block))
 		block = arena_block_map(sizeof(*block) + size);
 	else if (size <= PTRDIFF_MAX - sizeof(*block))
 		block = calloc(1, sizeof(*block) + size);
@@ -78,7 +81,7 @@ static void arena_block_free(struct arena_block *block)
  * rest of the head stays in use. */
 static void *arena_alloc_alone(struct arena *a, size_t size)
 {
-	struct arena_block *block = arena_block_new(size);
+	struct arena_block *block = arena_block_new(a, size);
 
 	struct arena_block **link = a->head ? &a->head->next : &a->head;
 
@@ -93,9 +96,11 @@ static size_t next_bytes(const struct arena *a)
 {
 	size_t next = a->head ? a->head->size * 2 : ARENA_FIRST_BYTES;
 
+	if (next <= ARENA_MAPPED_BYTES / 2 && a->is_brief)
+		return ARENA_MAPPED_BYTES - sizeof(struct arena_block);
 	if (next <= ARENA_MAPPED_BYTES / 2)
 		return next;
-	/* A large page costs as much as 140 small ones, which what has grown so far will need, too. */
+	/* A large page costs as much as 50 to 140 small ones, which what has grown so far will need, too. */
 	if (a->is_brief && a->total_bytes >= ARENA_HUGE_FROM_BYTES)
 		return ARENA_HUGE_BYTES - sizeof(struct arena_block);
 	next = a->total_bytes / 8 / ARENA_MAPPED_BYTES * ARENA_MAPPED_BYTES;
@@ -104,6 +109,22 @@ static size_t next_bytes(const struct arena *a)
 	if (next > ARENA_LARGEST_BYTES)
 		next = ARENA_LARGEST_BYTES;
 	return next - sizeof(struct arena_block);
+}
+
+static void take_head(struct arena *a, size_t size)
+{
+	struct arena_block *head = arena_block_new(a, size);
+
+	head->next = a->head;
+	a->head = head;
+	a->free = head->data;
+	a->free_bytes = size;
+}
+
+void arena_expect(struct arena *a, size_t bytes)
+{
+	if (a->is_brief && bytes >= ARENA_HUGE_FROM_BYTES && a->free_bytes < ARENA_HUGE_FROM_BYTES)
+		take_head(a, ARENA_HUGE_BYTES - sizeof(struct arena_block));
 }
 
 void *arena_alloc_slow(struct arena *a, size_t size)
@@ -122,15 +143,7 @@ void *arena_alloc_slow(struct arena *a, size_t size)
 	}
 
 	size_t next = fits_huge ? ARENA_HUGE_BYTES - sizeof(struct arena_block) : next_bytes(a);
-	struct arena_block *head;
-
-	if (next < want)
-		next = want;
-	head = arena_block_new(next);
-	head->next = a->head;
-	a->head = head;
-	a->free = head->data;
-	a->free_bytes = next;
+	take_head(a, next < want ? want : next);
 	return arena_alloc(a, size);
 }
 

@@ -52,6 +52,8 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap) ERR_PRINTF(2, 
 char *arena_join_texts(struct arena *a, const char *const *texts); /* up to NULL */
 /* Empties the arena and keeps a block of it: for work that is done again and again. */
 void arena_reset(struct arena *a);
+/* About so much will be asked for, piece by piece: a brief arena begins with a large page when that is worth it. */
+void arena_expect(struct arena *a, size_t bytes);
 void arena_fini(struct arena *a); /* frees all; the arena may be used again */
 
 #define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type)))

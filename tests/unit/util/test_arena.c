@@ -305,6 +305,47 @@ static void brief_arena_is_like_any_other(void **state)
 	assert_true(a.is_brief);
 }
 
+/* What is said of the future changes nothing else: too much, too little, of an arena in use, of one that is not brief. */
+static void expecting_changes_no_memory(void **state)
+{
+	static const size_t expected[] = { 0, 4096, 300 * 1000, 1500 * 1000, 64 * 1000 * 1000 };
+
+	(void)state;
+	for (unsigned brief = 0; brief < 2; brief++)
+		for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+			struct arena a = { .is_brief = brief };
+			unsigned char *first = arena_alloc(&a, 40), *piece;
+			size_t before = a.total_bytes;
+
+			memset(first, 7, 40);
+			arena_expect(&a, expected[i]);
+			arena_expect(&a, expected[i]);
+			assert_int_equal(a.total_bytes, before);
+			for (size_t k = 0; k < 400; k++) {
+				piece = arena_alloc(&a, 7000);
+				assert_int_equal(piece[0] | piece[6999], 0);
+				memset(piece, 9, 7000);
+			}
+			assert_int_equal(first[0] + first[39], 14);
+			arena_fini(&a);
+		}
+}
+
+static void expecting_much_of_a_brief_arena_takes_it_at_once(void **state)
+{
+	struct arena brief = { .is_brief = true }, lasting = { 0 };
+
+	(void)state;
+	arena_expect(&lasting, 1000 * 1000);
+	assert_int_equal(lasting.free_bytes, 0);
+	arena_expect(&brief, 1000);
+	assert_int_equal(brief.free_bytes, 0);
+	arena_expect(&brief, 1000 * 1000);
+	assert_true(brief.free_bytes >= 1000 * 1000);
+	assert_int_equal(brief.total_bytes, 0);
+	arena_fini(&brief);
+}
+
 static void no_memory_ends_with_a_line(void **state)
 {
 	char out[256];
@@ -337,6 +378,8 @@ int main(void)
 		cmocka_unit_test(texts_of_every_length_are_written),
 		cmocka_unit_test(joined_formats_say_what_printf_says),
 		cmocka_unit_test(brief_arena_is_like_any_other),
+		cmocka_unit_test(expecting_changes_no_memory),
+		cmocka_unit_test(expecting_much_of_a_brief_arena_takes_it_at_once),
 		cmocka_unit_test(no_memory_ends_with_a_line),
 	};
 
