@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "util/file.h"
+#include "util/sort.h"
 #include "util/str.h"
 
 #define MAX_JSON_BYTES ((size_t)64 * 1024 * 1024)
@@ -247,6 +248,7 @@ int findings_write(struct findings *f, bool is_json, struct err *err)
 {
 	json_array_end(&f->json);
 	if (f->diags.count)
-		qsort(f->diags.items, f->diags.count, sizeof(f->diags.items[0]), compare_diags);
+		f->diags.items = sort_stable(&f->diags.arena, f->diags.items, f->diags.count,
+					     sizeof(f->diags.items[0]), compare_diags);
 	return is_json ? write_json(f, err) : write_text(f, err);
 }

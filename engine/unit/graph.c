@@ -26,7 +26,7 @@ struct making {
 	struct unit_graph *graph;
 	struct arena scratch;
 	struct lookup by_name; /* into nodes */
-	struct raw *raws;
+	struct raw *raws;      /* room for all */
 	size_t raw_count;
 	unsigned *after_of; /* by node: 1 + the unit that was last found to wait for it */
 };
@@ -83,6 +83,7 @@ static void make_nodes(struct making *m)
 		qsort(groups, group_count, sizeof(groups[0]), compare_texts);
 	graph->nodes = arena_alloc(&graph->arena,
 				   (set->count + group_count + 1) * sizeof(graph->nodes[0]));
+	lookup_reserve(&m->by_name, &m->scratch, set->count + group_count + 1);
 	for (size_t i = 0; i < set->count; i++)
 		add_node(m, UNIT_NODE_UNIT, set->units[i].service_name, &set->units[i]);
 	graph->unit_count = graph->node_count;
@@ -105,13 +106,12 @@ static void add_raw(struct making *m, unsigned from, unsigned to, enum service_d
 		return;
 	}
 
-	struct raw *raw = arena_push(&m->scratch, m->raws, m->raw_count);
-
-	*raw = (struct raw){ .from = from,
-			     .to = to,
-			     .sequence = (unsigned)m->raw_count,
-			     .kind = kind,
-			     .reason = *reason };
+	m->raws[m->raw_count] = (struct raw){ .from = from,
+					      .to = to,
+					      .sequence = (unsigned)m->raw_count,
+					      .kind = kind,
+					      .reason = *reason };
+	m->raw_count++;
 }
 
 /* The opposites of systemd.unit(5)'s table; the rest stays as it is. */
@@ -574,6 +574,8 @@ int unit_graph_make(struct unit_graph *graph, const struct unit_set *set, struct
 	graph->set = set;
 	/* They live no longer than the set. */
 	graph->arena.is_brief = m.scratch.is_brief = set->arena.is_brief;
+	/* Each unit may be started at boot without a line that says so. */
+	m.raws = arena_alloc(&m.scratch, (set->count + total + 1) * sizeof(*m.raws));
 	make_nodes(&m);
 	m.after_of = arena_alloc(&m.scratch, graph->node_count * sizeof(*m.after_of));
 	for (unsigned i = 0; i < graph->unit_count; i++) {

@@ -273,6 +273,8 @@ static void read_files(struct load *load, struct load_folder *folder,
 
 	arena_expect(&load->scratch, count * LOAD_EXPECTED_BYTES);
 	files = arena_alloc(&load->scratch, (count + 1) * sizeof(files[0]));
+	if (!load->taken.count)
+		lookup_reserve(&load->taken, &load->scratch, count);
 	for (size_t i = 0; i < count; i++)
 		if (kind_of(entries[i].name) && !load_taken(load, entries[i].name)) {
 			files[file_count].name = entries[i].name;

@@ -51,6 +51,16 @@ static void grow(struct lookup *lookup, struct arena *arena)
 	lookup->slot_count = slot_count;
 }
 
+void lookup_reserve(struct lookup *lookup, struct arena *arena, size_t count)
+{
+	size_t slot_count = FIRST_SLOTS;
+
+	while (slot_count < count * 2)
+		slot_count *= 2;
+	lookup->slots = arena_alloc(arena, slot_count * sizeof(lookup->slots[0]));
+	lookup->slot_count = slot_count;
+}
+
 bool lookup_add(struct lookup *lookup, struct arena *arena, const char *name, size_t value)
 {
 	struct lookup_slot *slot;

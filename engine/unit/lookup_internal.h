@@ -16,6 +16,8 @@ struct lookup { /* zeroed: empty */
 	size_t slot_count, count;
 };
 
+/* Room for so many names at once. The table must be empty. */
+void lookup_reserve(struct lookup *lookup, struct arena *arena, size_t count);
 /* False, and nothing is changed, when the name is there already. */
 bool lookup_add(struct lookup *lookup, struct arena *arena, const char *name, size_t value);
 bool lookup_find(const struct lookup *lookup, const char *name, size_t *value);

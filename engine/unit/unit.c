@@ -147,6 +147,8 @@ static void check_names(struct making *m)
 {
 	struct lookup services = { .count = 0 }, containers = { .count = 0 };
 
+	lookup_reserve(&services, &m->load.scratch, m->set->count);
+	lookup_reserve(&containers, &m->load.scratch, m->set->count);
 	for (size_t i = 0; i < m->set->count; i++) {
 		if (m->set->units[i].is_removed)
 			continue;
@@ -376,6 +378,7 @@ static void read_all_as_engine(struct making *m)
 
 static void index_names(struct making *m)
 {
+	lookup_reserve(&m->names.by_service, &m->load.scratch, m->names.count);
 	for (size_t i = 0; i < m->names.count; i++)
 		lookup_add(&m->names.by_service, &m->load.scratch, m->names.items[i].service, i);
 }

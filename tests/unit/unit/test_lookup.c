@@ -51,12 +51,36 @@ static void it_grows_and_keeps_all(void **state)
 	arena_fini(&arena);
 }
 
+static void what_is_reserved_is_there_at_once(void **state)
+{
+	static const size_t counts[] = { 0, 1, 32, 33, 1000, 1024 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		struct lookup lookup = { .count = 0 };
+		struct arena arena = { 0 };
+		const struct lookup_slot *slots;
+		size_t value;
+
+		lookup_reserve(&lookup, &arena, counts[i]);
+		slots = lookup.slots;
+		assert_false(lookup_find(&lookup, "name-0", &value));
+		for (size_t n = 0; n < counts[i]; n++)
+			assert_true(lookup_add(&lookup, &arena, arena_printf(&arena, "name-%zu", n),
+					       n));
+		assert_ptr_equal(lookup.slots, slots);
+		assert_true(lookup.count * 2 <= lookup.slot_count);
+		arena_fini(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_table_knows_nothing),
 		cmocka_unit_test(the_first_of_a_name_stays),
 		cmocka_unit_test(it_grows_and_keeps_all),
+		cmocka_unit_test(what_is_reserved_is_there_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
