@@ -174,16 +174,18 @@ def test_a_full_data_partition_is_said_where_it_hurts(machine):
     press_and_wait(vm)
 
 
-# The unit's own command is root of the appliance: it stops the engine once that is in its loop.
-STOPS_ENGINE = "ExecStartPre=/bin/sh -c 'kill -STOP $(pgrep -xf \"cleat engine\")'\n"
+# The unit's own command is root of the appliance: once it has been asked, it stops the engine, which is in its loop.
+STOP_PORT = 7000
+STOPS_ENGINE = "TimeoutStartSec=infinity\nExecStartPre=/bin/sh -c 'echo HTTP/1.0 200 OK | nc -l -p %d; kill -STOP $(pgrep -xf \"cleat engine\")'\n" % STOP_PORT
 
 
 def test_the_watchdog_resets_a_machine_whose_engine_hangs(machine):
     """Until then the status server answers all the same. /data is in memory because the kernel's command line says so, which is no fault."""
-    vm = machine(units={"hang": unit(HELLO, network="host", service=STOPS_ENGINE)}, images=("hello",), data_mib=0,
+    vm = machine(units={"hang": unit(HELLO, network="host", service=STOPS_ENGINE)}, images=("hello",), data_mib=0, ports=(STOP_PORT,),
                  append="CLEAT_WATCHDOG_SEC=6 cleat.data=memory", qemu=("-device", "i6300esb", "-action", "watchdog=reset"))
     vm.wait_line(r"watchdog: armed, 6 s")
     assert note(vm, "cleat.data=memory on the kernel's command line") == "note"
+    vm.wait_http("/", STOP_PORT)
     vm.wait_line(r"watchdog: the engine's loop has not turned for \d+ ms; not fed until it does")
     console = vm.wait_end(60)
     assert "all stopped" not in console and "rebooting" not in console, console
