@@ -24,6 +24,8 @@
 
 #define BUS_DIR "/sys/bus"
 #define MODALIAS_MAX 4096u
+#define ATTRIBUTE_MAX 64u /* class, vendor, device of a PCI function */
+#define PCI_CLASS_NETWORK "0x02"
 /* a driver brings devices, which want drivers: virtio over SCSI to a disk is two */
 #define ROUNDS_MAX 4
 
@@ -415,15 +417,63 @@ int modules_load_named(const char *const *names, struct err *err)
 	return load_wanted(dirfd, &table, err);
 }
 
+/* "0x8086" as it stands there. */
+static bool read_attribute(int device, const char *name, struct buf *out)
+{
+	buf_clear(out);
+	if (file_read_at(device, name, ATTRIBUTE_MAX, out, NULL) < 0 || !out->len)
+		return false;
+	out->data[strcspn(buf_str(out), "\n")] = '\0';
+	return true;
+}
+
+/* An emulated e1000 or rtl8139, which hypervisors give to systems that they do not know: the machine would be without a network and not say why. */
+static void name_card(int devices, const char *address, struct buf *out)
+{
+	auto_buf class = BUF_INIT(ATTRIBUTE_MAX), vendor = BUF_INIT(ATTRIBUTE_MAX),
+		 id = BUF_INIT(ATTRIBUTE_MAX);
+	auto_fd int device = openat(devices, address, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (device < 0 || faccessat(device, "driver", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    !read_attribute(device, "class", &class) ||
+	    !str_starts(buf_str(&class), PCI_CLASS_NETWORK) ||
+	    !read_attribute(device, "vendor", &vendor) || !read_attribute(device, "device", &id))
+		return;
+	buf_printf(out, "%s%s (%s %s)", out->len ? ", " : "", address, buf_str(&vendor),
+		   buf_str(&id));
+}
+
+static int note_cards(struct err *err)
+{
+	auto_dir DIR *devices = opendir(BUS_DIR "/pci/devices");
+	auto_buf cards = BUF_INIT(256);
+	const struct dirent *entry;
+	char text[400] = "";
+
+	while (devices && (entry = readdir(devices)) != NULL)
+		if (entry->d_name[0] != '.')
+			name_card(dirfd(devices), entry->d_name, &cards);
+	if (cards.len)
+		snprintf(text, sizeof(text),
+			 "network card without a driver: %s; give the machine one of virtio",
+			 buf_str(&cards));
+	return boot_note("modules", 1, text, err);
+}
+
 /* "modules" is all; "modules NAME..." is what the kernel asks for: one that is not there is the usual answer. */
 int boot_modules(int argc, char **argv)
 {
 	struct err err;
+	int rc;
 
-	if ((argc > 1 ? modules_load_named((const char *const *)argv + 1, &err) :
-			modules_load(true, &err)) < 0) {
-		fprintf(stderr, "%s\n", err.msg);
-		return 1;
+	if (argc > 1) {
+		rc = modules_load_named((const char *const *)argv + 1, &err);
+	} else {
+		rc = modules_load(true, &err);
+		if (note_cards(rc == 0 ? &err : NULL) < 0)
+			rc = -1;
 	}
-	return 0;
+	if (rc < 0)
+		fprintf(stderr, "%s\n", err.msg);
+	return rc < 0;
 }

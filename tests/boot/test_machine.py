@@ -56,16 +56,18 @@ def clock_of(vm):
 
 
 def test_a_machine_without_a_disk_for_data_works_and_says_so(machine):
-    """And one whose clock stands in another century, until a time server tells it better. Not a word of the kernel's is in its way."""
+    """And one whose clock stands in another century, until a time server tells it better, and which has a network card for which there is no
+    driver. Not a word of the kernel's is in its way."""
     network = TimeNetwork(ahead=3600)
     vm = machine(units={"hello": unit(HELLO, network="host")}, images=("hello",), data_mib=0, start=False,
-                 qemu=["-rtc", "base=2001-02-03T04:05:06"] + network.arguments)
+                 qemu=["-rtc", "base=2001-02-03T04:05:06", "-device", "e1000,addr=0x1d,romfile="] + network.arguments)
     with open(os.path.join(vm.config, "appliance.ini"), "w", encoding="ascii") as f:
         f.write("[System]\nNTP=%s\n[Link %s]\nAddress=192.0.2.2/24\n" % (SERVER, MAC))
     vm.start()
     vm.wait_unit("systemd-hello", state="up")
     assert note(vm, "/data is in memory and lasts until the next boot: no disk or partition is labelled cleat-data") == "error"
     assert note(vm, "it stood before this version was made") == "warning"
+    assert note(vm, "network card without a driver: 0000:00:1d.0 (0x8086 0x100e)") == "warning"
     assert vm.http("/readyz")[0] == 503 and vm.http("/livez")[0] == 200
     assert vm.status()["data"] == "ok"  # it can be written
     assert vm.status()["booted"] > "2026", vm.status()
