@@ -37,10 +37,11 @@ def dist(suffix, arch=ARCH):
     return os.path.join(ROOT, "dist", "cleat-%s-%s-%s" % (version, arch, suffix))
 
 
-def recipe_words():
+def recipe_words(arch):
     """What the disk's kernel is told, but where its console is: direct boot should be told the same (README)."""
+    other = ("console=",) if arch == "x86_64" else ("console=", "no_timer_check")
     with open(os.path.join(ROOT, "image-recipes", "vm", "command-line")) as f:
-        return " ".join(word for word in f.read().split() if not word.startswith("console="))
+        return " ".join(word for word in f.read().split() if not word.startswith(other))
 
 
 def write_ext4(path, label, mib, source=None):
@@ -80,7 +81,7 @@ class Vm(Machine):
 
     def boot_arguments(self):
         if self.boot == "direct":
-            words = "console=%s %s panic=-1 %s %s" % (CONSOLE[self.arch], recipe_words(), "no_timer_check" if self.arch == "x86_64" else "", self.append)
+            words = "console=%s %s panic=-1 %s" % (CONSOLE[self.arch], recipe_words(self.arch), self.append)
             return ["-kernel", dist("kernel", self.arch), "-initrd", dist("initramfs.zst", self.arch), "-append", words]
         disk = self.disk
         if not disk:
