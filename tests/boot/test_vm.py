@@ -31,8 +31,8 @@ def box(command, container="", service="", network=None):
 
 
 def milliseconds(vm, pattern):
-    """The time that PID 1 wrote in front of a line."""
-    return float(vm.wait_line(r"^\[ *([0-9.]+)\] " + pattern).group(1)) * 1000
+    """The time in front of a line: once the status screen is there, what moves the cursor is before it."""
+    return float(vm.wait_line(r"\[ *([0-9.]+)\] " + pattern).group(1)) * 1000
 
 
 def complaints(vm):
