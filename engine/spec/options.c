@@ -71,12 +71,11 @@ const char *option_shown(struct options *o, const char *value)
 
 bool option_is_text(struct options *o, const char *what, const char *value)
 {
-	for (const char *p = value; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-			option_error(o, "%s has a control byte (0x%02x)", what, (unsigned char)*p);
-			return false;
-		}
-	return true;
+	const char *control = str_find_control(value);
+
+	if (control)
+		option_error(o, "%s has a control byte (0x%02x)", what, (unsigned char)*control);
+	return !control;
 }
 
 void strv_push(struct arena *arena, struct strv *v, const char *item)
@@ -87,17 +86,14 @@ void strv_push(struct arena *arena, struct strv *v, const char *item)
 struct strv strv_split(struct arena *arena, const char *text, char separator)
 {
 	struct strv parts = { 0 };
+	char *part = arena_strdup(arena, text);
 
-	for (;;) {
-		const char *end = strchr(text, separator);
-
-		if (!end) {
-			strv_push(arena, &parts, arena_strdup(arena, text));
-			return parts;
-		}
-		strv_push(arena, &parts, arena_strndup(arena, text, (size_t)(end - text)));
-		text = end + 1;
+	for (char *end; (end = strchr(part, separator)) != NULL; part = end + 1) {
+		*end = '\0';
+		strv_push(arena, &parts, part);
 	}
+	strv_push(arena, &parts, part);
+	return parts;
 }
 
 bool strv_has(const struct strv *v, const char *item)

@@ -8,9 +8,13 @@
 
 #include <string.h>
 
+#include "util/str.h"
+
 static char *one_line(char *s)
 {
-	for (char *p = s; *p; p++)
+	const char *first = str_find_control(s);
+
+	for (char *p = first ? s + (first - s) : NULL; p && *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
 	return s;

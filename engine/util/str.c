@@ -5,8 +5,32 @@
  */
 #include "util/str.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Of eight bytes at once: not zero when one is below 0x20, or 0x7f. What follows the first such byte may be wrong. */
+static uint64_t find_controls(const char *s)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+	uint64_t word, del;
+
+	memcpy(&word, s, sizeof(word));
+	del = word ^ ones * 0x7f;
+	return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & highs;
+}
+
+const char *str_find_control(const char *s)
+{
+	const char *end = s + strlen(s);
+
+	while (end - s >= 8 && !find_controls(s))
+		s += 8;
+	for (; s < end; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return s;
+	return NULL;
+}
 
 /* Reads digits of the base up to max; returns the first byte that is none, NULL on overflow or
  * when there is no digit at all. */

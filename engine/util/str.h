@@ -24,6 +24,8 @@ static inline bool str_ends(const char *s, const char *suffix)
 
 	return len >= tail && memcmp(s + len - tail, suffix, tail) == 0;
 }
+/* The first control byte (below 0x20, or 0x7f) of a text, NULL when it has none, as most. */
+const char *str_find_control(const char *s);
 /* Decimal digits only, no sign, no blank; false when empty, other bytes, or above max. */
 bool str_to_u64(const char *s, uint64_t max, uint64_t *out);
 /* Optional '-' and decimal digits inside [min, max]. */

@@ -294,6 +294,31 @@ static void distance_is_bounded(void **state)
 	assert_int_equal(str_distance(a, b, 2), 3);
 }
 
+/* Each letter at each place of texts of each length; two of them: the first. */
+static void control_bytes_are_found_anywhere(void **state)
+{
+	char text[41];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(text); len++)
+		for (size_t at = 0; at < len; at++)
+			for (int c = 1; c < 256; c++) {
+				bool is_control = c < 0x20 || c == 0x7f;
+
+				memset(text, '\xff', len);
+				text[len / 2] = ' ';
+				text[len] = '\0';
+				assert_null(str_find_control(text));
+				text[at] = (char)c;
+				assert_ptr_equal(str_find_control(text),
+						 is_control ? text + at : NULL);
+				text[len - 1] = '\x7f';
+				assert_ptr_equal(str_find_control(text),
+						 text + (is_control ? at : len - 1));
+			}
+	assert_null(str_find_control(""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +336,7 @@ int main(void)
 		cmocka_unit_test(text_replaces_broken_bytes),
 		cmocka_unit_test(distances),
 		cmocka_unit_test(distance_is_bounded),
+		cmocka_unit_test(control_bytes_are_found_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
