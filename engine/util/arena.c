@@ -19,6 +19,7 @@
 #define ARENA_LARGEST_BYTES ((size_t)1024 * 1024)
 #define ARENA_TEXT_BYTES 256
 #define ARENA_BRIEF_MAPPED_BYTES ((size_t)16 * 1024)
+#define ARENA_JOINED 8
 #define ARENA_HUGE_BYTES ((size_t)2 * 1024 * 1024)
 #define ARENA_HUGE_FROM_BYTES ((size_t)256 * 1024)
 
@@ -244,15 +245,24 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 
 char *arena_join_texts(struct arena *a, const char *const *texts)
 {
-	size_t len = 0;
+	size_t lens[ARENA_JOINED], len = 0; /* of the first ones, which are nearly always all */
 
-	for (size_t i = 0; texts[i]; i++)
-		len += strlen(texts[i]);
+	for (size_t i = 0; texts[i]; i++) {
+		size_t bytes = strlen(texts[i]);
+
+		if (i < ARENA_JOINED)
+			lens[i] = bytes;
+		len += bytes;
+	}
 
 	char *text = arena_alloc(a, len + 1), *to = text;
 
-	for (size_t i = 0; texts[i]; i++)
-		to = stpcpy(to, texts[i]);
+	for (size_t i = 0; texts[i]; i++) {
+		size_t bytes = i < ARENA_JOINED ? lens[i] : strlen(texts[i]);
+
+		copy_bytes(to, texts[i], bytes);
+		to += bytes;
+	}
 	return text;
 }
 

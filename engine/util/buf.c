@@ -92,11 +92,9 @@ char *buf_extend(struct buf *b, size_t len)
 	return at;
 }
 
-char *buf_room(struct buf *b, size_t len)
+char *buf_room_slow(struct buf *b, size_t len)
 {
-	bool fits = !b->failed && len < b->cap - b->len && b->cap && len <= b->max - b->len;
-
-	return fits || buf_reserve(b, len) == 0 ? b->data + b->len : NULL;
+	return buf_reserve(b, len) == 0 ? b->data + b->len : NULL;
 }
 
 int buf_add(struct buf *b, const void *data, size_t len)

@@ -39,8 +39,14 @@ int buf_add(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
 /* Appends len bytes for the caller to fill in; NULL: they do not fit. */
 char *buf_extend(struct buf *b, size_t len);
+char *buf_room_slow(struct buf *b, size_t len); /* for buf_room() only */
 /* Room for len bytes at the end, which count once they are filled in: buf_took() with how many. NULL: they do not fit. */
-char *buf_room(struct buf *b, size_t len);
+static inline char *buf_room(struct buf *b, size_t len)
+{
+	bool fits = !b->failed && len < b->cap - b->len && b->cap && len <= b->max - b->len;
+
+	return fits ? b->data + b->len : buf_room_slow(b, len);
+}
 static inline void buf_took(struct buf *b, size_t len)
 {
 	b->len += len;
