@@ -164,14 +164,21 @@ static void forget_work(struct desk *desk)
 	arena_reset(&desk->work);
 }
 
+/* A set that is brief is not copied out of what it was made in: that takes longer than the memory is worth. */
+static void keep_unit(struct making *m, struct unit *unit, struct desk *desk)
+{
+	if (!m->facts->is_brief)
+		unit_keep(unit, desk->kept);
+}
+
 static void read_as_podman(struct making *m, struct desk *desk, struct reading *r)
 {
 	struct unit *unit = r->unit;
 	struct syntax_file service;
 	size_t image_index = 0;
 
-	/* The engine's pass adds to a unit that has a text: it is kept after that. */
-	if (!m->facts->wants_service_text || m->facts->is_generator)
+	/* The engine's pass adds to a unit that has a text: it is kept after that, or where it is. */
+	if (!m->facts->wants_service_text || (m->facts->is_generator && !m->facts->is_brief))
 		r->arena = &desk->work;
 	judge_unit(r);
 	service_text_begin(r, &service);
@@ -184,7 +191,7 @@ static void read_as_podman(struct making *m, struct desk *desk, struct reading *
 	if (!m->facts->wants_service_text)
 		unit->run_args = (struct arg_list){ 0 };
 	if (m->facts->is_generator)
-		unit_keep(unit, desk->kept);
+		keep_unit(m, unit, desk);
 	forget_work(desk);
 }
 
@@ -226,13 +233,13 @@ static void read_values(struct reading *r)
 /* Of a template only the keys are judged: its values say something for an instance only. */
 static void read_as_engine(struct making *m, struct desk *desk, struct reading *r)
 {
-	r->arena = &desk->work;
+	r->arena = m->facts->is_brief ? desk->kept : &desk->work;
 	judge_unit(r);
 	if (!r->unit->is_template)
 		read_values(r);
 	if (m->facts->lines_of && str_eq(m->facts->lines_of, r->unit->name))
 		unit_lines_keep(r);
-	unit_keep(r->unit, desk->kept);
+	keep_unit(m, r->unit, desk);
 	if (!m->facts->lacks_digests)
 		canonical_note(r->unit, &m->load.files[r->unit - m->set->units],
 			       m->facts->keeps_sources, desk->kept);
@@ -430,10 +437,16 @@ void unit_set_refuse_broken_references(struct unit_set *set)
 	refuse_broken(set, false);
 }
 
+static void take_arena(struct arena *to, struct arena *from)
+{
+	*to = *from;
+	*from = (struct arena){ .is_brief = from->is_brief };
+}
+
 /* Units add to each other's dependencies until the last one is read. */
 static void finish_units(struct making *m)
 {
-	for (size_t i = 0; i < m->set->count; i++)
+	for (size_t i = 0; i < m->set->count && !m->facts->is_brief; i++)
 		unit_keep_deps(&m->set->units[i], &m->set->arena);
 	m->set->work_bytes = 0;
 	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++) {
@@ -442,6 +455,8 @@ static void finish_units(struct making *m)
 		m->set->work_bytes += desk->scratch->total_bytes + desk->most_work_bytes;
 		arena_fini(&desk->work);
 		buf_fini(&desk->text);
+		if (m->facts->is_brief)
+			take_arena(&m->set->read[i].arena, desk->scratch);
 	}
 }
 
@@ -592,6 +607,8 @@ void unit_set_fini(struct unit_set *set)
 	arena_fini(&set->arena);
 	for (size_t i = 0; i < SPLIT_MAX_WORKERS - 1; i++)
 		arena_fini(&set->shares[i].arena);
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++)
+		arena_fini(&set->read[i].arena);
 	diags_fini(&set->diags);
 	*set = (struct unit_set){ 0 };
 }

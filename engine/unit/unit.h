@@ -128,7 +128,9 @@ struct unit_set {
 	struct arena arena;
 	struct split_arena shares[SPLIT_MAX_WORKERS -
 				  1]; /* of the same, made by other threads: unit_facts.is_brief */
-	struct unit *units;	      /* sorted by name */
+	struct split_arena read
+		[SPLIT_MAX_WORKERS]; /* of unit_facts.is_brief: what was read, of which units are made */
+	struct unit *units;	     /* sorted by name */
 	size_t count;
 	struct diags diags;
 	size_t load_diag_count; /* the first of them: said while files were read and named */

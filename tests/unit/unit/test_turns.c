@@ -166,6 +166,8 @@ static void several_threads_say_what_one_says(void **state)
 	facts = test_facts;
 	facts.is_generator = true;
 	assert_true(assert_same("mixed", facts) > 0);
+	facts.wants_service_text = true;
+	assert_true(assert_same("mixed", facts) > 0);
 }
 
 /* No line speaks for others, so that all of them are read at once. */
