@@ -13,6 +13,7 @@ struct expansion {
 	const char *
 		whose; /* variables that are not set here may be meant to be "the container's" or "the shell's" */
 	struct arg_list *out;
+	size_t room; /* of out: a power of two, from where on arg_push() makes more */
 	size_t bytes;
 	bool is_full;	 /* complained of the bounds already */
 	bool has_secret; /* the word at hand has a value from EnvironmentFile= */
@@ -59,9 +60,21 @@ static const char *variable(struct expansion *e, const char *name)
 	return manager_variable(e->r, name);
 }
 
-static void give(struct expansion *e, const char *text, const struct origin *origin)
+/* Most words stay one. */
+static void make_room(struct expansion *e, size_t count)
 {
-	e->bytes += strlen(text) + 1;
+	size_t room = ARENA_FIRST_ELEMS;
+
+	if (e->out->count || !count)
+		return;
+	while (room < count && room < UNIT_MAX_WORDS)
+		room *= 2;
+	e->out->items = arena_alloc(e->r->arena, room * sizeof(e->out->items[0]));
+	e->room = room;
+}
+
+static void give_more(struct expansion *e, const char *text, const struct origin *origin)
+{
 	if (e->out->count < UNIT_MAX_WORDS && e->bytes <= UNIT_MAX_WORD_BYTES) {
 		arg_push(e->r->arena, e->out, text, origin);
 		return;
@@ -71,6 +84,16 @@ static void give(struct expansion *e, const char *text, const struct origin *ori
 			       "the unit's command has more than %d words or %d bytes",
 			       UNIT_MAX_WORDS, UNIT_MAX_WORD_BYTES);
 	e->is_full = true;
+}
+
+static inline void give(struct expansion *e, const char *text, size_t len,
+			const struct origin *origin)
+{
+	e->bytes += len + 1;
+	if (e->out->count < e->room && e->bytes <= UNIT_MAX_WORD_BYTES)
+		e->out->items[e->out->count++] = (struct arg){ text, origin };
+	else
+		give_more(e, text, origin);
 }
 
 /* "$NAME" alone: the value's words, quotes off; no word at all when it is not set. An option whose value vanishes
@@ -93,7 +116,7 @@ static void give_split(struct expansion *e, const char *name, const struct origi
 	struct words words = words_split(e->r->arena, value, WORDS_VARIABLE);
 
 	for (size_t i = 0; i < words.count && !e->is_full; i++)
-		give(e, words.items[i].text, origin);
+		give(e, words.items[i].text, strlen(words.items[i].text), origin);
 }
 
 /* "${NAME}" inside a word is put in as it is; "$$" is a dollar sign; any other dollar sign stays. */
@@ -123,7 +146,7 @@ static void give_joined(struct expansion *e, const char *text, const struct orig
 		}
 	}
 	/* A word that is too long is too long for the list, too, which says so. */
-	give(e, arena_strdup(e->r->arena, buf_str(&out)), origin);
+	give(e, arena_strdup(e->r->arena, buf_str(&out)), out.len, origin);
 	if (out.failed && !e->is_full)
 		reading_refuse(e->r, origin, "longer than %d bytes after its variables",
 			       UNIT_MAX_WORD_BYTES);
@@ -138,28 +161,28 @@ static void give_word(struct expansion *e, const char *text, const struct origin
 	else if (strchr(text, '$'))
 		give_joined(e, text, origin);
 	else
-		give(e, text, origin);
+		give(e, text, strlen(text), origin);
 }
 
 void expand_command(struct reading *r, const struct arg_list *words, struct arg_list *out)
 {
 	struct expansion e = { .r = r, .whose = "the shell's", .out = out };
 
+	make_room(&e, words->count);
 	for (size_t i = 0; i < words->count && !e.is_full; i++) {
 		const struct arg *word = &words->items[i];
 
 		if (i == 0)
-			give(&e, word->text, word->origin);
+			give(&e, word->text, strlen(word->text), word->origin);
 		else
 			give_word(&e, word->text, word->origin, true);
 	}
 }
 
 /* Most words have nothing to put in. No option of ours has: those of a line's own are no constants of the program. */
-static bool is_plain(const char *text)
+static bool is_plain(const char *text, size_t len)
 {
-	return (text[0] == '-' && keep_is_constant(text)) ||
-	       (!strchr(text, '%') && !strchr(text, '$'));
+	return (text[0] == '-' && keep_is_constant(text)) || !words_has_sign(text, len);
 }
 
 void expand_words(struct reading *r, const struct arg_list *words, struct arg_list *out,
@@ -168,9 +191,11 @@ void expand_words(struct reading *r, const struct arg_list *words, struct arg_li
 	struct expansion e = { .r = r, .whose = "the container's", .out = out };
 	size_t image = *image_index;
 
+	make_room(&e, words->count);
 	for (size_t i = 0; i < words->count && !e.is_full; i++) {
 		const struct arg *word = &words->items[i];
-		bool is_text = is_plain(word->text);
+		size_t len = strlen(word->text);
+		bool is_text = is_plain(word->text, len);
 		const char *text = is_text ? word->text :
 					     expand_specifiers(r, word->text, word->origin);
 		size_t before = out->count;
@@ -181,7 +206,7 @@ void expand_words(struct reading *r, const struct arg_list *words, struct arg_li
 			continue;
 		e.has_secret = false;
 		if (is_text)
-			give(&e, text, word->origin);
+			give(&e, text, len, word->origin);
 		else
 			give_word(&e, text, word->origin, i > image);
 		if (e.has_secret)

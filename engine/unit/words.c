@@ -254,17 +254,46 @@ static uint64_t find_classes(letters c)
 	return found[0] | found[1];
 }
 
-/* Pieces of which some may be looked at twice. */
-static bool is_plain(const char *word, size_t len)
+bool words_has_sign(const char *word, size_t len)
 {
-	uint64_t found = 0;
-	letters c = { 0 };
+	uint64_t found[2];
+	letters c, signs = { 0 };
 
-	if (len >= sizeof(c)) {
-		for (size_t at = 0; at < len; at += sizeof(c)) {
+	if (len < 8) {
+		bool has_sign = false;
+
+		for (size_t i = 0; i < len; i++)
+			has_sign |= word[i] == '%' || word[i] == '$';
+		return has_sign;
+	}
+	/* Pieces of which some may be looked at twice. */
+	for (size_t at = 0; at < len; at += sizeof(c)) {
+		if (len < sizeof(c)) {
+			memcpy(&c, word, 8);
+			memcpy((char *)&c + 8, word + len - 8, 8);
+		} else {
 			size_t last = len - sizeof(c);
 
 			memcpy(&c, word + (at < last ? at : last), sizeof(c));
+		}
+		signs |= (letters)((c == '%') | (c == '$'));
+	}
+	memcpy(found, &signs, sizeof(found));
+	return found[0] | found[1];
+}
+
+/* Copies the word when all of it is plain, in pieces of which some may be looked at twice; false: only a part of it is there. */
+static bool copy_plain(char *out, const char *word, size_t len)
+{
+	uint64_t found = 0;
+	letters c;
+
+	if (len >= sizeof(c)) {
+		for (size_t at = 0; at < len; at += sizeof(c)) {
+			size_t piece = at < len - sizeof(c) ? at : len - sizeof(c);
+
+			memcpy(&c, word + piece, sizeof(c));
+			memcpy(out + piece, &c, sizeof(c));
 			found |= find_classes(c);
 		}
 		return !found;
@@ -272,21 +301,22 @@ static bool is_plain(const char *word, size_t len)
 	if (len >= 8) {
 		memcpy(&c, word, 8);
 		memcpy((char *)&c + 8, word + len - 8, 8);
+		copy_bytes(out, word, len);
 		return !find_classes(c);
 	}
-	while (len > 0 && !classes[(unsigned char)word[len - 1]])
-		len--;
-	return !len;
+	for (size_t i = 0; i < len; i++) {
+		out[i] = word[i];
+		found |= classes[(unsigned char)word[i]];
+	}
+	return !found;
 }
 
 static char *escape(char *out, const char *word, size_t len)
 {
 	char *to = out;
 
-	if (is_plain(word, len)) {
-		copy_bytes(to, word, len);
+	if (copy_plain(to, word, len))
 		return to + len;
-	}
 	*to++ = '"';
 	for (size_t i = 0; i < len; i++)
 		to = escape_letter(to, word[i]);

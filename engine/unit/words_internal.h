@@ -42,4 +42,6 @@ struct words words_split(struct arena *arena, const char *text, enum words_mode 
 void words_escape(struct buf *out, const char *word);
 /* The same of each, a blank before it. */
 void words_append(struct buf *out, const struct arg_list *words);
+/* Whether there may be a specifier or a variable in it: a % or $. */
+bool words_has_sign(const char *word, size_t len);
 bool words_is_plain(const char *word); /* it would be written as it is */

@@ -227,6 +227,29 @@ static void one_letter_anywhere_needs_quotes(void **state)
 			}
 }
 
+static void signs_are_found_anywhere(void **state)
+{
+	char word[42];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(word); len++) {
+		memset(word, '\xff', len);
+		memset(word, '#', len / 3);
+		memset(word + len / 3, '&', len / 3);
+		word[len] = '%'; /* not a part of it any more */
+		assert_false(words_has_sign(word, len));
+		for (size_t at = 0; at < len; at++) {
+			char c = word[at];
+
+			word[at] = '%';
+			assert_true(words_has_sign(word, len));
+			word[at] = '$';
+			assert_true(words_has_sign(word, len));
+			word[at] = c;
+		}
+	}
+}
+
 static void a_command_is_each_word_behind_a_blank(void **state)
 {
 	struct arg items[] = { { "run", NULL }, { "a b", NULL }, { "", NULL }, { "\x01", NULL } };
@@ -260,6 +283,7 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(what_needs_quotes_is_known),
 		cmocka_unit_test(one_letter_anywhere_needs_quotes),
+		cmocka_unit_test(signs_are_found_anywhere),
 		cmocka_unit_test(a_command_is_each_word_behind_a_blank),
 	};
 
