@@ -114,7 +114,7 @@ static bool is_dropped(const struct reading *r, const struct key *key)
 
 /* Nobody wants the words of podman's pass when there is no text to write: of the keys that follow the table podman refuses
  * none. */
-static bool wants_words(const struct reading *r)
+bool convert_wants_words(const struct reading *r)
 {
 	return !r->is_podman || r->service;
 }
@@ -185,7 +185,7 @@ void convert_keys(struct reading *r, struct arg_list *words)
 {
 	size_t count;
 	const struct key *keys = key_section(r->kind->section, &count);
-	bool has_words = wants_words(r);
+	bool has_words = convert_wants_words(r);
 	struct rows rows;
 
 	if (!has_always)
@@ -239,7 +239,7 @@ struct arg_list convert_container(struct reading *r, size_t *image_index)
 	for (size_t i = 0; i < image.count; i++)
 		arg_push(r->arena, &words, image.items[i].text, image.items[i].origin);
 
-	if (wants_words(r))
+	if (convert_wants_words(r))
 		push_exec(r, &words);
 	if (!r->is_podman)
 		convert_join_pod(r);

@@ -4,6 +4,8 @@
  * Each reads its key in the unit's own section and appends the words that it stands for. */
 #include "unit/reading_internal.h"
 
+/* Nobody wants the words of podman's pass when there is no text to write. */
+bool convert_wants_words(const struct reading *r);
 /* FLAG TEXT, both from the line at origin; text NULL: FLAG alone. */
 void convert_flag(struct reading *r, struct arg_list *words, const char *flag, const char *text,
 		  const struct origin *origin);

@@ -148,13 +148,16 @@ const char *convert_source(struct reading *r, const char *source, const struct o
  * does not know) podman writes the target alone, an anonymous volume. */
 static const char *convert_volume(struct reading *r, const struct arg *value)
 {
-	const char *text = value->text, *colon = strchr(text, ':'), *source = "";
+	const char *text = value->text, *colon = strchr(text, ':'), *source = "", *named;
 
 	if (!colon)
 		return text;
-	if (colon != text)
-		source = convert_source(r, arena_strndup(r->arena, text, (size_t)(colon - text)),
-					value->origin, false);
+	if (colon != text) {
+		named = arena_strndup(r->arena, text, (size_t)(colon - text));
+		source = convert_source(r, named, value->origin, false);
+		if (source == named)
+			return text;
+	}
 	if (source[0])
 		return arena_join(r->arena, source, colon);
 	return arena_strndup(r->arena, colon + 1, strcspn(colon + 1, ":"));

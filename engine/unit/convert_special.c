@@ -133,25 +133,29 @@ void convert_special(struct reading *r, const struct key *key, struct arg_list *
 	static const struct {
 		const char *name;
 		void (*convert)(struct reading *r, struct arg_list *words);
+		bool is_refused; /* podman does not take every value */
 	} rules[] = {
-		{ "AddDevice", convert_device },
-		{ "AutoUpdate", convert_auto_update },
-		{ "CgroupsMode", convert_cgroups },
-		{ "EnvironmentFile", convert_env_file },
-		{ "ExposeHostPort", convert_expose },
-		{ "Mount", convert_mounts },
-		{ "Network", convert_networks },
-		{ "Notify", convert_notify },
-		{ "Pod", convert_pod },
-		{ "RemapUsers", convert_user_mapping },
-		{ "User", convert_user },
-		{ "VolatileTmp", convert_volatile_tmp },
-		{ "Volume", convert_volumes },
+		/* asked for in every unit */
+		{ "CgroupsMode", convert_cgroups, false },
+		{ "Notify", convert_notify, false },
+		{ "RemapUsers", convert_user_mapping, true },
+		{ "User", convert_user, true },
+		/* in most */
+		{ "Network", convert_networks, true },
+		{ "Volume", convert_volumes, true },
+		{ "AutoUpdate", convert_auto_update, false },
+		{ "EnvironmentFile", convert_env_file, true },
+		{ "AddDevice", convert_device, false },
+		{ "ExposeHostPort", convert_expose, true },
+		{ "Mount", convert_mounts, true },
+		{ "Pod", convert_pod, true },
+		{ "VolatileTmp", convert_volatile_tmp, false },
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (syntax_is_same(rules[i].name, key->name)) {
-			rules[i].convert(r, words);
+			if (rules[i].is_refused || convert_wants_words(r))
+				rules[i].convert(r, words);
 			return;
 		}
 }

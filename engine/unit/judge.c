@@ -198,7 +198,7 @@ static void judge_comment(struct reading *r, const struct key *key,
 {
 	const char *hash;
 
-	if (r->is_podman || !syntax_is_same(key->section, r->kind->section))
+	if (!syntax_is_same(key->section, r->kind->section))
 		return;
 	hash = strchr(entry->value, '#');
 	if (!hash)
@@ -288,8 +288,8 @@ static void judge_wordless(struct reading *r, const struct syntax_group *group,
 {
 	const struct syntax_entry *entry;
 
-	if (key->form != KEY_FORM_NONE ||
-	    (!str_eq(group->name, r->kind->section) && !str_eq(group->name, "Quadlet")))
+	if (!syntax_is_same(group->name, r->kind->section) &&
+	    !syntax_is_same(group->name, "Quadlet"))
 		return;
 	if (key->kind == KEY_BOOL && !r->is_podman)
 		value_bool(r, group, key->name);
@@ -308,8 +308,10 @@ static void judge_entry(struct reading *r, const struct syntax_group *group,
 		judge_unknown(r, group, entry);
 		return;
 	}
-	judge_comment(r, key, entry);
-	judge_wordless(r, group, key);
+	if (!r->is_podman)
+		judge_comment(r, key, entry);
+	if (key->form == KEY_FORM_NONE)
+		judge_wordless(r, group, key);
 	/* The rest is for people, who hear it from the engine's pass. */
 	if (r->is_podman)
 		return;
@@ -342,16 +344,29 @@ static bool is_of_other_kind(struct reading *r, const struct syntax_group *group
 	return false;
 }
 
+/* The sections of all files, and nearly of all that there are. */
+static bool is_usual(const struct reading *r, const struct syntax_group *group)
+{
+	const char *const names[] = { r->kind->section, "Unit", "Service", "Install", "Quadlet" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (syntax_is_same(group->name, names[i]))
+			return true;
+	return false;
+}
+
 static void judge_group(struct reading *r, const struct syntax_group *group)
 {
 	auto_buf hint = BUF_INIT(256);
 
-	if (str_starts(group->name, "X-") || is_of_other_kind(r, group))
-		return;
-	if (!key_section_is_known(group->name)) {
-		key_suggest_section(group->name, &hint);
-		reading_refuse(r, group->origin, "unknown section%s", buf_str(&hint));
-		return;
+	if (!is_usual(r, group)) {
+		if (str_starts(group->name, "X-") || is_of_other_kind(r, group))
+			return;
+		if (!key_section_is_known(group->name)) {
+			key_suggest_section(group->name, &hint);
+			reading_refuse(r, group->origin, "unknown section%s", buf_str(&hint));
+			return;
+		}
 	}
 	for (size_t i = 0; i < group->entry_count; i++)
 		if (group->entries[i].key)

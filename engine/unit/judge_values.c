@@ -11,8 +11,9 @@
 #include "unit/span_internal.h"
 #include "util/str.h"
 
-/* The value of a key, if it says something that is known already. */
-static bool is_known(struct reading *r, const char *key, struct arg *value)
+/* The value of a key, if it says something that is known already. Inline, as the look-ups of values are. */
+static inline __attribute__((always_inline)) bool is_known(struct reading *r, const char *key,
+							   struct arg *value)
 {
 	return value_text(r, r->own, key, value) && !oneshot_is_open(value->text);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "unit/keys_internal.h"
+#include "unit/syntax_internal.h"
 #include "util/str.h"
 
 #define SLOTS 2048 /* a power of two, twice the rows at least */
@@ -46,7 +47,7 @@ static struct {
 static int section_number(const char *name)
 {
 	for (size_t i = 0; i < table.section_count; i++)
-		if (table.sections[i].name == name || str_eq(table.sections[i].name, name))
+		if (syntax_is_same(table.sections[i].name, name))
 			return (int)i;
 	return -1;
 }
