@@ -2,18 +2,16 @@
 /*
  * What a worker gives up before its first foreign byte. The order is the argument: each step needs
  * a right that a later one takes away. Separate from proc.c, so that programs that only start
- * others do not carry libseccomp. Must never let a missing step but Landlock pass.
+ * others do not carry it. Must never let a missing step but Landlock pass.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
-#include <seccomp.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -21,6 +19,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/confine_filter.h"
 #include "util/proc.h"
 
 /* Headers as old as Linux 6.1 build this; the kernel's answer to the version query decides. */
@@ -235,133 +234,19 @@ static int restrict_paths(const struct proc_confine *c, struct err *err)
 	return 0;
 }
 
-/* Memory that is both written and executed is what exploits make; nobody of ours loads code. And
- * of ioctl only what stdio asks before its first write. */
-static int allow_in_part(scmp_filter_ctx ctx)
-{
-	const struct scmp_arg_cmp no_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-	const struct scmp_arg_cmp winsize = SCMP_A1(SCMP_CMP_EQ, TIOCGWINSZ, 0);
-	const struct scmp_arg_cmp get_attr = SCMP_A1(SCMP_CMP_EQ, TCGETS, 0);
-	int rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &no_exec);
-
-	if (rc == 0)
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &no_exec);
-	if (rc == 0)
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &winsize);
-	if (rc == 0)
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &get_attr);
-	return rc;
-}
-
-/*
- * Not F_SETOWN and F_SETSIG, by which a descriptor sends any signal to whomever its ids may: Landlock keeps those in only since Linux 6.12.
- * Numbers of asm-generic/fcntl.h and linux/fcntl.h, the same on all machines of 64 bits.
- */
-static int allow_fcntl(scmp_filter_ctx ctx)
-{
-	static const struct scmp_arg_cmp commands[] = {
-		SCMP_A1(SCMP_CMP_MASKED_EQ, ~UINT64_C(7), F_DUPFD), /* to F_SETLKW */
-		SCMP_A1(SCMP_CMP_MASKED_EQ, ~UINT64_C(3), F_OFD_GETLK),
-		SCMP_A1(SCMP_CMP_MASKED_EQ, ~UINT64_C(1), F_DUPFD_CLOEXEC), /* F_SETPIPE_SZ */
-		SCMP_A1(SCMP_CMP_MASKED_EQ, ~UINT64_C(3), F_GETPIPE_SZ),    /* seals */
-	};
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < sizeof(commands) / sizeof(commands[0]); i++)
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, &commands[i]);
-	return rc;
-}
-
-/* O_CREAT beside O_DIRECTORY made files until Linux 6.4, and O_TMPFILE has O_DIRECTORY in it. */
-static int allow_folders(scmp_filter_ctx ctx)
-{
-	const scmp_datum_t mask = O_DIRECTORY | O_ACCMODE | O_CREAT | O_TRUNC;
-	const struct scmp_arg_cmp of_open = SCMP_A1(SCMP_CMP_MASKED_EQ, mask, O_DIRECTORY);
-	const struct scmp_arg_cmp of_openat = SCMP_A2(SCMP_CMP_MASKED_EQ, mask, O_DIRECTORY);
-	int rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, &of_openat);
-
-	/* not every architecture has open() */
-	if (rc == 0 && SCMP_SYS(open) >= 0)
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, &of_open);
-	return rc;
-}
-
-/* clang-format off */
-static const int base_syscalls[] = {
-	/* memory; mmap and mprotect without PROT_EXEC are always allowed, and what is harmless of fcntl */
-	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(munmap),
-	/* the end, signals' return, aborting by a lock that nobody holds */
-	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(futex), SCMP_SYS(restart_syscall),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(sigaltstack),
-	/* descriptors that are open already; stdio writes with writev, reads with readv */
-	SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(newfstatat),
-	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(statx),
-	SCMP_SYS(write), SCMP_SYS(writev),
-	/* waiting */
-	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_pwait),
-	SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_wait), SCMP_SYS(poll), SCMP_SYS(ppoll),
-	SCMP_SYS(sched_yield),
-	/* time, where the vdso cannot answer */
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(gettimeofday),
-	SCMP_SYS(nanosleep),
-	/* facts about ourselves */
-	SCMP_SYS(getegid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getpid),
-	SCMP_SYS(getrandom), SCMP_SYS(gettid), SCMP_SYS(getuid),
-	-1,
-};
-/* clang-format on */
-
-static int allow_all_of(scmp_filter_ctx ctx, const int *calls)
-{
-	int rc = 0;
-
-	for (; rc == 0 && calls && *calls != -1; calls++)
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, *calls, 0, NULL);
-	return rc;
-}
-
-static int fill_filter(scmp_filter_ctx ctx, const struct proc_confine *c)
-{
-	/* no_new_privs is set already; a second time is a wasted call. */
-	int rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
-
-	if (rc == 0)
-		rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (rc == 0)
-		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (rc == 0)
-		rc = allow_in_part(ctx);
-	if (rc == 0)
-		rc = allow_fcntl(ctx);
-	if (rc == 0 && c->opens_folders_only)
-		rc = allow_folders(ctx);
-	if (rc == 0)
-		rc = allow_all_of(ctx, base_syscalls);
-	if (rc == 0)
-		rc = allow_all_of(ctx, c->syscalls);
-	return rc;
-}
-
-static void release_filter(scmp_filter_ctx *ctx)
-{
-	if (*ctx)
-		seccomp_release(*ctx);
-}
-
 static int load_filter(const struct proc_confine *c, struct err *err)
 {
-	uint32_t otherwise = c->kill_on_violation ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
-	__attribute__((cleanup(release_filter))) scmp_filter_ctx ctx = seccomp_init(otherwise);
+	struct sock_filter code[CONFINE_MAX_INSNS];
+	struct sock_fprog program;
+	size_t length;
 
-	if (!ctx)
-		return err_set(err, ERR_SYS, "seccomp_init: out of memory");
-
-	int rc = fill_filter(ctx, c);
-
-	if (rc == 0)
-		rc = seccomp_load(ctx);
-	return rc < 0 ? err_errno(err, -rc, "libseccomp") : 0;
+	if (confine_filter(c, code, &length, err) < 0)
+		return -1;
+	program.len = (unsigned short)length;
+	program.filter = code + CONFINE_MAX_INSNS - length;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		return err_sys(err, "SECCOMP_SET_MODE_FILTER");
+	return 0;
 }
 
 /* clang-format off */
