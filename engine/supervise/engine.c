@@ -32,6 +32,7 @@
 
 #define EXIT_OTHER_ENGINE 75
 #define FREEZE_USEC USEC_SEC
+#define FIRST_STARTS_USEC USEC_SEC
 #define REST_USEC (2 * USEC_SEC) /* after the last start: the rush is over */
 
 struct loop *engine_loop(struct engine *e)
@@ -160,6 +161,15 @@ void engine_not_at_rest(struct engine *e)
 {
 	if (e->rest_timer)
 		loop_timer_set(e->loop, e->rest_timer, loop_now(e->loop) + REST_USEC);
+}
+
+bool engine_puts_off(const struct engine *e, struct respawn *k)
+{
+	bool is_busy = false;
+
+	for (unsigned i = 0; i < e->count; i++)
+		is_busy |= e->entries[i].run.phase == RUN_ASKED;
+	return respawn_puts_off(k, is_busy, e->first_starts_usec);
 }
 
 /* A turn that begins much too late: the machine was frozen, suspended or overloaded. Said before anything that this turn brings: answers
@@ -389,6 +399,7 @@ static int run(struct engine *e, struct err *err)
 		screen_start(e);
 		return loop_run(e->loop, err);
 	}
+	e->first_starts_usec = loop_now(e->loop) + FIRST_STARTS_USEC;
 	adopt_all(e);
 	publish_all(e);
 	network_settle(e);

@@ -257,7 +257,8 @@ struct engine {
 	bool stopping;
 	unsigned left_behind; /* units whose end did not come within the budget: shutdown.c */
 	bool settled;
-	usec_t boot_usec; /* when PID 1 began, CLOCK_MONOTONIC */
+	usec_t boot_usec;	  /* when PID 1 began, CLOCK_MONOTONIC */
+	usec_t first_starts_usec; /* until then containers have the processors first */
 	engine_watch_fn *watch_fn;
 	void *watch_arg;
 	const struct engine_hooks *hooks;
@@ -269,6 +270,9 @@ void engine_feed(struct engine *e, const struct core_event *event);
 /* The core's next deadline may have changed (feeding does this by itself). */
 void engine_arm(struct engine *e);
 void engine_trace(void *arg, usec_t now, const char *line);
+/* engine.c: what only watches, and the network, which nothing waits for, come when no container is on its way to its program any
+ * more, or a moment after the engine's beginning. True: k is started later. */
+bool engine_puts_off(const struct engine *e, struct respawn *k);
 /* engine.c: something is begun that takes much of the program; its pages are given back a moment after the last one. */
 void engine_not_at_rest(struct engine *e);
 /* A start that failed after run_start() had returned. */

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#define PUT_OFF_USEC (25 * USEC_MSEC)
+
 void respawn_init(struct respawn *k, const struct respawn_policy *policy, struct loop *loop,
 		  void *arg)
 {
@@ -59,6 +61,14 @@ void respawn_later(struct respawn *k, usec_t delay)
 {
 	if (!k->timer)
 		k->timer = loop_timer(k->loop, loop_now(k->loop) + delay, on_timer, k);
+}
+
+bool respawn_puts_off(struct respawn *k, bool is_busy, usec_t until)
+{
+	if (!is_busy || loop_now(k->loop) >= until)
+		return false;
+	respawn_later(k, PUT_OFF_USEC);
+	return true;
 }
 
 void respawn_stop(struct respawn *k)

@@ -4,6 +4,8 @@
  * When a worker that is to be there for as long as the engine is started again: each time it ends, or cannot be started, twice as long
  * after that as the time before. Its owner starts it, watches it and says what has happened.
  */
+#include <stdbool.h>
+
 #include "util/loop.h"
 
 struct respawn_policy {
@@ -34,5 +36,7 @@ void respawn_ended(struct respawn *k);
 void respawn_again(struct respawn *k);
 /* start() is called after this delay, unless that is due already. */
 void respawn_later(struct respawn *k, usec_t delay);
+/* For start(): as long as others are to have the processors first it comes again a moment later, but not after that time. True: not now. */
+bool respawn_puts_off(struct respawn *k, bool is_busy, usec_t until);
 /* No start is due any more. All zero is fine. */
 void respawn_stop(struct respawn *k);

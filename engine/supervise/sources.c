@@ -181,7 +181,7 @@ static void start_watch(void *arg)
 	struct err err;
 	int rc;
 
-	if (s->e->stopping || s->watch_pid)
+	if (s->e->stopping || s->watch_pid || engine_puts_off(s->e, &s->respawn))
 		return;
 	respawn_began(&s->respawn);
 	rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ?

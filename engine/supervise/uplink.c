@@ -406,7 +406,7 @@ static void start_worker(void *arg)
 	struct uplinks *u = arg;
 	struct err err;
 
-	if (u->e->stopping || u->pid)
+	if (u->e->stopping || u->pid || engine_puts_off(u->e, &u->respawn))
 		return;
 	publish_drop_notes(u->e, NOTE "not looked after");
 	if (try_worker(u, &err) == 0)

@@ -121,7 +121,7 @@ static void start(void *arg)
 	struct engine *e = arg;
 	struct err err;
 
-	if (e->stopping || e->files->watch.pid)
+	if (e->stopping || e->files->watch.pid || engine_puts_off(e, &e->files->watch.respawn))
 		return;
 	if (spawn(e, &err) == 0)
 		return;

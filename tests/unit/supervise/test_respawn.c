@@ -183,6 +183,47 @@ static void what_is_stopped_is_not_started(void **state)
 	assert_int_equal(starts, 0);
 }
 
+static unsigned put_off, busy_turns;
+
+static void start_unless_busy(void *arg)
+{
+	if (respawn_puts_off(&worker, put_off < busy_turns, clock_now_usec() + HOUR_USEC)) {
+		assert_non_null(worker.timer);
+		put_off++;
+		return;
+	}
+	start(arg);
+}
+
+static void others_have_the_processors_first(void **state)
+{
+	static const struct respawn_policy policy = { start_unless_busy, HOUR_USEC, HOUR_USEC,
+						      HOUR_USEC };
+
+	(void)state;
+	init(&policy);
+	put_off = 0;
+	busy_turns = 3;
+	respawn_later(&worker, 0);
+	run();
+	assert_int_equal(put_off, 3);
+	assert_int_equal(starts, 1);
+}
+
+static void nobody_waits_for_others_beyond_the_time(void **state)
+{
+	static const struct respawn_policy policy = { start, HOUR_USEC, HOUR_USEC, HOUR_USEC };
+
+	(void)state;
+	init(&policy);
+	respawn_later(&worker, 0);
+	run();
+	assert_false(respawn_puts_off(&worker, true, loop_now(loop)));
+	assert_null(worker.timer);
+	assert_true(respawn_puts_off(&worker, true, loop_now(loop) + 1));
+	assert_non_null(worker.timer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +241,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_start_that_is_due_is_neither_doubled_nor_put_off,
 						make_loop, free_loop),
 		cmocka_unit_test_setup_teardown(what_is_stopped_is_not_started, make_loop,
+						free_loop),
+		cmocka_unit_test_setup_teardown(others_have_the_processors_first, make_loop,
+						free_loop),
+		cmocka_unit_test_setup_teardown(nobody_waits_for_others_beyond_the_time, make_loop,
 						free_loop),
 	};
 
