@@ -40,8 +40,13 @@ static int choose_one(const char *name, const char *suffix, const char *now)
 
 	if (result == CLI_OK)
 		result = reload_wait(before, false, NULL);
-	if (result == CLI_OK && now)
+	if (result == CLI_OK && now) {
 		result = post("/containers/", name, now);
+		if (result == CLI_FAILED)
+			fprintf(stderr,
+				"cleat: what was chosen for %s is kept; what --now asks for was not done (of a template: name its instances)\n",
+				name);
+	}
 	if (result == CLI_OK)
 		puts(name);
 	return result;

@@ -566,6 +566,10 @@ def test_a_mask_refuses_what_runs_and_is_for_all_instances_of_a_template(box):
     # a choice of another kind is one instance's
     assert a.cleat("enable", "job@", check=False).returncode == 1
     assert a.cleat("mask", "no@", check=False).returncode == 1
+    # nor does --now know which instances are meant; the mask is kept, and that is said
+    done = a.cleat("mask", "--now", "job@", check=False)
+    assert done.returncode == 1 and "what was chosen for job@ is kept" in done.stdout, done.stdout
+    assert a.unit("systemd-job_one")["masked"] and a.unit("systemd-job_one")["state"] == "up"
 
 
 def test_what_gave_up_stays_so_until_its_file_changes(box):
