@@ -364,6 +364,8 @@ void units_forget(struct engine *e)
 {
 	unit_set_fini(&e->units);
 	e->count = 0;
+	e->templates = NULL;
+	e->template_count = 0;
 }
 
 const char *engine_template(const struct engine *e, const char *name)
