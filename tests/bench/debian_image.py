@@ -174,6 +174,8 @@ def main():
                 return
     except OSError:
         pass
+    if not shutil.which("debootstrap"):
+        sys.exit("debian_image.py: debootstrap is missing: apt-get install debootstrap")
     if os.environ.get("DEBIAN_IMAGE_NAMESPACE") != "own":
         os.execvpe("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, os.path.abspath(__file__), out],
                    {**os.environ, "DEBIAN_IMAGE_NAMESPACE": "own"})
