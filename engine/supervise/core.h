@@ -298,7 +298,7 @@ struct core_rest {
 	enum core_result result;
 	bool finished;	/* DOWN: counts as started for who waits for it */
 	bool is_wanted; /* CLEANING */
-	unsigned end; /* CLEANING: how it came to it, for core_restore() alone; 0: not known, and it is as any other state */
+	unsigned end; /* for core_restore() alone; CLEANING: how it came to it, 0: not known, and it is as any other state */
 	int exit_code, exit_signal;
 	unsigned growth; /* automatic restarts in a row */
 	usec_t limit_begin;

@@ -96,6 +96,7 @@ static size_t leave_settled(const struct core *core, unsigned *list, size_t coun
 /* All stops come before all starts: who goes may take along who is to come. */
 void bonds_start(struct core *core, struct core_unit *unit, enum life_start how, const char *why)
 {
+	enum life_start pulled_how = how == LIFE_START_GOES_ON ? how : LIFE_START_PULLED_IN;
 	char pulled[CORE_TEXT_MAX];
 	size_t count = order_walk(core, unit, 0, CORE_KINDS_PULL, core->walk);
 
@@ -121,8 +122,7 @@ void bonds_start(struct core *core, struct core_unit *unit, enum life_start how,
 
 		at->is_starting = false;
 		if (!at->loses)
-			life_start(core, at, i == 0 ? how : LIFE_START_PULLED_IN,
-				   i == 0 ? why : pulled);
+			life_start(core, at, i == 0 ? how : pulled_how, i == 0 ? why : pulled);
 	}
 }
 

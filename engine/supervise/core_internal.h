@@ -128,6 +128,7 @@ struct core_unit {
 	unsigned growth;	 /* automatic ones in a row: RestartSteps= */
 	unsigned start_errors;	 /* in a row */
 	unsigned image_failures; /* in a row */
+	bool lacks_image; /* it has failed for that: the next answer of this kind is the same failure */
 	struct start_limit limit;
 	bool job_is_over;    /* of the start under way */
 	usec_t job_deadline; /* of an earlier engine's start, for the next one; 0: none */

@@ -15,6 +15,7 @@ static void forget_failures(struct core_unit *unit)
 	unit->growth = 0;
 	unit->start_errors = 0;
 	unit->image_failures = 0;
+	unit->lacks_image = false;
 }
 
 static void give_up(struct core *core, struct core_unit *unit, enum core_result result,
@@ -311,7 +312,7 @@ void life_start(struct core *core, struct core_unit *unit, enum life_start how, 
 	switch (unit->state) {
 	case CORE_DOWN:
 	case CORE_FAILED:
-		if (how != LIFE_START_BOND)
+		if (how != LIFE_START_BOND && how != LIFE_START_GOES_ON)
 			forget_failures(unit);
 		begin(core, unit, why);
 		break;
@@ -448,6 +449,7 @@ bool life_on_image_ready(struct core *core, struct core_unit *unit, const char *
 		begin(core, unit, why && why[0] ? why : "the image has come");
 	} else if (unit->state == CORE_PULLING) {
 		unit->image_failures = 0;
+		unit->lacks_image = false;
 		try_start(core, unit);
 	} else {
 		return false;
@@ -467,6 +469,7 @@ bool life_on_image_failed(struct core *core, struct core_unit *unit, const struc
 	str_drop(&unit->cause);
 	if (event->permanent) {
 		core_move(core, unit, CORE_FAILED, "image: %s", text);
+		unit->lacks_image = true;
 		return true;
 	}
 	unit->image_failures++;

@@ -19,11 +19,13 @@ static usec_t job_deadline(const struct core_unit *unit)
 #define END_FORCED (1u << 2)
 #define END_HAS_EXIT (1u << 3)
 #define END_NEVER_BEGAN (1u << 4)
+/* Of every other state: goes on until the image comes. */
+#define LACKS_IMAGE (1u << 5)
 
 static unsigned end_of(const struct core_unit *unit)
 {
 	if (unit->state != CORE_CLEANING)
-		return 0;
+		return unit->lacks_image ? LACKS_IMAGE : 0;
 	return END_KNOWN | (unit->again ? END_AGAIN : 0) | (unit->force_restart ? END_FORCED : 0) |
 	       (unit->has_exit ? END_HAS_EXIT : 0) | (unit->never_began ? END_NEVER_BEGAN : 0);
 }
@@ -77,6 +79,8 @@ void core_restore(struct core *core, unsigned index, const struct core_rest *res
 		return;
 	unit->growth = rest->growth;
 	unit->limit = (struct start_limit){ rest->limit_begin, rest->limit_count };
+	unit->lacks_image = rest->end & LACKS_IMAGE ||
+			    (rest->state == CORE_FAILED && rest->result == CORE_RESULT_IMAGE);
 	if (rest->state == CORE_PULLING || rest->state == CORE_WAITING)
 		unit->job_deadline = rest->job_deadline;
 	if (rest->state != CORE_FAILED && rest->state != CORE_BACKOFF && rest->state != CORE_DOWN &&

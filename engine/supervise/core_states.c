@@ -159,6 +159,9 @@ static void note_fate(struct core *core, struct core_unit *unit, enum core_state
 
 	if (state != CORE_FAILED && !is_end && !is_pause)
 		return;
+	/* every change in /config asks for the image again: that it is still not there is no news */
+	if (state == CORE_FAILED && unit->lacks_image && unit->result == CORE_RESULT_IMAGE)
+		return;
 	machine_on_end(core, unit, old);
 	if (state == CORE_FAILED)
 		bonds_add_news(core, unit, CORE_NEWS_FAILED);
