@@ -21,8 +21,40 @@
 #include "supervise/update_record.h"
 #include "unit/unit.h"
 #include "util/buf.h"
+#include "util/loop.h"
 #include "util/places.h"
 #include "util/str.h"
+
+/* Units whose images are on their way: for them the import has the store. */
+static void say_pulling(void)
+{
+	struct published_header header;
+	struct published_unit *units;
+	unsigned count;
+	struct err ignored;
+
+	if (cli_read_published(&header, &units, &count, &ignored) < 0)
+		return;
+	for (unsigned i = 0; i < count; i++)
+		if (units[i].state == PUBLISHED_PULLING)
+			fprintf(stderr, "  %s pulls %s%s%s\n", units[i].unit, units[i].image,
+				units[i].detail[0] ? ": " : "", units[i].detail);
+	free(units);
+}
+
+int cli_store_take(struct store *store, const char *command, bool is_ours, struct err *err)
+{
+	if (store_take(store, 0, err) == 0)
+		return 0;
+	if (err->code != ERR_BUSY)
+		return -1;
+	cli_clean(err->msg);
+	fprintf(stderr, "cleat %s: waits, %u s at most: %s\n", command,
+		(unsigned)(IMAGE_LOCK_WAIT_USEC / USEC_SEC), err->msg);
+	if (is_ours)
+		say_pulling();
+	return store_take(store, IMAGE_LOCK_WAIT_USEC, err);
+}
 
 struct store *cli_store_open(const char *command, const char *path, bool write)
 {
@@ -40,7 +72,8 @@ struct store *cli_store_open(const char *command, const char *path, bool write)
 		store = store_open(path, &read_only, &err);
 	if (store && write && read_only)
 		err_set(&err, ERR_SYS, "image store %s cannot be written", path);
-	else if (store && (!write || store_take(store, IMAGE_LOCK_WAIT_USEC, &err) == 0))
+	else if (store && (!write || cli_store_take(store, command, str_eq(path, CLEAT_STORE_DIR),
+						    &err) == 0))
 		return store;
 	store_close(store);
 	fprintf(stderr, "cleat %s: %s\n", command, err.msg);

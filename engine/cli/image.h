@@ -13,6 +13,10 @@
 /* The store at path, which has to be there (none is made by looking). write: not read-only, locked, swept. NULL after saying why on
  * stderr. */
 struct store *cli_store_open(const char *command, const char *path, bool write);
+/* The store's lock; who has to be waited for is said on stderr. is_ours: the appliance's. Nothing has been done before it is held, so
+ * Ctrl-C simply ends the process. */
+int cli_store_take(struct store *store, const char *command, bool is_ours,
+		   struct err *err) MUST_CHECK;
 /* Units of unit_dir (a missing folder holds none), what the engine publishes, running containers. */
 int cli_keepers(struct store_keep *keep, const char *unit_dir, struct err *err) MUST_CHECK;
 /* "77.8 MB", as podman writes sizes: powers of 1000, three digits. */

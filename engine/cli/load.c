@@ -74,16 +74,20 @@ static int run(const char *command, const char *store_path, const char *what, in
 	       struct loading *l)
 {
 	struct image_load load = { .fd = fd,
-				   .wait_usec = IMAGE_LOCK_WAIT_USEC,
 				   .loaded = on_loaded,
 				   .passed_over = on_passed_over,
 				   .progress = on_progress,
 				   .arg = l };
+	bool read_only = false;
 	struct err err;
 	int rc;
 
-	l->store = load.store = store_open(store_path, NULL, &err);
-	rc = load.store ? image_load(&load, &err) : -1;
+	l->store = load.store = store_open(store_path, &read_only, &err);
+	rc = load.store ? 0 : -1;
+	if (rc == 0 && !read_only) /* image_load() says that */
+		rc = cli_store_take(load.store, command, str_eq(store_path, CLEAT_STORE_DIR), &err);
+	if (rc == 0)
+		rc = image_load(&load, &err);
 	end_bar(l);
 	store_close(load.store);
 	if (l->has_loaded)

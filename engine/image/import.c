@@ -201,8 +201,9 @@ bool import_find(struct import *imp, const struct image_ref *ref, struct store_r
 }
 
 /* Another import may have it for long, and who waits for nobody any more need not. */
-static int wait_for_store(struct import *imp, struct err *err)
+static int wait_for_store(struct import *imp, const char *name, struct err *err)
 {
+	bool is_told = false;
 	usec_t deadline = clock_now_usec() + imp->wait_usec;
 
 	for (;;) {
@@ -212,20 +213,23 @@ static int wait_for_store(struct import *imp, struct err *err)
 			return 0;
 		if (err->code != ERR_BUSY || left == 0)
 			return -1;
+		if (name && !is_told)
+			tell(imp, IMPORT_PROGRESS, name, "", err->msg);
+		is_told = true;
 		if (stop_signal || is_orphan())
 			return err_set(err, ERR_BUSY, "image store %s: stopped while waiting",
 				       imp->store->path);
 	}
 }
 
-int import_take_store(struct import *imp, struct err *err)
+int import_take_store(struct import *imp, const char *name, struct err *err)
 {
 	bool was_locked = imp->store->lock_fd >= 0;
 
 	if (imp->store->read_only)
 		return err_set(err, ERR_LIMIT, "image store %s cannot be written (read-only)",
 			       imp->store->path);
-	if (wait_for_store(imp, err) < 0)
+	if (wait_for_store(imp, name, err) < 0)
 		return -1;
 	return was_locked ? 0 : store_sweep(imp->store, err);
 }
@@ -242,7 +246,7 @@ int import_write_name(struct import *imp, const char *name, const struct store_r
 		return 0;
 	if (imp->store->read_only && str_eq(before.digest, now->digest))
 		return 0;
-	if (import_take_store(imp, err) < 0)
+	if (import_take_store(imp, name, err) < 0)
 		return -1;
 	return store_ref_write(imp->store, name, now, err);
 }
@@ -273,7 +277,7 @@ static int have_entry(struct import *imp, const struct image_ref *ref, const cha
 		return err_set(err, ERR_UNSUPPORTED, "%s: image %s: %s", archive->path,
 			       entry->digest, entry->problem);
 	if (!import_is_complete(imp, entry->digest)) {
-		if (import_take_store(imp, err) < 0)
+		if (import_take_store(imp, name, err) < 0)
 			return -1;
 		/* whoever had the lock may have done it */
 		if (!import_is_complete(imp, entry->digest) &&

@@ -112,8 +112,8 @@ int import_description_check(const struct import_description *d, const char *dig
 bool import_is_complete(struct import *imp, const char *digest);
 /* The same by reference; out: which it is. */
 bool import_find(struct import *imp, const struct image_ref *ref, struct store_ref *out);
-/* Locks the store, once, and clears away what a dead import left. */
-int import_take_store(struct import *imp, struct err *err) MUST_CHECK;
+/* Locks the store, once, and clears away what a dead import left. name: for which image, when it has to be waited for; or NULL. */
+int import_take_store(struct import *imp, const char *name, struct err *err) MUST_CHECK;
 /* Writes a reference's record, unless it says the same already. */
 int import_write_name(struct import *imp, const char *name, const struct store_ref *now,
 		      struct err *err) MUST_CHECK;

@@ -314,7 +314,7 @@ static int fill_store(struct import *imp, struct import_remote *remote, const ch
 	const struct import_description *d = remote->description;
 	const struct import_source source = { .archive_fd = -1, .remote = remote };
 
-	if (import_take_store(imp, err) < 0)
+	if (import_take_store(imp, name, err) < 0)
 		return -1;
 	/* whoever had the lock may have done it */
 	if (import_is_complete(imp, remote->digest))

@@ -98,14 +98,13 @@ int image_load(const struct image_load *load, struct err *err)
 		.image_dir = "",
 		.record_fd = -1,
 		.max_entries = LAYER_DEFAULT_MAX_ENTRIES,
-		.wait_usec = load->wait_usec,
 		.on_record = on_record,
 		.on_record_arg = &copy,
 	};
 	struct import_archive archive = { .path = "" };
 	int spooled = -1, rc;
 
-	rc = import_take_store(&imp, err);
+	rc = import_take_store(&imp, NULL, err);
 	if (rc == 0)
 		rc = spool_open(load->store, load->fd, &spooled, err);
 	auto_fd int own = spooled;

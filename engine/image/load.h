@@ -11,9 +11,8 @@
 #include "util/err.h"
 
 struct image_load {
-	struct store *store; /* open, not locked yet */
+	struct store *store; /* open and locked: store_take() */
 	int fd;		     /* the archive, borrowed */
-	uint64_t wait_usec;  /* for another import to end */
 	/* name NULL: the archive gives the image none. */
 	void (*loaded)(const char *name, const char *manifest_digest, void *arg);
 	void (*passed_over)(const char *image, const char *why,

@@ -25,6 +25,27 @@
 
 #define LOCK_POLL_USEC (50 * USEC_MSEC)
 
+/* "process 12 (cleat import)": an operator has to know whom he waits for. */
+static void name_holder(int fd, struct err *err)
+{
+	auto_buf line = BUF_INIT(4096);
+	struct err ignored;
+	long pid = lock_holder(fd, &ignored);
+	const char *program, *slash, *word;
+	char path[64];
+
+	if (pid <= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%ld/cmdline", pid);
+	if (file_read_at(AT_FDCWD, path, line.max, &line, &ignored) < 0 || !line.len)
+		return;
+	program = buf_str(&line);
+	word = strlen(program) + 1 < line.len ? program + strlen(program) + 1 : "";
+	slash = strrchr(program, '/');
+	err_set(err, ERR_BUSY, "in use by process %ld (%s%s%s)", pid, slash ? slash + 1 : program,
+		word[0] ? " " : "", word);
+}
+
 int store_lock(struct store *store, uint64_t wait_usec, struct err *err)
 {
 	usec_t deadline = clock_now_usec() + wait_usec;
@@ -38,9 +59,11 @@ int store_lock(struct store *store, uint64_t wait_usec, struct err *err)
 		return err_sys(err, "image store %s: lock", store->path);
 	/* polled: F_SETLKW has no timeout but a signal, and the other import may take a minute */
 	while (lock_take(fd, err) < 0) {
-		if (err->code != ERR_BUSY || clock_now_usec() >= deadline)
-			return err_wrap(err, "image store %s: another import is running",
-					store->path);
+		if (err->code != ERR_BUSY || clock_now_usec() >= deadline) {
+			if (err->code == ERR_BUSY)
+				name_holder(fd, err);
+			return err_wrap(err, "image store %s", store->path);
+		}
 		if (usleep(LOCK_POLL_USEC) < 0 && errno == EINTR)
 			return err_set(err, ERR_BUSY, "image store %s: stopped while waiting",
 				       store->path);

@@ -906,7 +906,7 @@ def test_a_held_lock_is_waited_for_no_longer_than_told(place):
         answer = place.run("localhost/app:1", options=("--wait", "0"))
         assert answer.status == 1
         assert answer.of("localhost/app:1")["kind"] == "retry"
-        assert "another import is running" in answer.of("localhost/app:1")["text"]
+        assert "in use by process %d (" % os.getpid() in answer.of("localhost/app:1")["text"]
         assert str(os.getpid()) in answer.of("localhost/app:1")["text"]
     place.good("localhost/app:1")
 

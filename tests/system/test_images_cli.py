@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 
@@ -330,9 +331,16 @@ def test_whoever_writes_waits_for_the_lock_and_readers_do_not(store, archive):
     with open(store.path + "/lock", "r+") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         assert store.names() == ["localhost/app:1"]
-        waiting = subprocess.Popen([CLEAT, "rmi", "--store", store.path, "--dir", store.units, "app:1"], stdout=subprocess.PIPE)
+        rmi = [CLEAT, "rmi", "--store", store.path, "--dir", store.units, "app:1"]
+        waiting = subprocess.Popen(rmi, stdout=subprocess.PIPE)
         assert store.names() == ["localhost/app:1"]
         assert waiting.poll() is None
+        who = "in use by process %d (%s" % (os.getpid(), os.path.basename(open("/proc/self/cmdline").read().split("\0")[0]))
+        for command in (rmi, [CLEAT, "image", "prune", "-f", "--store", store.path, "--dir", store.units], [CLEAT, "load", "--store", store.path, "-i", archive]):
+            given_up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            assert who in given_up.stderr.readline().decode()
+            given_up.send_signal(signal.SIGINT)  # Ctrl-C
+            assert given_up.communicate(timeout=60) == (b"", b"") and given_up.returncode == -signal.SIGINT
     assert b"Deleted" in waiting.communicate(timeout=60)[0]
     assert waiting.returncode == 0
 

@@ -338,7 +338,7 @@ static void a_second_writer_waits_no_longer_than_told(void **state)
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_int_equal(store_lock(f->store, 0, &f->err), -1);
-	assert_says(&f->err, ERR_BUSY, "another import is running");
+	assert_says(&f->err, ERR_BUSY, "in use by process");
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(store_lock(f->store, 0, &f->err), 0);
