@@ -383,7 +383,14 @@ const char *engine_template(const struct engine *e, const char *name)
 	return NULL;
 }
 
-/* As in systemd, a mask of the template is one of every instance. */
+static bool has_own_file(const struct unit *instance)
+{
+	const char *slash = strrchr(instance->path, '/');
+
+	return str_eq(slash ? slash + 1 : instance->path, instance->name);
+}
+
+/* As in systemd, a mask of the template is one of every instance that is made from it: one with a file of its own is a unit like any other. */
 static const char *mask_of(const struct engine *e, const struct unit *unit)
 {
 	const char *at = strchr(unit->service_name, '@'), *template;
@@ -392,7 +399,7 @@ static const char *mask_of(const struct engine *e, const struct unit *unit)
 
 	if (choice && choice->is_masked)
 		return unit->name;
-	if (!at)
+	if (!at || has_own_file(unit))
 		return NULL;
 	snprintf(service, sizeof(service), "%.*s@.service", (int)(at - unit->service_name),
 		 unit->service_name);

@@ -538,9 +538,10 @@ def test_enable_disable_and_mask_last(box):
 
 
 def test_a_mask_refuses_what_runs_and_is_for_all_instances_of_a_template(box):
-    a = box({"web": script(), "job@": script().replace("WantedBy=default.target\n", "WantedBy=default.target\nDefaultInstance=one\n"),
-             "user": script(unit_lines="Wants=job@two.service\n")})
-    for name in ("systemd-web", "systemd-job_one", "systemd-job_two"):
+    text = script().replace("WantedBy=default.target\n", "WantedBy=default.target\nDefaultInstance=one\n")
+    a = box({"web": script(), "job@": text,
+             "job@own": script(), "user": script(unit_lines="Wants=job@two.service\n")})
+    for name in ("systemd-web", "systemd-job_one", "systemd-job_two", "systemd-job_own"):
         a.wait_unit(name, state="up")
     pid = a.unit("systemd-web")["pid"]
     a.cleat("mask", "web")
@@ -549,14 +550,24 @@ def test_a_mask_refuses_what_runs_and_is_for_all_instances_of_a_template(box):
     assert a.unit("systemd-web")["pid"] == pid
     # every instance, by the template's name alone
     assert a.cleat("mask", "job@").split() == ["job@"]
+    # what stands in for an instance is a copy of the template
+    wait_copy(a, "job@two.container", "Image=")
+    write(a, "job@.container", text.replace("[Service]", "Nonsense=1\n[Service]"))
+    a.wait_unit("systemd-job_two", last_good=True, masked=True)
+    write(a, "job@.container", text)
+    a.wait_unit("systemd-job_two", state="up", last_good=False)
     for name in ("systemd-job_one", "systemd-job_two"):
         entry = a.unit(name)
         assert entry["state"] == "up" and entry["masked"], entry
         a.cleat("stop", name)
         done = a.cleat("start", name, check=False)
         assert done.returncode == 1 and '"cleat unmask job@.container"' in done.stdout, done.stdout
+    # one with a file of its own is not made from the template
+    assert not a.unit("systemd-job_own")["masked"]
+    a.cleat("restart", "systemd-job_own")
     a.stop()
     a.start()
+    a.wait_unit("systemd-job_own", state="up")
     a.wait_unit("systemd-user", state="up")
     assert a.unit("systemd-job_one")["state"] == a.unit("systemd-job_two")["state"] == "down"
     a.cleat("unmask", "job@.service")
