@@ -33,6 +33,21 @@ bool cli_split_name(const char *name, char *repository, char *tag)
 	return true;
 }
 
+/* As podman's table has it: a name with a digest has no tag. */
+static bool split_row(const char *name, char *repository, char *tag)
+{
+	const char *at = strchr(name, '@');
+	char plain[REF_MAX];
+
+	if (!at)
+		return cli_split_name(name, repository, tag);
+	snprintf(plain, sizeof(plain), "%.*s", (int)(at - name), name);
+	if (!cli_split_name(plain, repository, tag))
+		return false;
+	str_copy(tag, sizeof("<none>"), "<none>");
+	return true;
+}
+
 struct row {
 	const struct store_entry *image;
 	const char *name; /* NULL: the image has none */
@@ -77,7 +92,7 @@ static bool is_wanted(const char *wanted, const char *name)
 	bool has_tag = strchr(slash ? slash : wanted, ':') != NULL;
 	size_t len, asked;
 
-	if (!name || !cli_split_name(name, repository, tag) ||
+	if (!name || !split_row(name, repository, tag) ||
 	    !cli_split_name(wanted, asked_repository, asked_tag))
 		return false;
 	if (has_tag && !str_eq(tag, asked_tag))
@@ -89,23 +104,25 @@ static bool is_wanted(const char *wanted, const char *name)
 	return len == asked || repository[len - asked - 1] == '/';
 }
 
+/* Its tags; of one that has none the first repository that it was taken from by digest, as podman does. */
 static void add_rows(struct listing *l, const struct store_entry *image)
 {
-	bool any = false;
+	const char *by_digest = NULL;
+	bool has_tag = false;
 
 	for (size_t i = 0; i < image->name_count; i++) {
-		char repository[REF_MAX], tag[129];
+		const char *name = image->names[i];
 
-		/* a name with a digest is shown as what it is: no tag */
-		if (!cli_split_name(image->names[i], repository, tag))
+		if (strchr(name, '@')) {
+			by_digest = by_digest ? by_digest : name;
 			continue;
-		any = true;
-		if (l->wanted && !is_wanted(l->wanted, image->names[i]))
-			continue;
-		*arena_push(&l->arena, l->rows, l->count) = (struct row){ image, image->names[i] };
+		}
+		has_tag = true;
+		if (!l->wanted || is_wanted(l->wanted, name))
+			*arena_push(&l->arena, l->rows, l->count) = (struct row){ image, name };
 	}
-	if (!any && !l->wanted)
-		*arena_push(&l->arena, l->rows, l->count) = (struct row){ image, NULL };
+	if (!has_tag && (!l->wanted || is_wanted(l->wanted, by_digest)))
+		*arena_push(&l->arena, l->rows, l->count) = (struct row){ image, by_digest };
 }
 
 static void print_ids(const struct listing *l)
@@ -126,7 +143,7 @@ static void print_row(struct cli_table *table, const struct listing *l, const st
 	char id[IMAGE_SHORT_ID + 1], span[24], created[32] = "", size[24];
 	int64_t usec;
 
-	if (row->name && !cli_split_name(row->name, repository, tag))
+	if (row->name && !split_row(row->name, repository, tag))
 		return;
 	snprintf(id, sizeof(id), "%.*s", IMAGE_SHORT_ID, row->image->id + 7);
 	if (created_usec(row->image, &usec)) {

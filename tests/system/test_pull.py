@@ -275,6 +275,10 @@ def test_by_digest_of_manifest_and_of_index(place, held, tmp_path):
         shutil.rmtree(place.store, ignore_errors=True)
         place.good(registry.host + "/" + name)
         assert place.names("images/sha256") == [manifest[7:]]
+        # podman's columns: what was taken by digest has a repository and no tag
+        for words in ((), (registry.host + "/noise",), ("noise",)):
+            rows = subprocess.run([CLEAT, "images", "--store", place.store, *words], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[1:]
+            assert [row.split()[:2] for row in rows] == [[registry.host + "/noise", "<none>" if "@" in name else "many"]]
     place.bad(registry.host + "/noise@" + digest(b"other"), says=[digest(b"other")])
 
 
