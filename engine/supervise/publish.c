@@ -253,12 +253,18 @@ static void put_identity(const struct engine *e, const struct engine_entry *entr
 	logs_tag(e, (unsigned)(entry - e->entries), p->log_tag, sizeof(p->log_tag));
 }
 
+static bool is_as_adopted(const struct engine_entry *entry, uint8_t state, uint8_t health)
+{
+	return entry->adopted_since && state == entry->adopted_state &&
+	       health == entry->adopted_health;
+}
+
 /* Now; but what a new engine finds as its predecessor knew it has been so since then. */
 static int64_t since_when(struct engine_entry *entry, uint8_t state, uint8_t health)
 {
 	int64_t since = entry->adopted_since;
 
-	if (!since || state != entry->adopted_state || health != entry->adopted_health)
+	if (!is_as_adopted(entry, state, health))
 		return clock_real_usec();
 	entry->adopted_since = 0;
 	return since;
@@ -309,7 +315,9 @@ void publish_unit(struct engine *e, unsigned index)
 	if (entry->masked_by && view.result == CORE_RESULT_INVALID && state == PUBLISHED_FAILED)
 		state = PUBLISHED_DOWN; /* somebody wanted it, and was refused */
 	health = (uint8_t)view.health;
-	if (state != p->state || health != p->health || !p->since_real_usec)
+	/* what is down or invalid has been published before its record was read */
+	if (state != p->state || health != p->health || !p->since_real_usec ||
+	    is_as_adopted(entry, state, health))
 		p->since_real_usec = since_when(entry, state, health);
 	p->state = state;
 	p->health = health;

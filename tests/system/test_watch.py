@@ -599,6 +599,21 @@ def test_what_gave_up_stays_so_until_its_file_changes(box):
     a.wait_unit("systemd-bad", state="up")
 
 
+def test_what_is_down_or_invalid_has_been_so_since_it_was(box):
+    a = box({"web": script(), "old": script(container="Environment=VERSION=1\n")})
+    a.wait_unit("systemd-web", state="up")
+    a.wait_unit("systemd-old", state="up")
+    wait_copy(a, "old.container", "VERSION=1")
+    write(a, "old.container", script(container="PublishPrt=80\n"))
+    a.cleat("stop", "web")
+    before = [a.wait_unit("systemd-web", state="down")["since"], a.wait_unit("systemd-old", state="invalid")["since"]]
+    for change in (lambda: a.cleat("mask", "web"), lambda: a.cleat("unmask", "web"), lambda: os.kill(a.engine_pid(), signal.SIGKILL)):
+        engine = a.status()["engine"]["started"]
+        change()
+        wait_for("a new engine", lambda: a.ping() and a.status()["engine"]["started"] != engine)
+        assert [a.wait_unit("systemd-web", state="down")["since"], a.wait_unit("systemd-old", state="invalid")["since"]] == before
+
+
 def test_a_next_start_comes_also_when_nothing_else_happens_in_the_next_engine(box):
     a = box({"slow": script("exit 8", service="Restart=always\nRestartSec=2\n", unit_lines="StartLimitIntervalSec=0\n")})
     before = a.wait_unit("systemd-slow", state="backoff")
