@@ -156,6 +156,8 @@ BOUNDS = {"engine's descriptors": 6, "run directories": 2, "names": 2, "cgroups"
 def test_what_there_is_stays_what_it_was(soaked):
     a, versions = soaked
     wait_for("the last one is up", lambda: a.unit("systemd-changes")["state"] == "up", 120)
+    # one that starts later than the first version comes has nothing to be updated to
+    wait_for("and all that are updated", lambda: all(u["pid"] for u in a.status()["units"] if u["name"].startswith("systemd-updates")), 120)
     begin, samples, changes = time.monotonic(), [], 0
     while time.monotonic() < begin + SECONDS or len(samples) < SAMPLES:
         samples.append(sample(a))
