@@ -94,6 +94,13 @@ static void feed_stop(struct engine *e, unsigned index)
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_STOP, .unit = index });
 }
 
+static void feed_restart(struct engine *e, unsigned index)
+{
+	engine_feed(e, &(struct core_event){ .type = CORE_EV_RESTART,
+					     .unit = index,
+					     .text = e->entries[index].found->reason });
+}
+
 /* A unit whose file is gone is to end, whatever an earlier engine was told. */
 static bool is_wanted(const struct engine_entry *entry)
 {
@@ -109,6 +116,8 @@ static void report_ended(struct engine *e, unsigned index)
 	run_adopted(e, index, CORE_HEALTH_NONE);
 	if (!is_wanted(&e->entries[index]))
 		feed_stop(e, index);
+	else if (files_starts_again(&e->entries[index]))
+		feed_restart(e, index);
 	run_dead(e, index);
 }
 
@@ -128,6 +137,7 @@ static int adopt_living(struct engine *e, unsigned index, struct err *err)
 	run->phase = has_run ? RUN_RUNNING : RUN_ASKED;
 	notify_ask(e, index);
 	entry->stop_pending = !is_wanted(entry);
+	entry->restart_pending = files_starts_again(entry);
 	run_adopted(e, index, (enum core_health)entry->found->health);
 	return 0;
 }
@@ -153,7 +163,7 @@ static void adopt_one(struct engine *e, unsigned index)
 	if (is_alive)
 		log_msg(LOG_WARN, "adopt", "%s: %s", entry->name, err.msg);
 	if (has_status && run->status.phase != SHIM_CREATING) {
-		report_ended(e, index);
+		entry->has_ended = true;
 		return;
 	}
 	entry->start_at_boot_pending = is_wanted(entry);
@@ -244,10 +254,16 @@ void adopt_all(struct engine *e)
 			adopt_one(e, i);
 		else if (e->entries[i].found && e->entries[i].found->ended)
 			adopt_ended(e, i);
-	/* when the core knows of all of them: dependants go first */
+	/* when the core knows of all that live: who is bound to what has ended goes with it, and dependants go first */
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->entries[i].has_ended)
+			report_ended(e, i);
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->entries[i].stop_pending)
 			feed_stop(e, i);
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->entries[i].restart_pending)
+			feed_restart(e, i);
 	for (unsigned i = 0; i < e->count; i++)
 		e->entries[i].found = NULL;
 	files_forget_records(e);

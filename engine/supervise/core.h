@@ -298,7 +298,7 @@ struct core_rest {
 	enum core_result result;
 	bool finished;	/* DOWN: counts as started for who waits for it */
 	bool is_wanted; /* CLEANING */
-	unsigned end; /* for core_restore() alone; CLEANING: how it came to it, 0: not known, and it is as any other state */
+	unsigned end; /* for core_restore() alone; CLEANING: how it came to it, 0: not known, and it is as any other state; else what goes on */
 	int exit_code, exit_signal;
 	unsigned growth; /* automatic restarts in a row */
 	usec_t limit_begin;
@@ -309,6 +309,8 @@ struct core_rest {
 };
 void core_get_rest(const struct core *core, unsigned unit, struct core_rest *out);
 void core_restore(struct core *core, unsigned unit, const struct core_rest *rest);
+/* It was being stopped, or was about to be, only to be started again. */
+bool core_rest_starts_again(const struct core_rest *rest);
 usec_t core_deadline(const struct core *core); /* when CORE_EV_TIMER is due next; USEC_NEVER */
 unsigned core_count(const struct core *core);
 void core_view(const struct core *core, unsigned unit, struct core_unit_view *out);

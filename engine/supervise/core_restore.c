@@ -19,15 +19,21 @@ static usec_t job_deadline(const struct core_unit *unit)
 #define END_FORCED (1u << 2)
 #define END_HAS_EXIT (1u << 3)
 #define END_NEVER_BEGAN (1u << 4)
-/* Of every other state: goes on until the image comes. */
+/* Of every other state: goes on until the image comes, or stops to start again. */
 #define LACKS_IMAGE (1u << 5)
+#define STARTS_AGAIN (1u << 6)
 
 static unsigned end_of(const struct core_unit *unit)
 {
 	if (unit->state != CORE_CLEANING)
-		return unit->lacks_image ? LACKS_IMAGE : 0;
+		return (unit->lacks_image ? LACKS_IMAGE : 0) | (unit->again ? STARTS_AGAIN : 0);
 	return END_KNOWN | (unit->again ? END_AGAIN : 0) | (unit->force_restart ? END_FORCED : 0) |
 	       (unit->has_exit ? END_HAS_EXIT : 0) | (unit->never_began ? END_NEVER_BEGAN : 0);
+}
+
+bool core_rest_starts_again(const struct core_rest *rest)
+{
+	return rest->state != CORE_CLEANING && rest->is_wanted && (rest->end & STARTS_AGAIN);
 }
 
 void core_get_rest(const struct core *core, unsigned index, struct core_rest *out)

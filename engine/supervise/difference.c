@@ -104,12 +104,11 @@ bool files_is_due(const struct engine *e, unsigned index)
 	return entry->outcome == FILES_RESTARTED && !is_same(entry->record.effect, entry->effect);
 }
 
-/* It goes on where it was: given up, or waiting for its next start. Another version of the unit begins afresh. */
-void files_restore(struct engine *e, unsigned index)
+static struct core_rest rest_of(const struct engine_entry *entry)
 {
-	struct engine_entry *entry = &e->entries[index];
 	const struct unit_record *record = entry->found;
-	struct core_rest rest = {
+
+	return (struct core_rest){
 		.state = (enum core_state)record->core_state,
 		.result = (enum core_result)record->core_result,
 		.finished = record->finished,
@@ -124,6 +123,20 @@ void files_restore(struct engine *e, unsigned index)
 		.job_deadline = record->job_deadline,
 		.reason = record->reason,
 	};
+}
+
+bool files_starts_again(const struct engine_entry *entry)
+{
+	struct core_rest rest = rest_of(entry);
+
+	return core_rest_starts_again(&rest);
+}
+
+/* It goes on where it was: given up, or waiting for its next start. Another version of the unit begins afresh. */
+void files_restore(struct engine *e, unsigned index)
+{
+	struct engine_entry *entry = &e->entries[index];
+	struct core_rest rest = rest_of(entry);
 
 	if (!entry->goes_on || !entry->spec || entry->masked_by)
 		return;

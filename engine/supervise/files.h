@@ -103,6 +103,8 @@ void files_digest_entry(struct engine *e, unsigned index);
 void files_adopt(struct engine *e, unsigned index);
 /* The same of a run that nothing is left of: how it ended is in the record. */
 void files_restore(struct engine *e, unsigned index);
+/* An earlier engine was stopping it to start it again. */
+bool files_starts_again(const struct engine_entry *entry);
 /* After everything was adopted and started: what has changed is restarted, reloaded, stopped. */
 void files_apply(struct engine *e);
 bool files_was_known(const struct engine *e,

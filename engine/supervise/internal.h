@@ -145,6 +145,8 @@ struct engine_entry {
 	bool start_at_boot_pending; /* held back until adoption has finished */
 	bool end_pending;	    /* likewise: what its end leads to */
 	bool stop_pending;	    /* the same: it is not wanted any more */
+	bool restart_pending;	    /* the same: an earlier engine was about to */
+	bool has_ended;		    /* while no engine looked, and the core has not been told */
 	const char *remarks;	    /* of the last start: what is not enforced; lines; "" */
 	const char *invalid_reason; /* NULL: the file is fine */
 	int64_t adopted_since;	    /* of the record that was found, until it is used; 0 */

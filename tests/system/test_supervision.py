@@ -39,6 +39,58 @@ def test_exit_code_is_kept_and_no_restart_without_policy(boot, box):
     assert "3" in entry["detail"]
 
 
+@pytest.mark.parametrize("when", ["while it ends", "when it has ended"])
+def test_a_restart_outlives_the_engine_that_began_it(boot, box, when):
+    """Restart=no: nothing but what was asked for brings it back."""
+    a = boot_box(boot, box, {"slow": script("trap 'touch /data/told; while [ ! -e /data/go ]; do sleep 0.1; done; exit 0' TERM; while :; do sleep 0.1; done",
+                                            container="Volume=/data/home:/data\nStopTimeout=300\n", service="Restart=no\nTimeoutStopSec=300\n")})
+    before = a.wait_unit("systemd-slow", state="up")
+    home, first = os.path.join(a.data, "home"), a.pid_of("systemd-slow")
+    os.chmod(home, 0o777)
+    asked = subprocess.Popen([CLEAT, "--socket", a.socket, "restart", "slow"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for("it was told to end", lambda: os.path.exists(os.path.join(home, "told")))
+    engine = a.engine_pid()
+    if when == "when it has ended":
+        os.kill(engine, signal.SIGSTOP)
+    else:
+        os.kill(engine, signal.SIGKILL)
+        wait_for("another engine", lambda: a.ping() and a.engine_pid() != engine)
+        assert a.unit("systemd-slow")["pid"] == before["pid"]
+    with open(os.path.join(home, "go"), "w"):
+        pass
+    wait_for("it has ended", lambda: not os.path.exists("/proc/%d" % first))
+    if when == "when it has ended":
+        os.kill(engine, signal.SIGKILL)
+        wait_for("another engine", lambda: a.ping() and a.engine_pid() != engine)
+    after = a.wait_unit("systemd-slow", state="up")
+    assert after["pid"] != before["pid"]
+    asked.wait(60)
+
+
+def test_who_is_bound_goes_with_what_ended_while_no_engine_lived(boot, box):
+    """Whichever the next engine comes to first; a pod's holder and its members are bound in the same way."""
+    bound = "BindsTo=%s.service\nAfter=%s.service\n"
+    a = boot_box(boot, box, {"middle": script(IDLE), "early": script(IDLE, unit_lines=bound % ("middle", "middle")),
+                             "later": script(IDLE, unit_lines=bound % ("middle", "middle")),
+                             "hold.pod": "[Pod]\nPodName=hold\nNetwork=none\n[Service]\nRestart=always\nRestartSec=100ms\n[Install]\nWantedBy=default.target\n",
+                             "member": script(IDLE, "Pod=hold.pod\n", network=None)})
+    for name in ("middle", "early", "later", "member"):
+        a.wait_unit("systemd-" + name, state="up")
+    engine, old = a.engine_pid(), a.pid_of("systemd-member")
+    ends = [a.pid_of("systemd-middle"), a.pid_of("hold")]
+    os.kill(engine, signal.SIGSTOP)
+    for pid in ends:
+        os.kill(pid, signal.SIGKILL)
+        wait_for("it has ended", lambda: not os.path.exists("/proc/%d" % pid))
+    os.kill(engine, signal.SIGKILL)
+    wait_for("another engine", lambda: a.ping() and a.engine_pid() != engine)
+    a.wait_unit("systemd-middle", state="failed")
+    for name in ("early", "later"):
+        assert "systemd-middle" in a.wait_unit("systemd-" + name, state="waiting")["detail"]
+    wait_for("the member is in the next pod", lambda: a.wait_unit("systemd-member", state="up") and a.pid_of("systemd-member") != old)
+    assert os.readlink("/proc/%d/ns/ipc" % a.pid_of("systemd-member")) == os.readlink("/proc/%d/ns/ipc" % a.pid_of("hold"))
+
+
 def test_a_unit_without_install_says_that_it_is_only_loaded(boot, box):
     a = boot_box(boot, box, {"manual": script(IDLE, install=False)})
     entry = a.wait_unit("systemd-manual", state="down")
