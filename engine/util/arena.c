@@ -300,8 +300,12 @@ void arena_fini(struct arena *a)
 
 void *arena_grow_vector(struct arena *a, void *vec, size_t count, size_t elem_size)
 {
-	size_t cap = count ? count * 2 : ARENA_FIRST_ELEMS;
+	size_t cap = count * 2;
 
+	if (!count && elem_size <= ARENA_FIRST_BYTES)
+		return arena_alloc(a, ARENA_FIRST_ELEMS * elem_size);
+	if (!count)
+		cap = ARENA_FIRST_ELEMS;
 	if (count > SIZE_MAX / 2 || (elem_size && cap > PTRDIFF_MAX / elem_size))
 		arena_die(SIZE_MAX);
 

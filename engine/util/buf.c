@@ -99,11 +99,12 @@ char *buf_room_slow(struct buf *b, size_t len)
 
 int buf_add(struct buf *b, const void *data, size_t len)
 {
-	char *at = buf_extend(b, len);
+	char *at = buf_room(b, len);
 
 	if (!at)
 		return -1;
 	copy_bytes(at, data, len);
+	buf_took(b, len);
 	return 0;
 }
 
