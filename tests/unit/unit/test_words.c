@@ -2,6 +2,9 @@
 /* Words: splitting by quotes and escapes, and writing back. */
 #include "unit_fixture.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "unit/words_internal.h"
 
 /* Splits text; expected holds the words with | between. */
@@ -227,6 +230,34 @@ static void one_letter_anywhere_needs_quotes(void **state)
 			}
 }
 
+/* Nothing is mapped behind the words, and what stands before them is odd. */
+static void words_may_end_where_memory_ends(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *edge =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(edge, MAP_FAILED);
+	edge += page;
+	assert_int_equal(mprotect(edge, page, PROT_NONE), 0);
+	for (size_t len = 0; len < 40; len++)
+		for (size_t gap = 0; gap < 20; gap++) {
+			char *word = edge - gap - len - 1;
+			struct arg arg = { word, NULL };
+			const struct arg_list words = { &arg, 1 };
+			auto_buf out = BUF_INIT(1024);
+
+			memset(edge - 64, '\\', 64);
+			memset(word, 'a', len);
+			word[len] = '\0';
+			words_append(&out, &words);
+			assert_int_equal(out.len, len + 1);
+			assert_string_equal(buf_str(&out) + 1, word);
+		}
+	assert_int_equal(munmap(edge - page, 2 * page), 0);
+}
+
 static void signs_are_found_anywhere(void **state)
 {
 	char word[42];
@@ -283,6 +314,7 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(what_needs_quotes_is_known),
 		cmocka_unit_test(one_letter_anywhere_needs_quotes),
+		cmocka_unit_test(words_may_end_where_memory_ends),
 		cmocka_unit_test(signs_are_found_anywhere),
 		cmocka_unit_test(a_command_is_each_word_behind_a_blank),
 	};
