@@ -40,11 +40,12 @@ static const char *lower(struct reading *r, const char *text)
 /* "--security-opt label=disable" is two words in the table, too. */
 static void push_true(struct reading *r, const struct key *key, struct arg_list *words)
 {
-	const struct syntax_entry *entry = syntax_last(r->own, key->name);
-	const char *blank = strchr(key->flag, ' ');
+	const struct syntax_entry *entry = syntax_last_of(r->own, key);
+	const char *blank;
 
-	if (value_bool(r, r->own, key->name) != VALUE_TRUE)
+	if (!entry || value_bool_of_entry(r, entry) != VALUE_TRUE)
 		return;
+	blank = strchr(key->flag, ' ');
 	if (blank)
 		arg_push(r->arena, words,
 			 arena_strndup(r->arena, key->flag, (size_t)(blank - key->flag)),
@@ -54,54 +55,69 @@ static void push_true(struct reading *r, const struct key *key, struct arg_list 
 
 static void push_bool(struct reading *r, const struct key *key, struct arg_list *words)
 {
-	const struct syntax_entry *entry = syntax_last(r->own, key->name);
-	enum value_bool value = value_bool(r, r->own, key->name);
+	const struct syntax_entry *entry = syntax_last_of(r->own, key);
 
-	if (value == VALUE_UNSET)
+	if (!entry)
 		return;
-	arg_push(r->arena, words,
-		 value == VALUE_TRUE ? key->flag : arena_join(r->arena, key->flag, "=false"),
+
+	bool is_true = value_bool_of_entry(r, entry) == VALUE_TRUE;
+
+	arg_push(r->arena, words, is_true ? key->flag : arena_join(r->arena, key->flag, "=false"),
 		 entry->origin);
 }
 
-/* A single value that is empty says nothing, but of these two podman's generator passes the
+static void push_value(struct reading *r, const struct key *key, struct arg value,
+		       struct arg_list *words)
+{
+	if (key->form == KEY_FORM_LOWER)
+		value.text = lower(r, value.text);
+	if (key->form == KEY_FORM_SECURITY) {
+		value.text = arena_join(r->arena, key->flag, value.text);
+		convert_push_pair(r, words, "--security-opt", &value);
+	} else if (key->flag[0]) {
+		convert_push_pair(r, words, key->flag, &value);
+	} else {
+		arg_push(r->arena, words, value.text, value.origin);
+	}
+}
+
+/* A single text that is empty says nothing, but of these two podman's generator passes the
  * emptiness on; the words of lists may be empty. */
 static bool says_nothing(const struct reading *r, const struct key *key, const struct arg *value)
 {
-	if (r->is_podman && (str_eq(key->name, "LogDriver") || str_eq(key->name, "SeccompProfile")))
-		return false;
-	return key->kind == KEY_STRING && !value->text[0];
+	return key->kind == KEY_STRING && !value->text[0] &&
+	       !(r->is_podman &&
+		 (str_eq(key->name, "LogDriver") || str_eq(key->name, "SeccompProfile")));
 }
 
 static void push_values(struct reading *r, const struct key *key, struct arg_list *words)
 {
-	struct arg_list values = value_of_kind(r, r->own, key);
+	const struct syntax_entry *entry = syntax_last_of(r->own, key);
+	struct arg_list values;
+	struct arg value;
 
-	for (size_t i = 0; i < values.count; i++) {
-		struct arg value = values.items[i];
-
-		if (says_nothing(r, key, &value))
-			continue;
-		if (key->form == KEY_FORM_LOWER)
-			value.text = lower(r, value.text);
-		if (key->form == KEY_FORM_SECURITY) {
-			value.text = arena_join(r->arena, key->flag, value.text);
-			convert_push_pair(r, words, "--security-opt", &value);
-		} else if (key->flag[0]) {
-			convert_push_pair(r, words, key->flag, &value);
-		} else {
-			arg_push(r->arena, words, value.text, value.origin);
-		}
+	if (!entry)
+		return;
+	if (key_is_single(key->kind)) {
+		value_of_entry(r, entry, &value);
+		if (!says_nothing(r, key, &value))
+			push_value(r, key, value, words);
+		return;
 	}
+	values = value_of_list(r, r->own, entry);
+	for (size_t i = 0; i < values.count; i++)
+		push_value(r, key, values.items[i], words);
 }
 
 static void push_joined(struct reading *r, const struct key *key, struct arg_list *words)
 {
+	const struct syntax_entry *entry = syntax_last_of(r->own, key);
 	struct arg value;
 
-	if (value_string(r, r->own, key->name, &value))
-		arg_push(r->arena, words, arena_join(r->arena, key->flag, "=", value.text),
-			 value.origin);
+	if (!entry)
+		return;
+	value_of_entry(r, entry, &value);
+	arg_push(r->arena, words, arena_join(r->arena, key->flag, "=", value.text), value.origin);
 }
 
 /* The engine's pass leaves out what it refuses or only notes. What is not done yet is passed on:

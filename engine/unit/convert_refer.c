@@ -18,14 +18,10 @@ void convert_flag(struct reading *r, struct arg_list *words, const char *flag, c
 		arg_push(r->arena, words, text, origin);
 }
 
-void convert_add(struct reading *r, const char *group, const char *key, const char *value)
+void convert_add_sized(struct reading *r, const char *group, const struct syntax_assignment *line)
 {
-	if (!r->service)
-		return;
-
-	struct syntax_group *to = syntax_group_ensure(r->service, r->arena, group);
-
-	syntax_add(to, r->arena, key, key_hash(key), value);
+	if (r->service)
+		syntax_add(syntax_group_ensure(r->service, r->arena, group), r->arena, line);
 }
 
 /* The generator names containers, pods and builds before it converts any unit, the others while
@@ -172,16 +168,24 @@ void convert_volumes(struct reading *r, struct arg_list *words)
 			     values.items[i].origin);
 }
 
+static bool ends_so(const char *text, size_t len, const char *suffix)
+{
+	size_t tail = strlen(suffix);
+
+	return len >= tail && memcmp(text + len - tail, suffix, tail) == 0;
+}
+
 static const char *convert_network(struct reading *r, const struct arg *value)
 {
 	size_t len = strcspn(value->text, ":");
-	const char *file = arena_strndup(r->arena, value->text, len), *options = value->text + len;
-	bool is_container = str_ends(file, ".container");
+	const char *options = value->text + len, *file;
+	bool is_container = ends_so(value->text, len, ".container");
 
-	if (!is_container && !str_ends(file, ".network"))
+	if (!is_container && !ends_so(value->text, len, ".network"))
 		return value->text;
 	if (is_container && *options)
 		reading_fail(r, value->origin, "another container's network takes no options");
+	file = arena_strndup(r->arena, value->text, len);
 
 	const struct unit_name *name = convert_refer(r, file, value->origin, SERVICE_DEP_REQUIRES);
 

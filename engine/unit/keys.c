@@ -57,15 +57,31 @@ static const struct key *row_of(const struct slot *slot)
 	return slot->row ? &parts[slot->part].rows[slot->row - 1] : NULL;
 }
 
+/* Most names of the table are no longer than two words of the machine, of which some bytes may be looked at twice. */
+static bool is_name(const struct key *row, const char *name, size_t len)
+{
+	uint64_t head[2], tail[2];
+
+	if (row->name_bytes != len)
+		return false;
+	if (len < sizeof(head[0]) || len > 2 * sizeof(head[0]))
+		return memcmp(row->name, name, len) == 0;
+	memcpy(&head[0], row->name, sizeof(head[0]));
+	memcpy(&head[1], name, sizeof(head[0]));
+	memcpy(&tail[0], row->name + len - sizeof(tail[0]), sizeof(tail[0]));
+	memcpy(&tail[1], name + len - sizeof(tail[0]), sizeof(tail[0]));
+	return head[0] == head[1] && tail[0] == tail[1];
+}
+
 /* The slot of the key, or the free one where it would be. */
-static struct slot *find_slot(int section, const char *name, uint32_t hash)
+static inline struct slot *find_slot(int section, const char *name, size_t len, uint32_t hash)
 {
 	uint32_t at = (hash + (uint32_t)section * 0x9e3779b1u) % SLOTS;
 	struct slot *slot = &table.slots[at];
 
 	for (; slot->row; slot = &table.slots[at]) {
 		if (slot->hash == hash && slot->section == section &&
-		    str_eq(row_of(slot)->name, name))
+		    is_name(row_of(slot), name, len))
 			break;
 		at = (at + 1) % SLOTS;
 	}
@@ -76,7 +92,7 @@ static void enter(size_t part, size_t row)
 {
 	const struct key *key = &parts[part].rows[row];
 	int number = section_number(key->section);
-	uint32_t hash = key_hash(key->name);
+	uint32_t hash = key_hash_of(key->name, key->name_bytes);
 	struct section *section;
 
 	if (number < 0) {
@@ -90,7 +106,7 @@ static void enter(size_t part, size_t row)
 	section->count++;
 	assert(table.key_count < SLOTS / 2);
 	table.key_count++;
-	*find_slot(number, key->name, hash) =
+	*find_slot(number, key->name, key->name_bytes, hash) =
 		(struct slot){ hash, (uint16_t)(row + 1), (uint8_t)part, (uint8_t)number };
 }
 
@@ -123,14 +139,16 @@ int key_section_number(const char *section)
 	return section_number(section);
 }
 
-const struct key *key_find_hashed(int section, const char *name, uint32_t hash)
+const struct key *key_find_hashed(int section, const char *name, size_t len, uint32_t hash)
 {
-	return section < 0 ? NULL : row_of(find_slot(section, name, hash));
+	return section < 0 ? NULL : row_of(find_slot(section, name, len, hash));
 }
 
 const struct key *key_find(const char *section, const char *name)
 {
-	return key_find_hashed(key_section_number(section), name, key_hash(name));
+	size_t len = strlen(name);
+
+	return key_find_hashed(key_section_number(section), name, len, key_hash_of(name, len));
 }
 
 const struct key *key_section(const char *section, size_t *count)

@@ -5,6 +5,7 @@
  * "cleat keys", KEYS.md, the fuzz dictionary and "did you mean". Source of the facts:
  * podman-systemd.unit(5), systemd.unit(5), systemd.service(5), systemd.exec(5).
  */
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,12 @@ enum key_state {
 	KEY_NOT_YET, /* understood, not done by this version: the unit is refused */
 };
 
+/* It has one value, which is a text of its own. */
+static inline bool key_is_single(enum key_kind kind)
+{
+	return kind == KEY_STRING || kind == KEY_BOOL || kind == KEY_NUMBER || kind == KEY_SPAN;
+}
+
 /* How a key of [Container] becomes words of the podman command line. */
 enum key_form {
 	KEY_FORM_NONE,	   /* no words, or words at a fixed place (name, image, command) */
@@ -46,13 +53,16 @@ enum key_form {
 	KEY_FORM_ALWAYS,   /* the same, which may have words when no line has the key */
 };
 
+/* One line of a processor's cache. */
 struct key {
-	const char *section, *name;
+	alignas(64) const char *section;
+	const char *name;
 	const char *full; /* "Container.Image" */
-	enum key_kind kind;
-	enum key_state state;
-	enum key_form form;
-	bool is_passed_on;   /* KEY_NOTED, but its words go into spec_args */
+	enum key_kind kind:8;
+	enum key_state state:8;
+	enum key_form form:8;
+	bool is_passed_on; /* KEY_NOTED, but its words go into spec_args */
+	uint8_t name_bytes;
 	const char *flag;    /* "" when there is none */
 	const char *reason;  /* "" only for KEY_ACTED */
 	const char *help;    /* one line */
@@ -84,9 +94,9 @@ static inline uint32_t key_hash(const char *name)
 
 /* NULL: no such key in this section. */
 const struct key *key_find(const char *section, const char *name);
-/* The same, for whoever asks for many keys of one section: its number (-1: unknown), and key_hash(name). */
+/* The same, for whoever asks for many keys of one section: its number (-1: unknown), and key_hash_of(name, len). */
 int key_section_number(const char *section);
-const struct key *key_find_hashed(int section, const char *name, uint32_t hash);
+const struct key *key_find_hashed(int section, const char *name, size_t len, uint32_t hash);
 bool key_section_is_known(const char *section);
 /* The rows of a section, which stand together, in the order of the words for podman; NULL: no such section. */
 const struct key *key_section(const char *section, size_t *count);

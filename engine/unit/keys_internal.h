@@ -5,7 +5,7 @@
 
 /* clang-format off */
 #define ROW(section_, name_, kind_, state_, form_, passed_, flag_, reason_, help_, example_) \
-	{ .section = section_, .name = name_, .full = section_ "." name_, .kind = KEY_##kind_, .state = KEY_##state_, .form = KEY_FORM_##form_, \
+	{ .section = section_, .name = name_, .name_bytes = sizeof(name_) - 1, .full = section_ "." name_, .kind = KEY_##kind_, .state = KEY_##state_, .form = KEY_FORM_##form_, \
 	  .is_passed_on = passed_, .flag = flag_, .reason = reason_, .help = help_, .example = example_ }
 /* clang-format on */
 

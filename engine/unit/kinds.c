@@ -8,10 +8,11 @@
 #include "util/str.h"
 
 /* Order: podman-systemd.unit(5) names none, the generator sorts so (cmd/quadlet, 2026-05). */
+#define SECTION(name) .section = (name), .hidden_section = "X-" name
 static const struct kind kinds[] = {
 	{ .id = UNIT_CONTAINER,
 	  .suffix = ".container",
-	  .section = "Container",
+	  SECTION("Container"),
 	  .service_suffix = "",
 	  .order = 4,
 	  .resource = resource_container,
@@ -21,7 +22,7 @@ static const struct kind kinds[] = {
 	  .not_yet = "" },
 	{ .id = UNIT_VOLUME,
 	  .suffix = ".volume",
-	  .section = "Volume",
+	  SECTION("Volume"),
 	  .service_suffix = "-volume",
 	  .order = 2,
 	  .resource = resource_volume,
@@ -31,7 +32,7 @@ static const struct kind kinds[] = {
 	  .not_yet = "" },
 	{ .id = UNIT_NETWORK,
 	  .suffix = ".network",
-	  .section = "Network",
+	  SECTION("Network"),
 	  .service_suffix = "-network",
 	  .order = 2,
 	  .resource = resource_network,
@@ -41,7 +42,7 @@ static const struct kind kinds[] = {
 	  .not_yet = "" },
 	{ .id = UNIT_KUBE,
 	  .suffix = ".kube",
-	  .section = "Kube",
+	  SECTION("Kube"),
 	  .service_suffix = "",
 	  .order = 4,
 	  .resource = resource_none,
@@ -53,7 +54,7 @@ static const struct kind kinds[] = {
 		  "Kubernetes files are not run here: write a .container unit for each container" },
 	{ .id = UNIT_IMAGE,
 	  .suffix = ".image",
-	  .section = "Image",
+	  SECTION("Image"),
 	  .service_suffix = "-image",
 	  .order = 1,
 	  .resource = resource_image,
@@ -63,7 +64,7 @@ static const struct kind kinds[] = {
 	  .not_yet = "" },
 	{ .id = UNIT_BUILD,
 	  .suffix = ".build",
-	  .section = "Build",
+	  SECTION("Build"),
 	  .service_suffix = "-build",
 	  .order = 3,
 	  .resource = resource_build,
@@ -73,7 +74,7 @@ static const struct kind kinds[] = {
 	  .not_yet = "nothing is built here: build the image elsewhere and name it with Image=" },
 	{ .id = UNIT_POD,
 	  .suffix = ".pod",
-	  .section = "Pod",
+	  SECTION("Pod"),
 	  .service_suffix = "-pod",
 	  .order = 5,
 	  .resource = resource_pod,
@@ -84,7 +85,7 @@ static const struct kind kinds[] = {
 	  .not_yet = "" },
 	{ .id = UNIT_ARTIFACT,
 	  .suffix = ".artifact",
-	  .section = "Artifact",
+	  SECTION("Artifact"),
 	  .service_suffix = "-artifact",
 	  .order = 1,
 	  .resource = resource_artifact,
@@ -110,6 +111,14 @@ const struct kind *kind_of(const char *file)
 		if (dot[1] == kinds[i].suffix[1] && str_eq(dot, kinds[i].suffix))
 			return &kinds[i];
 	return NULL;
+}
+
+bool kind_suffix_is_at(const char *dot)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (dot[1] == kinds[i].suffix[1] && str_starts(dot, kinds[i].suffix))
+			return true;
+	return false;
 }
 
 const char *kind_base_name(struct arena *arena, const char *file)

@@ -9,6 +9,8 @@
 struct kind {
 	enum unit_kind id;
 	const char *suffix, *section;
+	const char *
+		hidden_section; /* in the service text, where systemd is to pass over it: "X-Container" */
 	const char *service_suffix; /* "-volume": web.volume is web-volume.service */
 	unsigned order; /* podman converts small ones first: those that others refer to; pods gather members */
 	/* What podman calls the thing that the unit makes, as other units name it; "": not to be told before it
@@ -30,6 +32,8 @@ struct kind {
 /* By the suffix of a file's name; NULL: no unit file. */
 const struct kind *kind_of(const char *file);
 const struct kind *kind_at(size_t index); /* NULL: no more */
+/* Whether what begins at the dot begins with a suffix. */
+bool kind_suffix_is_at(const char *dot);
 
 /* "web" of "web.container". */
 const char *kind_base_name(struct arena *arena, const char *file);

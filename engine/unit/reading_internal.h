@@ -190,9 +190,9 @@ static inline struct arg_list value_pairs(struct reading *r, const struct syntax
 
 unsigned value_number(struct reading *r, const struct syntax_group *group, const char *key,
 		      unsigned preset);
-/* Everything that a key of this kind says, as words. */
-struct arg_list value_of_kind(struct reading *r, const struct syntax_group *group,
-			      const struct key *key);
+/* Everything that the key of this entry, its last one in the group, says as words; of a key with one value nothing. */
+struct arg_list value_of_list(struct reading *r, const struct syntax_group *group,
+			      const struct syntax_entry *entry);
 
 /* Once before several threads read: fills a table that is filled at its first use. */
 void convert_prepare(void);
@@ -214,7 +214,14 @@ const struct unit_name *convert_refer(struct reading *r, const char *file,
 /* Relative to the unit's folder, unless it begins with a specifier. */
 const char *convert_path(struct reading *r, const char *path, const struct origin *origin);
 /* Appends KEY=VALUE to a group of the service text; nothing in the engine's pass. */
-void convert_add(struct reading *r, const char *group, const char *key, const char *value);
+void convert_add_sized(struct reading *r, const char *group, const struct syntax_assignment *line);
+static inline void convert_add(struct reading *r, const char *group, const char *key,
+			       const char *value)
+{
+	const struct syntax_assignment line = syntax_assignment(key, value);
+
+	convert_add_sized(r, group, &line);
+}
 
 /* judge.c: what the engine says to each key and value: errors, notes, warnings. */
 void judge_unit(struct reading *r);
@@ -224,8 +231,13 @@ void judge_unit(struct reading *r);
 void service_text_begin(struct reading *r, struct syntax_file *service);
 void service_text_end(struct reading *r);
 /* Replaces the last KEY= of [Service], or adds it. */
-void service_text_set(struct reading *r, const char *key, const char *value);
-void service_text_prepend(struct reading *r, const char *key, const char *value);
+void service_text_set_sized(struct reading *r, const struct syntax_assignment *line);
+static inline void service_text_set(struct reading *r, const char *key, const char *value)
+{
+	const struct syntax_assignment line = syntax_assignment(key, value);
+
+	service_text_set_sized(r, &line);
+}
 /* "podman [--module=..] [global options] WORDS" as the value of an Exec key; prefix "-" or "". */
 void service_text_command(struct reading *r, const char *key, const char *prefix,
 			  const struct arg_list *words);

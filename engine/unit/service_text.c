@@ -56,9 +56,8 @@ static bool names_file(const struct arg_list *words)
 
 /* "After=db.container" becomes "After=db.service"; lines are put together when one of them had
  * to be changed. */
-static void translate(struct reading *r, const char *key)
+static void translate(struct reading *r, const struct syntax_group *group, const char *key)
 {
-	struct syntax_group *group = syntax_group(r->file, "Unit");
 	struct arg_list words = value_words(r, group, key);
 	struct buf *line = start_text(r, UNIT_MAX_FILE_BYTES);
 
@@ -83,40 +82,57 @@ static void translate(struct reading *r, const char *key)
 	convert_add(r, "Unit", key, arena_strdup(r->arena, buf_str(line)));
 }
 
-/* Most units have two of them at most. */
+/* Whether a word of the line may be a unit file. Most lines name services, and are not even split then. A quote may stand within
+ * a word. */
+static bool may_name_file(const struct syntax_entry *entry)
+{
+	if (strchr(entry->value, '"') || strchr(entry->value, '\''))
+		return true;
+	for (const char *at = entry->value; (at = strchr(at, '.')) != NULL; at++)
+		if (kind_suffix_is_at(at))
+			return true;
+	return false;
+}
+
 static void translate_all(struct reading *r)
 {
 	const struct syntax_group *group = syntax_group(r->file, "Unit");
-	bool is_present[DEPENDENCY_KEY_COUNT] = { false };
+	bool is_wanted[DEPENDENCY_KEY_COUNT] = { false };
 
 	for (size_t i = 0; group && i < group->entry_count; i++)
 		for (size_t k = 0; group->entries[i].key && k < DEPENDENCY_KEY_COUNT; k++)
-			is_present[k] |= str_eq(group->entries[i].key, dependency_keys[k]);
+			is_wanted[k] |= str_eq(group->entries[i].key, dependency_keys[k]) &&
+					may_name_file(&group->entries[i]);
 	for (size_t k = 0; k < DEPENDENCY_KEY_COUNT; k++)
-		if (is_present[k])
-			translate(r, dependency_keys[k]);
+		if (is_wanted[k])
+			translate(r, group, dependency_keys[k]);
 }
 
-void service_text_prepend(struct reading *r, const char *key, const char *value)
+/* network-online.target or what stands for it comes before all else: Wants=, then After=. */
+static void prepend_online(struct reading *r)
 {
+	const char *online = r->facts->is_user ? "podman-user-wait-network-online.service" :
+						 "network-online.target";
 	struct syntax_group *group = syntax_group_ensure(r->service, r->arena, "Unit");
+	const struct syntax_assignment lines[] = { syntax_assignment("Wants", online),
+						   syntax_assignment("After", online) };
+	struct syntax_entry first[2];
 
-	struct syntax_entry first;
-
-	syntax_add(group, r->arena, key, key_hash(key), value);
-	first = group->entries[group->entry_count - 1];
-	memmove(group->entries + 1, group->entries,
-		(group->entry_count - 1) * sizeof(group->entries[0]));
-	group->entries[0] = first;
+	for (size_t i = 0; i < 2; i++)
+		syntax_add(group, r->arena, &lines[i]);
+	memcpy(first, group->entries + group->entry_count - 2, sizeof(first));
+	memmove(group->entries + 2, group->entries,
+		(group->entry_count - 2) * sizeof(group->entries[0]));
+	memcpy(group->entries, first, sizeof(first));
 }
 
 static void rename_group(struct reading *r, const char *from, const char *to)
 {
-	struct syntax_group *group = syntax_group(r->service, from),
-			    *old = syntax_group(r->service, to);
+	struct syntax_group *group = syntax_group(r->service, from), *old;
 
 	if (!group)
 		return;
+	old = syntax_group(r->service, to);
 	if (!old) {
 		group->name = to;
 		return;
@@ -126,6 +142,7 @@ static void rename_group(struct reading *r, const char *from, const char *to)
 	size_t index = (size_t)(group - r->service->groups);
 
 	r->service->group_count--;
+	r->service->recent = 0;
 	memmove(group, group + 1, (r->service->group_count - index) * sizeof(*group));
 }
 
@@ -139,8 +156,7 @@ static const char *file_name(const char *path)
 
 void service_text_begin(struct reading *r, struct syntax_file *service)
 {
-	const char *online = r->facts->is_user ? "podman-user-wait-network-online.service" :
-						 "network-online.target";
+	const struct syntax_group *quadlet;
 
 	if (r->facts->is_generator || r->facts->wants_service_text) {
 		syntax_copy(service, r->arena, r->file);
@@ -149,26 +165,36 @@ void service_text_begin(struct reading *r, struct syntax_file *service)
 	translate_all(r);
 	if (!r->service)
 		return;
-	if (value_bool(r, syntax_group(r->file, "Quadlet"), "DefaultDependencies") != VALUE_FALSE) {
-		service_text_prepend(r, "After", online);
-		service_text_prepend(r, "Wants", online);
-	}
+	quadlet = syntax_group(r->file, "Quadlet");
+	if (value_bool(r, quadlet, "DefaultDependencies") != VALUE_FALSE)
+		prepend_online(r);
 	convert_add(r, "Unit", "SourcePath",
 		    arena_join(r->arena, r->unit->folder, "/", file_name(r->unit->path)));
 	convert_add(r, "Unit", "RequiresMountsFor", "%t/containers");
-	rename_group(r, r->kind->section, arena_join(r->arena, "X-", r->kind->section));
-	rename_group(r, "Quadlet", "X-Quadlet");
+	if (r->own)
+		rename_group(r, r->kind->section, r->kind->hidden_section);
+	if (quadlet)
+		rename_group(r, "Quadlet", "X-Quadlet");
 }
 
-void service_text_set(struct reading *r, const char *key, const char *value)
+void service_text_set_sized(struct reading *r, const struct syntax_assignment *line)
 {
-	struct syntax_entry *entry =
-		r->service ? syntax_last(syntax_group(r->service, "Service"), key) : NULL;
+	struct syntax_group *group;
+	struct syntax_entry *entry;
 
-	if (entry)
-		syntax_set_value(entry, value);
-	else
-		convert_add(r, "Service", key, value);
+	if (!r->service)
+		return;
+	group = syntax_group_ensure(r->service, r->arena, "Service");
+	entry = syntax_may_have(group, line->hash) ?
+			syntax_find_last(group, line->key, line->hash) :
+			NULL;
+	if (!entry) {
+		syntax_add(group, r->arena, line);
+		return;
+	}
+	entry->value = line->value;
+	entry->value_bytes = line->value_bytes;
+	entry->is_line = false;
 }
 
 static const char *copy_line(struct reading *r, const struct buf *line)
@@ -201,7 +227,12 @@ static void add_command(struct reading *r, const char *key, const char *prefix, 
 	words_append(line, &global);
 	buf_puts(line, verb);
 	words_append(line, words);
-	convert_add(r, "Service", key, copy_line(r, line));
+	convert_add_sized(r, "Service",
+			  &(struct syntax_assignment){ .key = key,
+						       .value = copy_line(r, line),
+						       .hash = key_hash(key),
+						       .key_bytes = (uint16_t)strlen(key),
+						       .value_bytes = (uint32_t)line->len });
 }
 
 void service_text_command(struct reading *r, const char *key, const char *prefix,
@@ -280,11 +311,27 @@ static size_t text_bytes(const struct syntax_entry *entries, size_t count)
 	return bytes;
 }
 
+/* SYNTAX_PIECE_BYTES behind what it writes are free. */
+static char *write_line(char *out, const struct syntax_entry *entry)
+{
+	const char *line = entry->value - entry->key_bytes - 1;
+	size_t bytes = (size_t)entry->key_bytes + 1 + entry->value_bytes;
+
+	for (size_t at = 0; at < bytes; at += SYNTAX_PIECE_BYTES)
+		memcpy(out + at, line + at, SYNTAX_PIECE_BYTES);
+	return out + bytes;
+}
+
 static char *write_entries(char *out, const struct syntax_entry *entries, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct syntax_entry *entry = &entries[i];
 
+		if (entry->is_line) {
+			out = write_line(out, entry);
+			*out++ = '\n';
+			continue;
+		}
 		if (entry->key) {
 			copy_bytes(out, entry->key, entry->key_bytes);
 			out += entry->key_bytes;
@@ -318,7 +365,7 @@ static const char *write_text(struct reading *r)
 			 text_bytes(group->comments, group->comment_count) +
 			 text_bytes(group->entries, group->entry_count);
 	}
-	out = text = arena_alloc(r->kept, bytes + 1);
+	out = text = arena_alloc(r->kept, bytes + SYNTAX_PIECE_BYTES);
 	for (size_t i = 0; i < service->group_count; i++) {
 		const struct syntax_group *group = &service->groups[i];
 
@@ -331,17 +378,19 @@ static const char *write_text(struct reading *r)
 		*out++ = '\n';
 		out = write_entries(out, group->entries, group->entry_count);
 	}
+	*out = '\0';
 	return text;
 }
 
-/* The target of a link that lies depth folders down. */
-static void write_link(struct reading *r, struct buf *out, const char *link)
+/* The link's path comes in parts, up to NULL. */
+static void write_link(struct reading *r, struct buf *out, const char *const *parts)
 {
 	buf_puts(out, "---symlink ");
-	buf_puts(out, link);
+	for (size_t i = 0; parts[i]; i++)
+		buf_puts(out, parts[i]);
 	buf_puts(out, " -> ");
-	for (const char *p = link; *p; p++)
-		if (*p == '/')
+	for (size_t i = 0; parts[i]; i++)
+		for (const char *p = parts[i]; (p = strchr(p, '/')) != NULL; p++)
 			buf_puts(out, "../");
 	buf_puts(out, r->unit->service_name);
 	buf_puts(out, "---\n");
@@ -387,9 +436,9 @@ static const char *installed_name(struct reading *r)
 
 static const char *write_links(struct reading *r)
 {
-	static const char *const keys[][2] = { { "WantedBy", "wants" },
-					       { "RequiredBy", "requires" },
-					       { "UpheldBy", "upholds" } };
+	static const char *const keys[][2] = { { "WantedBy", ".wants/" },
+					       { "RequiredBy", ".requires/" },
+					       { "UpheldBy", ".upholds/" } };
 	const struct syntax_group *install = syntax_group(r->file, "Install");
 	struct arg_list aliases = value_words(r, install, "Alias");
 	const char *name = installed_name(r);
@@ -399,7 +448,7 @@ static const char *write_links(struct reading *r)
 		const char *alias = clean_alias(r, aliases.items[i].text);
 
 		if (alias)
-			write_link(r, out, alias);
+			write_link(r, out, (const char *const[]){ alias, NULL });
 	}
 	for (size_t i = 0; name && i < sizeof(keys) / sizeof(keys[0]); i++) {
 		struct arg_list words = value_words(r, install, keys[i][0]);
@@ -407,8 +456,8 @@ static const char *write_links(struct reading *r)
 		for (size_t j = 0; j < words.count; j++)
 			if (!strchr(words.items[j].text, '/'))
 				write_link(r, out,
-					   arena_join(r->arena, words.items[j].text, ".",
-						      keys[i][1], "/", name));
+					   (const char *const[]){ words.items[j].text, keys[i][1],
+								  name, NULL });
 	}
 	return keep_text(r, out);
 }

@@ -22,15 +22,16 @@ struct reader {
 	struct syntax_file *file;
 	struct arena *arena;
 	struct diags *diags;
-	char *text, *at, *end; /* a copy of the text, whose parts become the values */
-	bool is_plain;	       /* is_plain_text() of all of it */
-	unsigned line;	       /* physical line that was read last */
+	char *at, *end; /* a copy of the text, whose parts become the values */
+	bool is_plain;	/* is_plain_text() of all of it */
+	unsigned line;	/* physical line that was read last */
 	size_t entry_count;
 
 	/* The canonical line that inih is reading: a part of the file's text, or of what was joined. */
-	const char *logical;
-	size_t len, handed; /* handed: bytes of it and of its newline that inih has */
+	char *logical;
+	size_t len;
 	const char *equals; /* its first; NULL: a header */
+	size_t key_bytes;   /* before it and its blanks */
 	struct buf joined;
 	bool is_joined;
 	struct syntax_piece first, *pieces; /* pieces: NULL for one */
@@ -62,6 +63,12 @@ __attribute__((format(printf, 4, 5))) static void complain(struct reader *r, uns
 	diag_add(r->diags, DIAG_ERROR, r->file->path, line, column, "", "%s", text);
 }
 
+/* One of inih's blanks. */
+static bool is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* Unicode's White_Space, which Go's strings.TrimSpace cuts; U+0085 and U+00A0 arrive in units pasted from web pages. */
 size_t syntax_blank_bytes(const char *s, const char *end)
 {
@@ -74,7 +81,7 @@ size_t syntax_blank_bytes(const char *s, const char *end)
 
 	if (s >= end)
 		return 0;
-	if (*s == ' ' || (*s >= '\t' && *s <= '\r'))
+	if (is_blank(*s))
 		return 1;
 	if (!((unsigned char)*s & 0x80))
 		return 0;
@@ -121,25 +128,32 @@ static const char *trim_right(const char *s, const char *end)
 	return end;
 }
 
-/* Whether there is neither a NUL nor a byte above 127: eight at a time, because each line of each file is asked. */
+/* Sixteen signed letters at once, as the compiler has it for each machine. */
+typedef signed char letters __attribute__((vector_size(16)));
+
+/* Whether there is neither a NUL nor a byte above 127. */
 static bool is_plain_text(const char *s, size_t len)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-	uint64_t word, odd = 0;
+	uint64_t found[2];
+	letters c, odd = { 0 };
 
-	if (len < sizeof(word)) {
+	if (len < sizeof(c)) {
 		for (; len; len--, s++)
-			odd |= (uint64_t)(unsigned char)*s | ((uint64_t)(*s == '\0') << 7);
-		return !(odd & highs);
+			if ((signed char)*s < 1)
+				return false;
+		return true;
 	}
-	for (; len > sizeof(word); s += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, s, sizeof(word));
-		odd |= (word - ones) | word;
+	/* The last sixteen may be looked at a second time. */
+	for (const char *last = s + len - sizeof(c);; s += sizeof(c)) {
+		if (s > last)
+			s = last;
+		memcpy(&c, s, sizeof(c));
+		odd |= (letters)(c < 1);
+		if (s == last)
+			break;
 	}
-	/* The last eight, some of them a second time. */
-	memcpy(&word, s + len - sizeof(word), sizeof(word));
-	odd |= (word - ones) | word;
-	return !(odd & highs);
+	memcpy(found, &odd, sizeof(found));
+	return !(found[0] | found[1]);
 }
 
 static bool is_utf8(const char *s, size_t len)
@@ -168,7 +182,8 @@ static bool is_utf8(const char *s, size_t len)
 }
 
 /* The next physical line without blanks at its ends; its column is where it begins. */
-static bool next_physical(struct reader *r, const char **begin, const char **end, unsigned *column)
+__attribute__((always_inline)) static inline bool next_physical(struct reader *r, char **begin,
+								const char **end, unsigned *column)
 {
 	if (r->at >= r->end)
 		return false;
@@ -176,7 +191,7 @@ static bool next_physical(struct reader *r, const char **begin, const char **end
 	char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
 	const char *stop = newline ? newline : r->end;
 
-	*begin = trim_left(r->at, stop);
+	*begin = r->at + (trim_left(r->at, stop) - r->at);
 	*column = (unsigned)(*begin - r->at) + 1;
 	*end = trim_right(*begin, stop);
 	r->at = newline ? newline + 1 : r->end;
@@ -268,7 +283,8 @@ static void file_comments(struct reader *r, bool is_header)
 	entry = is_header ? arena_push(r->arena, r->group->comments, r->group->comment_count) :
 			    add_pending(r);
 	*entry = (struct syntax_entry){ .hash = 0 };
-	syntax_set_value(entry, text);
+	entry->value = text;
+	entry->value_bytes = (uint32_t)strlen(text);
 	r->comment_count = r->comment_bytes = 0;
 }
 
@@ -292,7 +308,8 @@ static void add_piece(struct reader *r, const char *begin, const char *end, unsi
  * rule, where systemd would end the line. */
 static void join_lines(struct reader *r)
 {
-	const char *begin, *end;
+	const char *end;
+	char *begin;
 	unsigned column, first = r->line;
 	bool goes_on = true;
 
@@ -356,16 +373,47 @@ static bool check_header(struct reader *r)
 	return true;
 }
 
+/* The highest bit of each byte that is 0, and of some that stand behind such a one. */
+static uint64_t mark_zeros(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+
+	return (bytes - ones) & ~bytes & highs;
+}
+
+/* The first sign that inih would split the line at; end: there is none. Behind a line that is not joined some bytes may be read. */
+static const char *find_separator(const struct reader *r)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const char *s = r->logical, *end = s + r->len;
+	uint64_t bytes, found;
+
+	_Static_assert(sizeof(bytes) <= SYNTAX_PIECE_BYTES &&
+			       __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+		       "the first byte is the lowest");
+	for (; !r->is_joined && s < end; s += sizeof(bytes)) {
+		memcpy(&bytes, s, sizeof(bytes));
+		found = mark_zeros(bytes ^ ones * '=') | mark_zeros(bytes ^ ones * ':');
+		if (found) {
+			s += __builtin_ctzll(found) / 8;
+			return s < end ? s : end;
+		}
+	}
+	while (s < end && *s != '=' && *s != ':')
+		s++;
+	return s < end ? s : end;
+}
+
 static bool check_assignment(struct reader *r)
 {
-	const char *s = r->logical, *equals = memchr(s, '=', r->len);
+	const char *s = r->logical, *end = s + r->len, *equals = find_separator(r);
 	unsigned line = first_line(r), column = r->first.column;
 
-	if (!equals) {
+	if (equals == end || (*equals == ':' && !memchr(equals, '=', (size_t)(end - equals)))) {
 		complain(r, line, column, "not a key=value line, section header or comment");
 		return false;
 	}
-	if (equals == s) {
+	if (equals == s && *equals == '=') {
 		complain(r, line, column, "an assignment without a key");
 		return false;
 	}
@@ -373,12 +421,14 @@ static bool check_assignment(struct reader *r)
 		complain(r, line, column, "a key before the first section header");
 		return false;
 	}
-	/* inih would take the colon for the separator. */
-	if (memchr(s, ':', (size_t)(equals - s))) {
+	if (*equals == ':') {
 		complain(r, line, column, "a key cannot hold a colon");
 		return false;
 	}
 	r->equals = equals;
+	while (is_blank(equals[-1]))
+		equals--;
+	r->key_bytes = (size_t)(equals - s);
 	return true;
 }
 
@@ -407,9 +457,8 @@ static bool check_logical(struct reader *r)
 }
 
 /* Fills in the logical line that begins with this physical one. */
-static void take_lines(struct reader *r, const char *begin, const char *end, unsigned column)
+static void take_lines(struct reader *r, char *begin, const char *end, unsigned column)
 {
-	r->handed = 0;
 	r->first = (struct syntax_piece){ 0, r->line, column };
 	r->pieces = NULL;
 	r->piece_count = 0;
@@ -417,19 +466,23 @@ static void take_lines(struct reader *r, const char *begin, const char *end, uns
 	r->is_joined = end[-1] == '\\';
 	if (!r->is_joined) {
 		r->len = (size_t)(end - begin);
+		begin[r->len] = '\0';
 		return;
 	}
 	buf_clear(&r->joined);
 	buf_add(&r->joined, begin, (size_t)(end - 1 - begin));
 	join_lines(r);
-	r->logical = buf_str(&r->joined);
+	r->logical = r->joined.data;
 	r->len = (size_t)(trim_right(r->logical, r->logical + r->joined.len) - r->logical);
+	if (r->logical)
+		r->logical[r->len] = '\0';
 }
 
 /* Fills r->logical with the next line for inih; false at the end of the file. */
 static bool next_logical(struct reader *r)
 {
-	const char *begin, *end;
+	const char *end;
+	char *begin;
 	unsigned column;
 
 	for (char *from = r->at; next_physical(r, &begin, &end, &column); from = r->at) {
@@ -447,31 +500,29 @@ static bool next_logical(struct reader *r)
 			file_comments(r, false);
 		r->comment_count = r->comment_bytes = 0;
 	}
-	r->len = r->handed = 0;
 	return false;
 }
 
-/* inih's reader: as fgets(3) does. */
+/* inih's reader: a line without its newline. In pieces, and not its end by itself: a processor waits for bytes that were written
+ * otherwise than they are read. */
 static char *hand_to_inih(char *out, int size, void *stream)
 {
 	struct reader *r = stream;
 
-	if (size < 2 || (r->handed == r->len + (r->len > 0) && !next_logical(r)))
+	_Static_assert(UNIT_MAX_LINE_BYTES + SYNTAX_PIECE_BYTES < INI_MAX_LINE,
+		       "inih would cut the line");
+	_Static_assert(UNIT_MAX_LINE_BYTES <= UINT16_MAX, "a key's length");
+	if (!next_logical(r) || (size_t)size < r->len + SYNTAX_PIECE_BYTES)
 		return NULL;
-
-	size_t left = r->len - r->handed, n = left < (size_t)size - 1 ? left : (size_t)size - 1;
-
-	copy_bytes(out, r->logical + r->handed, n);
-	r->handed += n;
-	if (n == left && n < (size_t)size - 1) {
-		out[n++] = '\n';
-		r->handed++;
-	}
-	out[n] = '\0';
+	if (r->is_joined)
+		memcpy(out, r->logical, r->len + 1);
+	else
+		for (size_t at = 0; at <= r->len; at += SYNTAX_PIECE_BYTES)
+			memcpy(out + at, r->logical + at, SYNTAX_PIECE_BYTES);
 	return out;
 }
 
-static const struct origin *make_origin(struct reader *r, size_t offset, const char *key)
+static inline const struct origin *make_origin(struct reader *r, size_t offset, const char *key)
 {
 	struct origin *origin = arena_new(r->arena, struct origin);
 	const struct syntax_piece *piece = &r->first;
@@ -508,17 +559,17 @@ static int give_up(struct reader *r, int bound, const char *what)
 /* inih's blanks before a value. */
 static const char *trim_blanks(const char *s, const char *end)
 {
-	while (s < end && (*s == ' ' || (*s >= '\t' && *s <= '\r')))
+	while (s < end && is_blank(*s))
 		s++;
 	return s;
 }
 
-/* Whether inih has split the line where we would: both parts still lie in its copy of the line. */
-static bool is_split_so(const struct reader *r, const char *name, size_t name_len,
-			const char *value, const char *own)
+/* Whether inih has split the line where we would: both parts still lie in its copy of the line, and are as long as ours. */
+static bool is_split_so(const struct reader *r, const char *name, const char *value,
+			const char *own)
 {
 	return r->equals && value - name == own - r->logical && !value[r->logical + r->len - own] &&
-	       name_len <= (size_t)(r->equals - r->logical);
+	       !name[r->key_bytes] && name[r->key_bytes - 1];
 }
 
 /* The rest of the logical line as a text: a part of the copy, whose line has been read. */
@@ -526,30 +577,31 @@ static const char *keep_value(struct reader *r, const char *value, size_t len)
 {
 	char *copy;
 
-	if (!r->is_joined) {
-		r->text[value + len - r->text] = '\0';
+	if (!r->is_joined)
 		return value;
-	}
 	copy = arena_alloc(r->arena, len + 1);
 	copy_bytes(copy, value, len);
 	return copy;
 }
 
-static void add_assignment(struct reader *r, const char *name, size_t name_len, const char *value,
-			   size_t value_len)
+/* Of the line as it stands here: inih's copy was written just now, and waits to be read. */
+static void add_assignment(struct reader *r, const char *value, size_t value_bytes)
 {
 	struct syntax_entry *entry = add_pending(r);
-	uint32_t hash = key_hash_of(name, name_len);
-	const struct key *row = key_find_hashed(r->section, name, hash);
+	const char *name = r->logical;
+	uint32_t hash = key_hash_of(name, r->key_bytes);
+	const struct key *row = key_find_hashed(r->section, name, r->key_bytes, hash);
 
 	*entry = (struct syntax_entry){
-		.key = row ? row->name : arena_strdup(r->arena, name),
+		.key = row ? row->name : arena_strndup(r->arena, name, r->key_bytes),
 		.row = row,
-		.value = keep_value(r, value, value_len),
+		.value = keep_value(r, value, value_bytes),
 		.hash = hash,
-		.key_bytes = (uint32_t)name_len,
-		.value_bytes = (uint32_t)value_len,
-		.value_offset = (uint32_t)(value - r->logical),
+		.key_bytes = (uint16_t)r->key_bytes,
+		.is_line = !r->is_joined && value == r->equals + 1 &&
+			   r->equals == name + r->key_bytes,
+		.value_bytes = (uint32_t)value_bytes,
+		.value_offset = (uint32_t)(value - name),
 		.pieces = r->pieces,
 		.piece_count = r->piece_count,
 	};
@@ -567,7 +619,7 @@ static int take_from_inih(void *user, const char *section, const char *name, con
 
 	(void)line; /* counts what was handed over, not lines of the file */
 	if (!name || !value) {
-		if (!syntax_group(r->file, section) && r->file->group_count >= UNIT_MAX_SECTIONS)
+		if (r->file->group_count >= UNIT_MAX_SECTIONS && !syntax_group(r->file, section))
 			return give_up(r, UNIT_MAX_SECTIONS, "sections");
 		enter_group(r, section);
 		return 1;
@@ -577,15 +629,14 @@ static int take_from_inih(void *user, const char *section, const char *name, con
 
 	const char *end = r->logical + r->len;
 	const char *own = r->equals ? trim_blanks(r->equals + 1, end) : end;
-	size_t value_len = (size_t)(end - own), name_len = strlen(name);
 
 	/* The section is the one that enter_group() was told last. */
-	if (!r->group || !is_split_so(r, name, name_len, value, own)) {
+	if (!r->group || !is_split_so(r, name, value, own)) {
 		complain(r, first_line(r), 0, "line was split wrongly");
 		return 0;
 	}
 	file_comments(r, false);
-	add_assignment(r, name, name_len, own, value_len);
+	add_assignment(r, own, (size_t)(end - own));
 	return 1;
 }
 
@@ -620,9 +671,10 @@ void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diag
 		complain(&r, 1, 0, "the file is larger than %d bytes", UNIT_MAX_FILE_BYTES);
 		return;
 	}
-	r.text = r.at = arena_alloc(arena, len + 1);
-	r.end = r.text + len;
-	copy_bytes(r.text, text, len);
+	/* Room for the rest of the piece in which the last line ends. */
+	r.at = arena_alloc(arena, len + SYNTAX_PIECE_BYTES);
+	r.end = r.at + len;
+	copy_bytes(r.at, text, len);
 	r.is_plain = is_plain_text(text, len);
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
 		complain(
@@ -655,13 +707,17 @@ struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena 
 					 const char *name)
 {
 	static const struct origin nowhere = { .file = "", .key = "" };
-	struct syntax_group *group = syntax_group(file, name);
+	struct syntax_group *group;
 
+	if (file->group_count && file->groups[file->recent].name == name)
+		return &file->groups[file->recent];
+	group = syntax_group(file, name);
 	if (!group) {
 		group = arena_push(arena, file->groups, file->group_count);
 		group->name = keep_is_constant(name) ? name : arena_strdup(arena, name);
 		group->origin = &nowhere;
 	}
+	file->recent = (size_t)(group - file->groups);
 	return group;
 }
 
@@ -697,19 +753,19 @@ void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syn
 	syntax_merge(copy, arena, file);
 }
 
-void syntax_add(struct syntax_group *group, struct arena *arena, const char *key, uint32_t hash,
-		const char *value)
+void syntax_add(struct syntax_group *group, struct arena *arena,
+		const struct syntax_assignment *line)
 {
-	struct syntax_entry *entry;
-
 	if (group->entry_count == group->entry_room)
 		make_room(group, arena, group->entry_count + 4);
-	entry = &group->entries[group->entry_count++];
-	*entry = (struct syntax_entry){ .key = key,
-					.hash = hash,
-					.key_bytes = (uint32_t)strlen(key) };
-	syntax_set_value(entry, value);
-	group->may_have |= syntax_bit(hash);
+	group->entries[group->entry_count++] = (struct syntax_entry){
+		.key = line->key,
+		.value = line->value,
+		.hash = line->hash,
+		.key_bytes = line->key_bytes,
+		.value_bytes = line->value_bytes,
+	};
+	group->may_have |= syntax_bit(line->hash);
 }
 
 struct syntax_entry *syntax_find_last(const struct syntax_group *group, const char *key,

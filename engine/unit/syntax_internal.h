@@ -15,6 +15,8 @@
 #include "util/arena.h"
 #include "util/diag.h"
 
+#define SYNTAX_PIECE_BYTES \
+	16 /* lines are copied in pieces of this size, without a look at their length */
 #define SYNTAX_MAX_GROUP_BYTES 49 /* what inih keeps of a section's name */
 
 /* The logical line's text from offset on stands at line:column of the file. */
@@ -25,10 +27,12 @@ struct syntax_piece {
 
 struct syntax_entry {
 	const char *key; /* NULL: lines of comments, empty ones among them; value is their text */
-	const struct key *row;		   /* of the table; NULL: no such key in this section */
-	const char *value;		   /* continuation lines joined, blanks cut at both ends */
-	uint32_t hash;			   /* key_hash(key): most entries are passed over by it */
-	uint32_t key_bytes, value_bytes;   /* their lengths */
+	const struct key *row; /* of the table; NULL: no such key in this section */
+	const char *value;     /* continuation lines joined, blanks cut at both ends */
+	uint32_t hash;	       /* key_hash(key): most entries are passed over by it */
+	uint32_t value_bytes;
+	uint16_t key_bytes;
+	bool is_line; /* key and value stand in the file's text as "key=value", and SYNTAX_PIECE_BYTES after them may be read */
 	uint32_t value_offset;		   /* of the value in the logical line */
 	const struct syntax_piece *pieces; /* of a logical line that is several physical ones */
 	size_t piece_count;		   /* 0: it is one */
@@ -49,6 +53,7 @@ struct syntax_file {
 	const char *path;
 	struct syntax_group *groups; /* in order of appearance, each name once */
 	size_t group_count;
+	size_t recent; /* the group that syntax_group_ensure() found last: it is often asked for again */
 	size_t error_count;
 	bool is_empty; /* no group and no error: the file masks others of its name */
 };
@@ -80,15 +85,25 @@ static inline bool syntax_is(const struct syntax_entry *entry, const char *key, 
 	return entry->hash == hash && entry->key && syntax_is_same(entry->key, key);
 }
 
-/* Appends an assignment (its value has no lines), or all of another group: nobody else may. */
-void syntax_add(struct syntax_group *group, struct arena *arena, const char *key, uint32_t hash,
-		const char *value);
-static inline void syntax_set_value(struct syntax_entry *entry, const char *value)
+/* An assignment without lines of its own. Made inline, so that length and hash of literals are constants. */
+struct syntax_assignment {
+	const char *key, *value;
+	uint32_t hash, value_bytes;
+	uint16_t key_bytes;
+};
+
+static inline struct syntax_assignment syntax_assignment(const char *key, const char *value)
 {
-	entry->value = value;
-	entry->value_bytes = (uint32_t)strlen(value);
+	return (struct syntax_assignment){ .key = key,
+					   .value = value,
+					   .hash = key_hash(key),
+					   .key_bytes = (uint16_t)strlen(key),
+					   .value_bytes = (uint32_t)strlen(value) };
 }
 
+/* Appends an assignment, or all of another group: nobody else may. */
+void syntax_add(struct syntax_group *group, struct arena *arena,
+		const struct syntax_assignment *line);
 void syntax_add_all(struct syntax_group *group, struct arena *arena,
 		    const struct syntax_group *from);
 static inline uint64_t syntax_bit(uint32_t hash)
@@ -110,6 +125,16 @@ static inline struct syntax_entry *syntax_last(const struct syntax_group *group,
 	uint32_t hash = key_hash(key);
 
 	return syntax_may_have(group, hash) ? syntax_find_last(group, key, hash) : NULL;
+}
+
+/* The same of a key of the group's own section. */
+static inline struct syntax_entry *syntax_last_of(const struct syntax_group *group,
+						  const struct key *row)
+{
+	for (size_t i = group ? group->entry_count : 0; i > 0; i--)
+		if (group->entries[i - 1].row == row)
+			return &group->entries[i - 1];
+	return NULL;
 }
 
 /* Origin of the byte at offset of the entry's value. */

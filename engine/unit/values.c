@@ -36,7 +36,7 @@ void value_of_entry(struct reading *r, const struct syntax_entry *entry, struct 
 static bool is_one_of(const char *text, const char *const *list)
 {
 	for (; *list; list++)
-		if (strcasecmp(text, *list) == 0)
+		if ((*text | 0x20) == (**list | 0x20) && strcasecmp(text, *list) == 0)
 			return true;
 	return false;
 }
@@ -149,6 +149,8 @@ struct arg_list value_find_pairs(struct reading *r, const struct syntax_group *g
 	struct arg_list all = value_find_words(r, group, key, hash, true), list = { 0 };
 	const struct origin *assigned = NULL;
 
+	if (all.count < 2)
+		return all;
 	for (size_t i = 0; i < all.count; i++) {
 		if (strchr(all.items[i].text, '='))
 			assigned = all.items[i].origin;
@@ -194,31 +196,26 @@ unsigned value_number(struct reading *r, const struct syntax_group *group, const
 	return (unsigned)number;
 }
 
-struct arg_list value_of_kind(struct reading *r, const struct syntax_group *group,
-			      const struct key *key)
+struct arg_list value_of_list(struct reading *r, const struct syntax_group *group,
+			      const struct syntax_entry *entry)
 {
-	struct arg_list list = { 0 };
-	struct arg value;
-
-	switch (key->kind) {
+	switch (entry->row->kind) {
 	case KEY_STRING:
 	case KEY_BOOL:
 	case KEY_NUMBER:
 	case KEY_SPAN:
-		if (value_string(r, group, key->name, &value))
-			arg_push(r->arena, &list, value.text, value.origin);
 		break;
 	case KEY_LIST:
-		return value_list(r, group, key->name);
+		return value_find_list(r, group, entry->key, entry->hash);
 	case KEY_WORDS:
 	case KEY_EXIT_SET:
-		return value_words(r, group, key->name);
+		return value_find_words(r, group, entry->key, entry->hash, false);
 	case KEY_ARGS:
-		return value_args(r, group, key->name);
+		return value_find_words(r, group, entry->key, entry->hash, true);
 	case KEY_LAST_ARGS:
-		return value_last_args(r, group, key->name);
+		return value_args_of_entry(r, entry);
 	case KEY_PAIRS:
-		return value_pairs(r, group, key->name);
+		return value_find_pairs(r, group, entry->key, entry->hash);
 	}
-	return list;
+	return (struct arg_list){ 0 };
 }

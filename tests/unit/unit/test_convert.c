@@ -187,6 +187,9 @@ static void what_podman_refuses_has_no_service(void **state)
 	assert_refused_by_podman("[Service]\nKillMode=process\n",
 				 "neither mixed nor control-group");
 	assert_refused_by_podman("[Unit]\nAfter=a.container\n", "there is no unit a.container");
+	assert_refused_by_podman("[Unit]\nAfter=a.conta\"iner\"\n", "there is no unit a.container");
+	assert_refused_by_podman("[Unit]\nWants=b.service x.y.a'.'volume\n",
+				 "there is no unit x.y.a.volume");
 }
 
 static void a_service_name_that_is_none_writes_nothing(void **state)

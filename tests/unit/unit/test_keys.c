@@ -36,6 +36,31 @@ static void only_the_exact_name_is_found(void **state)
 	assert_true(key_section_is_known("Service"));
 }
 
+/* A hash says where to look, and not what is there. */
+static void another_name_with_the_same_hash_is_not_the_key(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < key_count(); i++) {
+		const struct key *key = key_at(i);
+		int section = key_section_number(key->section);
+		size_t len = strlen(key->name);
+		uint32_t hash = key_hash(key->name);
+		char name[64];
+
+		assert_true(len < sizeof(name) - 1);
+		assert_ptr_equal(key_find_hashed(section, key->name, len, hash), key);
+		assert_null(key_find_hashed(section, key->name, len - 1, hash));
+		for (size_t at = 0; at < len; at++) {
+			memcpy(name, key->name, len + 1);
+			name[at]++;
+			assert_null(key_find_hashed(section, name, len, hash));
+		}
+		memcpy(name, key->name, len);
+		memcpy(name + len, "s", 2);
+		assert_null(key_find_hashed(section, name, len + 1, hash));
+	}
+}
+
 /* quadlet.md counts 236 keys of Quadlet's own. */
 static void sections_have_all_their_keys(void **state)
 {
@@ -456,6 +481,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_is_found_by_its_own_name),
 		cmocka_unit_test(only_the_exact_name_is_found),
+		cmocka_unit_test(another_name_with_the_same_hash_is_not_the_key),
 		cmocka_unit_test(sections_have_all_their_keys),
 		cmocka_unit_test(an_unknown_section_has_no_rows),
 		cmocka_unit_test(rows_are_whole),

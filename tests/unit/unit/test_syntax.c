@@ -433,14 +433,57 @@ static void what_is_added_later_is_found(void **state)
 {
 	struct fixture *f = read_unit("[A]\nx=1\n[B]\ny=2\n");
 	struct syntax_group *group = syntax_group(&f->file, "A");
+	const struct syntax_assignment zebra = syntax_assignment("Zebra", "3");
 
 	(void)state;
-	syntax_add(group, &f->arena, "Zebra", key_hash("Zebra"), "3");
+	syntax_add(group, &f->arena, &zebra);
 	syntax_add_all(group, &f->arena, syntax_group(&f->file, "B"));
 	assert_string_equal(last(f, "A", "Zebra")->value, "3");
 	assert_string_equal(last(f, "A", "y")->value, "2");
 	assert_int_equal(group->entry_count, 3);
 	done(f);
+}
+
+static void assert_line(const char *text, const char *line)
+{
+	struct fixture *f = read_unit(text);
+	const struct syntax_entry *entry = last(f, "A", "key");
+
+	assert_int_equal(entry->is_line, line != NULL);
+	if (line)
+		assert_string_equal(entry->value - entry->key_bytes - 1, line);
+	done(f);
+}
+
+/* Only such a line is written back from where it stands. */
+static void a_line_without_blanks_is_known_as_one(void **state)
+{
+	(void)state;
+	assert_line("[A]\nkey=1\n", "key=1");
+	assert_line("[A]\n\t key=a = b \t\r\nx=2", "key=a = b");
+	assert_line("[A]\nkey=", "key=");
+	assert_line("[A]\nkey =1\n", NULL);
+	assert_line("[A]\nkey= 1\n", NULL);
+	assert_line("[A]\nkey=1\\\n2\n", NULL);
+	assert_line("[A]\nkey=1\\", NULL);
+	assert_line("[A]\nkey\\\n=1\n", NULL);
+}
+
+/* What is no text is found wherever it stands in a text of any length. */
+static void one_byte_anywhere_is_no_text(void **state)
+{
+	static const char odd[] = { '\0', '\x80', '\xff' };
+	char text[80] = "[A]\nk=";
+
+	(void)state;
+	for (size_t len = 7; len < sizeof(text); len++)
+		for (size_t at = 6; at < len; at++)
+			for (size_t k = 0; k < sizeof(odd); k++) {
+				memset(text + 6, 'x', len - 6);
+				text[at] = odd[k];
+				assert_error(text, len, 2, 0,
+					     odd[k] ? "not valid UTF-8" : "a NUL byte");
+			}
 }
 
 static void merging_appends_lines_and_keeps_their_origins(void **state)
@@ -489,6 +532,8 @@ int main(void)
 		cmocka_unit_test(lines_keep_their_order),
 		cmocka_unit_test(comments_beside_a_bad_line_stand_on_their_side),
 		cmocka_unit_test(what_is_added_later_is_found),
+		cmocka_unit_test(a_line_without_blanks_is_known_as_one),
+		cmocka_unit_test(one_byte_anywhere_is_no_text),
 		cmocka_unit_test(merging_appends_lines_and_keeps_their_origins),
 	};
 
