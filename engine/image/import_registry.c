@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image/fetch_internal.h"
@@ -47,18 +48,37 @@ static int copy_file(int root, const char *name, struct err *err)
 	return file_write_atomic(root, name, buf_str(&text), text.len, 0644, false, err);
 }
 
-/* Those of coordinators that were killed. */
-static void sweep_roots(const char *base)
+/* The process whose folder has this name, 0 if it is none of ours: PREFIX PID, or PREFIX PID.SOMETHING. */
+static pid_t owner_of_root(const char *name, const char *prefix)
+{
+	char digits[16] = "";
+	size_t n;
+	uint64_t pid;
+
+	if (!str_starts(name, prefix))
+		return 0;
+	name += strlen(prefix);
+	n = strcspn(name, ".");
+	if (n >= sizeof(digits))
+		return 0;
+	memcpy(digits, name, n);
+	return str_to_u64(digits, INT32_MAX, &pid) && pid > 1 ? (pid_t)pid : 0;
+}
+
+/* Those of coordinators that were killed. In /tmp anybody can take such a name. */
+static void sweep_roots(const char *base, const char *prefix)
 {
 	auto_dir DIR *dir = opendir(base);
 	struct dirent *entry;
+	struct stat st;
 	struct err ignored;
-	uint64_t pid;
+	pid_t pid;
 
 	while (dir && (entry = readdir(dir)))
-		if (str_starts(entry->d_name, "fetch.") &&
-		    str_to_u64(entry->d_name + strlen("fetch."), INT32_MAX, &pid) && pid > 1 &&
-		    kill((pid_t)pid, 0) < 0 && errno == ESRCH &&
+		if ((pid = owner_of_root(entry->d_name, prefix)) > 0 && kill(pid, 0) < 0 &&
+		    errno == ESRCH &&
+		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_uid == geteuid() &&
 		    path_remove_tree(dirfd(dir), entry->d_name, &ignored) < 0)
 			fprintf(stderr, "cleat import: %s\n", ignored.msg);
 }
@@ -69,16 +89,18 @@ static int make_root(struct import_remote *remote, struct err *err)
 	static const char *const files[] = { "etc/resolv.conf", "etc/hosts" };
 
 	if (access(CLEAT_RUN_DIR, W_OK) == 0) {
-		sweep_roots(CLEAT_RUN_DIR);
+		sweep_roots(CLEAT_RUN_DIR, "fetch.");
 		snprintf(remote->root, sizeof(remote->root), CLEAT_RUN_DIR "/fetch.%ld",
 			 (long)getpid());
 		if (mkdir(remote->root, 0755) < 0 && errno != EEXIST)
 			return err_sys(err, "%s", remote->root);
 	} else {
-		str_copy(remote->root, sizeof(remote->root), "/tmp/cleat-fetch.XXXXXX");
+		sweep_roots("/tmp", "cleat-fetch.");
+		snprintf(remote->root, sizeof(remote->root), "/tmp/cleat-fetch.%ld.XXXXXX",
+			 (long)getpid());
 		if (!mkdtemp(remote->root)) {
 			remote->root[0] = '\0';
-			return err_sys(err, "/tmp/cleat-fetch.XXXXXX");
+			return err_sys(err, "/tmp/cleat-fetch.%ld.XXXXXX", (long)getpid());
 		}
 	}
 	auto_fd int root = open(remote->root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images from registries into the store: "cleat pull" against Debian's docker-registry (plain, TLS, passwords) and against a registry
 whose answers stop where a test wants them to, killed workers and coordinators, full disks; and the engine's own pulls."""
+import glob
 import json
 import os
 import shutil
@@ -31,6 +32,8 @@ def archive_of(path, *contents, name="localhost/noise:1", config=None):
 class Place:
     """A store, a folder of archives and a folder of configuration."""
 
+    prefix = ()  # what the command is run by
+
     def __init__(self, path):
         self.path = path
         self.store, self.images, self.config = (str(path / name) for name in ("store", "images", "config"))
@@ -48,7 +51,7 @@ class Place:
         self.write("registries.conf", "".join('[[registry]]\nlocation = "%s"\ninsecure = true\n' % host for host in hosts))
 
     def command(self, *words):
-        return [CLEAT, "pull", "--store", self.store, "--images", self.images, "--config", self.config, "--retry", "0", *words]
+        return [*self.prefix, CLEAT, "pull", "--store", self.store, "--images", self.images, "--config", self.config, "--retry", "0", *words]
 
     def pull(self, *words):
         return subprocess.run(self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
@@ -433,6 +436,24 @@ def test_a_killed_coordinator_is_made_good_by_the_next(place, held, tmp_path, at
     place.has_nothing_half()
     assert place.names("images/sha256") == [manifest[7:]]
     assert len(place.names("layers/sha256")) == 3
+
+
+def test_the_folder_of_a_killed_coordinator_in_tmp_goes_with_the_next_pull(place, held, tmp_path):
+    """As on a machine that is no appliance: /run/cleat cannot be written."""
+    registry, _, layers = noise_registry(held, tmp_path)
+    place.insecure(registry.host)
+    place.prefix = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro none /run && exec "$@"', "sh")
+    registry.hold(blob_path(layers[0]), 100000)
+    running = place.start(registry.host + "/noise:1")
+    registry.stopped_at(blob_path(layers[0]))
+    coordinator = pid_of(running, "cleat", "import")
+    left = "/tmp/cleat-fetch.%d.*" % coordinator
+    assert len(glob.glob(left)) == 1
+    os.kill(coordinator, signal.SIGKILL)
+    assert running.wait(60) == 125
+    registry.release(blob_path(layers[0]))
+    place.good(registry.host + "/noise:1")
+    assert glob.glob(left) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
