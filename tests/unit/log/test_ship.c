@@ -297,6 +297,7 @@ static void first_words_have_the_run_that_was_begun(void **state)
 	(void)state;
 	close(mkstemp(path));
 	p = published_create(path, &err);
+	unlink(path);
 	assert_non_null(p);
 	published_set_unit_count(p, 1);
 	u = (struct published_unit){ .state = PUBLISHED_STARTING,
@@ -322,7 +323,6 @@ static void first_words_have_the_run_that_was_begun(void **state)
 	ship_facts_of(&s, "web");
 	assert_string_equal(s.facts.run_id, "");
 	published_close(p);
-	unlink(path);
 }
 
 int main(void)
