@@ -9,7 +9,6 @@ import gzip
 import io
 import json
 import os
-import platform
 import signal
 import stat
 import subprocess
