@@ -103,10 +103,10 @@ ldflags := -static-pie -L$(sysroot)/lib -Wl,--gc-sections -Wl,-z,relro,-z,now,-z
 # 300 KiB of relocations, which every worker would read at its birth, in 3 KiB; the linker knows it for this machine only.
 ldflags += $(if $(filter x86_64,$(ARCH)),-Wl$(comma)-z$(comma)pack-relative-relocs)
 
-# Sanitizers make frames larger: the limit on frames is the product's.
+# Sanitizers make frames larger: the limit on frames is the product's. Of what -g writes they use lines and names of functions.
 san_cc := $(BUILD_CC)
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
-san_cflags := $(common_flags) $(warnings) -isystem $(host)/include -O1 -g -fno-omit-frame-pointer $(sanitize)
+san_cflags := $(common_flags) $(warnings) -isystem $(host)/include -O1 -g1 -fno-omit-frame-pointer $(sanitize)
 san_ldflags := $(sanitize) -L$(host)/lib
 
 third_party := -larchive -lisal -lzstd -lseccomp -lcap -lcurl -lmbedtls -lmbedx509 -lmbedcrypto -linih -lyyjson -lcrypt -lyaml
@@ -212,10 +212,11 @@ unit_sources := $(wildcard tests/unit/$(or $T,*)/test_*.c)
 unit_tests := $(patsubst tests/%.c,$(san)/%,$(unit_sources))
 sim_tests := $(patsubst tests/%.c,$(san)/%,$(wildcard tests/sim/test_*.c))
 
+# A unit test is short and runs once: optimizing its own file takes longer than that saves. Simulations run for seconds.
 define link_test
 @mkdir -p $(@D)
 $(if $(V),,@echo "  TEST     $<")
-$(Q)$(san_cc) $(san_cflags) -I. -Itests/unit -MMD -MP -MT $@ -MF $@.d.$$$$ -o $@.$$$$ $(filter %.c,$^) \
+$(Q)$(san_cc) $(san_cflags) $(if $(filter tests/unit/%,$<),-O0) -I. -Itests/unit -MMD -MP -MT $@ -MF $@.d.$$$$ -o $@.$$$$ $(filter %.c,$^) \
 	-Wl,--start-group $(filter %.a,$^) $(san_ldflags) $(third_party) -Wl,--end-group $(test_libs) -lcmocka && \
 	mv $@.d.$$$$ $@.d && mv $@.$$$$ $@ || { rm -f $@.$$$$ $@.d.$$$$; exit 1; }
 endef

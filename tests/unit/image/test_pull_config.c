@@ -149,7 +149,7 @@ static void our_own_registries_conf_replaces_the_systems_with_its_dropins(void *
 static void dropins_are_read_by_name_and_only_conf_files(void **state)
 {
 	struct where *w = *state;
-	const char *const text = "unqualified-search-registries = ['%s.io']";
+	static const char text[] = "unqualified-search-registries = ['%s.io']";
 
 	put_file(&w->scratch, "config/registries.conf.d/20.conf",
 		 arena_printf(&w->arena, text, "b"));
