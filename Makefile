@@ -300,7 +300,7 @@ run: $(if $(VM),$(vm_stamp),$(rootfs_stamp)) examples
 # --- fuzz targets: clang, libFuzzer, address and undefined behaviour sanitizers --------------------------------------------
 
 fuzz_sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
-fuzz_cflags := $(common_flags) -w -isystem $(host)/include -O1 -g -fno-omit-frame-pointer $(fuzz_sanitize)
+fuzz_cflags := $(common_flags) -w -isystem $(host)/include -O1 -g1 -fno-omit-frame-pointer $(fuzz_sanitize)
 fuzz_targets := $(patsubst tests/fuzz/%.c,$(fuzz)/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_libs := $(call libs_of,$(modules),$(fuzz))
 SECONDS_EACH := $(or $(SECONDS),20)
