@@ -17,8 +17,9 @@ struct child {
 	const char *cwd;	/* overrides the plan's; NULL */
 	const char *const *env; /* "NAME=VALUE"s that override the plan's, up to NULL; NULL */
 	bool wants_terminal;
-	uint16_t rows, columns; /* of the terminal; 0: as the kernel has it */
-	int sync;		/* to start.c, sync.h; -1: nobody listens (exec only) */
+	bool signals_are_default; /* but for the mask; exec only */
+	uint16_t rows, columns;	  /* of the terminal; 0: as the kernel has it */
+	int sync;		  /* to start.c, sync.h; -1: nobody listens (exec only) */
 	struct sync_report *report;
 	int stdio[3];
 	int target_pidfd; /* exec: process whose namespaces are joined; -1 */

@@ -63,11 +63,11 @@ static int drop_bounding(uint64_t keep, struct err *err)
 
 static int become_user(const struct identity *id, struct err *err)
 {
-	if (setgroups(id->group_count, id->groups) < 0)
+	if (syscall(SYS_setgroups, id->group_count, id->groups) < 0)
 		return err_sys(err, "setgroups");
-	if (setresgid(id->gid, id->gid, id->gid) < 0)
+	if (syscall(SYS_setresgid, id->gid, id->gid, id->gid) < 0)
 		return err_sys(err, "setresgid %u", id->gid);
-	if (setresuid(id->uid, id->uid, id->uid) < 0)
+	if (syscall(SYS_setresuid, id->uid, id->uid, id->uid) < 0)
 		return err_sys(err, "setresuid %u", id->uid);
 	return 0;
 }

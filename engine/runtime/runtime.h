@@ -61,6 +61,7 @@ int runtime_teardown(const char *run_id, const char *cgroup_mount, uint64_t time
 struct runtime_exec {
 	const char *config_path;
 	const struct plan *kept; /* runtime_exec_begin(): read instead of config_path; NULL */
+	bool signals_are_default; /* no signal of the caller is ignored or caught: blocked ones do no harm */
 	pid_t target_pid;
 	int target_pidfd;
 	int cgroup_fd;

@@ -554,6 +554,7 @@ static int prepare_exec(struct plan *plan, const struct runtime_exec *exec, stru
 				 .cwd = exec->cwd,
 				 .env = exec->env,
 				 .wants_terminal = exec->terminal != NULL,
+				 .signals_are_default = exec->signals_are_default,
 				 .rows = exec->rows,
 				 .columns = exec->columns,
 				 .sync = -1,

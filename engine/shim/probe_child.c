@@ -61,6 +61,7 @@ int shim_probe_exec(struct shim *s, const struct shim_order *order, int out_fd, 
 	struct runtime_exec exec = {
 		.config_path = config,
 		.kept = s->container.kept,
+		.signals_are_default = true,
 		.target_pid = s->container.init.pid,
 		.target_pidfd = s->container.init.pidfd,
 		.cgroup_fd = s->probe.cgroup_fd,

@@ -54,17 +54,22 @@ static IN_CHILD _Noreturn void child_fail(int report, enum spawn_step step)
 	_exit(127);
 }
 
+/* All zero is SIG_DFL, no flags, an empty mask, on every architecture. */
+static const unsigned long zero_signals[8];
+
+IN_CHILD void proc_unblock_signals(void)
+{
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, zero_signals, NULL, (size_t)_NSIG / 8);
+}
+
 /* exec resets handlers but keeps what is ignored and what is blocked. Raw calls, because libc hides
  * the signals that it uses itself (32 to 34), and whoever started us may have ignored those too. */
 IN_CHILD void proc_default_signals(bool unblock)
 {
-	/* All zero is SIG_DFL, no flags, an empty mask, on every architecture. */
-	static const unsigned long zero[8];
-
 	for (int sig = 1; sig < _NSIG; sig++)
-		syscall(SYS_rt_sigaction, sig, zero, NULL, (size_t)_NSIG / 8);
+		syscall(SYS_rt_sigaction, sig, zero_signals, NULL, (size_t)_NSIG / 8);
 	if (unblock)
-		syscall(SYS_rt_sigprocmask, SIG_SETMASK, zero, NULL, (size_t)_NSIG / 8);
+		proc_unblock_signals();
 }
 
 /* Sources first go above every target: they may lie among 0..7 in any order. What the table leaves

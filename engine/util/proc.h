@@ -40,6 +40,8 @@ int proc_spawn(const struct proc_spawn *spawn, struct proc *out, struct err *err
 /* For a child on its way to exec: every signal, those that libc keeps to itself too, back to its default, and
  * none blocked when unblock is set. System calls only. */
 void proc_default_signals(bool unblock);
+/* The mask alone. */
+void proc_unblock_signals(void);
 
 /* Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it is
  * gone or a zombie: together with the pid it names a process for good. */
