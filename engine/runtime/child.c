@@ -140,7 +140,16 @@ static int step_identity(struct child *c, struct err *err)
 {
 	const char *user = c->user ? c->user : c->plan->user_text;
 
-	return identity_resolve(c->plan, user, c->plan->groups_text, c->root, &c->id, err);
+	/* The image's word, as it was when the container began: what it has written over passwd since then is none. */
+	if (c->plan->identity && !c->user) {
+		memcpy(&c->id, c->plan->identity, identity_size(c->plan->identity));
+		return 0;
+	}
+	if (identity_resolve(c->plan, user, c->plan->groups_text, c->root, &c->id, err) < 0)
+		return -1;
+	if (c->target_pidfd < 0)
+		c->report->identity = c->id;
+	return 0;
 }
 
 /* Programs open /dev/stdout again (nginx logs that way): a pipe must belong to whoever does.

@@ -6,6 +6,7 @@
 #include "runtime/identity.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -283,4 +284,9 @@ int identity_resolve(const struct plan *plan, const char *user, const char *grou
 	    add_group(out, out->gid, err) < 0)
 		return -1;
 	return check_ids(plan, out, err);
+}
+
+size_t identity_size(const struct identity *id)
+{
+	return offsetof(struct identity, groups) + id->group_count * sizeof(id->groups[0]);
 }

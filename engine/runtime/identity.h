@@ -15,12 +15,16 @@
 
 struct identity {
 	uint32_t uid, gid;
-	uint32_t groups[IDENTITY_MAX_GROUPS];
-	size_t group_count;
 	char home[256]; /* "" unknown */
+	size_t group_count;
+	/* The last, so that what is kept of it ends behind those that there are. */
+	uint32_t groups[IDENTITY_MAX_GROUPS];
 };
 
 /* user: NULL or "": the plan's numbers. groups: comma list of names and numbers, NULL. root is
  * the container's root directory; nothing outside it is read, whatever the image's links say. */
 int identity_resolve(const struct plan *plan, const char *user, const char *groups, int root,
 		     struct identity *out, struct err *err) MUST_CHECK;
+
+/* Bytes of it that mean something. */
+size_t identity_size(const struct identity *id);

@@ -145,6 +145,8 @@ struct plan_limits {
 	bool is_pods;
 };
 
+struct identity; /* identity.h */
+
 struct plan {
 	struct pool pool;
 	yyjson_doc *doc; /* in the pool */
@@ -201,16 +203,18 @@ struct plan {
 	unsigned seccomp_flags;	 /* SECCOMP_FILTER_FLAG_* */
 	const void *filter;	 /* struct sock_filter[]; NULL: none */
 	size_t filter_count;
+	/* Who the first process became (identity_size() bytes of it); of what was kept only, else NULL. */
+	const struct identity *identity;
 };
 
 /* Reads and checks the file. plan_fini() in any case. */
 int plan_read(struct plan *plan, const char *path, struct err *err) MUST_CHECK;
 void plan_fini(struct plan *plan);
 
-/* What a process needs of it that joins the container later, in read-only memory of its own: identity, environment, limits,
- * capabilities, namespaces, filter; not the arguments, and nothing of a start. NULL: it cannot be kept (a secret, a lot of
+/* What a process needs of it that joins the container later, in read-only memory of its own: environment, limits,
+ * capabilities, namespaces, filter, and who the first process became; not the arguments, and nothing of a start. NULL: it cannot be kept (a secret, a lot of
  * environment), and config.json has to be read. plan_keep_end(), NULL allowed. */
-const struct plan *plan_keep(const struct plan *plan);
+const struct plan *plan_keep(const struct plan *plan, const struct identity *identity);
 void plan_keep_end(const struct plan *kept);
 /* A plan that points into what was kept, which has to stay; it has room of its own for what is added. plan_fini() in any case. */
 int plan_from_kept(struct plan *plan, const struct plan *kept, struct err *err) MUST_CHECK;

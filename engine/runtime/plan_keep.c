@@ -4,6 +4,7 @@
  * seconds would otherwise read and understand config.json again each time, most of which says what only a start wants. Must never
  * keep half of what there is: what does not fit, or needs more than memory, is read from config.json as ever.
  */
+#include "runtime/identity.h"
 #include "runtime/plan.h"
 
 #include <linux/filter.h>
@@ -62,13 +63,14 @@ static void forget_start(struct plan *p)
 	p->seccomp = NULL; /* what it says is in the filter */
 }
 
-const struct plan *plan_keep(const struct plan *plan)
+const struct plan *plan_keep(const struct plan *plan, const struct identity *identity)
 {
 	struct keep k = { 0 };
 	struct plan *kept;
 
 	/* values of secrets are read anew for each process; a profile counts only once it is a filter */
-	if (plan->secret_count || plan->is_holder || (plan->seccomp && !plan->filter))
+	if (plan->secret_count || plan->is_holder || (plan->seccomp && !plan->filter) ||
+	    identity->group_count > IDENTITY_MAX_GROUPS)
 		return NULL;
 	k.base = mmap(NULL, KEEP_MAX_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
@@ -86,6 +88,7 @@ const struct plan *plan_keep(const struct plan *plan)
 	kept->gid_map = keep_bytes(&k, plan->gid_map, plan->gid_map_count * sizeof(*plan->gid_map));
 	kept->filter =
 		keep_bytes(&k, plan->filter, plan->filter_count * sizeof(struct sock_filter));
+	kept->identity = keep_bytes(&k, identity, identity_size(identity));
 	if (!k.is_full && mprotect(k.base, KEEP_MAX_BYTES, PROT_READ) == 0)
 		return kept;
 	munmap(k.base, KEEP_MAX_BYTES);

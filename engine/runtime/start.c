@@ -47,7 +47,8 @@ struct birth {
 	int *terminal; /* where the master of an exec's terminal goes; NULL: none is asked for */
 	int sync;
 	struct proc proc;
-	uint32_t lost; /* of the report, which goes before we do */
+	uint32_t lost;		   /* of the report, which goes before we do */
+	struct identity *identity; /* likewise, where to; NULL */
 };
 
 bool runtime_id_is_valid(const char *run_id)
@@ -365,6 +366,8 @@ static int with_report(struct birth *b, struct child *child, uint64_t namespaces
 		return -1;
 	rc = run_birth(b, child, namespaces, cgroup_fd, err);
 	b->lost = b->report->lost;
+	if (b->identity)
+		*b->identity = b->report->identity;
 	sync_report_unmap(b->report);
 	b->report = NULL;
 	return rc;
@@ -403,11 +406,14 @@ static uint64_t clone_namespaces(const struct plan *plan)
 }
 
 static int start_child(struct plan *plan, const struct runtime_start *start, const char *data_dir,
-		       int root, struct runtime_container *out, struct err *err)
+		       int root, struct runtime_container *out, struct identity *identity,
+		       struct err *err)
 {
-	struct birth birth = {
-		.plan = plan, .data_dir = data_dir, .sync = -1, .proc = { .pidfd = -1 }
-	};
+	struct birth birth = { .plan = plan,
+			       .data_dir = data_dir,
+			       .sync = -1,
+			       .proc = { .pidfd = -1 },
+			       .identity = identity };
 	auto_fd int holder = plan->joined ? join_open_holder(plan, err) : -1;
 	struct child child = {
 		.plan = plan, .root = root, .staging = -1, .target_pidfd = -1, .holder = holder
@@ -434,7 +440,8 @@ static int open_volumes(struct plan *plan, const char *data_dir, struct err *err
 }
 
 static int prepare_and_start(struct plan *plan, const struct runtime_start *start,
-			     struct runtime_container *out, struct err *err)
+			     struct runtime_container *out, struct identity *identity,
+			     struct err *err)
 {
 	const char *cache = start->cache_dir ? start->cache_dir : CLEAT_CACHE_DIR;
 	const char *data = start->data_dir ? start->data_dir : CLEAT_DATA_DIR;
@@ -465,7 +472,7 @@ static int prepare_and_start(struct plan *plan, const struct runtime_start *star
 		rc = secrets_open(plan, start->secrets, SECRETS_ALL, err);
 	out->cgroup_fd = cgroup;
 	if (rc == 0)
-		rc = start_child(plan, start, data, root, out, err);
+		rc = start_child(plan, start, data, root, out, identity, err);
 	volume_close_all(plan);
 	sources_close(plan);
 	secrets_close(plan);
@@ -479,6 +486,7 @@ static int prepare_and_start(struct plan *plan, const struct runtime_start *star
 int runtime_start(const struct runtime_start *start, struct runtime_container *out, struct err *err)
 {
 	struct plan plan;
+	struct identity identity;
 	int rc;
 
 	*out = (struct runtime_container){ .init = { .pidfd = -1 }, .cgroup_fd = -1 };
@@ -486,9 +494,9 @@ int runtime_start(const struct runtime_start *start, struct runtime_container *o
 		return err_set(err, ERR_INPUT, "\"%s\" is not a run id", start->run_id);
 	rc = plan_read(&plan, start->config_path, err);
 	if (rc == 0)
-		rc = prepare_and_start(&plan, start, out, err);
+		rc = prepare_and_start(&plan, start, out, &identity, err);
 	if (rc == 0)
-		out->kept = plan_keep(&plan);
+		out->kept = plan_keep(&plan, &identity);
 	plan_fini(&plan);
 	return rc;
 }

@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "runtime/identity.h"
 #include "util/err.h"
 
 enum sync_type {
@@ -50,6 +51,7 @@ struct sync_report {
 	char step[32]; /* the one that runs */
 	uint32_t lost; /* enum host_loss: what came with less isolation than usual, as config.json allows */
 	struct err err;
+	struct identity identity; /* who the first process became; not of an exec */
 };
 
 /* pass: descriptor to hand over, or -1. */

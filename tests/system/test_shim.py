@@ -586,6 +586,23 @@ def test_an_exec_probe_may_what_the_container_may(world, no_new_privs):
             f.write("{}")
 
 
+def test_a_probe_is_who_the_container_was_at_its_start(world):
+    """The image's word: not that of a file that lies over it, and not what the container has written since."""
+    passwd = world.path / "passwd"
+    passwd.write_text("root:x:0:0::/:/bin/sh\nuser:x:77:88::/tmp:/bin/sh\n")
+    os.chmod(passwd, 0o644)
+
+    def change(config):
+        config["annotations"] = {"org.cleat.user": "user"}
+        config["mounts"].append({"destination": "/etc/passwd", "type": "bind", "source": str(passwd), "options": ["bind", "ro"]})
+
+    shim = world.shim(change=change)
+    first = read("/proc/%d/status" % shim.running()["container_pid"])
+    answer = shim.probe(EXEC, ["/bin/sh", "-c", "id -u; id -g; echo $HOME; grep -c :77: /etc/passwd"])
+    assert answer["output"].split() == ["1001", "1001", "/", "1"]
+    assert re.search(r"^Uid:\s+1001\s", first, re.M)
+
+
 def test_exec_probe_verdicts(world):
     shim = world.shim()
     shim.running()

@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <sys/resource.h>
 
+#include "runtime/identity.h"
 #include "runtime_test.h"
 
 #define DOCUMENT                                                                                                          \
@@ -21,6 +22,10 @@
 	"\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"},{\"type\":\"user\"},{\"type\":\"uts\"}]%s}}"
 
 static const struct sock_filter filter[] = { { BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW } };
+
+static const struct identity who = {
+	.uid = 5, .gid = 6, .home = "/srv/web", .group_count = 2, .groups = { 6, 9 }
+};
 
 static void read_document(struct plan *plan, const char *linux_part)
 {
@@ -51,7 +56,7 @@ static void a_joining_process_gets_the_same(void **state)
 		",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"]}");
 	plan.filter = filter;
 	plan.filter_count = 1;
-	kept = plan_keep(&plan);
+	kept = plan_keep(&plan, &who);
 	assert_non_null(kept);
 	assert_int_equal(plan_from_kept(&joining, kept, &err), 0);
 	assert_strings(&joining.env, &plan.env);
@@ -77,6 +82,10 @@ static void a_joining_process_gets_the_same(void **state)
 	assert_int_equal(joining.seccomp_flags, plan.seccomp_flags);
 	assert_int_equal(joining.filter_count, 1);
 	assert_memory_equal(joining.filter, filter, sizeof(filter));
+	assert_ptr_not_equal(joining.identity, &who);
+	assert_memory_equal(joining.identity, &who, identity_size(&who));
+	assert_int_equal(identity_size(&who),
+			 sizeof(who) - sizeof(who.groups) + 2 * sizeof(who.groups[0]));
 	plan_fini(&joining);
 	plan_keep_end(kept);
 	plan_fini(&plan);
@@ -94,7 +103,7 @@ static void nothing_points_into_the_plan(void **state)
 	read_document(&plan, ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\"}");
 	plan.filter = plan_alloc(&plan, 1, sizeof(filter), &err);
 	plan.filter_count = 1;
-	kept = plan_keep(&plan);
+	kept = plan_keep(&plan, &who);
 	assert_non_null(kept);
 	begin = plan.pool.base;
 	end = begin + plan.pool.size;
@@ -127,15 +136,17 @@ static void what_cannot_be_kept_is_read_anew(void **state)
 	plan_keep_end(NULL);
 	read_document(&plan, ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\"}");
 	assert_null(plan_keep(
-		&plan)); /* a profile that is no filter yet: without it more would be allowed */
+		&plan,
+		&who)); /* a profile that is no filter yet: without it more would be allowed */
 	plan.filter = long_filter;
 	plan.filter_count = 4096;
-	assert_null(plan_keep(&plan)); /* more than there is room for */
+	assert_null(plan_keep(&plan, &who)); /* more than there is room for */
 	plan.filter_count = 16;
 	plan.secret_count = 1;
-	assert_null(plan_keep(&plan));
+	assert_null(plan_keep(&plan, &who));
 	plan.secret_count = 0;
-	plan_keep_end(plan_keep(&plan));
+	assert_null(plan_keep(&plan, &(struct identity){ .group_count = IDENTITY_MAX_GROUPS + 1 }));
+	plan_keep_end(plan_keep(&plan, &who));
 	plan_fini(&plan);
 }
 
