@@ -83,10 +83,11 @@ struct shim_probe_run {
 	bool is_dying;	/* killed, but not gone yet */
 	uint64_t order, started_usec, deadline_usec;
 	uint32_t kind;
-	int pidfd;	       /* owned; of the child that runs it, or is it (EXEC) */
-	int result_fd;	       /* owned; not EXEC */
-	int output_fd;	       /* owned; EXEC only */
-	int cgroup_fd;	       /* owned; child cgroup for EXEC, made at the first one */
+	int pidfd;	     /* owned; of the child that runs it, or is it (EXEC) */
+	int result_fd;	     /* owned; not EXEC */
+	int output_fd;	     /* owned; EXEC only; a pipe for all of them, made at the first one */
+	int output_write_fd; /* owned; its other end, so that the end of the program alone wakes us */
+	int cgroup_fd;	     /* owned; child cgroup for EXEC, made at the first one */
 	uint32_t group_number; /* of that cgroup: one that was killed is not used again */
 	uint32_t output_length;
 	char output[SHIM_PROBE_OUTPUT_MAX];
@@ -118,7 +119,9 @@ struct shim {
 void shim_probe_start(struct shim *shim, const struct shim_order *order);
 /* The child has ended. */
 void shim_probe_ended(struct shim *shim);
+/* Its output can be read; the descriptor, -1: no program runs. */
 void shim_probe_output(struct shim *shim);
+int shim_probe_output_fd(const struct shim *shim);
 /* Ends it; the client gets verdict unless it is 0. */
 void shim_probe_stop(struct shim *shim, uint32_t verdict);
 void shim_probe_tick(struct shim *shim);

@@ -54,7 +54,6 @@ static void forget(struct shim_probe_run *p)
 {
 	close_fd(&p->pidfd);
 	close_fd(&p->result_fd);
-	close_fd(&p->output_fd);
 	p->is_active = p->is_dying = false;
 	p->deadline_usec = SHIM_NEVER;
 }
@@ -168,13 +167,28 @@ static int open_pipe(int *read_fd, int *write_fd, struct err *err)
 	return fcntl(*read_fd, F_SETFL, O_NONBLOCK) < 0 ? err_sys(err, "O_NONBLOCK") : 0;
 }
 
+static void close_output(struct shim_probe_run *p)
+{
+	close_fd(&p->output_fd);
+	close_fd(&p->output_write_fd);
+}
+
+/* Something of the container may have kept the pipe open (by its name in /proc) and go on writing: that is no word of the next probe. */
+static int open_output(struct shim_probe_run *p, struct err *err)
+{
+	char byte;
+
+	if (p->output_fd >= 0 && read(p->output_fd, &byte, 1) < 0 && errno == EAGAIN)
+		return 0;
+	close_output(p);
+	return open_pipe(&p->output_fd, &p->output_write_fd, err);
+}
+
 static int launch_program(struct shim *s, const struct shim_order *order, struct err *err)
 {
-	auto_fd int out_fd = -1;
-
-	if (open_group(s, err) < 0 || open_pipe(&s->probe.output_fd, &out_fd, err) < 0)
+	if (open_group(s, err) < 0 || open_output(&s->probe, err) < 0)
 		return -1;
-	return shim_probe_exec(s, order, out_fd, err);
+	return shim_probe_exec(s, order, s->probe.output_write_fd, err);
 }
 
 static int launch(struct shim *s, const struct shim_order *order, struct err *err)
@@ -232,6 +246,12 @@ void shim_probe_start(struct shim *s, const struct shim_order *order)
 	p->deadline_usec = s->now_usec + order->timeout_usec;
 }
 
+/* Between two programs nobody has a word for us there. */
+int shim_probe_output_fd(const struct shim *s)
+{
+	return s->probe.pidfd >= 0 && s->probe.kind == SHIM_PROBE_EXEC ? s->probe.output_fd : -1;
+}
+
 /* Keeps the first bytes, reads the rest so that the program is not stopped by a full pipe. */
 void shim_probe_output(struct shim *s)
 {
@@ -239,12 +259,12 @@ void shim_probe_output(struct shim *s)
 	char text[4096];
 	ssize_t n;
 
-	for (int i = 0; i < 16 && p->output_fd >= 0; i++) {
+	for (int i = 0; i < 16 && shim_probe_output_fd(s) >= 0; i++) {
 		n = read(p->output_fd, text, sizeof(text));
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {
-			close_fd(&p->output_fd);
+			close_output(p);
 			return;
 		}
 
@@ -331,6 +351,7 @@ void shim_probe_leave(struct shim *s)
 	struct shim_probe_run *p = &s->probe;
 	char name[GROUP_NAME_MAX];
 
+	close_output(p);
 	close_fd(&p->cgroup_fd);
 	/* The one before the last as well: it may have been killed a moment ago. Where somebody is still dying, the teardown waits. */
 	for (uint32_t n = p->group_number > 0 ? p->group_number - 1 : 0; n <= p->group_number; n++)

@@ -342,7 +342,7 @@ static void fill_slots(const struct shim *s, struct pollfd slots[SLOT_COUNT])
 		[SLOT_ROOM] = o->is_open ? o->ring.room_event : -1,
 		[SLOT_WRITER] = o->is_open ? o->writer_pidfd : -1,
 		[SLOT_PROBE] = s->probe.pidfd,
-		[SLOT_PROBE_OUTPUT] = s->probe.output_fd,
+		[SLOT_PROBE_OUTPUT] = shim_probe_output_fd(s),
 	};
 
 	for (int i = 0; i < SLOT_EXEC; i++)
@@ -500,6 +500,7 @@ int cmd_shim(int argc, char **argv)
 		.probe = { .pidfd = -1,
 			   .result_fd = -1,
 			   .output_fd = -1,
+			   .output_write_fd = -1,
 			   .cgroup_fd = -1,
 			   .deadline_usec = SHIM_NEVER,
 			   .joiner = RUNTIME_JOINER_INIT },

@@ -603,6 +603,19 @@ def test_a_probe_is_who_the_container_was_at_its_start(world):
     assert re.search(r"^Uid:\s+1001\s", first, re.M)
 
 
+def test_output_that_comes_between_two_probes_is_nobodys(world):
+    """A process of the container opens the first probe's output by its name in /proc and keeps it."""
+    shim = world.shim("until [ -s /share/pid ]; do sleep 0.1; done; read pid </share/pid; exec 4>/proc/$pid/fd/1; touch /share/open;"
+                      "until [ -e /share/now ]; do sleep 0.1; done; echo forged >&4; touch /share/written; sleep 1000")
+    shim.running()
+    first = shim.probe(EXEC, ["/bin/sh", "-c", "echo first; echo $$ >/share/.pid; mv /share/.pid /share/pid; until [ -e /share/open ]; do sleep 0.1; done"])
+    assert (first["verdict"], first["output"]) == (PASS, "first\n")
+    open(os.path.join(shim.share, "now"), "w").close()
+    until("it has written", lambda: os.path.exists(os.path.join(shim.share, "written")))
+    assert shim.probe(EXEC, ["/bin/echo", "second"])["output"] == "second\n"
+    assert shim.probe(EXEC, ["/bin/true"])["output"] == ""
+
+
 def test_exec_probe_verdicts(world):
     shim = world.shim()
     shim.running()
