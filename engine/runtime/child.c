@@ -83,8 +83,9 @@ static int step_session(struct child *c, struct err *err)
 	 * again. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(err, "prctl");
-	if (setsid() < 0)
-		return err_sys(err, "setsid");
+	/* For a session the kernel makes a scheduling group, with a part for each processor. */
+	if (c->stays_in_session ? setpgid(0, 0) < 0 : setsid() < 0)
+		return err_sys(err, "session");
 	if (leave_keyring(err) < 0)
 		return -1;
 	return place_stdio(c, err);

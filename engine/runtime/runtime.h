@@ -62,6 +62,7 @@ struct runtime_exec {
 	const char *config_path;
 	const struct plan *kept; /* runtime_exec_begin(): read instead of config_path; NULL */
 	bool signals_are_default; /* no signal of the caller is ignored or caught: blocked ones do no harm */
+	bool stays_in_session; /* the caller's has no terminal, so that the program needs none of its own; it is a process group */
 	pid_t target_pid;
 	int target_pidfd;
 	int cgroup_fd;

@@ -563,6 +563,7 @@ static int prepare_exec(struct plan *plan, const struct runtime_exec *exec, stru
 				 .env = exec->env,
 				 .wants_terminal = exec->terminal != NULL,
 				 .signals_are_default = exec->signals_are_default,
+				 .stays_in_session = exec->stays_in_session,
 				 .rows = exec->rows,
 				 .columns = exec->columns,
 				 .sync = -1,

@@ -101,6 +101,7 @@ struct shim {
 	int run_dirfd, lock_fd, null_fd; /* owned */
 	int listen_fd, client_fd;	 /* owned */
 	int notify_fd;			 /* owned; -1: the container has no NOTIFY_SOCKET */
+	bool has_terminal;		 /* a controlling one, or that is unknown */
 	bool is_greeted;		 /* the client has said HELLO */
 	bool is_ended;			 /* the container is gone, its output is being drained */
 	uint64_t drain_until_usec, drain_limit_usec;

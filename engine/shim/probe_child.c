@@ -62,13 +62,14 @@ int shim_probe_exec(struct shim *s, const struct shim_order *order, int out_fd, 
 		.config_path = config,
 		.kept = s->container.kept,
 		.signals_are_default = true,
+		.stays_in_session = !s->has_terminal,
 		.target_pid = s->container.init.pid,
 		.target_pidfd = s->container.init.pidfd,
 		.cgroup_fd = s->probe.cgroup_fd,
 		.argv = words,
 		.stdio = { s->null_fd, out_fd, out_fd },
 	};
-	int n = snprintf(config, sizeof(config), "%s/config.json", s->args.run_dir);
+	int n = exec.kept ? 0 : snprintf(config, sizeof(config), "%s/config.json", s->args.run_dir);
 
 	split_words(order->text, order->text_length, words);
 	if (n < 0 || (size_t)n >= sizeof(config))

@@ -141,6 +141,14 @@ static int parse_args(int argc, char **argv, struct shim_args *a, char run_dir[1
 
 /* --- start --- */
 
+/* Started by the engine it has none and, as it never opens one, gets none. */
+static bool find_terminal(void)
+{
+	auto_fd int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	return fd >= 0 || errno != ENXIO;
+}
+
 /* Everything that would end or stop a process by default. Blocked, not ignored: whoever is born here has all at their defaults
  * and takes the mask away in one call instead of one for each signal, with each probe. The raw call, because libc would
  * leave out those that it uses itself. */
@@ -192,6 +200,7 @@ static int prepare(struct shim *s, struct err *err)
 	if (take_lock(s, err) < 0 || check_ctl(err) < 0)
 		return -1;
 	s->listen_fd = CTL_FD;
+	s->has_terminal = find_terminal();
 	if (s->args.notify_fd && shim_notify_hold(s, s->args.notify_fd, err) < 0)
 		return -1;
 	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);

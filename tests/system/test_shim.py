@@ -553,6 +553,9 @@ def test_exec_probes_run_inside_as_the_container(world):
     result = shim.probe(EXEC, ["/bin/grep", "-E", "^(CapEff|NoNewPrivs|Sig(Ign|Blk|Cgt))", "/proc/self/status"])
     none = "0000000000000000"
     assert result["output"].split() == ["SigBlk:", none, "SigIgn:", none, "SigCgt:", none, "CapEff:", none, "NoNewPrivs:", "1"]
+    # A process group of its own: what it sends to its group reaches nobody else.
+    pid, group = shim.probe(EXEC, ["/bin/sh", "-c", "echo $$; cut -d ' ' -f 5 /proc/$$/stat"])["output"].split()
+    assert pid == group != "0"
 
 
 def what_it_may(status):
