@@ -24,13 +24,16 @@ int privileges_rlimits(struct child *c, struct err *err)
 {
 	for (size_t i = 0; i < c->plan->rlimit_count; i++) {
 		const struct plan_rlimit *want = &c->plan->rlimits[i];
-		struct rlimit now;
+		struct rlimit now, was;
 
 		if (getrlimit(want->resource, &now) < 0)
 			return err_sys(err, "getrlimit %d", want->resource);
+		was = now;
 		if (want->hard < now.rlim_max)
 			now.rlim_max = want->hard;
 		now.rlim_cur = want->soft < now.rlim_max ? want->soft : now.rlim_max;
+		if (now.rlim_cur == was.rlim_cur && now.rlim_max == was.rlim_max)
+			continue;
 		if (setrlimit(want->resource, &now) < 0)
 			return err_sys(err, "setrlimit %d", want->resource);
 	}
@@ -88,9 +91,10 @@ static int set_caps(const uint64_t caps[CAPS_SETS], struct err *err)
 	return 0;
 }
 
-static int set_ambient(uint64_t caps, struct err *err)
+static int set_ambient(uint64_t may_be, uint64_t caps, struct err *err)
 {
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+	/* capset leaves nothing ambient that is not permitted and inheritable: mostly that is nothing at all */
+	if (may_be && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return err_sys(err, "ambient set");
 	for (unsigned long cap = 0; cap < 64; cap++)
 		if ((caps & (UINT64_C(1) << cap)) &&
@@ -102,19 +106,19 @@ static int set_ambient(uint64_t caps, struct err *err)
 int privileges_ids_and_caps(struct child *c, struct err *err)
 {
 	const uint64_t *caps = c->plan->caps;
+	uint64_t may_be = caps[CAPS_PERMITTED] & caps[CAPS_INHERITABLE];
 
 	if (c->plan->umask >= 0)
 		umask((mode_t)c->plan->umask);
 	if (drop_bounding(caps[CAPS_BOUNDING], err) < 0)
 		return -1;
 	/* Leaving id 0 would clear the permitted set. execve forgets this wish. */
-	if (prctl(PR_SET_KEEPCAPS, 1) < 0)
+	if (c->id.uid != 0 && prctl(PR_SET_KEEPCAPS, 1) < 0)
 		return err_sys(err, "keepcaps");
 	/* The kernel lets nothing be ambient that is not permitted and inheritable as well;
 	 * "crun spec" asks for it. */
 	if (become_user(&c->id, err) < 0 || set_caps(caps, err) < 0 ||
-	    set_ambient(caps[CAPS_AMBIENT] & caps[CAPS_PERMITTED] & caps[CAPS_INHERITABLE], err) <
-		    0)
+	    set_ambient(may_be, caps[CAPS_AMBIENT] & may_be, err) < 0)
 		return -1;
 	if (c->plan->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, "no_new_privs");
