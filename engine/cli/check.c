@@ -248,6 +248,7 @@ static void opinions_init(struct opinions *o, const struct check *c, const struc
 {
 	struct arena *arena = &o->seats[0].texts;
 	unsigned workers = split_workers(set->count);
+	struct split_crew crew;
 
 	*o = (struct opinions){ .check = c, .set = set };
 	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++) {
@@ -258,7 +259,9 @@ static void opinions_init(struct opinions *o, const struct check *c, const struc
 	o->stops = arena_alloc(arena, (set->count + 1) * sizeof(o->stops[0]));
 	o->of_units = arena_alloc(arena, (set->count + 1) * sizeof(o->of_units[0]));
 	spec_prepare();
-	split_run(workers, set->count, read_words, o);
+	split_begin(&crew, workers);
+	split_run(&crew, set->count, read_words, o);
+	split_end(&crew);
 	judge_together(o);
 }
 

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "unit/kinds_internal.h"
 #include "util/cleanup.h"
@@ -18,6 +19,10 @@
 #include "util/path.h"
 #include "util/sort.h"
 #include "util/str.h"
+
+/* From here on the other processors are worth it. */
+#define LOAD_MUCH_COUNT 64
+#define LOAD_MUCH_BYTES ((size_t)1024 * 1024) /* of each arena, then */
 
 struct walk {
 	struct load *load;
@@ -49,6 +54,37 @@ static int compare_entries(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
+static void prepare_arena(void *context, unsigned worker, size_t index)
+{
+	struct arena *arena = &((struct load *)context)->readers[index].arena;
+
+	(void)worker;
+	arena->is_brief = true;
+	arena_expect(arena, LOAD_MUCH_BYTES);
+}
+
+/* Memory of the size that is needed costs time, too: the threads get it while the folder is listed. */
+void load_begin_crew(struct load *load, size_t count)
+{
+	if (!load->scratch.is_brief || load->crew.workers || count < LOAD_MUCH_COUNT)
+		return;
+	split_begin(&load->crew, split_workers(count));
+	split_start(&load->crew, load->crew.workers, prepare_arena, load);
+}
+
+void load_await_crew(struct load *load)
+{
+	if (!load->crew.workers)
+		return;
+	split_wait(&load->crew);
+	arena_absorb(&load->scratch, &load->readers[0].arena);
+}
+
+struct arena *load_arena(struct load *load, unsigned worker)
+{
+	return worker ? &load->readers[worker].arena : &load->scratch;
+}
+
 struct load_entry *load_list(struct load *load, const char *path, size_t *count, struct err *err)
 {
 	auto_dir DIR *dir = opendir(path);
@@ -70,10 +106,14 @@ struct load_entry *load_list(struct load *load, const char *path, size_t *count,
 		*arena_push(&load->scratch, entries, *count) =
 			(struct load_entry){ arena_strdup(&load->scratch, entry->d_name),
 					     entry->d_type };
+		if (*count == LOAD_MUCH_COUNT)
+			load_begin_crew(load, *count);
 	}
-	return *count ? sort_stable(&load->scratch, entries, *count, sizeof(*entries),
-				    compare_entries) :
-			arena_alloc(&load->scratch, sizeof(entries[0]));
+	entries = *count ? sort_stable(&load->scratch, entries, *count, sizeof(*entries),
+				       compare_entries) :
+			   arena_alloc(&load->scratch, sizeof(entries[0]));
+	load_await_crew(load);
+	return entries;
 }
 
 const struct load_name *load_taken(const struct load *load, const char *name)
@@ -172,10 +212,9 @@ struct found_file {
 
 struct finding {
 	struct load *load;
+	const struct load_folder *folder;
 	struct found_file *files;
-	int folder_fd;				 /* -1: could not be opened */
-	bool is_full;				 /* there is no room for what they say */
-	struct buf texts[SPLIT_MAX_WORKERS - 1]; /* of the other threads */
+	bool is_full; /* there is no room for what they say */
 };
 
 /* Whether load_new_file() will take it: what is too much is not kept in memory either. */
@@ -184,18 +223,37 @@ static bool has_room(const struct finding *f, const char *name)
 	return !f->is_full && strlen(name) < UNIT_MAX_NAME_BYTES;
 }
 
+static void close_folder(struct load_reader *reader)
+{
+	if (reader->folder && reader->folder_fd >= 0)
+		close(reader->folder_fd);
+	reader->folder = NULL;
+}
+
+/* A thousand files of one folder need not look for it a thousand times. Each thread has descriptors of its own. */
+static int folder_of_reader(struct load_reader *reader, const struct load_folder *folder)
+{
+	if (reader->folder != folder) {
+		close_folder(reader);
+		reader->folder_fd = open(folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		reader->folder = folder;
+	}
+	return reader->folder_fd;
+}
+
 static void read_found(void *context, unsigned worker, size_t index)
 {
 	struct finding *f = context;
 	struct found_file *file = &f->files[index];
-	struct arena *arena = worker ? &f->load->readers[worker - 1].arena : &f->load->scratch;
-	struct buf *text = worker ? &f->texts[worker - 1] : &f->load->text;
+	struct load_reader *reader = &f->load->readers[worker];
+	struct arena *arena = load_arena(f->load, worker);
+	struct buf *text = &reader->text;
+	int folder_fd = folder_of_reader(reader, f->folder);
 
 	file->diags.lender = arena;
-	/* A thousand files of one folder need not look for it a thousand times. */
-	file->is_read = f->folder_fd < 0 ?
+	file->is_read = folder_fd < 0 ?
 				read_text(text, &file->diags, AT_FDCWD, file->path, file->path) :
-				read_text(text, &file->diags, f->folder_fd, file->name, file->path);
+				read_text(text, &file->diags, folder_fd, file->name, file->path);
 	/* podman takes a mask for a unit that lacks everything; here it is none. */
 	file->is_mask = file->is_read && !text->len && !f->load->is_generator;
 	if (file->is_read && !file->is_mask && has_room(f, file->name))
@@ -237,26 +295,19 @@ static void add_unit_file(struct load *load, struct load_folder *folder, struct 
 static void add_unit_files(struct load *load, struct load_folder *folder, struct found_file *files,
 			   size_t count)
 {
-	auto_fd int folder_fd = open(folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct finding f = { .load = load, .files = files, .folder_fd = folder_fd };
-	unsigned workers = load->scratch.is_brief ? split_workers(count) : 1;
+	struct finding f = { .load = load, .folder = folder, .files = files };
 
 	syntax_prepare();
-	for (unsigned i = 1; i < workers; i++) {
-		load->readers[i - 1].arena.is_brief = true;
-		arena_expect(&load->readers[i - 1].arena, count * LOAD_EXPECTED_BYTES);
-	}
 	for (size_t done = 0, more; done < count; done += more, f.files += more) {
 		size_t room = UNIT_MAX_FILES - load->file_count;
 
 		f.is_full = !room;
 		more = room && room < count - done ? room : count - done;
-		split_run(workers, more, read_found, &f);
+		split_run(&load->crew, more, read_found, &f);
 		for (size_t i = 0; i < more; i++)
 			add_unit_file(load, folder, &f.files[i]);
 	}
-	for (unsigned i = 1; i < workers; i++)
-		buf_fini(&f.texts[i - 1]);
+	close_folder(&load->readers[0]);
 }
 
 static const char *below(struct load *load, const char *folder, const char *name)
@@ -271,7 +322,6 @@ static void read_files(struct load *load, struct load_folder *folder,
 	struct found_file *files;
 	size_t file_count = 0;
 
-	arena_expect(&load->scratch, count * LOAD_EXPECTED_BYTES);
 	files = arena_alloc(&load->scratch, (count + 1) * sizeof(files[0]));
 	if (!load->taken.count)
 		lookup_reserve(&load->taken, &load->scratch, count);
@@ -487,7 +537,12 @@ static int compare_files(const void *left, const void *right)
 
 void load_sort(struct load *load)
 {
-	if (load->file_count)
+	bool is_sorted = true;
+
+	/* As those of one folder are. */
+	for (size_t i = 1; i < load->file_count && is_sorted; i++)
+		is_sorted = strcmp(load->files[i - 1].name, load->files[i].name) <= 0;
+	if (!is_sorted)
 		qsort(load->files, load->file_count, sizeof(load->files[0]), compare_files);
 }
 
@@ -501,8 +556,8 @@ static void leave_out(struct load *load)
 			load_complain(
 				load, load->files[i].text.path, 1,
 				"left out, as podman does it: another file of its folder cannot be read");
-		else
-			load->files[kept++] = load->files[i];
+		else if (kept++ != i)
+			load->files[kept - 1] = load->files[i];
 	}
 	load->file_count = kept;
 }
@@ -519,8 +574,11 @@ void load_finish(struct load *load)
 
 void load_fini(struct load *load)
 {
+	split_end(&load->crew);
 	arena_fini(&load->scratch);
-	for (size_t i = 0; i < SPLIT_MAX_WORKERS - 1; i++)
+	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++) {
 		arena_fini(&load->readers[i].arena);
+		buf_fini(&load->readers[i].text);
+	}
 	buf_fini(&load->text);
 }

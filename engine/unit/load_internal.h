@@ -7,8 +7,6 @@
 #include "unit/unit.h"
 #include "util/split.h"
 
-#define LOAD_EXPECTED_BYTES 1024 /* of a unit, in each arena that grows with them */
-
 struct load_folder {
 	const char *path;     /* as the caller spelled it, and names below that */
 	const char *resolved; /* absolute, links followed */
@@ -54,14 +52,23 @@ struct load_drop_ins {
 	size_t count;
 };
 
+/* What one thread reads unit files with. */
+struct load_reader {
+	char apart[SPLIT_APART_BYTES];
+	struct arena arena; /* the caller's becomes part of load.scratch before it is used */
+	struct buf text;
+	const struct load_folder *folder; /* that folder_fd is for; NULL: none yet */
+	int folder_fd;			  /* -1: could not be opened */
+};
+
 struct load {
 	struct unit_set *set;
-	bool is_generator;    /* unit_facts.is_generator */
-	struct arena scratch; /* what only loading needs */
-	struct split_arena
-		readers[SPLIT_MAX_WORKERS - 1]; /* the same, of the other threads that read files */
-	struct buf text;			/* of the file that is being read */
-	struct load_file *files;		/* sorted by name after load_finish() */
+	bool is_generator;	/* unit_facts.is_generator */
+	struct split_crew crew; /* begins when there is much to read */
+	struct arena scratch;	/* what only loading needs */
+	struct load_reader readers[SPLIT_MAX_WORKERS];
+	struct buf text;	 /* of the file that is being read */
+	struct load_file *files; /* sorted by name after load_finish() */
 	size_t file_count;
 	struct lookup folders; /* by resolved path: those that were searched */
 	struct lookup taken;   /* names of units, into names[] */
@@ -84,6 +91,12 @@ void load_add_text(struct load *load, const char *name, const char *path, const 
 /* Once, after everything was added: merges drop-ins and puts the files into the order of their names. */
 void load_finish(struct load *load);
 void load_sort(struct load *load);
+/* Begins the crew when so many files are worth it. */
+void load_begin_crew(struct load *load, size_t count);
+/* Before its first round. */
+void load_await_crew(struct load *load);
+/* What a worker of the crew puts what it makes into. */
+struct arena *load_arena(struct load *load, unsigned worker);
 void load_fini(struct load *load);
 /* For the other files of loading: */
 void load_complain(struct load *load, const char *path, unsigned line, const char *text);

@@ -75,21 +75,28 @@ const char *name_default(struct reading *r)
 
 const char *name_expand(struct reading *r, const char *text)
 {
-	auto_buf out = BUF_INIT(4 * UNIT_MAX_LINE_BYTES);
+	const char *service = r->unit->service_name, *mark = strchr(text, '%');
+	size_t service_len = strlen(service) - strlen(".service"), len = strlen(text);
+	char *out, *to;
 
-	if (!strchr(text, '%'))
+	if (!mark)
 		return text;
-	for (const char *p = text; *p; p++) {
-		if (p[0] == '%' && p[1] == 'N') {
-			buf_add(&out, r->unit->service_name,
-				strlen(r->unit->service_name) - strlen(".service"));
-			p++;
-		} else {
-			buf_putc(&out, *p);
-		}
+	if (memchr(service, '%', service_len))
+		return "";
+	for (; mark; mark = strchr(mark + 2, '%')) {
+		if (mark[1] != 'N')
+			return "";
+		len += service_len;
 	}
-	return out.failed || strchr(buf_str(&out), '%') ? "" :
-							  arena_strdup(r->arena, buf_str(&out));
+	if (len >= 4 * UNIT_MAX_LINE_BYTES)
+		return "";
+	to = out = arena_alloc(r->arena, len + 1);
+	for (; (mark = strchr(text, '%')) != NULL; text = mark + 2) {
+		to = mempcpy(to, text, (size_t)(mark - text));
+		to = mempcpy(to, service, service_len);
+	}
+	memcpy(to, text, strlen(text));
+	return out;
 }
 
 const char *resource_container(struct reading *r)

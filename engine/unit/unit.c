@@ -25,6 +25,12 @@ struct desk {
 	struct arena *scratch, *kept; /* until the set is made; as long as the set */
 };
 
+/* What a unit does to others than itself while it is read in no order. */
+struct attempt {
+	struct reading_effects effects;
+	bool is_made, has_failed;
+};
+
 /* Everything that is carried from file to file while a set is made. */
 struct making {
 	struct unit_set *set;
@@ -78,12 +84,10 @@ static void mark_broken(struct making *m, struct unit *unit, const struct load_f
 	unit->error_text = arena_strdup(&m->set->arena, buf_str(&text));
 }
 
-static void name_unit(struct making *m, size_t index)
+static void begin_unit(struct making *m, size_t index)
 {
-	struct load_file *file = &m->load.files[index];
+	const struct load_file *file = &m->load.files[index];
 	struct unit *unit = &m->set->units[index];
-	struct unit_name *name = &m->names.items[index];
-	struct reading r;
 
 	unit->name = file->name;
 	unit->path = file->substitute ? file->substitute->path : file->text.path;
@@ -93,21 +97,87 @@ static void name_unit(struct making *m, size_t index)
 	unit->folder = file->folder->resolved;
 	unit->is_valid = true;
 	unit->error_text = unit->service_text = unit->symlink_text = unit->container_name = "";
-	if (file->broken_path)
-		mark_broken(m, unit, file);
-	r = start_reading(m, index);
-	r.is_podman = true;
-	unit->kind = r.kind->id;
-	unit->service_name = file->service ? file->service : name_service(&r);
-	file->has_bad_name = r.has_failed;
+	unit->kind = file->kind->id;
+}
+
+static void name_unit(struct making *m, size_t index, struct reading *r)
+{
+	struct load_file *file = &m->load.files[index];
+	struct unit_name *name = &m->names.items[index];
+	struct unit *unit = r->unit;
+
+	r->is_podman = true;
+	unit->service_name = file->service ? file->service : name_service(r);
+	file->has_bad_name = r->has_failed;
 	unit->is_template = name_is_template(unit->service_name);
-	unit->resource_name = r.kind->resource(&r);
+	unit->resource_name = r->kind->resource(r);
 	if (unit->kind == UNIT_CONTAINER && !unit->is_template)
-		unit->container_name = arena_join(&m->load.scratch, "systemd-",
-						  kind_base_name(&m->load.scratch, unit->name));
+		unit->container_name =
+			arena_join(r->arena, "systemd-", kind_base_name(r->arena, unit->name));
 	name->file = unit->name;
 	name->service = unit->service_name;
 	name->resource = unit->resource_name;
+}
+
+/* Whether all of its lines are of its own file: what is wrong with a line that speaks for others may be said already. */
+static bool is_alone(const struct making *m, size_t index)
+{
+	const struct load_file *file = &m->load.files[index];
+
+	return !file->has_drop_ins && !strchr(file->name, '@');
+}
+
+struct naming {
+	struct making *m;
+	struct attempt *attempts;
+};
+
+static void try_name(void *context, unsigned worker, size_t index)
+{
+	struct naming *naming = context;
+	struct making *m = naming->m;
+	struct attempt *attempt = &naming->attempts[index];
+	struct reading r;
+
+	if (!is_alone(m, index) || m->load.files[index].broken_path)
+		return;
+	begin_unit(m, index);
+	r = start_reading_at(m, &m->desks[worker], index);
+	r.effects = &attempt->effects;
+	name_unit(m, index, &r);
+	attempt->is_made = true;
+}
+
+static void name_in_turn(struct making *m, size_t index, const struct attempt *attempt)
+{
+	const struct load_file *file = &m->load.files[index];
+	struct reading r;
+
+	if (attempt && attempt->is_made && !attempt->effects.count)
+		return;
+	if (!attempt || !attempt->is_made) {
+		begin_unit(m, index);
+		if (file->broken_path)
+			mark_broken(m, &m->set->units[index], file);
+	}
+	r = start_reading(m, index);
+	if (attempt && attempt->is_made)
+		reading_settle(&r, &attempt->effects);
+	else
+		name_unit(m, index, &r);
+}
+
+static void name_all(struct making *m)
+{
+	struct naming naming = { .m = m };
+
+	if (split_is_shared(&m->load.crew, m->set->count)) {
+		naming.attempts =
+			arena_alloc(&m->load.scratch, m->set->count * sizeof(naming.attempts[0]));
+		split_run(&m->load.crew, m->set->count, try_name, &naming);
+	}
+	for (size_t i = 0; i < m->set->count; i++)
+		name_in_turn(m, i, naming.attempts ? &naming.attempts[i] : NULL);
 }
 
 /* Two units with one name: the later one, by file name, is refused. */
@@ -252,10 +322,7 @@ struct pass {
 	bool is_podman;
 	size_t *units; /* their indexes, in the order of their turns */
 	size_t count;
-	struct attempt { /* one a turn, of a unit that was read before it */
-		struct reading_effects effects;
-		bool is_made, has_failed;
-	} * attempts;
+	struct attempt *attempts; /* one a turn, of a unit that was read before it */
 };
 
 static void read_unit(struct pass *pass, struct desk *desk, struct reading *r)
@@ -264,12 +331,6 @@ static void read_unit(struct pass *pass, struct desk *desk, struct reading *r)
 		read_as_podman(pass->m, desk, r);
 	else
 		read_as_engine(pass->m, desk, r);
-}
-
-/* Whether all of its lines are of its own file: what is wrong with a line that speaks for others may be said already. */
-static bool is_alone(const struct making *m, size_t index)
-{
-	return !m->load.files[index].has_drop_ins && !strchr(m->set->units[index].name, '@');
 }
 
 static void try_unit(void *context, unsigned worker, size_t turn)
@@ -294,21 +355,27 @@ static void take_turn(struct pass *pass, size_t turn)
 	struct making *m = pass->m;
 	const struct attempt *attempt = pass->attempts ? &pass->attempts[turn] : NULL;
 	size_t index = pass->units[turn];
-	struct reading r = start_reading(m, index);
+	struct unit *unit = &m->set->units[index];
+	bool has_failed = attempt && attempt->has_failed;
 
-	r.is_podman = pass->is_podman;
 	if (pass->is_podman)
-		r.unit->podman_begin = m->set->diags.count;
-	if (attempt && attempt->is_made) {
-		r.has_failed = attempt->has_failed;
-		reading_settle(&r, &attempt->effects);
-	} else {
-		read_unit(pass, &m->desks[0], &r);
+		unit->podman_begin = m->set->diags.count;
+	if (!attempt || !attempt->is_made || attempt->effects.count) {
+		struct reading r = start_reading(m, index);
+
+		r.is_podman = pass->is_podman;
+		if (attempt && attempt->is_made) {
+			r.has_failed = has_failed;
+			reading_settle(&r, &attempt->effects);
+		} else {
+			read_unit(pass, &m->desks[0], &r);
+		}
+		has_failed = r.has_failed;
 	}
 	if (!pass->is_podman)
 		return;
-	m->names.items[index].has_failed = r.has_failed;
-	r.unit->podman_end = m->set->diags.count;
+	m->names.items[index].has_failed = has_failed;
+	unit->podman_end = m->set->diags.count;
 }
 
 /* Units know each other's names and, in podman's pass, which of those before them have failed: what else they do to each other
@@ -316,13 +383,12 @@ static void take_turn(struct pass *pass, size_t turn)
 static void run_pass(struct pass *pass)
 {
 	struct making *m = pass->m;
-	unsigned workers = m->facts->is_brief ? split_workers(pass->count) : 1;
 
 	pass->attempts = NULL;
-	if (workers > 1) {
+	if (split_is_shared(&m->load.crew, pass->count)) {
 		pass->attempts =
 			arena_alloc(&m->load.scratch, pass->count * sizeof(pass->attempts[0]));
-		split_run(workers, pass->count, try_unit, pass);
+		split_run(&m->load.crew, pass->count, try_unit, pass);
 	}
 	for (size_t i = 0; i < pass->count; i++)
 		take_turn(pass, i);
@@ -456,21 +522,19 @@ static void finish_units(struct making *m)
 		arena_fini(&desk->work);
 		buf_fini(&desk->text);
 		if (m->facts->is_brief)
-			take_arena(&m->set->read[i].arena, desk->scratch);
+			take_arena(&m->set->read[i], desk->scratch);
 	}
 }
 
 static void set_desks(struct making *m)
 {
-	m->desks[0].scratch = &m->load.scratch;
-	m->desks[0].kept = &m->set->arena;
-	arena_expect(m->desks[0].kept, m->load.file_count * LOAD_EXPECTED_BYTES);
-	for (size_t i = 1; i < SPLIT_MAX_WORKERS; i++) {
-		m->desks[i].scratch = &m->load.readers[i - 1].arena;
-		m->desks[i].kept = &m->set->shares[i - 1].arena;
-		m->desks[i].kept->is_brief = m->facts->is_brief;
-		if (i < split_workers(m->load.file_count))
-			arena_expect(m->desks[i].kept, m->load.file_count * LOAD_EXPECTED_BYTES);
+	/* Many small folders are worth it, too. */
+	load_begin_crew(&m->load, m->load.file_count);
+	load_await_crew(&m->load);
+	/* Of a set that is brief all is kept as long as it: one large page holds more than two that are half full. */
+	for (unsigned i = 0; i < SPLIT_MAX_WORKERS; i++) {
+		m->desks[i].scratch = load_arena(&m->load, i);
+		m->desks[i].kept = m->facts->is_brief ? m->desks[i].scratch : &m->set->arena;
 	}
 	syntax_prepare();
 	convert_prepare();
@@ -488,12 +552,11 @@ static void make_units(struct making *m)
 	if (!m->facts->is_generator)
 		load_add_instances(&m->load, m->facts);
 	set->count = m->load.file_count;
-	set->units = arena_alloc(&set->arena, (set->count + 1) * sizeof(set->units[0]));
+	set->units = arena_alloc(m->desks[0].kept, (set->count + 1) * sizeof(set->units[0]));
 	m->names.items =
 		arena_alloc(&m->load.scratch, (set->count + 1) * sizeof(m->names.items[0]));
 	m->names.count = set->count;
-	for (size_t i = 0; i < set->count; i++)
-		name_unit(m, i);
+	name_all(m);
 	index_names(m);
 	set->load_diag_count = set->diags.count;
 	read_all_as_podman(m);
@@ -605,10 +668,8 @@ void unit_set_fini(struct unit_set *set)
 	if (set->graph)
 		unit_graph_fini(set->graph);
 	arena_fini(&set->arena);
-	for (size_t i = 0; i < SPLIT_MAX_WORKERS - 1; i++)
-		arena_fini(&set->shares[i].arena);
 	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++)
-		arena_fini(&set->read[i].arena);
+		arena_fini(&set->read[i]);
 	diags_fini(&set->diags);
 	*set = (struct unit_set){ 0 };
 }

@@ -126,9 +126,7 @@ struct unit_substitute {
 
 struct unit_set {
 	struct arena arena;
-	struct split_arena shares[SPLIT_MAX_WORKERS -
-				  1]; /* of the same, made by other threads: unit_facts.is_brief */
-	struct split_arena read
+	struct arena read
 		[SPLIT_MAX_WORKERS]; /* of unit_facts.is_brief: what was read, of which units are made */
 	struct unit *units;	     /* sorted by name */
 	size_t count;

@@ -298,6 +298,22 @@ void arena_fini(struct arena *a)
 	*a = (struct arena){ .is_brief = a->is_brief };
 }
 
+void arena_absorb(struct arena *to, struct arena *from)
+{
+	struct arena_block **link = &from->head;
+
+	if (!from->head)
+		return;
+	while (*link)
+		link = &(*link)->next;
+	*link = to->head;
+	to->head = from->head;
+	to->free = from->free;
+	to->free_bytes = from->free_bytes;
+	to->total_bytes += from->total_bytes;
+	*from = (struct arena){ .is_brief = from->is_brief };
+}
+
 void *arena_grow_vector(struct arena *a, void *vec, size_t count, size_t elem_size)
 {
 	size_t cap = count * 2;

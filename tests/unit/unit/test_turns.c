@@ -24,6 +24,7 @@ static const struct {
 	  FINE "Label=%i\nNoSuchKey=1\n[Install]\nDefaultInstance=x\nWantedBy=u{o}.service\n" },
 	{ "t{n}@{o}.container", FINE "Label=%i\nNoSuchKey=1\n" },
 	{ "u{n}.container", FINE "ServiceName=same\nContainerName=same\n" },
+	{ "u{n}.container", FINE "ServiceName=a b\n" },
 	{ "u{n}.image", "[Image]\nImage=localhost/i\nNoSuchKey=1\n" },
 	{ "u{n}.container", "[Container]\nImage=u{o}.image\n[Unit]\nAfter=u{n}.service\n[Bad\n" },
 	{ "u{n}.container", FINE
@@ -51,7 +52,8 @@ static void fill(const char *text, unsigned n, char *out, size_t size)
 	out[len] = '\0';
 }
 
-static void write_units(const char *folder)
+/* Into so many folders below it, or into itself. */
+static void write_units(const char *folder, unsigned folders)
 {
 	for (unsigned n = 0; n < UNITS; n++) {
 		size_t kind = n % (sizeof(kinds) / sizeof(kinds[0]));
@@ -59,7 +61,10 @@ static void write_units(const char *folder)
 
 		fill(kinds[kind].name, n, name, sizeof(name));
 		fill(kinds[kind].text, n, text, sizeof(text));
-		snprintf(path, sizeof(path), "%s/%s", folder, name);
+		if (folders)
+			snprintf(path, sizeof(path), "%s/%u/%s", folder, n % folders, name);
+		else
+			snprintf(path, sizeof(path), "%s/%s", folder, name);
 		put(path, text);
 	}
 }
@@ -152,7 +157,7 @@ static void several_threads_say_what_one_says(void **state)
 	struct unit_facts facts = test_facts;
 
 	(void)state;
-	write_units("mixed");
+	write_units("mixed", 0);
 	put("mixed/a-.container.d/10.conf",
 	    "[Container]\nLabel=a\nNoSuchKey=1\n[Service]\nRestart=Never\n");
 	put("mixed/container.d/20.conf", "[Container]\nLabel=all\n");
@@ -176,10 +181,40 @@ static void units_without_drop_ins_are_the_same(void **state)
 	struct unit_facts facts = test_facts;
 
 	(void)state;
-	write_units("plain");
+	write_units("plain", 0);
 	assert_true(assert_same("plain", facts) > UNITS);
 	facts.wants_service_text = true;
 	assert_true(assert_same("plain", facts) > UNITS);
+}
+
+static void units_of_many_small_folders_are_the_same(void **state)
+{
+	struct unit_facts facts = test_facts;
+
+	(void)state;
+	write_units("many", 10);
+	assert_true(assert_same("many", facts) > UNITS);
+	facts.wants_service_text = true;
+	assert_true(assert_same("many", facts) > UNITS);
+	facts.is_generator = true;
+	assert_true(assert_same("many", facts) > 0);
+}
+
+/* Complaints about names are made before any unit is read. */
+static void names_are_refused_in_their_order(void **state)
+{
+	struct unit_facts facts = test_facts;
+
+	(void)state;
+	for (unsigned n = 0; n < 2 * UNITS; n++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "names/u%u.container", n);
+		put(path, FINE "ServiceName=a b\n");
+	}
+	facts.is_generator = true;
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(assert_same("names", facts), 2 * UNITS);
 }
 
 /* podman's pass: what a refused volume is called is not known to those that come after it. */
@@ -256,6 +291,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(several_threads_say_what_one_says),
 		cmocka_unit_test(units_without_drop_ins_are_the_same),
+		cmocka_unit_test(units_of_many_small_folders_are_the_same),
+		cmocka_unit_test(names_are_refused_in_their_order),
 		cmocka_unit_test(what_is_refused_is_refused_to_others),
 		cmocka_unit_test(complaints_beyond_their_bound_are_the_same),
 		cmocka_unit_test(a_file_with_too_many_errors_is_counted),

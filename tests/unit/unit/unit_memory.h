@@ -22,9 +22,5 @@ static inline size_t memory_limit(size_t bytes, size_t units, bool may_expand)
 
 static inline size_t memory_of(const struct unit_set *set)
 {
-	size_t bytes = set->work_bytes + set->arena.total_bytes + set->diags.arena.total_bytes;
-
-	for (size_t i = 0; i < SPLIT_MAX_WORKERS - 1; i++)
-		bytes += set->shares[i].arena.total_bytes;
-	return bytes;
+	return set->work_bytes + set->arena.total_bytes + set->diags.arena.total_bytes;
 }

@@ -346,6 +346,32 @@ static void expecting_much_of_a_brief_arena_takes_it_at_once(void **state)
 	arena_fini(&brief);
 }
 
+static void absorbed_memory_is_kept_and_its_room_used(void **state)
+{
+	for (unsigned brief = 0; brief < 2; brief++) {
+		struct arena to = { .is_brief = brief }, from = { .is_brief = brief };
+		char *own = arena_strdup(&to, "own"), *others;
+		size_t bytes;
+
+		(void)state;
+		arena_absorb(&to, &from);
+		assert_ptr_equal(arena_strdup(&to, "next"), own + ARENA_ALIGN);
+		arena_alloc(&from, 500 * 1000);
+		others = arena_strdup(&from, "others");
+		bytes = to.total_bytes + from.total_bytes;
+		arena_absorb(&to, &from);
+		assert_int_equal(to.total_bytes, bytes);
+		assert_null(from.head);
+		assert_int_equal(from.free_bytes, 0);
+		assert_int_equal(from.is_brief, brief);
+		assert_ptr_equal(arena_strdup(&to, "next"), others + ARENA_ALIGN);
+		arena_fini(&from);
+		assert_string_equal(own, "own");
+		assert_string_equal(others, "others");
+		arena_fini(&to);
+	}
+}
+
 static void no_memory_ends_with_a_line(void **state)
 {
 	char out[256];
@@ -380,6 +406,7 @@ int main(void)
 		cmocka_unit_test(brief_arena_is_like_any_other),
 		cmocka_unit_test(expecting_changes_no_memory),
 		cmocka_unit_test(expecting_much_of_a_brief_arena_takes_it_at_once),
+		cmocka_unit_test(absorbed_memory_is_kept_and_its_room_used),
 		cmocka_unit_test(no_memory_ends_with_a_line),
 	};
 
