@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -24,8 +26,7 @@
 #define QUADLET_ERRORS 1
 #define QUADLET_USAGE 2
 #define QUADLET_MAX_PATHS 1024
-#define PRINT_BYTES ((size_t)16 * 1024) /* are written at once, or one service if it is larger */
-#define PRINT_MAX_BYTES ((size_t)256 * 1024 * 1024)
+#define PRINT_PARTS 500 /* are written at once */
 
 static const char usage[] =
 	"usage: cleat quadlet --dryrun [--user] [-v] [DIR|FILE...]\n"
@@ -205,51 +206,62 @@ static bool report(const struct job *job)
 	return has_errors;
 }
 
-/* Sends what has gathered to standard output. */
-static int print_gathered(struct buf *out, struct err *err)
+/* What is to be printed: texts of others, which are written from where they lie. */
+struct output {
+	struct iovec parts[PRINT_PARTS];
+	size_t count;
+	bool has_failed;
+	struct err err; /* when has_failed */
+};
+
+static void print_gathered(struct output *out)
 {
-	if (buf_check(out, "output", err) < 0 ||
-	    file_write_all(STDOUT_FILENO, buf_str(out), out->len, err) < 0)
-		return -1;
-	buf_clear(out);
-	return 0;
+	if (!out->has_failed)
+		out->has_failed =
+			file_writev_all(STDOUT_FILENO, out->parts, out->count, &out->err) < 0;
+	out->count = 0;
 }
 
-static void add_service(struct buf *out, const struct unit *unit)
+static void print_text(struct output *out, const char *text)
 {
-	buf_puts(out, "---");
-	buf_puts(out, unit->service_name);
-	buf_puts(out, "---\n");
-	buf_puts(out, unit->service_text);
-	buf_putc(out, '\n');
+	if (out->count == PRINT_PARTS)
+		print_gathered(out);
+	out->parts[out->count++] =
+		(struct iovec){ .iov_base = (char *)(uintptr_t)text, .iov_len = strlen(text) };
+}
+
+static void print_service(struct output *out, const struct unit *unit)
+{
+	print_text(out, "---");
+	print_text(out, unit->service_name);
+	print_text(out, "---\n");
+	print_text(out, unit->service_text);
+	print_text(out, "\n");
 }
 
 /* Links stand before the first service: what follows a service's header is its text. */
 static int print_all(const struct job *job)
 {
 	const struct unit_set *set = &job->set;
-	auto_buf out = BUF_INIT(PRINT_MAX_BYTES);
-	struct err err;
-	int rc = 0;
+	struct output out;
 
+	out.count = 0;
+	out.has_failed = false;
 	for (size_t pass = 0; pass < 2; pass++)
-		for (size_t i = 0; rc == 0 && i < set->count; i++) {
+		for (size_t i = 0; i < set->count && !out.has_failed; i++) {
 			const struct unit *unit = &set->units[i];
 
 			if (!is_written(job, unit))
 				continue;
 			if (pass == 0)
-				buf_puts(&out, unit->symlink_text);
+				print_text(&out, unit->symlink_text);
 			else
-				add_service(&out, unit);
-			if (out.len >= PRINT_BYTES)
-				rc = print_gathered(&out, &err);
+				print_service(&out, unit);
 		}
-	if (rc == 0)
-		rc = print_gathered(&out, &err);
-	if (rc < 0)
-		say(job->r, "standard output: %s", err.msg);
-	return rc;
+	print_gathered(&out);
+	if (out.has_failed)
+		say(job->r, "standard output: %s", out.err.msg);
+	return out.has_failed ? -1 : 0;
 }
 
 /* Cuts a "---symlink LINK -> TARGET---" line in two. From its end, because a link may hold anything but a newline. */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -107,6 +108,31 @@ int file_write_all(int fd, const void *data, size_t len, struct err *err)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int file_writev_all(int fd, struct iovec *parts, size_t count, struct err *err)
+{
+	for (;;) {
+		ssize_t n;
+
+		for (; count > 0 && !parts->iov_len; parts++)
+			count--;
+		if (count == 0)
+			return 0;
+		n = writev(fd, parts, count > IOV_MAX ? IOV_MAX : (int)count);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, "write");
+		if (n == 0)
+			return err_errno(err, EIO, "write");
+		for (; count > 0 && (size_t)n >= parts->iov_len; parts++, count--)
+			n -= (ssize_t)parts->iov_len;
+		if (n > 0) {
+			parts->iov_base = (char *)parts->iov_base + n;
+			parts->iov_len -= (size_t)n;
+		}
+	}
 }
 
 /* The folder has to reach the disk too, or the rename is lost with the power. */

@@ -15,6 +15,9 @@ int file_read_at(int dirfd, const char *path, size_t max, struct buf *out,
 int file_read_fd(int fd, size_t max, struct buf *out, struct err *err) MUST_CHECK;
 /* Writes everything, retries short writes and EINTR. */
 int file_write_all(int fd, const void *data, size_t len, struct err *err) MUST_CHECK;
+/* The same of several pieces, one behind the other; parts is changed. */
+struct iovec;
+int file_writev_all(int fd, struct iovec *parts, size_t count, struct err *err) MUST_CHECK;
 /* Writes path.tmp-PID beside path, optionally fsyncs file and folder, renames over path. */
 int file_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
 		      bool durable, struct err *err) MUST_CHECK;

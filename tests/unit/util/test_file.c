@@ -3,7 +3,11 @@
 #include "unit_test.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "scratch.h"
@@ -160,12 +164,84 @@ static void write_all_goes_on_after_short_writes(void **state)
 	free(data);
 }
 
+static int interrupted_fd;
+
+static void tell_interruption(int signal)
+{
+	(void)signal;
+	if (write(interrupted_fd, "", 1) < 0)
+		_exit(2);
+}
+
+/* In a child: each signal may end a write in the middle of a piece. */
+static int write_pieces(int fd, struct iovec *parts, size_t count)
+{
+	struct sigaction action = { .sa_handler = tell_interruption };
+	struct itimerval every = { .it_interval = { .tv_usec = 1000 },
+				   .it_value = { .tv_usec = 10 * 1000 } };
+	struct err err;
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+	return file_writev_all(fd, parts, count, &err) == 0 ? 0 : 1;
+}
+
+static void pieces_are_written_one_behind_the_other(void **state)
+{
+	enum { SIZE = 300 * 1000, PIECES = 3000 };
+	char *data = malloc(SIZE), told;
+	struct iovec *parts = calloc(PIECES, sizeof(parts[0]));
+	auto_buf b = BUF_INIT(SIZE);
+	struct err err = { 0 };
+	int ends[2], tellers[2], status;
+	size_t used = 0;
+	pid_t pid;
+
+	(void)state;
+	for (size_t i = 0; i < SIZE; i++)
+		data[i] = (char)(i * 31 % 251);
+	/* Of 0 to 99 bytes, and the first and the last of none. */
+	for (size_t i = 0; i < PIECES; i++) {
+		parts[i] = (struct iovec){ .iov_base = data + used,
+					   .iov_len = i + 1 == PIECES ? 0 : i * 37 % 100 };
+		used += parts[i].iov_len;
+	}
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pipe2(tellers, O_NONBLOCK), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		interrupted_fd = tellers[1];
+		_exit(write_pieces(ends[1], parts, PIECES));
+	}
+	close(ends[1]);
+	close(tellers[1]);
+	/* More than fits: the pipe is full when the first signal comes. */
+	assert_int_equal(poll(&(struct pollfd){ .fd = tellers[0], .events = POLLIN }, 1, -1), 1);
+	assert_int_equal(read(tellers[0], &told, 1), 1);
+	assert_int_equal(file_read_fd(ends[0], SIZE, &b, &err), 0);
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(b.len, used);
+	assert_memory_equal(b.data, data, used);
+	close(tellers[0]);
+	free(parts);
+	free(data);
+}
+
 static void write_errors_are_told(void **state)
 {
 	auto_fd int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct iovec parts[2] = { { .iov_base = "", .iov_len = 0 },
+				  { .iov_base = "x", .iov_len = 1 } };
 	struct err err = { 0 };
 
 	(void)state;
+	assert_int_equal(file_writev_all(full, parts, 2, &err), -1);
+	assert_int_equal(err.sys_errno, ENOSPC);
+	assert_int_equal(file_writev_all(full, parts, 0, &err), 0);
+	assert_int_equal(file_writev_all(full, parts, 1, &err), 0);
 	assert_int_equal(file_write_all(full, "x", 1, &err), -1);
 	assert_int_equal(err.sys_errno, ENOSPC);
 	assert_int_equal(file_write_all(full, "", 0, &err), 0);
@@ -324,6 +400,7 @@ int main(void)
 		cmocka_unit_test(procfs_files_without_size_are_read),
 		cmocka_unit_test(read_fd_takes_what_is_left),
 		cmocka_unit_test(write_all_goes_on_after_short_writes),
+		cmocka_unit_test(pieces_are_written_one_behind_the_other),
 		cmocka_unit_test(write_errors_are_told),
 		scratch_test(atomic_write_creates_and_replaces),
 		scratch_test(atomic_write_in_folders_and_by_absolute_path),
