@@ -368,18 +368,17 @@ static int finish(struct job *job)
 	return has_errors || rc < 0 ? QUADLET_ERRORS : 0;
 }
 
-static struct unit_facts facts_of(struct request *r)
+/* What specifiers expand to is asked of the machine that runs the services, by its systemd. */
+static struct unit_facts facts_of(const struct request *r)
 {
-	struct unit_facts facts;
-
 	const char *podman = getenv("PODMAN");
 
-	unit_facts_init(&facts, &r->arena, NULL);
-	facts.podman = podman && podman[0] ? podman : NULL;
-	facts.is_user = r->is_user;
-	facts.is_generator = true;
-	facts.is_brief = true;
-	return facts;
+	return (struct unit_facts){
+		.podman = podman && podman[0] ? podman : NULL,
+		.is_user = r->is_user,
+		.is_generator = true,
+		.is_brief = true,
+	};
 }
 
 static int convert_dirs(struct request *r, const struct unit_dirs *dirs)
