@@ -3,6 +3,8 @@
  * What the engine says to each key: unknown, not yet, refused, noted, or acted on but not with this value. Nothing is
  * passed over in silence: each line of the unit is acted on, noted with its reason, or refused with its place.
  */
+#include <stdint.h>
+#include <string.h>
 #include <strings.h>
 
 #include "unit/kinds_internal.h"
@@ -212,6 +214,44 @@ static void judge_comment(struct reading *r, const struct key *key,
 	}
 }
 
+/* Where a quote is opened that nothing closes, as words are read; SIZE_MAX: none is. */
+static size_t find_open_quote(const char *text)
+{
+	size_t open = SIZE_MAX;
+
+	for (size_t i = strcspn(text, "\"'\\"); text[i]; i++) {
+		if (text[i] == '\\' && text[i + 1])
+			i++;
+		else if (open != SIZE_MAX)
+			open = text[i] == text[open] ? SIZE_MAX : open;
+		else if (text[i] == '"' || text[i] == '\'')
+			open = i;
+	}
+	return open;
+}
+
+/* podman says nothing of both, and goes on with other words than were meant. Of KEY_WORDS an open quote is an error. */
+static void judge_command_line(struct reading *r, const struct key *key,
+			       const struct syntax_entry *entry)
+{
+	size_t open, len = entry->value_bytes;
+
+	if (!syntax_is_same(key->section, r->kind->section) ||
+	    (key->kind != KEY_ARGS && key->kind != KEY_LAST_ARGS && key->kind != KEY_PAIRS))
+		return;
+	open = find_open_quote(entry->value);
+	if (open != SIZE_MAX)
+		reading_warn(
+			r, syntax_origin(r->arena, entry, open),
+			"nothing closes this quote: it is taken away, and all behind it is one word; the letter itself is written \\%c",
+			entry->value[open]);
+	if (key->kind == KEY_LAST_ARGS && len > 3 && str_starts(entry->value, "[\"") &&
+	    entry->value[len - 1] == ']')
+		reading_warn(
+			r, entry->origin,
+			"a command line, not JSON, which podman would run as it stands: write the words with blanks between");
+}
+
 /* A switch that is off asks for nothing; an empty value takes back what came before. */
 static bool asks_for_nothing(struct reading *r, const struct syntax_group *group,
 			     const struct key *key, const struct syntax_entry *entry)
@@ -308,8 +348,10 @@ static void judge_entry(struct reading *r, const struct syntax_group *group,
 		judge_unknown(r, group, entry);
 		return;
 	}
-	if (!r->is_podman)
+	if (!r->is_podman) {
 		judge_comment(r, key, entry);
+		judge_command_line(r, key, entry);
+	}
 	if (key->form == KEY_FORM_NONE)
 		judge_wordless(r, group, key);
 	/* The rest is for people, who hear it from the engine's pass. */

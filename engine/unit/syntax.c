@@ -11,6 +11,7 @@
 #include <ini.h>
 
 #include "unit/keep_internal.h"
+#include "unit/keys.h"
 #include "unit/unit.h"
 #include "util/buf.h"
 #include "util/copy.h"
@@ -304,6 +305,25 @@ static void add_piece(struct reader *r, const char *begin, const char *end, unsi
 	buf_add(&r->joined, begin, (size_t)(end - begin));
 }
 
+/* "User=app" behind a line that ends in a backslash is a part of that one and asks for nothing, which nobody meant who lost it so.
+ * Names of variables seldom are names of keys to the letter. */
+static void warn_of_eaten_key(const struct reader *r, const char *begin, const char *end,
+			      unsigned column, unsigned first)
+{
+	const char *equals = memchr(begin, '=', (size_t)(end - begin));
+	const char *stop = equals ? trim_right(begin, equals) : begin;
+	char name[64];
+
+	if (!r->group || stop == begin || (size_t)(stop - begin) >= sizeof(name))
+		return;
+	memcpy(name, begin, (size_t)(stop - begin));
+	name[stop - begin] = '\0';
+	if (key_find(r->group->name, name))
+		diag_add(r->diags, DIAG_WARNING, r->file->path, r->line, column, "",
+			 "the backslash on line %u makes this %s= a part of that line", first,
+			 name);
+}
+
 /* Joins the lines after one that ended in a backslash. Comments and empty lines between are skipped: podman's
  * rule, where systemd would end the line. */
 static void join_lines(struct reader *r)
@@ -326,6 +346,7 @@ static void join_lines(struct reader *r)
 				r->diags, DIAG_WARNING, r->file->path, r->line, column, "",
 				"the backslash on line %u makes this section header a part of that line",
 				first);
+		warn_of_eaten_key(r, begin, end, column, first);
 		goes_on = end[-1] == '\\';
 		add_piece(r, begin, goes_on ? end - 1 : end, column);
 	}

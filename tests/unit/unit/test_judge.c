@@ -354,6 +354,66 @@ static void a_word_that_looks_like_a_comment_is_named(void **state)
 	}
 }
 
+static void an_open_quote_is_warned_of(void **state)
+{
+	static const struct {
+		const char *line, *key;
+		unsigned column;
+	} rows[] = {
+		{ "Exec=/bin/sh -c \"serve\n", "Container.Exec", 17 },
+		{ "Exec=echo it's\n", "Container.Exec", 13 },
+		{ "Exec=echo 'a' \"b\\\" c\n", "Container.Exec", 15 },
+		{ "Environment=A=1 \"B=2\n", "Container.Environment", 17 },
+		{ "PodmanArgs=--label 'a=b\n", "Container.PodmanArgs", 20 },
+	};
+	static const char *const fine[] = { "Exec=echo \"it's\"\n", "Exec=echo it\\'s\n",
+					    "Exec=echo 'a\" b'\n", "Label=a=\"b\" 'c=d'\n",
+					    "HealthCmd=echo it's\n" };
+	struct unit_set set;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_complaint(rows[i].line, DIAG_WARNING, 4, rows[i].column, rows[i].key,
+				 "nothing closes this quote");
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+		snprintf(text, sizeof(text), FINE "%s", fine[i]);
+		load_text(&set, text);
+		assert_int_equal(set.diags.count, 0);
+		unit_set_fini(&set);
+	}
+}
+
+static void json_is_no_command_line(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	assert_complaint("Exec=[\"/bin/a\", \"b\"]\n", DIAG_WARNING, 4, 6, "Container.Exec",
+			 "a command line, not JSON");
+	load_text(&set, FINE "Exec=[ -e \"/x\" ]\nEntrypoint=[\"/bin/a\"]\n");
+	assert_int_equal(set.diags.count, 0);
+	unit_set_fini(&set);
+}
+
+/* "User=app" that a backslash has eaten asks for nothing: the container would run as root. */
+static void a_key_that_a_backslash_eats_is_warned_of(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	load_text(&set, FINE "Environment=DIR=C:\\\nUser=app\n");
+	assert_diag(&set, DIAG_WARNING, 5, 1, "",
+		    "the backslash on line 4 makes this User= a part of that line");
+	unit_set_fini(&set);
+	load_text(&set, FINE "Environment=A=1 \\\n\n  DropCapability=ALL\n");
+	assert_diag(&set, DIAG_WARNING, 6, 3, "", "makes this DropCapability= a part");
+	unit_set_fini(&set);
+	load_text(&set, FINE "Environment=A=1 \\\n  USER=app \\\n  B=2\nExec=sh \\\n --User=a\n");
+	assert_int_equal(set.diags.count, 0);
+	unit_set_fini(&set);
+}
+
 static size_t errors_of(const char *lines)
 {
 	struct unit_set set;
@@ -553,6 +613,9 @@ int main(void)
 		cmocka_unit_test(examples_of_noted_keys_leave_the_unit_valid_and_a_note),
 		cmocka_unit_test(examples_of_refused_keys_are_errors_with_the_reason),
 		cmocka_unit_test(unknown_keys_come_with_a_hint),
+		cmocka_unit_test(an_open_quote_is_warned_of),
+		cmocka_unit_test(json_is_no_command_line),
+		cmocka_unit_test(a_key_that_a_backslash_eats_is_warned_of),
 		cmocka_unit_test(what_begins_with_x_is_for_others),
 		cmocka_unit_test(sections_of_other_kinds_are_refused),
 		cmocka_unit_test(keys_in_the_wrong_section_are_told_where_they_belong),
