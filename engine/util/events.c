@@ -243,7 +243,8 @@ static bool fits_term(const struct event_filter_term *term, const struct event *
 			strchr(":@", e->image[strlen(term->value)]));
 	if (str_eq(term->key, "unit"))
 		return is_unit(e, term->value);
-	return str_eq(e->name, term->value) ||
+	/* a container by each of its names, as every command takes them */
+	return is_unit(e, term->value) ||
 	       (e->run_id[0] && strlen(term->value) >= 4 && str_starts(e->run_id, term->value));
 }
 

@@ -95,6 +95,7 @@ def test_events_of_a_life(boot_box):
         assert TEXT.fullmatch(line), line
     assert [e["Status"] for e in events(a, "--filter", "event=died")] == ["die", "die"]
     assert [e["Status"] for e in events(a, "--filter", "event=die", "--filter", "event=stop", "--filter", "unit=web")] == ["die", "die", "stop"]
+    assert events(a, "--filter", "container=web") == events(a, "--filter", "unit=web") != []
     assert events(a, "--filter", "unit=other") == []
     since = "%d.%09d" % divmod(mine[6]["TimeNano"], 10**9)  # a float is too coarse by 100 ns
     assert [e["Status"] for e in events(a, "--since", since)][-4:] == ["start", "kill", "die", "stop"]

@@ -263,7 +263,8 @@ static void filters_know_names_kinds_types_and_times(void **state)
 	assert_true(fits(&e, "unit", "web.service") && fits(&e, "unit", "systemd-web"));
 	assert_false(fits(&e, "unit", "we") || fits(&e, "unit", "web.pod"));
 	assert_true(fits(&e, "container", "systemd-web") && fits(&e, "container", "0123"));
-	assert_false(fits(&e, "container", "web") || fits(&e, "container", "012"));
+	assert_true(fits(&e, "container", "web") && fits(&e, "container", "web.service"));
+	assert_false(fits(&e, "container", "we") || fits(&e, "container", "012"));
 	assert_true(fits(&e, "event", "die") && fits(&e, "event", "died"));
 	assert_false(fits(&e, "event", "start"));
 	assert_true(fits(&e, "type", "container"));
