@@ -23,10 +23,11 @@ static int status_of(const struct err *err)
 		return 400;
 	case ERR_BUSY:
 		return 409;
+	case ERR_UNSUPPORTED:
+		return 501;
 	case ERR_NONE:
 	case ERR_SYS:
 	case ERR_LIMIT:
-	case ERR_UNSUPPORTED:
 	case ERR_INTEGRITY:
 	case ERR_BUG:
 		break;

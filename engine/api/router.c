@@ -368,6 +368,7 @@ static const char *without_version(const char *path)
 	return digits && path[2 + digits] == '/' ? path + 2 + digits : path;
 }
 
+/* The name may hold slashes here, see find_route(). */
 static bool matches(const char *pattern, const char *path, char *name, size_t size)
 {
 	const char *hole = strstr(pattern, "{}");
@@ -378,8 +379,11 @@ static bool matches(const char *pattern, const char *path, char *name, size_t si
 		return false;
 	if (!hole)
 		return path[head] == '\0';
-	length = strcspn(path + head, "/");
-	if (!length || length >= size || !str_eq(path + head + length, hole + 2))
+	length = strlen(path + head);
+	if (length <= strlen(hole + 2) || !str_ends(path + head, hole + 2))
+		return false;
+	length -= strlen(hole + 2);
+	if (length >= size)
 		return false;
 	memcpy(name, path + head, length);
 	name[length] = '\0';
@@ -390,11 +394,17 @@ static const struct api_route *find_route(const struct http_request *request,
 					  struct api_order *order, struct api_answer *answer)
 {
 	const char *path = without_version(request->path);
+	char several[sizeof(order->name)] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
 		if (!matches(routes[i].pattern, path, order->name, sizeof(order->name)))
 			continue;
+		/* Several segments, as images' names have: nobody else gets to see such a name. */
+		if (strchr(order->name, '/')) {
+			str_copy(several, sizeof(several), order->name);
+			continue;
+		}
 		if (str_eq(routes[i].method, request->method)) {
 			answer->extra[0] = '\0'; /* of rows with the same path */
 			return &routes[i];
@@ -405,6 +415,8 @@ static const struct api_route *find_route(const struct http_request *request,
 	if (used) {
 		str_copy(answer->extra + used, sizeof(answer->extra) - used, "\r\n");
 		api_fail(answer, 405, "%s is not for %s", request->method, path);
+	} else if (several[0]) {
+		api_fail(answer, 404, "no container \"%s\"", several);
 	} else {
 		api_fail(answer, 404, "page not found: %s is not supported in this version", path);
 	}

@@ -59,9 +59,9 @@ static const struct command commands[] = {
 	  "print containers' output" },
 	{ "start", cmd_start, "[--no-block] NAME...",
 	  "start containers and wait until they are up" },
-	{ "stop", cmd_stop, "[--no-block] NAME...",
+	{ "stop", cmd_stop, "[--no-block] [-t SECONDS] NAME...",
 	  "stop containers and wait until they are down" },
-	{ "restart", cmd_restart, "[--no-block] NAME...", "stop and start again" },
+	{ "restart", cmd_restart, "[--no-block] [-t SECONDS] NAME...", "stop and start again" },
 	{ "kill", cmd_kill, "[-s SIGNAL] NAME...",
 	  "send a signal (KILL) to a container's first process" },
 	{ "exec", cmd_exec,
@@ -251,6 +251,8 @@ static int unknown_command(char **words)
 	const char *word = group ? words[1] : words[0];
 	const char *best = suggest(group, word);
 
+	if (personality_advise(words))
+		return CLI_USAGE;
 	fprintf(stderr, "cleat: unknown command \"%s%s%s\"", group ? group : "", group ? " " : "",
 		word);
 	if (best && !group && group_length(best))

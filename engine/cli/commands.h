@@ -23,6 +23,8 @@ int cmd_reset_failed(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 /* control.c: of the units argv[1...count]. */
 int cmd_reload_units(int count, char **argv, bool no_block);
+/* One unit; *has_no_way: nothing in its file says how, and nothing has been printed. */
+int cli_reload_unit(const char *name, bool no_block, bool *has_no_way);
 int cmd_upgrade(int argc, char **argv);
 int cmd_enable(int argc, char **argv);
 int cmd_disable(int argc, char **argv);

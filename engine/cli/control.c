@@ -17,6 +17,8 @@
 #include "util/str.h"
 #include "yyjson.h"
 
+#define NOT_IMPLEMENTED 501
+
 static int ask(const char *method, const char *prefix, const char *name, const char *suffix,
 	       struct cli_response *response, struct err *err)
 {
@@ -83,46 +85,97 @@ static int plain_verb(int argc, char **argv, const char *prefix, const char *suf
 }
 
 /* Verbs that are waited for: not with --no-block, and in a unit's own command line not for what can only come when that has ended. */
-static int ask_units(char **argv, int count, const char *prefix, const char *verb, bool no_block)
+static void add_verb(struct buf *suffix, const char *verb, bool no_block, const char *seconds)
 {
 	const char *caller = getenv(COMMANDS_OF_VARIABLE);
-	auto_buf suffix = BUF_INIT(1024);
+	const char *sign = "?";
 
-	buf_printf(&suffix, "%s%s", verb, no_block ? "?nowait=1" : "");
-	if (caller && caller[0]) {
-		buf_puts(&suffix, no_block ? "&caller=" : "?caller=");
-		cli_encode(caller, &suffix);
+	buf_puts(suffix, verb);
+	if (no_block) {
+		buf_printf(suffix, "%snowait=1", sign);
+		sign = "&";
 	}
-	return each_unit(argv, count, prefix, buf_str(&suffix));
-}
-
-static int waiting_verb(int argc, char **argv, const char *prefix, const char *verb)
-{
-	bool no_block = false;
-	const struct cli_option options[] = { { NULL, "--no-block", &no_block, NULL } };
-	int count = cli_options(argc, argv, options, 1);
-
-	return count < 0 ? CLI_USAGE : ask_units(argv, count, prefix, verb, no_block);
+	if (seconds) {
+		buf_printf(suffix, "%st=", sign);
+		cli_encode(seconds, suffix);
+		sign = "&";
+	}
+	if (caller && caller[0]) {
+		buf_printf(suffix, "%scaller=", sign);
+		cli_encode(caller, suffix);
+	}
 }
 
 int cmd_start(int argc, char **argv)
 {
-	return waiting_verb(argc, argv, "/containers/", "/start");
+	bool no_block = false;
+	const struct cli_option options[] = { { NULL, "--no-block", &no_block, NULL } };
+	int count = cli_options(argc, argv, options, 1);
+	auto_buf suffix = BUF_INIT(1024);
+
+	if (count < 0)
+		return CLI_USAGE;
+	add_verb(&suffix, "/start", no_block, NULL);
+	return each_unit(argv, count, "/containers/", buf_str(&suffix));
+}
+
+/* "-t 5", "--time=5" as podman has it, "--timeout=5" as docker. */
+static int ending_verb(int argc, char **argv, const char *verb)
+{
+	const char *seconds = NULL;
+	bool no_block = false;
+	const struct cli_option options[] = { { NULL, "--no-block", &no_block, NULL },
+					      { "-t", "--time", NULL, &seconds },
+					      { NULL, "--timeout", NULL, &seconds } };
+	int count = cli_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
+	auto_buf suffix = BUF_INIT(1024);
+
+	if (count < 0)
+		return CLI_USAGE;
+	add_verb(&suffix, verb, no_block, seconds);
+	return each_unit(argv, count, "/containers/", buf_str(&suffix));
 }
 
 int cmd_stop(int argc, char **argv)
 {
-	return waiting_verb(argc, argv, "/containers/", "/stop");
+	return ending_verb(argc, argv, "/stop");
 }
 
 int cmd_restart(int argc, char **argv)
 {
-	return waiting_verb(argc, argv, "/containers/", "/restart");
+	return ending_verb(argc, argv, "/restart");
 }
 
 int cmd_reload_units(int count, char **argv, bool no_block)
 {
-	return ask_units(argv, count, "/cleat/v1/units/", "/reload", no_block);
+	auto_buf suffix = BUF_INIT(1024);
+
+	add_verb(&suffix, "/reload", no_block, NULL);
+	return each_unit(argv, count, "/cleat/v1/units/", buf_str(&suffix));
+}
+
+int cli_reload_unit(const char *name, bool no_block, bool *has_no_way)
+{
+	auto_buf suffix = BUF_INIT(1024);
+	struct cli_response response;
+	struct err err;
+	int result;
+
+	add_verb(&suffix, "/reload", no_block, NULL);
+	*has_no_way = false;
+	if (ask("POST", "/cleat/v1/units/", name, buf_str(&suffix), &response, &err) < 0) {
+		result = cli_unreachable(&err);
+	} else if (response.status / 100 == 2) {
+		puts(name);
+		result = CLI_OK;
+	} else if (response.status == NOT_IMPLEMENTED) {
+		*has_no_way = true;
+		result = CLI_FAILED;
+	} else {
+		result = cli_refused(&response);
+	}
+	buf_fini(&response.body);
+	return result;
 }
 
 int cmd_reset_failed(int argc, char **argv)

@@ -84,6 +84,19 @@ const struct personality_row *personality_find(const struct personality_row *row
 	return best;
 }
 
+bool personality_advise(char *const *words)
+{
+	const struct personality_row *podman = personality_podman_row(words);
+	const struct personality_row *row = podman ? podman : personality_systemctl_row(words);
+
+	if (row && row->refusal)
+		fprintf(stderr, "cleat: there is no \"%s\" here: %s\n", row->words, row->refusal);
+	else if (row)
+		fprintf(stderr, "cleat: unknown command \"%s\"; in the appliance: \"%s %s\"\n",
+			row->words, podman ? "podman" : "systemctl", row->words);
+	return row != NULL;
+}
+
 struct words {
 	struct arena arena;
 	char **items;
@@ -219,5 +232,7 @@ const char *personality_value(const struct personality_call *call, int *i, const
 	if ((str_eq(word, longer) || (shorter && str_eq(word, shorter))) && *i + 1 < call->argc &&
 	    call->argv[*i + 1])
 		return call->argv[++*i];
+	if (shorter && str_starts(word, shorter) && word[1] != '-' && word[2]) /* "-t5" */
+		return word + 2 + (word[2] == '=');
 	return NULL;
 }

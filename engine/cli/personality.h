@@ -40,7 +40,12 @@ int personality_end_call(const struct personality_call *call);
 /* The row that the words begin with; *taken: how many of them. */
 const struct personality_row *personality_find(const struct personality_row *rows, size_t count,
 					       char *const *words, int *taken);
-/* The value of an option at argv[*i], "--longer=VALUE", "--longer VALUE" or "-s VALUE", on which *i stands then; NULL: it is none of these. */
+/* Of each table; words as for personality_find(). */
+const struct personality_row *personality_podman_row(char *const *words);
+const struct personality_row *personality_systemctl_row(char *const *words);
+/* For words that are no command of ours but theirs: says on stderr what to write. False: nothing is known of them. */
+bool personality_advise(char *const *words);
+/* The value of an option at argv[*i], "--longer=VALUE", "--longer VALUE", "-s VALUE" or "-sVALUE", on which *i stands then; NULL: it is none of these. */
 const char *personality_value(const struct personality_call *call, int *i, const char *longer,
 			      const char *shorter);
 /* Runs the row. usage: exit code of wrong words and of an engine that does not answer; failed: of our CLI_FAILED when the row has none. */

@@ -104,13 +104,26 @@ static int print_action(const char *program, const char *text, yyjson_val *value
 	return 0;
 }
 
+/* What stands between the braces; "\\t" and "\\n" are what a shell leaves as they are. */
+static void print_text(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		bool is_escape = text[i] == '\\' && i + 1 < len &&
+				 (text[i + 1] == 't' || text[i + 1] == 'n');
+
+		if (is_escape)
+			i++;
+		putchar(!is_escape ? text[i] : text[i] == 't' ? '\t' : '\n');
+	}
+}
+
 int personality_template(const char *program, const char *text, yyjson_val *value)
 {
 	for (const char *p = text; *p;) {
 		const char *open = strstr(p, "{{"), *close;
 		int result;
 
-		fwrite(p, 1, open ? (size_t)(open - p) : strlen(p), stdout);
+		print_text(p, open ? (size_t)(open - p) : strlen(p));
 		if (!open)
 			break;
 		close = strstr(open, "}}");
@@ -162,12 +175,35 @@ static const char *format_at(const struct personality_call *call, int *i)
 	return NULL;
 }
 
+/* A container's name goes before an image's. */
+static bool is_container(const char *name)
+{
+	struct published_header header;
+	struct published_unit *units = NULL;
+	unsigned count;
+	struct err err;
+	bool is_it = cli_read_published(&header, &units, &count, &err) < 0 ||
+		     cli_find_unit(units, count, name, &err) != NULL;
+
+	free(units);
+	return is_it;
+}
+
 static int inspect_one(const struct personality_call *call, const char *format, char *name)
 {
 	char *arguments[] = { name, NULL };
 	yyjson_doc *doc;
 	int result;
 
+	if (!is_container(name) && personality_quietly("image inspect", arguments) == CLI_OK) {
+		if (!format || str_eq(format, "json"))
+			return personality_cleat("image inspect", arguments) == CLI_OK ?
+				       0 :
+				       PODMAN_FAILED;
+		fprintf(stderr, "%s inspect: %s: --format is for containers here\n", call->program,
+			name);
+		return PODMAN_FAILED;
+	}
 	if (!format || str_eq(format, "json"))
 		return personality_cleat("inspect", arguments) == CLI_OK ? 0 : PODMAN_FAILED;
 	doc = ask("/containers/", name, "/json");
@@ -233,6 +269,8 @@ static bool read_listing(const struct personality_call *call, struct listing *ou
 			if (out->filter_count == sizeof(out->filters) / sizeof(out->filters[0]))
 				return false;
 			out->filters[out->filter_count++] = value;
+			/* who asks for a state asks for those, too, that do not run */
+			out->all |= str_starts(value, "status=");
 		} else if (str_eq(word, "--all")) {
 			out->all = true;
 		} else if (str_eq(word, "--quiet")) {
@@ -256,6 +294,15 @@ static const char *name_of(yyjson_val *row)
 	const char *name = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(row, "Names")));
 
 	return !name ? "" : name + (name[0] == '/');
+}
+
+/* "tier" or "tier=web" */
+static bool has_label(yyjson_val *labels, const char *wanted)
+{
+	size_t len = strcspn(wanted, "=");
+	const char *value = yyjson_get_str(yyjson_obj_getn(labels, wanted, len));
+
+	return value && (!wanted[len] || str_eq(value, wanted + len + 1));
 }
 
 /* -1: no such filter. */
@@ -290,6 +337,8 @@ static int fits(yyjson_val *row, const char *filter)
 		return id && str_starts(id, value);
 	if (len == 6 && strncmp(filter, "status", 6) == 0)
 		return state && str_eq(state, value);
+	if (len == 5 && strncmp(filter, "label", 5) == 0)
+		return has_label(yyjson_obj_get(row, "Labels"), value);
 	return -1;
 }
 
@@ -335,7 +384,7 @@ static int print_rows(const struct personality_call *call, const struct listing 
 			fit = fits(row, listing->filters[i]);
 		if (fit < 0) {
 			fprintf(stderr,
-				"%s ps: a filter is not known here: name=TEXT, id=TEXT and status=STATE are\n",
+				"%s ps: a filter is not known here: name=TEXT, id=TEXT, label=NAME[=VALUE] and status=STATE are\n",
 				call->program);
 			return PODMAN_FAILED;
 		}

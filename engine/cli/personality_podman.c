@@ -178,20 +178,22 @@ static int podman_rm(const struct personality_call *call)
 /* stop: in the unit's own command lines there is nothing to do, its own stop does it. */
 static int podman_stop(const struct personality_call *call)
 {
-	char *names[2] = { NULL, NULL };
+	char limit[40] = "", *names[3] = { NULL, NULL, NULL };
 	bool ignore = false;
 	int result = 0, asked = 0;
+	const char *seconds;
 
 	for (int i = 1; i < call->argc; i++) {
 		char *word = call->argv[i];
 
-		if (str_eq(word, "-t") || str_eq(word, "--time") || str_eq(word, "--timeout")) {
-			i++; /* StopTimeout= of the unit counts */
+		seconds = personality_value(call, &i, "--time", "-t");
+		if (!seconds)
+			seconds = personality_value(call, &i, "--timeout", NULL);
+		if (seconds) {
+			snprintf(limit, sizeof(limit), "--time=%s", seconds);
+			names[1] = limit;
 		} else if (str_eq(word, "-i") || str_eq(word, "--ignore")) {
 			ignore = true;
-		} else if (str_starts(word, "--time=") || str_starts(word, "--timeout=") ||
-			   (word[0] == '-' && word[1] == 't' && word[2])) {
-			continue;
 		} else if (word[0] == '-') {
 			fprintf(stderr, "%s stop: %s: not known here; \"cleat stop NAME...\"\n",
 				call->program, word);
@@ -362,28 +364,19 @@ static int podman_info(const struct personality_call *call)
 #define NO_BUILD "nothing is built here: build the image elsewhere, and put its archive into " CLEAT_IMAGE_DIR " or push it to a registry"
 #define NO_FILES "there is no copying into a container here: write Volume= in its unit, or \"cleat volume import\""
 
-/* podman's groups and short names alike. */
+/* podman's groups and short names alike; "container cp" is "cp" where it has no row of its own. */
 static const struct personality_row rows[] = {
 	{ "ps", NULL, personality_ps, NULL, 0, NULL },
 	{ "container ls", NULL, personality_ps, NULL, 0, NULL },
 	{ "container list", NULL, personality_ps, NULL, 0, NULL },
-	{ "container ps", NULL, personality_ps, NULL, 0, NULL },
 	{ "logs", "logs", NULL, "--details --color", 0, NULL },
-	{ "container logs", "logs", NULL, "--details --color", 0, NULL },
 	{ "exec", "exec", NULL, "", 0, NULL },
-	{ "container exec", "exec", NULL, "", 0, NULL },
 	{ "inspect", NULL, personality_inspect, NULL, 0, NULL },
-	{ "container inspect", NULL, personality_inspect, NULL, 0, NULL },
 	{ "start", "start", NULL, "", 0, NULL },
-	{ "container start", "start", NULL, "", 0, NULL },
 	{ "stop", NULL, podman_stop, NULL, 0, NULL },
-	{ "container stop", NULL, podman_stop, NULL, 0, NULL },
-	{ "restart", "restart", NULL, "-t= --time= --timeout=", 0, NULL },
-	{ "container restart", "restart", NULL, "-t= --time= --timeout=", 0, NULL },
+	{ "restart", "restart", NULL, "", 0, NULL },
 	{ "kill", "kill", NULL, "", 0, NULL },
-	{ "container kill", "kill", NULL, "", 0, NULL },
 	{ "rm", NULL, podman_rm, NULL, 0, NULL },
-	{ "container rm", NULL, podman_rm, NULL, 0, NULL },
 	{ "container exists", NULL, container_exists, NULL, 0, NULL },
 	{ "events", "events", NULL, "", 0, NULL },
 	{ "healthcheck run", "healthcheck run", NULL, "", CLI_FAILED, NULL },
@@ -425,8 +418,14 @@ static const struct personality_row rows[] = {
 	{ "system info", NULL, podman_info, NULL, 0, NULL },
 	{ "run", NULL, NULL, NULL, 0, NO_MAKING },
 	{ "create", NULL, NULL, NULL, 0, NO_MAKING },
-	{ "container run", NULL, NULL, NULL, 0, NO_MAKING },
-	{ "container create", NULL, NULL, NULL, 0, NO_MAKING },
+	{ "pod ls", "pod ls", NULL, "--noheading --no-trunc", 0, NULL },
+	{ "pod list", "pod ls", NULL, "--noheading --no-trunc", 0, NULL },
+	{ "pod ps", "pod ls", NULL, "--noheading --no-trunc", 0, NULL },
+	{ "pod inspect", "pod inspect", NULL, "", 0, NULL },
+	{ "pod exists", NULL, container_exists, NULL, 0, NULL },
+	{ "pod start", "start", NULL, "", 0, NULL },
+	{ "pod stop", NULL, podman_stop, NULL, 0, NULL },
+	{ "pod restart", "restart", NULL, "", 0, NULL },
 	{ "pod", NULL, NULL, NULL, 0, "pods are made from units: put NAME.pod into " CLEAT_UNIT_DIR },
 	{ "play", NULL, NULL, NULL, 0, NO_MAKING },
 	{ "kube", NULL, NULL, NULL, 0, NO_MAKING },
@@ -443,9 +442,47 @@ static const struct personality_row rows[] = {
 	{ "update", NULL, NULL, NULL, 0, "limits stand in the unit: change it there" },
 	{ "pause", NULL, NULL, NULL, 0, "containers are not paused here" },
 	{ "unpause", NULL, NULL, NULL, 0, "containers are not paused here" },
+	{ "top", NULL, NULL, NULL, 0, "write \"cleat exec NAME ps\"; \"cleat ps\" has the first process of each" },
+	{ "stats", NULL, NULL, NULL, 0, "what a container takes stands in its cgroup; a monitor reads /status" },
+	{ "port", NULL, NULL, NULL, 0, "\"cleat ps\" lists the ports" },
+	{ "diff", NULL, NULL, NULL, 0, "a container's root is thrown away at each stop; what has to stay is in volumes" },
+	{ "attach", NULL, NULL, NULL, 0, "write \"cleat logs -f NAME\", or \"cleat exec -it NAME sh\"" },
+	{ "rename", NULL, NULL, NULL, 0, "the name stands in the unit: ContainerName=" },
+	{ "export", NULL, NULL, NULL, 0, "write \"cleat volume export\"; a container's root is its image" },
+	{ "save", NULL, NULL, NULL, 0, "images are saved where they are built, and pulled or loaded here" },
+	{ "history", NULL, NULL, NULL, 0, "\"cleat image inspect\" lists an image's layers, \"cleat rollback --list\" a unit's images" },
+	{ "search", NULL, NULL, NULL, 0, "write the whole name of the image into its unit" },
+	{ "logout", NULL, NULL, NULL, 0, "take the login out of auth.json in " CLEAT_CONFIG_DIR },
+	{ "mount", NULL, NULL, NULL, 0, "write \"cleat exec NAME\", or Volume= in the unit" },
+	{ "umount", NULL, NULL, NULL, 0, "containers' roots are not mounted elsewhere" },
+	{ "init", NULL, NULL, NULL, 0, "write \"cleat start\"" },
+	{ "container prune", NULL, NULL, NULL, 0, "nothing is left of a container that has stopped" },
+	{ "network inspect", NULL, NULL, NULL, 0, "\"cleat spec NAME.network\" prints what its unit becomes, \"cleat inspect\" a container's addresses" },
+	{ "network", NULL, NULL, NULL, 0, "networks are made from units, and go with their last container: put NAME.network into " CLEAT_UNIT_DIR },
+	{ "system df", NULL, NULL, NULL, 0, "write \"cleat images\" and \"cleat volume ls\"" },
+	{ "system", NULL, NULL, NULL, 0, "\"cleat status\" and \"cleat doctor\" say how the appliance is" },
+	{ "machine", NULL, NULL, NULL, 0, "the appliance is the machine" },
+	{ "quadlet", NULL, NULL, NULL, 0, "units are files in " CLEAT_UNIT_DIR ": \"cleat ps -a\" lists them, \"cleat check\" their problems" },
+	{ "swarm", NULL, NULL, NULL, 0, "there is one appliance, and units" },
+	{ "stack", NULL, NULL, NULL, 0, NO_MAKING },
+	{ "service", NULL, NULL, NULL, 0, NO_MAKING },
 	{ "wait", NULL, NULL, NULL, 0, "write After= and Requires= in the unit that has to wait, or \"cleat events\"" },
 };
 /* clang-format on */
+
+static const struct personality_row *find_row(char *const *words, int *taken)
+{
+	return personality_find(rows, sizeof(rows) / sizeof(rows[0]), words, taken);
+}
+
+const struct personality_row *personality_podman_row(char *const *words)
+{
+	int taken;
+	const struct personality_row *row = find_row(words, &taken);
+
+	return row || !str_eq(words[0], "container") || !words[1] ? row :
+								    find_row(words + 1, &taken);
+}
 
 /* Options in front of the command that change nothing here. */
 static int skip_global(int argc, char **argv)
@@ -479,7 +516,9 @@ int personality_podman(int argc, char **argv)
 				printf("  %s\n", rows[i].words);
 		return first >= argc ? PODMAN_FAILED : 0;
 	}
-	call.row = personality_find(rows, sizeof(rows) / sizeof(rows[0]), argv + first, &taken);
+	call.row = find_row(argv + first, &taken);
+	if (!call.row && str_eq(argv[first], "container") && first + 1 < argc)
+		call.row = find_row(argv + ++first, &taken);
 	if (!call.row) {
 		fprintf(stderr, "%s: \"%s\" is not known here; \"%s --help\" lists what is\n",
 			argv[0], argv[first], argv[0]);

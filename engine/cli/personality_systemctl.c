@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/personality.h"
 #include "util/str.h"
 
@@ -84,6 +85,8 @@ static bool read_options(const struct personality_call *call, struct options *ou
 		if (call->argv[i][0] != '-') {
 			if (out->count < 256)
 				out->names[out->count++] = call->argv[i];
+		} else if (str_eq(call->argv[i], "--")) {
+			continue;
 		} else if ((value = personality_value(call, &i, "--state", NULL))) {
 			out->state = value;
 		} else if ((value = personality_value(call, &i, "--signal", "-s"))) {
@@ -302,16 +305,17 @@ static int order_if_active(const struct personality_call *call, const struct opt
 		       0;
 }
 
+/* Only what has no way to reload is restarted: a reload that fails leaves running what runs, as systemd does. */
 static int order_reload_or_restart(const struct personality_call *call, const struct options *o,
 				   const struct published_unit *unit)
 {
-	char *arguments[] = { (char *)(uintptr_t)unit->name, NULL };
+	bool has_no_way;
 
 	if (unit->state != PUBLISHED_UP)
 		return str_starts(call->row->words, "try-") ? 0 : order("start", o, unit);
-	if (personality_quietly("reload", arguments) == CLI_OK)
+	if (cli_reload_unit(unit->name, o->no_block, &has_no_way) == CLI_OK)
 		return 0;
-	return order("restart", o, unit);
+	return has_no_way ? order("restart", o, unit) : 1;
 }
 
 static int order_kill(const struct personality_call *call, const struct options *o,
@@ -396,6 +400,22 @@ static int systemctl_status(const struct personality_call *call)
 
 /* --- lists -------------------------------------------------------------------------------------------------------------------- */
 
+/* "failed,active": states or sub-states, commas between. */
+static bool is_in_states(const char *states, const struct personality_state *state)
+{
+	const char *const names[] = { state->active, state->sub };
+
+	for (const char *p = states; *p; p += *p == ',') {
+		size_t len = strcspn(p, ",");
+
+		for (size_t i = 0; i < 2; i++)
+			if (strlen(names[i]) == len && strncmp(p, names[i], len) == 0)
+				return true;
+		p += len;
+	}
+	return false;
+}
+
 static bool is_listed(const struct options *o, const struct published_unit *unit)
 {
 	struct personality_state state = personality_state_of(unit);
@@ -408,7 +428,7 @@ static bool is_listed(const struct options *o, const struct published_unit *unit
 	if (!named || (o->failed_only && !str_eq(state.active, "failed")))
 		return false;
 	if (o->state)
-		return str_eq(o->state, state.active) || str_eq(o->state, state.sub);
+		return is_in_states(o->state, &state);
 	return o->all || !str_eq(state.active, "inactive");
 }
 
@@ -576,6 +596,24 @@ static const struct personality_row rows[] = {
 };
 /* clang-format on */
 
+const struct personality_row *personality_systemctl_row(char *const *words)
+{
+	int taken;
+
+	return personality_find(rows, sizeof(rows) / sizeof(rows[0]), words, &taken);
+}
+
+static bool takes_value(const char *word)
+{
+	static const char *const words[] = { "-t", "--type",  "--state", "-s",	       "--signal",
+					     "-n", "--lines", "-p",	 "--property", "-P" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (str_eq(word, words[i]))
+			return true;
+	return false;
+}
+
 int personality_systemctl(int argc, char **argv)
 {
 	struct personality_call call = { "systemctl", &list_units, argc, argv };
@@ -585,8 +623,9 @@ int personality_systemctl(int argc, char **argv)
 		printf("systemd 255 (cleat %s)\n", CLEAT_VERSION);
 		return 0;
 	}
+	/* the value of "-t service" is no verb */
 	while (verb < argc && argv[verb][0] == '-')
-		verb++;
+		verb += 1 + (verb + 1 < argc && takes_value(argv[verb]));
 	if (verb >= argc)
 		return systemctl_list_units(&call);
 	call.row = personality_find(rows, sizeof(rows) / sizeof(rows[0]), argv + verb, &taken);

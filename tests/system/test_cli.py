@@ -519,6 +519,15 @@ def test_docker_stop_with_a_limit_of_its_own(shared):
     assert run(shared, "start", "deaf")[0] == OK
 
 
+def test_stop_with_a_limit_of_its_own(shared):
+    assert run(shared, "stop", "-t", "soon", "deaf") == (FAILED, "", "cleat: t=soon: a number of seconds is expected\n")
+    assert run(shared, "restart", "-t", "0", "deaf") == (OK, "deaf\n", "")
+    assert run(shared, "stop", "--time=0", "deaf") == (OK, "deaf\n", "")
+    entry = shared.unit("systemd-deaf")
+    assert entry["state"] == "down" and entry["exit"]["signal"] == signal.SIGKILL
+    assert run(shared, "start", "deaf")[0] == OK
+
+
 def curl(a, path, method="GET", *more):
     """(status, headers in lower case, body)"""
     out = subprocess.run(["curl", "-s", "-i", "--unix-socket", a.socket, "-X", method, "http://localhost" + path] + list(more),
@@ -552,6 +561,7 @@ def test_statuses_and_error_shapes(shared):
             ("GET", "/containers/nobody/logs?stdout=1", 404, "nobody"),
             ("GET", "/containers/svc/logs", 400, "at least one stream"),
             ("GET", "/images/json", 404, "page not found"),
+            ("GET", "/containers/localhost%2Fbox:latest/json", 404, 'no container "localhost/box:latest"'),
             ("GET", "/containers/svc/stats", 404, "not supported"),
             ("POST", "/containers/svc/kill?signal=NOPE", 400, "NOPE"),
             ("POST", "/containers/systemd-fail/kill", 409, "not running"),

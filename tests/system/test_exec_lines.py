@@ -205,6 +205,11 @@ def test_reload_by_command_and_by_signal(boot, box):
     bad = a.cleat("reload", "systemd-bad", check=False)
     assert bad.returncode == 1 and "exited with code 4: broken" in bad.stdout
     assert a.unit("systemd-bad")["state"] == "up"
+    # one whose reload fails goes on as it is; only what has no way to reload is restarted
+    before = {name: a.unit("systemd-" + name)["pid"] for name in ("bad", "signal", "none")}
+    for name, code in (("bad", 1), ("signal", 0), ("none", 0)):
+        assert a.inside("/usr/bin/systemctl", "reload-or-restart", name, check=False).returncode == code
+        assert (a.unit("systemd-" + name)["pid"] == before[name]) == (name != "none")
 
 
 def test_every_kind_of_dependency_is_acted_on(boot, box):
@@ -248,7 +253,7 @@ def test_our_command_line_under_other_names(boot, box):
         "ExecStop=/usr/bin/podman stop -t 10 web",
         "ExecStopPost=/usr/bin/podman rm -f web"])
     a = boot_box(boot, box, {
-        "web": script(container="ContainerName=web\n", service=service),
+        "web": script(container="ContainerName=web\nLabel=tier=back\n", service=service),
         "other": script(unit_lines="After=web.service", install=False),
         "broken": script("exit 3")})
     a.wait_unit("web", state="up")
@@ -280,6 +285,31 @@ def test_our_command_line_under_other_names(boot, box):
     assert code == 125 and ".container" in said
     code, said = run("podman", "network", "create", "mine")
     assert code == 125 and "mine.network" in said
+    # filters and templates
+    assert run("podman", "ps", "--filter", "status=exited", "--format", "{{.Names}}\\t{{.State}}") == (0, "systemd-broken\texited")
+    assert run("podman", "ps", "--filter", "label=tier", "--format", "{{.Names}}") == (0, "web")
+    assert run("podman", "ps", "--filter", "label=tier=back", "--format", "{{.Names}}") == (0, "web")
+    assert run("podman", "ps", "-a", "--filter", "label=tier=front", "--format", "{{.Names}}") == (0, "")
+    assert run("systemctl", "list-units", "--no-legend", "--state=failed,running")[1].count("\n") == 2
+    assert "web.service" in run("systemctl", "-t", "service", "--state", "running", "list-units")[1]
+    assert run("systemctl", "kill", "-sCONT", "--", "web") == (0, "web")
+    # images and pods where podman has them
+    assert '"RepoTags"' in run("podman", "inspect", "localhost/box:latest")[1]
+    code, said = run("podman", "inspect", "localhost/none:latest")
+    assert code == 125 and 'no container' in said
+    assert run("podman", "pod", "ps") [0] == 0
+    # what is not there names what is, and never a command that does something else
+    for words, advice in ((("top", "web"), "cleat exec"), (("container", "stats"), "/status"), (("container", "cp", "a", "b"), "Volume="),
+                          (("network", "prune"), ".network"), (("rename", "a", "b"), "ContainerName=")):
+        code, said = run("podman", *words)
+        assert code == 125 and advice in said, said
+        code, said = run("cleat", *words)
+        assert code == 2 and advice in said and "did you mean" not in said, said
+    assert '"systemctl cat"' in run("cleat", "cat", "web")[1]
+    # the limit that is asked for counts
+    code, said = run("podman", "stop", "-t", "soon", "web")
+    assert code == 125 and "soon" in said
+    assert run("podman", "restart", "-t5", "web") == (0, "web")
     assert run("journalctl", "-u", "web", "-n", "5", "--no-pager")[0] == 0
     assert run("systemctl", "restart", "web") == (0, "web")
     assert run("podman", "rm", "-f", "web")[0] == 0

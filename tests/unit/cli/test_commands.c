@@ -140,8 +140,8 @@ static void a_group_alone_or_with_a_wrong_word_says_what_there_is(void **state)
 static void unknown_commands_get_a_suggestion(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "strat", "start" },  { "restrt", "restart" }, { "log", "logs" },
-		{ "stats", "status" }, { "pss", "ps" },
+		{ "strat", "start" },	{ "restrt", "restart" }, { "log", "logs" },
+		{ "statsu", "status" }, { "pss", "ps" },
 	};
 	struct captured c;
 
@@ -199,7 +199,7 @@ static void wrong_words_are_usage_errors(void **state)
 	} cases[] = {
 		{ { "cleat", "start" }, "which container?" },
 		{ { "cleat", "start", "" }, "an empty name" },
-		{ { "cleat", "stop", "-t", "5", "web" }, "unknown option -t" },
+		{ { "cleat", "stop", "-T", "5", "web" }, "unknown option -T" },
 		{ { "cleat", "kill", "-s", "FOO", "web" }, "signal FOO: unknown" },
 		{ { "cleat", "kill", "web", "--signal" }, "a value is missing: --signal" },
 		{ { "cleat", "kill", "-s", "TERM" }, "which container?" },

@@ -250,11 +250,11 @@ static void orders_reach_the_engine(void **state)
 		  0 },
 		{ { "podman", "restart", "-t5", "web" },
 		  NO_CONTENT,
-		  "POST /containers/web/restart HTTP",
+		  "POST /containers/web/restart?t=5 HTTP",
 		  0 },
 		{ { "podman", "stop", "--time=3", "web" },
 		  NO_CONTENT,
-		  "POST /containers/web/stop HTTP",
+		  "POST /containers/web/stop?t=3 HTTP",
 		  0 },
 		{ { "podman", "stop", "web" }, FAILED, "POST /containers/web/stop HTTP", 125 },
 		{ { "docker", "stop", "web" }, FAILED, "POST /containers/web/stop HTTP", 1 },
@@ -423,7 +423,8 @@ static void ps_filters_and_formats(void **state)
 		  0 },
 		{ { "podman", "ps", "-q", "--filter", "name=^db$" }, "ffff\n", 0 },
 		{ { "podman", "ps", "-q", "-f", "status=running" }, "0123456789ab\n", 0 },
-		{ { "podman", "ps", "-q", "-f", "label=x" }, "", 125 },
+		{ { "podman", "ps", "-q", "-f", "label=x" }, "", 0 },
+		{ { "podman", "ps", "-q", "-f", "volume=x" }, "", 125 },
 		{ { "podman", "ps", "--format", "{{range .X}}" }, "", 125 },
 	};
 
