@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <yyjson.h>
 
 #include "util/ids.h"
@@ -379,17 +380,29 @@ void parse_umask(struct options *o, const char *value)
 		o->spec->umask = (int)mode;
 }
 
+/* podman takes Kubernetes' words, too. */
 void parse_pull(struct options *o, const char *value)
 {
-	if (str_eq(value, "missing") || str_eq(value, "true") || str_eq(value, "false") ||
-	    !value[0])
-		o->spec->pull = SPEC_PULL_MISSING;
-	else if (str_eq(value, "never"))
-		o->spec->pull = SPEC_PULL_NEVER;
-	else if (str_eq(value, "always"))
-		o->spec->pull = SPEC_PULL_ALWAYS;
-	else if (str_eq(value, "newer"))
-		o->spec->pull = SPEC_PULL_NEWER;
+	static const struct {
+		const char *word;
+		int pull;
+	} rows[] = {
+		{ "", SPEC_PULL_MISSING },
+		{ "missing", SPEC_PULL_MISSING },
+		{ "true", SPEC_PULL_MISSING },
+		{ "false", SPEC_PULL_MISSING },
+		{ "ifnotpresent", SPEC_PULL_MISSING },
+		{ "never", SPEC_PULL_NEVER },
+		{ "always", SPEC_PULL_ALWAYS },
+		{ "newer", SPEC_PULL_NEWER },
+		{ "ifnewer", SPEC_PULL_NEWER },
+	};
+	size_t i = 0;
+
+	while (i < sizeof(rows) / sizeof(rows[0]) && strcasecmp(value, rows[i].word) != 0)
+		i++;
+	if (i < sizeof(rows) / sizeof(rows[0]))
+		o->spec->pull = (typeof(o->spec->pull))rows[i].pull;
 	else
 		option_error(o, "\"%s\" is none of always, missing, never, newer",
 			     option_shown(o, value));

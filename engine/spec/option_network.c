@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "net/names.h"
 #include "net/plan.h"
@@ -387,8 +388,8 @@ static bool take_protocol(char *rest, bool *udp)
 	if (!slash)
 		return true;
 	*slash = '\0';
-	*udp = str_eq(slash + 1, "udp");
-	return *udp || str_eq(slash + 1, "tcp");
+	*udp = strcasecmp(slash + 1, "udp") == 0;
+	return *udp || strcasecmp(slash + 1, "tcp") == 0;
 }
 
 /* [ADDRESS:][HOST[-END]:]PORT[-END][/PROTOCOL] */

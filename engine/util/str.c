@@ -85,15 +85,31 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
+/* ".5": the digits behind the point, which are cut where a double ends. */
+static const char *scan_fraction(const char *s, double *out)
+{
+	double place = 1;
+
+	*out = 0;
+	if (*s != '.' || s[1] < '0' || s[1] > '9')
+		return s;
+	for (s++; *s >= '0' && *s <= '9'; s++)
+		*out += (*s - '0') * (place /= 10);
+	return s;
+}
+
 bool str_to_bytes(const char *s, uint64_t *out)
 {
 	static const char units[] = "kmgtp";
-	uint64_t value;
+	uint64_t value, rest;
 	unsigned shift = 0;
 	const char *p = scan_number(s, 10, INT64_MAX, &value);
+	double fraction;
 
 	if (!p)
 		return false;
+	p = scan_fraction(p, &fraction);
+	p += *p == ' ' && p[1]; /* "64 MB" */
 
 	char letter = lower(*p);
 	const char *unit = letter ? strchr(units, letter) : NULL;
@@ -108,7 +124,10 @@ bool str_to_bytes(const char *s, uint64_t *out)
 		p++;
 	if (*p || value > (uint64_t)INT64_MAX >> shift)
 		return false;
-	*out = value << shift;
+	rest = (uint64_t)(fraction * (double)(UINT64_C(1) << shift));
+	if (rest > (uint64_t)INT64_MAX - (value << shift))
+		return false;
+	*out = (value << shift) + rest;
 	return true;
 }
 

@@ -31,7 +31,7 @@ bool str_to_u64(const char *s, uint64_t max, uint64_t *out);
 /* Optional '-' and decimal digits inside [min, max]. */
 bool str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out);
 /* Bytes with the suffix letters podman takes: b k m g t p, any case, optional trailing b or ib
- * ("64m", "1GiB"); fractions are not accepted. At most INT64_MAX, as the kernel's own limits. */
+ * ("64m", "1GiB", "1.5 GB"). At most INT64_MAX, as the kernel's own limits. */
 bool str_to_bytes(const char *s, uint64_t *out);
 /* Octal mode, at most 07777. */
 bool str_to_mode(const char *s, unsigned *out);

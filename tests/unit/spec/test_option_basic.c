@@ -283,9 +283,24 @@ static void masks_are_octal(void **state)
 
 static void pull_policies(void **state)
 {
+	static const struct {
+		const char *option;
+		int pull;
+	} others[] = { { "--pull=Always", SPEC_PULL_ALWAYS },
+		       { "--pull=IfNotPresent", SPEC_PULL_MISSING },
+		       { "--pull=ifnewer", SPEC_PULL_NEWER } };
 	struct fixture f;
 
 	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		setup(&f);
+		f.spec.pull = SPEC_PULL_NEVER;
+		PARSE_OPTIONS(&f, others[i].option);
+		assert_good(&f);
+		assert_int_equal(f.spec.pull, others[i].pull);
+		teardown(&f);
+	}
+	expect_refused("--pull=sometimes", "none of always");
 	setup(&f);
 	PARSE_OPTIONS(&f, "--pull=newer");
 	assert_good(&f);

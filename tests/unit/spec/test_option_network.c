@@ -254,6 +254,7 @@ static void ports_in_podmans_forms(void **state)
 		{ "53:53/udp", "", 53, 53, 1, true },
 		{ "8000-8010:80-90/tcp", "", 8000, 80, 11, false },
 		{ "80-90", "", 0, 80, 11, false },
+		{ "53:53/UDP", "", 53, 53, 1, true },
 		{ "::80", "", 0, 80, 1, false },
 	};
 
