@@ -205,7 +205,7 @@ static void add_read_only_scratch(struct oci *o, struct entries *list)
 		const char *target, *options;
 		uint64_t (*size)(uint64_t limit_bytes);
 	} rows[] = {
-		{ "/run", "rw,rprivate,nosuid,nodev,tmpcopyup,mode=755", sizes_run },
+		{ "/run", "rw,rprivate,nosuid,nodev,tmpcopyup,mode=1777", sizes_run },
 		{ "/tmp", "rw,rprivate,nosuid,nodev,noexec,tmpcopyup,mode=1777", sizes_scratch },
 		{ "/var/tmp", "rw,rprivate,nosuid,nodev,noexec,tmpcopyup,mode=1777", sizes_run },
 	};

@@ -117,6 +117,19 @@ static void add_end(struct names_hosts *hosts, struct arena *arena, const struct
 	add_host(hosts, arena, end->address, names, count);
 }
 
+static void add_own(const struct engine *e, unsigned index, struct names_hosts *hosts,
+		    struct arena *arena)
+{
+	const struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
+	const char **names = NULL;
+	size_t count = 0;
+
+	*arena_push(arena, names, count) = own_hostname(e, index);
+	if (!str_eq(names[0], e->entries[index].name))
+		*arena_push(arena, names, count) = e->entries[index].name;
+	add_host(hosts, arena, loopback, names, count);
+}
+
 static void add_neighbours(const struct network *n, unsigned index, const struct net_end *end,
 			   struct names_hosts *hosts, struct arena *arena)
 {
@@ -167,6 +180,9 @@ static void hosts_text(const struct network *n, unsigned index, struct buf *out)
 		for (size_t i = 0; i < attached->end_count; i++)
 			if (!attached->ends[i].no_names)
 				add_neighbours(n, index, &attached->ends[i], &hosts, &arena);
+	} else if (spec->network == SPEC_NETWORK_NONE && !spec->pod) {
+		/* it finds itself all the same, as with podman */
+		add_own(n->e, index, &hosts, &arena);
 	}
 	names_hosts_text(&hosts, out);
 }

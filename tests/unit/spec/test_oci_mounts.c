@@ -153,7 +153,7 @@ static void read_only_roots_have_scratch_space(void **state)
 	setup(&f);
 	PARSE_OPTIONS(&f, "--read-only");
 	MAKE(&f);
-	ASSERT_OPTIONS(&f, "/run", "rw", "rprivate", "nosuid", "nodev", "tmpcopyup", "mode=755",
+	ASSERT_OPTIONS(&f, "/run", "rw", "rprivate", "nosuid", "nodev", "tmpcopyup", "mode=1777",
 		       "size=67108864");
 	ASSERT_OPTIONS(&f, "/tmp", "rw", "rprivate", "nosuid", "nodev", "noexec", "tmpcopyup",
 		       "mode=1777", "size=268435456");
