@@ -22,6 +22,14 @@
 #include "util/path.h"
 #include "util/str.h"
 
+/* And not of a volume, from which nothing may be taken. */
+static bool is_of_root(int root, int dir)
+{
+	struct stat a, b;
+
+	return fstat(root, &a) == 0 && fstat(dir, &b) == 0 && a.st_dev == b.st_dev;
+}
+
 static int make_target(int root, const char *target, bool directory, struct err *err)
 {
 	char parent[PATH_MAX];
@@ -41,10 +49,16 @@ static int make_target(int root, const char *target, bool directory, struct err 
 
 	auto_fd int file = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
 
-	/* A link that leads nowhere: what it names is made, inside. */
-	if (file < 0 && errno == EEXIST)
+	/* A link that leads nowhere: what it names is made, inside; without a folder for that, as /etc/localtime of an image without zones,
+	 * the link gives way, as it does below a read-only root. */
+	if (file < 0 && errno == EEXIST) {
 		file = path_open_in_root(root, target, O_CREAT | O_WRONLY, 0644, err);
-	else if (file < 0)
+		if (file >= 0 || err->code != ERR_NOT_FOUND || !is_of_root(root, dir) ||
+		    unlinkat(dir, name, 0) < 0)
+			return file < 0 ? -1 : take_fd(&file);
+		file = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	}
+	if (file < 0)
 		err_sys(err, "create");
 	return file < 0 ? -1 : take_fd(&file);
 }
@@ -223,6 +237,8 @@ static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 
 	if (target < 0)
 		return -1;
+	if (mount->only_missing && !mount->is_missing)
+		return 0;
 	if (mount->kind == PLAN_MOUNT_PROC || mount->kind == PLAN_MOUNT_SYSFS) {
 		if (check_no_links(c, mount->target, err) < 0)
 			return -1;

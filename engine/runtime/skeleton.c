@@ -236,7 +236,7 @@ int skeleton_fill(const struct child *c, int view, int skeleton, struct err *err
 
 		if (hidden_by_mount(c->plan, i))
 			continue;
-		if (mount->volume || mount->own_missing)
+		if (mount->volume || mount->own_missing || mount->only_missing)
 			mount->is_missing = !exists(view, mount->target);
 		if (add_mount_point(view, skeleton, mount->target, mount->is_directory, err) < 0)
 			return err_wrap(err, "mount point %s", mount->target);

@@ -152,6 +152,26 @@ static void add_file(struct oci *o, struct entries *list, const char *source, co
 		add(o, list, target, "bind", source, "bind,rprivate,nosuid,noexec,nodev,ro");
 }
 
+/* libc reads /etc/localtime, and with TZ= (environment.c), which programs with zones of their own understand, a file of that name, which
+ * few images have. */
+static void add_zone(struct oci *o, struct entries *list)
+{
+	const char *zone = o->spec->timezone;
+	const char *file = o->host->localtime_file, *target;
+
+	if (!zone)
+		return;
+	if (!str_eq(zone, "local"))
+		file = o->host->zone_file;
+	add_file(o, list, file, "/etc/localtime");
+	if (str_eq(zone, "local") || !file || !file[0])
+		return;
+	target = arena_printf(o->arena, "/usr/share/zoneinfo/%s", zone);
+	if (!user_mounts_over(o->spec, target))
+		add(o, list, target, "bind", file,
+		    "bind,rprivate,nosuid,noexec,nodev,ro,x-cleat-missing");
+}
+
 static void add_files(struct oci *o, struct entries *list)
 {
 	const struct host_facts *host = o->host;
@@ -163,8 +183,7 @@ static void add_files(struct oci *o, struct entries *list)
 	if (o->spec->network != SPEC_NETWORK_NONE && !o->spec->keeps_resolv_conf)
 		add_file(o, list, host->resolv_conf, "/etc/resolv.conf");
 	add_file(o, list, host->containerenv_file, "/run/.containerenv");
-	if (o->spec->timezone && str_eq(o->spec->timezone, "local"))
-		add_file(o, list, host->localtime_file, "/etc/localtime");
+	add_zone(o, list);
 }
 
 /* With a mount of the user's in its place nothing that the container says would arrive. */

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <yyjson.h>
 
+#include "unit/zones.h"
 #include "util/ids.h"
 #include "util/str.h"
 
@@ -354,6 +355,7 @@ void parse_stop_timeout(struct options *o, const char *value)
 void parse_timezone(struct options *o, const char *value)
 {
 	bool good = value[0] && strlen(value) <= 64 && !strstr(value, "..") && value[0] != '/';
+	char rule[ZONE_MAX_BYTES], meant[ZONE_MAX_BYTES];
 
 	for (const char *p = value; good && *p; p++)
 		good = isalnum((unsigned char)*p) || strchr("_+-/", *p) != NULL;
@@ -363,11 +365,13 @@ void parse_timezone(struct options *o, const char *value)
 		return;
 	}
 	o->spec->timezone = arena_strdup(o->arena, value);
-	if (!str_eq(value, "local"))
-		option_note(
-			o,
-			"noted: handed to the program as TZ=%s; the image has to bring the time zone data",
-			value);
+	if (str_eq(value, "local") || zone_rule(value, rule, sizeof(rule)))
+		return;
+	option_warn(
+		o,
+		"no time zone %s is known here%s%s%s: only images that bring it themselves have another time than UTC",
+		value, zone_suggest(value, meant, sizeof(meant)) ? ": did you mean " : "", meant,
+		meant[0] ? "?" : "");
 }
 
 void parse_umask(struct options *o, const char *value)

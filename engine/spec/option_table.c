@@ -174,7 +174,7 @@ static const struct option run_rows[] = {
 	ACT("tls-verify", 0, OPTION_BOOL, parse_tls_verify, "false: the registry's certificate is not checked, and plain HTTP will do", "true", "maybe"),
 	ACT("tmpfs", 0, OPTION_VALUE, parse_tmpfs, "DIR[:size=,mode=,rw,ro,exec,noexec,...]", "/tmp:rw,size=64m,mode=1777", "/tmp:size=12q"),
 	NOTE("tty", 't', OPTION_BOOL, "there is no terminal: output goes to the container's log", "true"),
-	ACT("tz", 0, OPTION_VALUE, parse_timezone, "TZ= for the program; the image brings the time zone data", "Europe/Berlin", "../etc"),
+	ACT("tz", 0, OPTION_VALUE, parse_timezone, "time zone of the program, as TZ= and /etc/localtime; rules that hold from now on", "Europe/Berlin", "../etc"),
 	REFUSE("uidmap", 0, OPTION_LIST, one_map, "0:1000:1"),
 	ACT("ulimit", 0, OPTION_LIST, parse_ulimit, "NAME=SOFT[:HARD]; host", "nofile=1024:4096", "nofiles=1"),
 	ACT("umask", 0, OPTION_VALUE, parse_umask, "octal", "0027", "9"),

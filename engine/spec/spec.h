@@ -214,7 +214,7 @@ struct container_spec {
 	const char *log_tag;	/* with {{.Name}} and {{.ImageName}}; NULL: the container's name */
 	const char *log_path;	/* folder below /data; NULL: the appliance's own */
 	const char *
-		timezone; /* given to the program as TZ=; "local": it has the appliance's /etc/localtime */
+		timezone; /* given to the program as TZ= and as files; "local": it has the appliance's /etc/localtime */
 	/* memory plus swap; 0: podman's default (twice the memory), -1: unlimited */
 	int64_t memory_swap_bytes;
 	struct strv unset_env; /* names taken out of the defaults and the image's environment */
@@ -305,6 +305,8 @@ struct host_facts {
 	uint32_t allowed_losses; /* enum host_loss of util/host.h: what appliance.ini allows */
 	const char *
 		localtime_file; /* path bound as /etc/localtime with --tz=local; NULL or "": none */
+	const char
+		*zone_file; /* the same with --tz=NAME, and bound as that name's zone; NULL: none */
 };
 
 #define SPEC_SECCOMP_MAX_BYTES (256 * 1024)

@@ -20,6 +20,7 @@
 #include "supervise/network.h"
 #include "supervise/notify.h"
 #include "supervise/pods.h"
+#include "unit/zones.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -134,6 +135,21 @@ static int write_pod_config(struct engine *e, struct engine_entry *entry, struct
 	return file_write_atomic(AT_FDCWD, path, text.data, text.len, 0600, false, err);
 }
 
+/* The file of a zone that the container's unit names: few images have any. */
+static int write_zone(const struct engine_entry *entry, struct arena *arena,
+		      struct host_facts *host, struct err *err)
+{
+	char rule[ZONE_MAX_BYTES], bytes[ZONE_FILE_BYTES], path[128];
+	const char *zone = entry->spec->timezone;
+
+	if (!zone || str_eq(zone, "local") || !zone_rule(zone, rule, sizeof(rule)))
+		return 0;
+	run_path(entry->run.id, "localtime", path);
+	host->zone_file = arena_strdup(arena, path);
+	return file_write_atomic(AT_FDCWD, path, bytes, zone_file(rule, bytes, sizeof(bytes)), 0644,
+				 false, err);
+}
+
 static int write_config(struct engine *e, struct engine_entry *entry, struct err *err)
 {
 	auto_buf text = BUF_INIT(CONFIG_MAX_BYTES);
@@ -151,7 +167,8 @@ static int write_config(struct engine *e, struct engine_entry *entry, struct err
 	if (read_env_files(entry->spec, &arena, &env_files, err) < 0 ||
 	    read_seccomp(entry->spec, &profile, err) < 0 || secrets_check(entry->spec, err) < 0)
 		return -1;
-	if (volumes_prepare(e, entry, &arena, &host, err) < 0)
+	if (volumes_prepare(e, entry, &arena, &host, err) < 0 ||
+	    write_zone(entry, &arena, &host, err) < 0)
 		return -1;
 	if ((entry->pod ?
 		     pods_describe(e, entry, &arena, &host, err) :

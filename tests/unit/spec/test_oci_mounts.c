@@ -268,9 +268,24 @@ static void the_local_zone_is_the_appliances_file(void **state)
 	teardown(&f);
 	setup(&f);
 	f.host.localtime_file = "/etc/localtime";
-	PARSE_OPTIONS(&f, "--tz=Europe/Berlin"); /* named: TZ= says it */
+	PARSE_OPTIONS(&f, "--tz=Europe/Berlin"); /* another one */
 	MAKE(&f);
 	assert_null(mount_at(&f, "/etc/localtime"));
+	teardown(&f);
+	setup(&f);
+	f.host.zone_file = "/run/zone";
+	PARSE_OPTIONS(&f, "--tz=Europe/Berlin");
+	MAKE(&f);
+	assert_string_equal(field(&f, "/etc/localtime", "source"), "/run/zone");
+	assert_string_equal(field(&f, "/usr/share/zoneinfo/Europe/Berlin", "source"), "/run/zone");
+	ASSERT_OPTIONS(&f, "/usr/share/zoneinfo/Europe/Berlin", "bind", "rprivate", "nosuid",
+		       "noexec", "nodev", "ro", "x-cleat-missing");
+	teardown(&f);
+	setup(&f);
+	f.host.zone_file = "/run/zone";
+	PARSE_OPTIONS(&f, "--tz=Europe/Berlin", "-v", "/zones:/usr/share/zoneinfo:ro");
+	MAKE(&f);
+	assert_null(mount_at(&f, "/usr/share/zoneinfo/Europe/Berlin"));
 	teardown(&f);
 	setup(&f);
 	f.host.localtime_file = ""; /* the appliance has UTC */

@@ -255,7 +255,14 @@ static void time_zones_are_names_only(void **state)
 	setup(&f);
 	PARSE_OPTIONS(&f, "--tz=Etc/GMT+5");
 	assert_good(&f);
-	assert_note(&f, "TZ=Etc/GMT+5");
+	assert_int_equal(f.diags.count, 0);
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--tz=berlin");
+	assert_int_equal(f.result, 0);
+	assert_int_equal(f.diags.count, 1);
+	assert_int_equal(f.diags.items[0].severity, DIAG_WARNING);
+	assert_non_null(strstr(f.diags.items[0].text, "did you mean Europe/Berlin?"));
 	teardown(&f);
 	setup(&f);
 	PARSE_OPTIONS(&f, "--tz=local");
