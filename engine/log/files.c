@@ -6,14 +6,17 @@
  */
 #include "log/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/str.h"
 
 #define LOG_FILE_MODE 0640
 
@@ -64,11 +67,25 @@ static int open_current(struct log_files *f, struct err *err)
 
 static void remove_beyond(const struct log_files *f)
 {
+	_Alignas(struct dirent) char entries[1024];
 	char name[LOG_NAME_MAX];
+	const struct dirent *d;
+	uint64_t number;
+	long n;
 
-	/* One that cannot be removed is tried again at the next start. */
-	for (unsigned n = f->max_files; n < LOG_MAX_FILES; n++)
-		unlinkat(f->dirfd, log_files_name(n, name), 0);
+	/* A look at what is there: to try each name took as long as all else that a writer begins with. No DIR, whose memory a writer would
+	 * keep for years. One that cannot be removed is tried again at the next start. */
+	if (lseek(f->dirfd, 0, SEEK_SET) < 0)
+		return;
+	while ((n = syscall(SYS_getdents64, f->dirfd, entries, sizeof(entries))) > 0) {
+		for (long at = 0; at < n; at += d->d_reclen) {
+			d = (const void *)(entries + at);
+			if (str_to_u64(d->d_name, LOG_MAX_FILES - 1, &number) &&
+			    number >= f->max_files &&
+			    str_eq(d->d_name, log_files_name((unsigned)number, name)))
+				unlinkat(f->dirfd, name, 0);
+		}
+	}
 }
 
 int log_files_open(struct log_files *f, int dirfd, uint64_t max_bytes, unsigned max_files,

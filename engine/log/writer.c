@@ -55,8 +55,13 @@ static int open_directory(const char *path, bool is_chosen, struct err *err)
 /* dir is "." (the only name that this user can be sure to open), or NULL: no directory at all. */
 static int confine(const char *dir, struct err *err)
 {
-	static const int extra[] = { SCMP_SYS(openat),	 SCMP_SYS(renameat),  SCMP_SYS(renameat2),
-				     SCMP_SYS(unlinkat), SCMP_SYS(ftruncate), -1 };
+	static const int extra[] = { SCMP_SYS(openat),
+				     SCMP_SYS(renameat),
+				     SCMP_SYS(renameat2),
+				     SCMP_SYS(unlinkat),
+				     SCMP_SYS(ftruncate),
+				     SCMP_SYS(getdents64),
+				     -1 };
 	const char *const write_paths[] = { dir, NULL };
 	struct proc_confine c = {
 		.uid = IDS_WORKER_LOG,

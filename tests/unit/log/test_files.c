@@ -195,20 +195,32 @@ static void a_torn_end_is_ended_on_opening(void **state)
 static void files_beyond_the_number_are_removed(void **state)
 {
 	struct log_dir d = log_dir_open();
+	static const char *const others[] = { "notes", "02", "3x", "100", "-2" };
 	struct log_files f;
+	char name[16];
 
 	(void)state;
 	log_file_put(&d, "1", "a\n", 2);
 	log_file_put(&d, "2", "b\n", 2);
 	log_file_put(&d, "3", "c\n", 2);
 	log_file_put(&d, "99", "d\n", 2);
-	log_file_put(&d, "notes", "mine\n", 5);
+	for (unsigned n = 4; n < 99; n++) { /* more than one look at the directory shows */
+		snprintf(name, sizeof(name), "%u", n);
+		log_file_put(&d, name, "e\n", 2);
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		log_file_put(&d, others[i], "mine\n", 5);
 	f = open_files(&d, 2);
 	assert_true(exists(&d, "1"));
 	assert_false(exists(&d, "2"));
 	assert_false(exists(&d, "3"));
 	assert_false(exists(&d, "99"));
-	assert_true(exists(&d, "notes"));
+	for (unsigned n = 2; n < 100; n++) {
+		snprintf(name, sizeof(name), "%u", n);
+		assert_false(exists(&d, name));
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_true(exists(&d, others[i]));
 	log_files_close(&f);
 	log_dir_close(&d);
 }
