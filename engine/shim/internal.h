@@ -102,6 +102,7 @@ struct shim {
 	int listen_fd, client_fd;	 /* owned */
 	int notify_fd;			 /* owned; -1: the container has no NOTIFY_SOCKET */
 	bool has_terminal;		 /* a controlling one, or that is unknown */
+	int mounts_fd;			 /* owned; the container's mount namespace, -1 */
 	bool is_greeted;		 /* the client has said HELLO */
 	bool is_ended;			 /* the container is gone, its output is being drained */
 	uint64_t drain_until_usec, drain_limit_usec;

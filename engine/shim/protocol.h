@@ -8,7 +8,7 @@
  *
  * Run directory CLEAT_CONTAINER_DIR/RUNID/ (made by the engine before the shim is asked for):
  *   config.json   OCI runtime configuration as executed
- *   lock          fcntl write lock held by the shim from before its first side effect until its end
+ *   lock          fcntl write lock held by the shim from before its first side effect until it has nothing to say or do any more but to end
  *   ctl           listening SOCK_SEQPACKET socket (made by the engine, inherited by the shim); one
  *                 client at a time is served, a newer one replaces the older
  *   status        struct shim_status, replaced atomically; written before the first message about

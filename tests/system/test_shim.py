@@ -321,9 +321,9 @@ def test_exit_code(world, command, code, number):
     status = shim.phase(EXITED)
     assert (status["exit_code"], status["exit_signal"], status["oom_killed"]) == (code, number, 0)
     assert shim.receive() is None
-    assert shim.end() == 0
+    assert not shim.is_locked()  # as soon as the connection ends, whatever the shim still has to give back
     assert shim.status() == status
-    assert not shim.is_locked()
+    assert shim.end() == 0
 
 
 def test_the_record_names_shim_and_container(world):
@@ -338,6 +338,27 @@ def test_the_record_names_shim_and_container(world):
     assert status["boot_id"] == read("/proc/sys/kernel/random/boot_id").strip()
     assert read("/proc/%d/comm" % shim.process.pid) == "cleat-shim\n"
     assert shim.is_locked()
+
+
+def held_by(pid):
+    """What the descriptors of a process lead to."""
+    names = os.listdir("/proc/%d/fd" % pid)
+    return [os.readlink("/proc/%d/fd/%s" % (pid, name)) for name in names]
+
+
+def test_the_containers_mounts_are_held_by_the_shim_alone(world, tmp_path):
+    """So that the end of its first process is seen before its mounts are taken apart; a child that held them would keep them for as long as it stays."""
+    shim = world.shim("exec sleep 1000", log=tmp_path / "log")
+    mounts = os.readlink("/proc/%d/ns/mnt" % shim.running()["container_pid"])
+    assert mounts != os.readlink("/proc/self/ns/mnt")
+    shim.writer()
+    shim.order(1, EXEC, ["/bin/sh", "-c", "echo >/share/probing; exec sleep 1000"])
+    shim.wait_share("probing")
+    children = shim.children()
+    assert len(children) == 2, children
+    assert held_by(shim.process.pid).count(mounts) == 1
+    for name, pid in children.items():
+        until("%s gives them up" % name, lambda: mounts not in held_by(pid))
 
 
 def test_stop_signal_reaches_the_first_process(world):
