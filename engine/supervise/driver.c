@@ -175,7 +175,7 @@ static void act(struct engine *e, const struct core_action *action)
 		console_state(e, action->unit);
 		events_of_state(e, action->unit);
 		publish_unit(e, action->unit);
-		record_save(e, action->unit);
+		record_later(e, action->unit);
 		files_on_publish(e, action->unit);
 		update_on_publish(e, action->unit);
 		break;
@@ -183,6 +183,15 @@ static void act(struct engine *e, const struct core_action *action)
 		loop_stop(e->loop);
 		break;
 	}
+}
+
+/* A start writes a record of its own, and a look at the store changes nothing. */
+static void do_in_order(struct engine *e, const struct core_action *action)
+{
+	if (action->type != CORE_ACT_PUBLISH && action->type != CORE_ACT_START &&
+	    action->type != CORE_ACT_IMAGE)
+		record_save_due();
+	act(e, action);
 }
 
 static void step(struct engine *e, const struct core_event *event)
@@ -203,10 +212,10 @@ static void step(struct engine *e, const struct core_event *event)
 	/* The end of a run is written down before its traces go: the next engine would know nothing of it. */
 	for (size_t i = 0; i < count; i++)
 		if (mine[i].type != CORE_ACT_TEARDOWN)
-			act(e, &mine[i]);
+			do_in_order(e, &mine[i]);
 	for (size_t i = 0; i < count; i++)
 		if (mine[i].type == CORE_ACT_TEARDOWN)
-			act(e, &mine[i]);
+			do_in_order(e, &mine[i]);
 }
 
 /*
@@ -245,6 +254,7 @@ void engine_feed(struct engine *e, const struct core_event *event)
 		step(e, &q.event);
 	}
 	is_draining = false;
+	record_save_due();
 	engine_arm(e);
 }
 

@@ -317,6 +317,10 @@ void last_words_adopt(struct engine *e, unsigned index);
 
 /* record.c */
 void record_save(struct engine *e, unsigned index);
+/* The same, as it is now, but on the disk only before the next thing is done whose effect outlives the engine, and at the end of the turn at the
+ * latest; a later one of the same unit takes its place. A restart goes through five states in one turn. */
+void record_later(struct engine *e, unsigned index);
+void record_save_due(void);
 /* Bytes of a record of any version: texts end, names are names, and what this engine has no word for is as good as not told.
  * ERR_INTEGRITY: it is none, and *out is zero. */
 int record_parse(const void *bytes, size_t length, struct unit_record *out,

@@ -46,26 +46,30 @@ static void record_rest(struct engine *e, unsigned index, struct unit_record *re
 	str_copy_text(record->reason, sizeof(record->reason), rest.reason);
 }
 
+/* What is to be written before anything else is done: as it was when it was put here. */
+static struct {
+	struct unit_record record;
+	bool is_full;
+} due;
+
 void record_forget(const char *name)
 {
 	char path[512];
 
+	if (due.is_full && str_eq(due.record.container_name, name))
+		due.is_full = false;
 	record_path(name, path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		log_msg(LOG_WARN, "supervise", "%s: %s", path, strerror(errno));
 }
 
-void record_save(struct engine *e, unsigned index)
+static void describe(struct engine *e, unsigned index, struct unit_record *record)
 {
 	struct engine_entry *entry = &e->entries[index];
 	struct core_unit_view view;
 	const struct unit_kept *kept = &entry->record;
-	struct unit_record made = { .magic = UNIT_RECORD_MAGIC }, *record = &made;
-	char path[512];
-	struct err err;
 
-	if (e->layout_unknown || !entry->spec)
-		return;
+	*record = (struct unit_record){ .magic = UNIT_RECORD_MAGIC };
 	core_view(e->core, index, &view);
 	record->version = 1;
 	record->length = sizeof(*record);
@@ -95,11 +99,47 @@ void record_save(struct engine *e, unsigned index)
 	str_copy(record->container_name, sizeof(record->container_name), entry->name);
 	str_copy(record->unit_name, sizeof(record->unit_name), entry->unit->name);
 	record_rest(e, index, record);
-	record_path(entry->name, path);
+}
+
+static void save(const struct unit_record *record)
+{
+	char path[512];
+	struct err err;
+
+	record_path(record->container_name, path);
 	if (mkdir(RECORD_DIR, 0755) < 0 && errno != EEXIST)
 		log_msg(LOG_ERROR, "supervise", "%s: %s", RECORD_DIR, strerror(errno));
 	if (file_write_atomic(AT_FDCWD, path, record, sizeof(*record), 0600, false, &err) < 0)
-		log_msg(LOG_ERROR, "supervise", "record of %s: %s", entry->name, err.msg);
+		log_msg(LOG_ERROR, "supervise", "record of %s: %s", record->container_name,
+			err.msg);
+}
+
+static bool has_record(const struct engine *e, unsigned index)
+{
+	return !e->layout_unknown && e->entries[index].spec;
+}
+
+void record_save_due(void)
+{
+	if (due.is_full)
+		save(&due.record);
+	due.is_full = false;
+}
+
+void record_later(struct engine *e, unsigned index)
+{
+	if (!has_record(e, index))
+		return;
+	if (!str_eq(due.record.container_name, e->entries[index].name))
+		record_save_due();
+	describe(e, index, &due.record);
+	due.is_full = true;
+}
+
+void record_save(struct engine *e, unsigned index)
+{
+	record_later(e, index);
+	record_save_due();
 }
 
 static void terminate(struct unit_record *r)

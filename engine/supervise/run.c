@@ -483,7 +483,7 @@ void run_forget(struct engine *e, unsigned index)
 	notify_close(e, index);
 	network_detach(e, index);
 	run_clear(run);
-	record_save(e, index);
+	record_later(e, index); /* whoever forgets a run feeds its end */
 }
 
 /* The core takes what is adopted for wanted; a stop that an earlier engine had begun goes on.

@@ -98,6 +98,7 @@ def test_a_file_is_dropped_changed_and_removed(box):
     os.unlink(path_of(a, "sub/web.container"))
     wait_gone(a, "systemd-web")
     wait_for("its copy is gone", lambda: not os.path.exists(copy_of(a, "web.container")))
+    assert "systemd-web" not in os.listdir("/proc/%d/root/run/cleat/units" % a.init_pid())  # a file of that name would be a new unit
     assert a.unit("systemd-stays")["pid"] == stays["pid"] and a.unit("systemd-stays")["run_id"] == stays["run_id"]
     a.stop()
     assert leftovers(a) == []
