@@ -58,23 +58,41 @@ static int open_node(const struct plan_device *device, struct err *err)
 	return take_fd(&tree);
 }
 
-static int bind_device(int root, const struct plan_device *device, struct err *err)
+/* The directory of the last one, which mostly is that of the next. */
+struct directory {
+	int fd; /* owned; -1: there was none yet */
+	char path[PATH_MAX];
+};
+
+static void directory_close(struct directory *d)
 {
-	char parent[PATH_MAX];
+	close_fd(&d->fd);
+}
+
+static int enter(int root, struct directory *d, const char *device, struct err *err)
+{
+	size_t len = (size_t)(strrchr(device, '/') - device);
+
+	if (len >= sizeof(d->path))
+		return err_set(err, ERR_LIMIT, "path is too long");
+	if (d->fd >= 0 && strncmp(d->path, device, len) == 0 && d->path[len] == '\0')
+		return 0;
+	directory_close(d);
+	memcpy(d->path, device, len);
+	d->path[len] = '\0';
+	d->fd = path_mkdirs_in_root(root, d->path, 0755, err);
+	return d->fd < 0 ? -1 : 0;
+}
+
+static int bind_device(int root, struct directory *dir, const struct plan_device *device,
+		       struct err *err)
+{
 	auto_fd int tree = open_node(device, err);
 
-	if (tree < 0)
-		return -1;
-	if (!str_copy(parent, sizeof(parent), device->path))
-		return err_set(err, ERR_LIMIT, "path is too long");
-	*strrchr(parent, '/') = '\0';
-
-	auto_fd int dir = path_mkdirs_in_root(root, parent, 0755, err);
-
-	if (dir < 0)
+	if (tree < 0 || enter(root, dir, device->path, err) < 0)
 		return -1;
 
-	auto_fd int node = openat(dir, device->path + strlen(parent) + 1,
+	auto_fd int node = openat(dir->fd, strrchr(device->path, '/') + 1,
 				  O_CREAT | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 
 	if (node < 0)
@@ -104,6 +122,8 @@ static int make_links(int root, struct err *err)
 
 int devices_make(struct child *c, struct err *err)
 {
+	__attribute__((cleanup(directory_close))) struct directory dir = { .fd = -1 };
+
 	if (!devices_wanted(c->plan)) {
 		if (c->plan->device_count)
 			return err_set(err, ERR_INPUT, "devices need a tmpfs on /dev");
@@ -112,12 +132,12 @@ int devices_make(struct child *c, struct err *err)
 	for (size_t i = 0; i < sizeof(default_devices) / sizeof(default_devices[0]); i++) {
 		struct plan_device device = { .path = default_devices[i] };
 
-		if (bind_device(c->root, &device, err) < 0)
+		if (bind_device(c->root, &dir, &device, err) < 0)
 			return err_wrap(err, "%s", device.path);
 	}
 	for (size_t i = 0; i < c->plan->device_count; i++)
 		if (!is_default(c->plan->devices[i].path) &&
-		    bind_device(c->root, &c->plan->devices[i], err) < 0)
+		    bind_device(c->root, &dir, &c->plan->devices[i], err) < 0)
 			return err_wrap(err, "%s", c->plan->devices[i].path);
 	return make_links(c->root, err);
 }
