@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,25 +92,6 @@ int file_read_at(int dirfd, const char *path, size_t max, struct buf *out, struc
 	return 0;
 }
 
-int file_write_all(int fd, const void *data, size_t len, struct err *err)
-{
-	const char *p = data;
-
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, "write");
-		if (n == 0)
-			return err_errno(err, EIO, "write");
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int file_writev_all(int fd, struct iovec *parts, size_t count, struct err *err)
 {
 	for (;;) {
@@ -133,6 +115,13 @@ int file_writev_all(int fd, struct iovec *parts, size_t count, struct err *err)
 			parts->iov_len -= (size_t)n;
 		}
 	}
+}
+
+int file_write_all(int fd, const void *data, size_t len, struct err *err)
+{
+	struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
+
+	return file_writev_all(fd, &part, 1, err);
 }
 
 /* The folder has to reach the disk too, or the rename is lost with the power. */
