@@ -367,11 +367,16 @@ void parse_timezone(struct options *o, const char *value)
 	o->spec->timezone = arena_strdup(o->arena, value);
 	if (str_eq(value, "local") || zone_rule(value, rule, sizeof(rule)))
 		return;
-	option_warn(
-		o,
-		"no time zone %s is known here%s%s%s: only images that bring it themselves have another time than UTC",
-		value, zone_suggest(value, meant, sizeof(meant)) ? ": did you mean " : "", meant,
-		meant[0] ? "?" : "");
+	if (zone_suggest(value, meant, sizeof(meant)))
+		option_warn(
+			o,
+			"no time zone %s is known here: did you mean %s? Only images that bring it themselves have another time than UTC",
+			value, meant);
+	else
+		option_warn(
+			o,
+			"no time zone %s is known here: only images that bring it themselves have another time than UTC",
+			value);
 }
 
 void parse_umask(struct options *o, const char *value)
@@ -389,7 +394,7 @@ void parse_pull(struct options *o, const char *value)
 {
 	static const struct {
 		const char *word;
-		int pull;
+		enum spec_pull pull;
 	} rows[] = {
 		{ "", SPEC_PULL_MISSING },
 		{ "missing", SPEC_PULL_MISSING },
@@ -406,7 +411,7 @@ void parse_pull(struct options *o, const char *value)
 	while (i < sizeof(rows) / sizeof(rows[0]) && strcasecmp(value, rows[i].word) != 0)
 		i++;
 	if (i < sizeof(rows) / sizeof(rows[0]))
-		o->spec->pull = (typeof(o->spec->pull))rows[i].pull;
+		o->spec->pull = rows[i].pull;
 	else
 		option_error(o, "\"%s\" is none of always, missing, never, newer",
 			     option_shown(o, value));

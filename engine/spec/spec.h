@@ -223,7 +223,12 @@ struct container_spec {
 	bool no_hosts, no_hostname; /* keep the image's own /etc/hosts, /etc/hostname */
 	bool ulimit_host;	    /* no default limits: inherit the appliance's */
 	enum { SPEC_IMAGE_VOLUME_TMPFS, SPEC_IMAGE_VOLUME_IGNORE } image_volumes;
-	enum { SPEC_PULL_MISSING, SPEC_PULL_ALWAYS, SPEC_PULL_NEVER, SPEC_PULL_NEWER } pull;
+	enum spec_pull {
+		SPEC_PULL_MISSING,
+		SPEC_PULL_ALWAYS,
+		SPEC_PULL_NEVER,
+		SPEC_PULL_NEWER
+	} pull;
 	struct spec_registry registry;
 	const char *auto_update; /* label value: "registry", "local"; NULL: none */
 	enum { SPEC_NOTIFY_CONMON, SPEC_NOTIFY_CONTAINER, SPEC_NOTIFY_HEALTHY } notify;

@@ -262,7 +262,13 @@ static void time_zones_are_names_only(void **state)
 	assert_int_equal(f.result, 0);
 	assert_int_equal(f.diags.count, 1);
 	assert_int_equal(f.diags.items[0].severity, DIAG_WARNING);
-	assert_non_null(strstr(f.diags.items[0].text, "did you mean Europe/Berlin?"));
+	assert_non_null(
+		strstr(f.diags.items[0].text, "known here: did you mean Europe/Berlin? Only"));
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--tz=Middle/Of_Nowhere_At_All");
+	assert_int_equal(f.diags.count, 1);
+	assert_non_null(strstr(f.diags.items[0].text, "Nowhere_At_All is known here: only"));
 	teardown(&f);
 	setup(&f);
 	PARSE_OPTIONS(&f, "--tz=local");
