@@ -264,6 +264,8 @@ static void make_config(struct explain_fields *out, struct container_spec *spec,
 				   .home_gid = 1000,
 				   .can_make_data = true,
 				   .resolv_conf = "/etc/resolv.conf",
+				   .localtime_file = "/etc/localtime",
+				   .zone_file = "(the zone's file)",
 				   .seccomp_text = "{\"defaultAction\":\"SCMP_ACT_ALLOW\"}" };
 	struct strv env_files = { 0 };
 	auto_buf text = BUF_INIT(MAX_DOCUMENT_BYTES);
