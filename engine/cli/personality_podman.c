@@ -457,7 +457,7 @@ static const struct personality_row rows[] = {
 	{ "umount", NULL, NULL, NULL, 0, "containers' roots are not mounted elsewhere" },
 	{ "init", NULL, NULL, NULL, 0, "write \"cleat start\"" },
 	{ "container prune", NULL, NULL, NULL, 0, "nothing is left of a container that has stopped" },
-	{ "network inspect", NULL, NULL, NULL, 0, "\"cleat spec NAME.network\" prints what its unit becomes, \"cleat inspect\" a container's addresses" },
+	{ "network inspect", NULL, NULL, NULL, 0, "\"cleat explain NAME.network\" prints what its unit becomes, \"cleat inspect\" a container's addresses" },
 	{ "network", NULL, NULL, NULL, 0, "networks are made from units, and go with their last container: put NAME.network into " CLEAT_UNIT_DIR },
 	{ "system df", NULL, NULL, NULL, 0, "write \"cleat images\" and \"cleat volume ls\"" },
 	{ "system", NULL, NULL, NULL, 0, "\"cleat status\" and \"cleat doctor\" say how the appliance is" },

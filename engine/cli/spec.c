@@ -294,6 +294,10 @@ static int make_oci(const struct request *r, const struct unit_set *set,
 		fprintf(stderr, "note: process 1 stands for the one that holds pod %s\n",
 			spec->pod);
 	}
+	if (spec->timezone && !str_eq(spec->timezone, "local"))
+		fprintf(stderr,
+			"note: the file of time zone %s is made at each start: it is left out here\n",
+			spec->timezone);
 	if (read_env_files(spec, arena, &env_files, err) < 0)
 		return -1;
 	if (spec->seccomp && !str_eq(spec->seccomp, "unconfined") &&
@@ -370,7 +374,12 @@ static int show(const struct request *r)
 		return EXIT_USAGE;
 	}
 	unit = is_file ? (set.count ? &set.units[0] : NULL) : find_unit(&set, r->unit);
-	if (unit) {
+	if (unit && unit->kind != UNIT_CONTAINER && unit->kind != UNIT_POD) {
+		fprintf(stderr,
+			"cleat spec: %s: only containers and pods have a spec: write \"cleat explain %s\"\n",
+			unit->name, unit->name);
+		status = EXIT_USAGE;
+	} else if (unit) {
 		status = show_unit(r, &set, unit);
 	} else {
 		print_diags(&set.diags, is_file ? r->unit : NULL, DIAG_WARNING);

@@ -150,3 +150,14 @@ def test_usage_errors(tmp_path):
     for words in ([], ["--nonsense", "x"], ["a", "b"], ["--options", "x"], ["--dir"]):
         assert cleat(*words, status=2).stdout == ""
     assert "cleat spec" in cleat("--dir", str(tmp_path / "absent"), "web", status=2).stderr
+    for name, text in (("n.network", "[Network]\nSubnet=10.9.0.0/24\n"), ("v.volume", "[Volume]\nUser=5\n"), ("i.image", "[Image]\nImage=localhost/x:1\n")):
+        (tmp_path / name).write_text(text)
+        # nothing but where to look: words of a network are no options of a container
+        assert cleat("--dir", str(tmp_path), name, status=2).stderr == 'cleat spec: %s: only containers and pods have a spec: write "cleat explain %s"\n' % (name, name)
+
+
+def test_a_zone_is_explained_down_to_its_mounts(tmp_path):
+    (tmp_path / "web.container").write_text("[Container]\nImage=localhost/x:1\nTimezone=Europe/Berlin\n")
+    done = subprocess.run([CLEAT, "explain", "--dir", str(tmp_path), "web"], stdout=subprocess.PIPE, text=True, check=True)
+    assert "process.env[] TZ=Europe/Berlin\n" in done.stdout
+    assert all("mounts[] destination=%s type=bind" % where in done.stdout for where in ("/etc/localtime", "/usr/share/zoneinfo/Europe/Berlin"))
