@@ -110,7 +110,7 @@ int file_writev_all(int fd, struct iovec *parts, size_t count, struct err *err)
 			return err_errno(err, EIO, "write");
 		for (; count > 0 && (size_t)n >= parts->iov_len; parts++, count--)
 			n -= (ssize_t)parts->iov_len;
-		if (n > 0) {
+		if (count > 0) {
 			parts->iov_base = (char *)parts->iov_base + n;
 			parts->iov_len -= (size_t)n;
 		}
