@@ -105,7 +105,7 @@ static void put_status(const struct shown *s, char *out, size_t size)
 	str_copy(out, size, s->unit ? s->unit->status_text : "");
 }
 
-static void put_since(const struct shown *s, char *out, size_t size)
+static void put_time(const struct shown *s, char *out, size_t size)
 {
 	time_t seconds = s->unit ? (time_t)(s->unit->since_real_usec / 1000000) : 0;
 	struct tm tm;
@@ -115,10 +115,22 @@ static void put_since(const struct shown *s, char *out, size_t size)
 		strftime(out, size, "%a %Y-%m-%d %H:%M:%S UTC", &tm);
 }
 
+/* What podman's generator makes of such a unit. */
 static void put_type(const struct shown *s, char *out, size_t size)
 {
-	(void)s;
-	str_copy(out, size, "notify");
+	str_copy(out, size,
+		 !s->unit			 ? "" :
+		 str_ends(s->unit->unit, ".pod") ? "forking" :
+		 s->unit->oneshot		 ? "oneshot" :
+						   "notify");
+}
+
+/* Of one that is not active it is not known any more. */
+static void put_active_since(const struct shown *s, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (s->unit && str_eq(personality_state_of(s->unit).active, "active"))
+		put_time(s, out, size);
 }
 
 static const struct property {
@@ -140,8 +152,8 @@ static const struct property {
 	{ "SourcePath", put_file },
 	{ "UnitFileState", put_enabled },
 	{ "StatusText", put_status },
-	{ "StateChangeTimestamp", put_since },
-	{ "ActiveEnterTimestamp", put_since },
+	{ "StateChangeTimestamp", put_time },
+	{ "ActiveEnterTimestamp", put_active_since },
 };
 #define PROPERTY_COUNT (sizeof(properties) / sizeof(properties[0]))
 
@@ -203,8 +215,12 @@ static bool read_words(const struct personality_call *call, struct asked *out)
 
 		out->only_value |= str_eq(word, "--value") || str_starts(word, "-P");
 		if (names) {
-			if (out->count < sizeof(out->names) / sizeof(out->names[0]))
-				out->names[out->count++] = names;
+			if (out->count == sizeof(out->names) / sizeof(out->names[0])) {
+				fprintf(stderr, "systemctl show: more than %zu of -p\n",
+					out->count);
+				return false;
+			}
+			out->names[out->count++] = names;
 		} else if (word[0] != '-') {
 			call->argv[++out->units] = word;
 		} else if (!str_eq(word, "--value") && !str_eq(word, "--no-pager") &&

@@ -244,6 +244,7 @@ static void put_identity(const struct engine *e, const struct engine_entry *entr
 	p->boot_start = entry->unit->service.boot;
 	p->last_good = entry->spec && entry->invalid_reason;
 	p->masked = entry->masked_by != NULL;
+	p->oneshot = entry->unit->service.type == SERVICE_ONESHOT;
 	p->choice = !entry->choice	       ? 0 :
 		    entry->choice->is_enabled  ? 1 :
 		    entry->choice->is_disabled ? 2 :

@@ -91,9 +91,10 @@ struct published_unit {
 	char status_text[256]; /* STATUS= of the program; "": none */
 	char pod[128]; /* name of the pod that it is in; "": none. A pod is a unit whose file ends in .pod */
 	uint8_t last_good; /* 1: the file has errors (state invalid), and its last good version is what this is about */
-	uint8_t masked; /* 1: never started ("cleat mask") */
-	uint8_t choice; /* of an operator over [Install]: 0 none, 1 enabled, 2 disabled */
-	uint8_t reserved_choice[5];
+	uint8_t masked;	 /* 1: never started ("cleat mask") */
+	uint8_t choice;	 /* of an operator over [Install]: 0 none, 1 enabled, 2 disabled */
+	uint8_t oneshot; /* 1: Type=oneshot */
+	uint8_t reserved_choice[4];
 	char update[240]; /* what the last update of its image came to: "rolled back: it is unhealthy"; "" */
 	uint32_t lost; /* enum host_loss of util/host.h: runs with less isolation than usual, as appliance.ini allows */
 	uint32_t reserved_lost;

@@ -36,6 +36,8 @@ static void put_unit(struct published *p, unsigned index, const char *name, cons
 		.pid = state == PUBLISHED_UP ? 42 : 0,
 		.boot_start = state != PUBLISHED_DOWN,
 		.restarts = index,
+		.oneshot = state == PUBLISHED_DOWN,
+		.since_real_usec = 5 * 1000000,
 	};
 
 	str_copy(u.name, sizeof(u.name), name);
@@ -189,6 +191,11 @@ static void show_prints_properties(void **state)
 	assert_string_equal(c.out, "LoadState=not-found\nActiveState=inactive\n");
 	ask(&c, WORDS("systemctl", "show", "-p", "NRestarts", "-p", "Id", "app-pod"));
 	assert_string_equal(c.out, "NRestarts=3\nId=app-pod.service\n");
+	ask(&c, WORDS("systemctl", "show", "--value", "-p", "Type", "web", "idle", "app-pod"));
+	assert_string_equal(c.out, "notify\n\noneshot\n\nforking\n");
+	ask(&c, WORDS("systemctl", "show", "-p", "ActiveEnterTimestamp", "web", "db"));
+	assert_string_equal(c.out,
+			    "ActiveEnterTimestamp=Thu 1970-01-01 00:00:05 UTC\n\nActiveEnterTimestamp=\n");
 	ask(&c, WORDS("systemctl", "show", "-p", "NoSuch", "web"));
 	assert_non_null(strstr(c.err, "property NoSuch is not known here"));
 }
