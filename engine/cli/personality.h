@@ -75,7 +75,10 @@ int personality_show(const struct personality_call *call);
 
 /* Go's templates as far as people write them for inspect and ps: text, {{.A.B}}, {{json .A}}, {{index .A 0}}. Prints a line. */
 struct yyjson_val;
+struct yyjson_doc;
 int personality_template(const char *program, const char *text, struct yyjson_val *value);
+/* GET of prefix, name (encoded) and suffix as JSON, to be freed; NULL after saying why. */
+struct yyjson_doc *personality_ask(const char *prefix, const char *name, const char *suffix);
 /* "podman inspect", "podman ps". */
 int personality_inspect(const struct personality_call *call);
 int personality_ps(const struct personality_call *call);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * "podman inspect" and "podman ps" with --format: the part of Go's templates that people write for them, over the JSON that the control
- * socket gives. What it does not understand is refused with its place, never printed half.
+ * "podman inspect", and the part of Go's templates that people write for it and for "podman ps", over the JSON that the control socket
+ * gives. What it does not understand is refused with its place.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +62,22 @@ static int refuse(const char *program, const char *action)
 	return PODMAN_FAILED;
 }
 
+/* theirs fails, too, at a field that there is not; deeper ones may be keys of a map, which are empty then */
+static bool has_field(const char *program, yyjson_val *value, const char *path)
+{
+	size_t len = 0;
+
+	while (path[0] == '.' && is_letter(path[1 + len]))
+		len++;
+	if (!len || yyjson_obj_getn(value, path + 1, len))
+		return true;
+	fflush(stdout);
+	fprintf(stderr,
+		"%s: --format: {{.%.*s}}: there is no such field here; \"--format json\" shows all\n",
+		program, (int)len, path + 1);
+	return false;
+}
+
 /* One "{{ ... }}"; text: behind the braces. */
 static int print_action(const char *program, const char *text, yyjson_val *value)
 {
@@ -75,6 +91,8 @@ static int print_action(const char *program, const char *text, yyjson_val *value
 	p += strspn(p, " ");
 	if (*p == '(') /* {{index (index .A "b") 0}} and its like */
 		return refuse(program, text);
+	if (!has_field(program, value, p))
+		return PODMAN_FAILED;
 	value = follow(value, p, &end);
 	if (end == p)
 		return refuse(program, text);
@@ -138,8 +156,7 @@ int personality_template(const char *program, const char *text, yyjson_val *valu
 	return 0;
 }
 
-/* GET as JSON; NULL after saying why. */
-static yyjson_doc *ask(const char *prefix, const char *name, const char *suffix)
+yyjson_doc *personality_ask(const char *prefix, const char *name, const char *suffix)
 {
 	struct cli_response response = { 0 };
 	auto_buf path = BUF_INIT(2048);
@@ -160,19 +177,6 @@ static yyjson_doc *ask(const char *prefix, const char *name, const char *suffix)
 	}
 	buf_fini(&response.body);
 	return doc;
-}
-
-/* "-f X", "-fX", "--format X", "--format=X" at argv[*i]; NULL: another word. */
-static const char *format_at(const struct personality_call *call, int *i)
-{
-	const char *word = call->argv[*i];
-
-	if (str_starts(word, "--format="))
-		return word + strlen("--format=");
-	if ((str_eq(word, "--format") || str_eq(word, "-f")) && *i + 1 < call->argc &&
-	    call->argv[*i + 1])
-		return call->argv[++*i];
-	return NULL;
 }
 
 /* A container's name goes before an image's. */
@@ -206,7 +210,7 @@ static int inspect_one(const struct personality_call *call, const char *format, 
 	}
 	if (!format || str_eq(format, "json"))
 		return personality_cleat("inspect", arguments) == CLI_OK ? 0 : PODMAN_FAILED;
-	doc = ask("/containers/", name, "/json");
+	doc = personality_ask("/containers/", name, "/json");
 	if (!doc)
 		return PODMAN_FAILED;
 	result = personality_template(call->program, format, yyjson_doc_get_root(doc));
@@ -220,7 +224,7 @@ int personality_inspect(const struct personality_call *call)
 	int result = 0, names = 0;
 
 	for (int i = 1; i < call->argc; i++) {
-		const char *found = format_at(call, &i);
+		const char *found = personality_value(call, &i, "--format", "-f");
 
 		if (found) {
 			format = found;
@@ -246,180 +250,4 @@ int personality_inspect(const struct personality_call *call)
 	if (!names)
 		fprintf(stderr, "%s inspect: which container?\n", call->program);
 	return names ? result : PODMAN_FAILED;
-}
-
-/* --- ps ----------------------------------------------------------------------------------------------------------------------- */
-
-struct listing {
-	bool all, quiet;
-	const char *format;
-	const char *filters[8];
-	size_t filter_count;
-};
-
-static bool read_listing(const struct personality_call *call, struct listing *out)
-{
-	*out = (struct listing){ 0 };
-	for (int i = 1; i < call->argc; i++) {
-		const char *word = call->argv[i], *value;
-
-		if ((value = personality_value(call, &i, "--format", NULL))) {
-			out->format = value;
-		} else if ((value = personality_value(call, &i, "--filter", "-f"))) {
-			if (out->filter_count == sizeof(out->filters) / sizeof(out->filters[0]))
-				return false;
-			out->filters[out->filter_count++] = value;
-			/* who asks for a state asks for those, too, that do not run */
-			out->all |= str_starts(value, "status=");
-		} else if (str_eq(word, "--all")) {
-			out->all = true;
-		} else if (str_eq(word, "--quiet")) {
-			out->quiet = true;
-		} else if (word[0] == '-' && word[1] &&
-			   strspn(word + 1, "aq") + 1 == strlen(word)) {
-			out->all |= strchr(word, 'a') != NULL;
-			out->quiet |= strchr(word, 'q') != NULL;
-		} else if (!str_eq(word, "--no-trunc") && !str_eq(word, "--noheading")) {
-			fprintf(stderr,
-				"%s ps: %s: not known here; \"cleat ps\" lists containers\n",
-				call->program, word);
-			return false;
-		}
-	}
-	return true;
-}
-
-static const char *name_of(yyjson_val *row)
-{
-	const char *name = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(row, "Names")));
-
-	return !name ? "" : name + (name[0] == '/');
-}
-
-/* "tier" or "tier=web" */
-static bool has_label(yyjson_val *labels, const char *wanted)
-{
-	size_t len = strcspn(wanted, "=");
-	const char *value = yyjson_get_str(yyjson_obj_getn(labels, wanted, len));
-
-	return value && (!wanted[len] || str_eq(value, wanted + len + 1));
-}
-
-/* -1: no such filter. */
-static int fits(yyjson_val *row, const char *filter)
-{
-	const char *value = strchr(filter, '=');
-	size_t len = value ? (size_t)(value - filter) : 0;
-	const char *state = yyjson_get_str(yyjson_obj_get(row, "State"));
-	const char *id = yyjson_get_str(yyjson_obj_get(row, "Id"));
-
-	if (!value)
-		return -1;
-	value++;
-	if (len == 4 && strncmp(filter, "name", 4) == 0) {
-		bool begins = value[0] == '^';
-		size_t length;
-		char plain[256];
-
-		str_copy(plain, sizeof(plain), value + begins);
-		length = strlen(plain);
-		if (length &&
-		    plain[length - 1] == '$') { /* ^name$ is how an exact name is asked for */
-			plain[length - 1] = '\0';
-			return begins ? str_eq(name_of(row), plain) : str_ends(name_of(row), plain);
-		}
-		if (strpbrk(plain, ".*+?()[]|\\"))
-			return -1;
-		return begins ? str_starts(name_of(row), plain) :
-				strstr(name_of(row), plain) != NULL;
-	}
-	if (len == 2 && strncmp(filter, "id", 2) == 0)
-		return id && str_starts(id, value);
-	if (len == 6 && strncmp(filter, "status", 6) == 0)
-		return state && str_eq(state, value);
-	if (len == 5 && strncmp(filter, "label", 5) == 0)
-		return has_label(yyjson_obj_get(row, "Labels"), value);
-	return -1;
-}
-
-/* Fields of ps that Docker's list has in another form are put beside them. */
-static int print_row(const struct personality_call *call, const struct listing *listing,
-		     yyjson_val *row)
-{
-	yyjson_mut_doc *copy;
-	yyjson_doc *flat;
-	yyjson_mut_val *root;
-	const char *id = yyjson_get_str(yyjson_obj_get(row, "Id"));
-	int result;
-
-	if (listing->quiet) {
-		printf("%.12s\n", id ? id : "");
-		return 0;
-	}
-	copy = yyjson_mut_doc_new(NULL);
-	root = yyjson_val_mut_copy(copy, row);
-	yyjson_mut_doc_set_root(copy, root);
-	yyjson_mut_obj_put(root, yyjson_mut_str(copy, "ID"),
-			   yyjson_mut_strncpy(copy, id ? id : "", id ? strnlen(id, 12) : 0));
-	yyjson_mut_obj_put(root, yyjson_mut_str(copy, "Names"),
-			   yyjson_mut_strcpy(copy, name_of(row)));
-	flat = yyjson_mut_doc_imut_copy(copy, NULL);
-	result = personality_template(call->program, listing->format, yyjson_doc_get_root(flat));
-	yyjson_doc_free(flat);
-	yyjson_mut_doc_free(copy);
-	return result;
-}
-
-static int print_rows(const struct personality_call *call, const struct listing *listing,
-		      yyjson_val *rows)
-{
-	yyjson_arr_iter iter = yyjson_arr_iter_with(rows);
-	yyjson_val *row;
-	int result = 0;
-
-	while (!result && (row = yyjson_arr_iter_next(&iter))) {
-		int fit = 1;
-
-		for (size_t i = 0; fit == 1 && i < listing->filter_count; i++)
-			fit = fits(row, listing->filters[i]);
-		if (fit < 0) {
-			fprintf(stderr,
-				"%s ps: a filter is not known here: name=TEXT, id=TEXT, label=NAME[=VALUE] and status=STATE are\n",
-				call->program);
-			return PODMAN_FAILED;
-		}
-		if (fit)
-			result = print_row(call, listing, row);
-	}
-	return result;
-}
-
-int personality_ps(const struct personality_call *call)
-{
-	char *table[] = { NULL, NULL, NULL, NULL };
-	struct listing listing;
-	size_t words = 0;
-	yyjson_doc *doc;
-	int result;
-
-	if (!read_listing(call, &listing))
-		return PODMAN_FAILED;
-	if (!listing.quiet && !listing.filter_count &&
-	    (!listing.format || str_eq(listing.format, "json"))) {
-		if (listing.all)
-			table[words++] = (char *)(uintptr_t) "-a";
-		if (listing.format) {
-			table[words++] = (char *)(uintptr_t) "--format";
-			table[words++] = (char *)(uintptr_t) "json";
-		}
-		return personality_cleat("ps", table) == CLI_OK ? 0 : PODMAN_FAILED;
-	}
-	if (!listing.format)
-		listing.format = "{{.ID}}  {{.Image}}  {{.Status}}  {{.Names}}";
-	doc = ask("/containers/json", "", listing.all ? "?all=1" : "");
-	if (!doc)
-		return PODMAN_FAILED;
-	result = print_rows(call, &listing, yyjson_doc_get_root(doc));
-	yyjson_doc_free(doc);
-	return result;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exec* lines and conditions of units in a real appliance; podman, docker, systemctl and journalctl as names of our command line."""
+import json
 import os
 import signal
 
@@ -290,6 +291,11 @@ def test_our_command_line_under_other_names(boot, box):
     assert run("podman", "ps", "--filter", "label=tier", "--format", "{{.Names}}") == (0, "web")
     assert run("podman", "ps", "--filter", "label=tier=back", "--format", "{{.Names}}") == (0, "web")
     assert run("podman", "ps", "-a", "--filter", "label=tier=front", "--format", "{{.Names}}") == (0, "")
+    assert run("podman", "ps", "-a", "--filter", "name=web", "--filter", "name=broken", "--format", "table {{.Names}}\\t{{.State}}") == \
+        (0, "NAMES\tSTATE\nsystemd-broken\texited\nweb\trunning")
+    assert [r["State"] for r in json.loads(run("podman", "ps", "--filter", "name=web", "--format", "json")[1])] == ["running"]
+    assert run("podman", "ps", "--format", "{{.NoSuch}}")[0] == 125
+    assert run("systemctl", "show", "--value", "-p", "Type", "web") == (0, "notify")
     assert run("systemctl", "list-units", "--no-legend", "--state=failed,running")[1].count("\n") == 2
     assert "web.service" in run("systemctl", "-t", "service", "--state", "running", "list-units")[1]
     assert run("systemctl", "kill", "-sCONT", "--", "web") == (0, "web")
