@@ -103,41 +103,56 @@ static int thing_exists(const struct personality_call *call)
 	return result == CLI_OK ? 0 : result == CLI_FAILED ? 1 : PODMAN_FAILED;
 }
 
+/* How long may it take: "-t 5" wherever it stands, as an argument of our stop. False: another word. */
+static bool read_limit(const struct personality_call *call, int *i, char limit[40])
+{
+	const char *seconds = personality_value(call, i, "--time", "-t");
+
+	if (!seconds)
+		seconds = personality_value(call, i, "--timeout", NULL);
+	if (!seconds)
+		return false;
+	snprintf(limit, 40, "--time=%s", seconds);
+	return true;
+}
+
 struct removal {
-	bool force, ignore, has_names;
+	bool force, ignore;
+	char limit[40]; /* of the stop */
+	int count;	/* argv[1...]: the names */
 };
 
 static bool read_removal(const struct personality_call *call, struct removal *out)
 {
 	*out = (struct removal){ 0 };
 	for (int i = 1; i < call->argc; i++) {
-		const char *word = call->argv[i];
+		char *word = call->argv[i];
 
-		if (word[0] != '-') {
-			out->has_names = true;
+		if (read_limit(call, &i, out->limit)) {
+			continue;
+		} else if (word[0] != '-') {
+			call->argv[++out->count] = word;
 		} else if (str_eq(word, "--force") || str_eq(word, "--ignore") ||
 			   str_eq(word, "--volumes") || is_letters(word, "fiv")) {
 			out->force |= str_eq(word, "--force") ||
 				      (word[1] != '-' && strchr(word, 'f'));
 			out->ignore |= str_eq(word, "--ignore") ||
 				       (word[1] != '-' && strchr(word, 'i'));
-		} else if ((str_eq(word, "-t") || str_eq(word, "--time")) && i + 1 < call->argc) {
-			call->argv[++i] = (char *)(uintptr_t) "-"; /* its value is no name */
-		} else if (!str_starts(word, "--time=") && !str_eq(word, "-")) {
+		} else {
 			fprintf(stderr,
 				"%s rm: %s: not known here; \"cleat stop NAME\" stops a unit, and taking its file away removes it\n",
 				call->program, word);
 			return false;
 		}
 	}
-	if (!out->has_names)
+	if (!out->count)
 		fprintf(stderr, "%s rm: which container?\n", call->program);
-	return out->has_names;
+	return out->count > 0;
 }
 
-static int remove_one(const struct personality_call *call, const struct removal *how, char *name)
+static int remove_one(const struct personality_call *call, struct removal *how, char *name)
 {
-	char *arguments[] = { name, NULL };
+	char *arguments[] = { name, how->limit[0] ? how->limit : NULL, NULL };
 	int found;
 
 	if (is_own(name)) {
@@ -167,31 +182,39 @@ static int podman_rm(const struct personality_call *call)
 
 	if (!read_removal(call, &how))
 		return PODMAN_FAILED;
-	for (int i = 1; i < call->argc; i++) {
-		int one = call->argv[i][0] != '-' ? remove_one(call, &how, call->argv[i]) : 0;
+	for (int i = 1; i <= how.count; i++) {
+		int one = remove_one(call, &how, call->argv[i]);
 
 		result = one ? one : result;
 	}
 	return result;
 }
 
-/* stop: in the unit's own command lines there is nothing to do, its own stop does it. */
+static int stop_one(const struct personality_call *call, bool ignore, char *name, char *limit)
+{
+	char *arguments[] = { name, limit[0] ? limit : NULL, NULL };
+
+	/* in the unit's own command lines there is nothing to do, its own stop does it */
+	if (is_own(name)) {
+		puts(name);
+		return 0;
+	}
+	if (ignore && exists(name) == 1)
+		return 0;
+	return personality_cleat("stop", arguments) == CLI_OK ? 0 : failure(call);
+}
+
 static int podman_stop(const struct personality_call *call)
 {
-	char limit[40] = "", *names[3] = { NULL, NULL, NULL };
+	char limit[40] = "";
 	bool ignore = false;
-	int result = 0, asked = 0;
-	const char *seconds;
+	int result = 0, count = 0;
 
 	for (int i = 1; i < call->argc; i++) {
 		char *word = call->argv[i];
 
-		seconds = personality_value(call, &i, "--time", "-t");
-		if (!seconds)
-			seconds = personality_value(call, &i, "--timeout", NULL);
-		if (seconds) {
-			snprintf(limit, sizeof(limit), "--time=%s", seconds);
-			names[1] = limit;
+		if (read_limit(call, &i, limit)) {
+			continue;
 		} else if (str_eq(word, "-i") || str_eq(word, "--ignore")) {
 			ignore = true;
 		} else if (word[0] == '-') {
@@ -199,19 +222,17 @@ static int podman_stop(const struct personality_call *call)
 				call->program, word);
 			return PODMAN_FAILED;
 		} else {
-			asked++;
-			names[0] = word;
-			if (is_own(word))
-				puts(word);
-			else if (ignore && exists(word) == 1)
-				continue;
-			else if (personality_cleat("stop", names) != CLI_OK)
-				result = failure(call);
+			call->argv[++count] = word;
 		}
 	}
-	if (!asked)
+	for (int i = 1; i <= count; i++) {
+		int one = stop_one(call, ignore, call->argv[i], limit);
+
+		result = one ? one : result;
+	}
+	if (!count)
 		fprintf(stderr, "%s stop: which container?\n", call->program);
-	return asked ? result : PODMAN_FAILED;
+	return count ? result : PODMAN_FAILED;
 }
 
 /* --- networks: units, and nothing else ---------------------------------------------------------------------------------------- */
@@ -265,7 +286,7 @@ static int network_ls(const struct personality_call *call)
 	load_networks(&set, &arena);
 	if (!quiet)
 		puts("NAME                             UNIT");
-	printf(quiet ? "podman\n" : "podman\n");
+	puts("podman");
 	for (size_t i = 0; i < set.count; i++)
 		if (set.units[i].kind == UNIT_NETWORK && set.units[i].is_valid)
 			printf(quiet ? "%s\n" : "%-32s %s\n", set.units[i].resource_name,

@@ -16,13 +16,14 @@
 #define NOT_ACTIVE 3
 #define NO_SUCH_UNIT 4
 #define NOT_LOADED 5
+#define NAMES_MAX 256u
 
 struct options {
 	bool quiet, no_block, all, no_legend, failed_only;
 	const char *state;
 	const char *signal;
 	const char *lines;
-	char *names[256];
+	char *names[NAMES_MAX];
 	int count;
 };
 
@@ -30,22 +31,10 @@ struct options {
 static bool is_idle(const char *word)
 {
 	static const char *const words[] = {
-		"--system",
-		"--user",
-		"--no-pager",
-		"--full",
-		"-l",
-		"--now",
-		"--force",
-		"-f",
-		"--no-reload",
-		"--plain",
-		"--no-ask-password",
-		"--runtime",
-		"--type=service",
-		"-t=service",
-		"--wait",
-		"--global",
+		"--system",    "--user",  "--no-pager",	       "--full",
+		"-l",	       "--now",	  "--force",	       "-f",
+		"--no-reload", "--plain", "--no-ask-password", "--type=service",
+		"-t=service",  "--wait",  "--global",
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -83,8 +72,12 @@ static bool read_options(const struct personality_call *call, struct options *ou
 		const char *value;
 
 		if (call->argv[i][0] != '-') {
-			if (out->count < 256)
-				out->names[out->count++] = call->argv[i];
+			if (out->count == (int)NAMES_MAX) {
+				fprintf(stderr, "systemctl %s: more than %u names\n",
+					call->row->words, NAMES_MAX);
+				return false;
+			}
+			out->names[out->count++] = call->argv[i];
 		} else if (str_eq(call->argv[i], "--")) {
 			continue;
 		} else if ((value = personality_value(call, &i, "--state", NULL))) {
@@ -300,7 +293,9 @@ static int order_if_active(const struct personality_call *call, const struct opt
 			   const struct published_unit *unit)
 {
 	(void)call;
-	return unit->state == PUBLISHED_UP || unit->state == PUBLISHED_STARTING ?
+	/* one that waits for its next turn is "activating", too */
+	return unit->state == PUBLISHED_UP || unit->state == PUBLISHED_STARTING ||
+			       unit->state == PUBLISHED_BACKOFF ?
 		       order("restart", o, unit) :
 		       0;
 }
@@ -516,20 +511,33 @@ const char *personality_enabled(const struct published_unit *unit)
 	return unit->boot_start ? "enabled" : "static";
 }
 
-static int print_enabled(const struct personality_call *call, const struct options *o,
-			 const struct published_unit *unit)
-{
-	const char *word = personality_enabled(unit);
-
-	(void)call;
-	if (!o->quiet)
-		puts(word);
-	return str_eq(word, "masked") || str_eq(word, "disabled") ? 1 : 0;
-}
-
+/* 0 when any of them is, as systemctl(1) has it. */
 static int systemctl_is_enabled(const struct personality_call *call)
 {
-	return each(call, print_enabled) ? 1 : 0;
+	struct options o;
+	struct published_all all;
+	int result = 1;
+
+	if (!read_options(call, &o) || !read_all(&all))
+		return 1;
+	for (int i = 0; i < o.count; i++) {
+		struct err err;
+		const struct published_unit *unit =
+			personality_unit(all.units, all.count, o.names[i], &err);
+		const char *word = unit ? personality_enabled(unit) : "not-found";
+
+		int code = !unit					      ? NO_SUCH_UNIT :
+			   str_eq(word, "masked") || str_eq(word, "disabled") ? 1 :
+										0;
+
+		if (!o.quiet)
+			puts(word);
+		result = i == 0 || code < result ? code : result;
+	}
+	if (!o.count)
+		fprintf(stderr, "Too few arguments.\n");
+	free(all.units);
+	return result;
 }
 
 /* A choice is in force when the engine has begun anew, which would cut the command off that asks for it. */
@@ -545,7 +553,12 @@ static int systemctl_choose(const struct personality_call *call)
 		return 1;
 	}
 	for (int i = 1; i < call->argc && count < 259; i++)
-		if (str_eq(call->argv[i], "--now") || !is_idle(call->argv[i]))
+		if (str_eq(call->argv[i], "--runtime")) {
+			fprintf(stderr,
+				"systemctl %s: --runtime: what is chosen here is kept over reboots; leave it out\n",
+				call->row->words);
+			return 1;
+		} else if (str_eq(call->argv[i], "--now") || !is_idle(call->argv[i]))
 			words[count++] = call->argv[i];
 	return personality_cleat(call->row->words, words) == CLI_OK ? 0 : 1;
 }

@@ -175,6 +175,29 @@ static void is_enabled_knows_choices_and_masks(void **state)
 	}
 }
 
+static void one_that_is_enabled_is_enough(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	ask(&c, WORDS("systemctl", "is-enabled", "nothing", "idle"));
+	assert_int_equal(c.result, 0);
+	assert_string_equal(c.out, "not-found\nstatic\n");
+	ask(&c, WORDS("systemctl", "is-enabled", "-q", "nothing"));
+	assert_int_equal(c.result, 4);
+	assert_string_equal(c.out, "");
+}
+
+static void what_would_be_kept_is_not_chosen_for_a_while(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	ask(&c, WORDS("systemctl", "mask", "--runtime", "web"));
+	assert_int_equal(c.result, 1);
+	assert_non_null(strstr(c.err, "--runtime: what is chosen here is kept over reboots"));
+}
+
 static void show_prints_properties(void **state)
 {
 	struct captured c;
@@ -194,8 +217,9 @@ static void show_prints_properties(void **state)
 	ask(&c, WORDS("systemctl", "show", "--value", "-p", "Type", "web", "idle", "app-pod"));
 	assert_string_equal(c.out, "notify\n\noneshot\n\nforking\n");
 	ask(&c, WORDS("systemctl", "show", "-p", "ActiveEnterTimestamp", "web", "db"));
-	assert_string_equal(c.out,
-			    "ActiveEnterTimestamp=Thu 1970-01-01 00:00:05 UTC\n\nActiveEnterTimestamp=\n");
+	assert_string_equal(
+		c.out,
+		"ActiveEnterTimestamp=Thu 1970-01-01 00:00:05 UTC\n\nActiveEnterTimestamp=\n");
 	ask(&c, WORDS("systemctl", "show", "-p", "NoSuch", "web"));
 	assert_non_null(strstr(c.err, "property NoSuch is not known here"));
 }
@@ -247,6 +271,10 @@ static void orders_reach_the_engine(void **state)
 		  NO_CONTENT,
 		  "POST /containers/systemd-web/restart HTTP",
 		  0 },
+		{ { "systemctl", "try-restart", "app-pod" },
+		  NO_CONTENT,
+		  "POST /containers/systemd-app/restart HTTP",
+		  0 },
 		{ { "systemctl", "kill", "-s", "HUP", "web" },
 		  NO_CONTENT,
 		  "POST /containers/systemd-web/kill?signal=1 HTTP",
@@ -262,6 +290,15 @@ static void orders_reach_the_engine(void **state)
 		{ { "podman", "stop", "--time=3", "web" },
 		  NO_CONTENT,
 		  "POST /containers/web/stop?t=3 HTTP",
+		  0 },
+		/* wherever the option stands */
+		{ { "podman", "stop", "web", "-t", "4" },
+		  NO_CONTENT,
+		  "POST /containers/web/stop?t=4 HTTP",
+		  0 },
+		{ { "podman", "rm", "-f", "web", "--time=0" },
+		  NO_CONTENT,
+		  "POST /containers/web/stop?t=0 HTTP",
 		  0 },
 		{ { "podman", "stop", "web" }, FAILED, "POST /containers/web/stop HTTP", 125 },
 		{ { "docker", "stop", "web" }, FAILED, "POST /containers/web/stop HTTP", 1 },
@@ -567,6 +604,8 @@ int main(void)
 		cmocka_unit_test(is_active_has_systemctls_codes),
 		cmocka_unit_test(status_has_them_too),
 		cmocka_unit_test(is_enabled_knows_choices_and_masks),
+		cmocka_unit_test(one_that_is_enabled_is_enough),
+		cmocka_unit_test(what_would_be_kept_is_not_chosen_for_a_while),
 		cmocka_unit_test(show_prints_properties),
 		cmocka_unit_test(lists_leave_out_what_is_inactive),
 		cmocka_unit_test(orders_reach_the_engine),
