@@ -9,6 +9,7 @@
 
 #define IMAGE_LOCK_WAIT_USEC UINT64_C(120000000)
 #define IMAGE_SHORT_ID 12
+#define IMAGE_ID_LENGTH 71 /* "sha256:" and 64 digits */
 
 /* The store at path, which has to be there (none is made by looking). write: not read-only, locked, swept. NULL after saying why on
  * stderr. */

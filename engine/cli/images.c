@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/image.h"
+#include "cli/personality.h"
 #include "image/inspect.h"
 #include "image/ref.h"
 #include "image/store_admin.h"
@@ -18,6 +19,7 @@
 #include "util/loop.h"
 #include "util/places.h"
 #include "util/str.h"
+#include "yyjson.h"
 
 #define OUTPUT_MAX_BYTES (64 * 1024 * 1024)
 
@@ -55,7 +57,7 @@ struct row {
 
 struct listing {
 	const char *format, *store, *wanted; /* wanted NULL: all */
-	bool quiet, digests;
+	bool quiet, digests, no_heading, no_trunc;
 	struct arena arena;
 	struct store_list list;
 	struct row *rows;
@@ -125,6 +127,17 @@ static void add_rows(struct listing *l, const struct store_entry *image)
 		*arena_push(&l->arena, l->rows, l->count) = (struct row){ image, by_digest };
 }
 
+/* With its algorithm when it is whole, as podman has it. */
+static int id_length(const struct listing *l)
+{
+	return l->no_trunc ? IMAGE_ID_LENGTH : IMAGE_SHORT_ID;
+}
+
+static const char *id_of(const struct listing *l, const struct store_entry *image)
+{
+	return image->id + (l->no_trunc ? 0 : strlen("sha256:"));
+}
+
 static void print_ids(const struct listing *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
@@ -133,32 +146,49 @@ static void print_ids(const struct listing *l)
 		for (size_t k = 0; k < i && !again; k++)
 			again = l->rows[k].image == l->rows[i].image;
 		if (!again)
-			printf("%.*s\n", IMAGE_SHORT_ID, l->rows[i].image->id + 7);
+			printf("%.*s\n", id_length(l), id_of(l, l->rows[i].image));
 	}
+}
+
+/* A row in words. */
+struct shown {
+	char repository[REF_MAX], tag[129];
+	char id[IMAGE_ID_LENGTH + 1];
+	char created[32], created_at[64]; /* "": not known */
+	char size[24];
+};
+
+static void show_row(const struct listing *l, const struct row *row, struct shown *out)
+{
+	char span[24];
+	int64_t usec;
+
+	*out = (struct shown){ .repository = "<none>", .tag = "<none>" };
+	if (row->name && !split_row(row->name, out->repository, out->tag))
+		str_copy(out->repository, sizeof(out->repository), "<none>");
+	snprintf(out->id, sizeof(out->id), "%.*s", id_length(l), id_of(l, row->image));
+	if (created_usec(row->image, &usec)) {
+		cli_span(clock_real_usec() - usec, span);
+		snprintf(out->created, sizeof(out->created), "%s ago", span);
+		str_copy(out->created_at, sizeof(out->created_at), row->image->created);
+		cli_clean(out->created_at);
+	}
+	cli_size(row->image->bytes, out->size);
 }
 
 static void print_row(struct cli_table *table, const struct listing *l, const struct row *row)
 {
-	char repository[REF_MAX] = "<none>", tag[129] = "<none>";
-	char id[IMAGE_SHORT_ID + 1], span[24], created[32] = "", size[24];
-	int64_t usec;
+	struct shown s;
 
-	if (row->name && !split_row(row->name, repository, tag))
-		return;
-	snprintf(id, sizeof(id), "%.*s", IMAGE_SHORT_ID, row->image->id + 7);
-	if (created_usec(row->image, &usec)) {
-		cli_span(clock_real_usec() - usec, span);
-		snprintf(created, sizeof(created), "%s ago", span);
-	}
-	cli_size(row->image->bytes, size);
-	cli_table_cell(table, CLI_PLAIN, repository);
-	cli_table_cell(table, CLI_PLAIN, tag);
+	show_row(l, row, &s);
+	cli_table_cell(table, CLI_PLAIN, s.repository);
+	cli_table_cell(table, CLI_PLAIN, s.tag);
 	if (l->digests)
 		cli_table_cell(table, CLI_PLAIN, row->image->digest);
-	cli_table_cell(table, CLI_PLAIN, id);
-	cli_table_cell(table, CLI_PLAIN, created);
+	cli_table_cell(table, CLI_PLAIN, s.id);
+	cli_table_cell(table, CLI_PLAIN, s.created);
 	cli_table_cell(table, row->image->problem ? CLI_RED : CLI_PLAIN,
-		       row->image->problem ? "damaged" : size);
+		       row->image->problem ? "damaged" : s.size);
 }
 
 static void print_table(const struct listing *l)
@@ -167,12 +197,50 @@ static void print_table(const struct listing *l)
 					      "IMAGE ID",   "CREATED", "SIZE" };
 	struct cli_table table = { .columns = l->digests ? 6 : 5 };
 
-	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
+	for (size_t i = 0; !l->no_heading && i < sizeof(titles) / sizeof(titles[0]); i++)
 		if (l->digests || i != 2)
 			cli_table_cell(&table, CLI_PLAIN, titles[i]);
 	for (size_t i = 0; i < l->count; i++)
 		print_row(&table, l, &l->rows[i]);
 	cli_table_print(&table, stdout, cli_wants_colours(stdout));
+}
+
+/* The fields that people ask podman's and docker's images for. */
+static void json_row(struct json *json, const struct listing *l, const struct row *row)
+{
+	struct shown s;
+
+	show_row(l, row, &s);
+	json_object(json, NULL);
+	json_str(json, "Repository", s.repository);
+	json_str(json, "Tag", s.tag);
+	json_str(json, "ID", s.id);
+	json_str(json, "Id", row->image->id + strlen("sha256:"));
+	json_str(json, "Digest", row->image->digest);
+	json_str(json, "Created", s.created);
+	json_str(json, "CreatedSince", s.created);
+	json_str(json, "CreatedAt", s.created_at);
+	json_str(json, "Size", s.size);
+	json_object_end(json);
+}
+
+static int print_template(const struct listing *l, const char *command)
+{
+	const char *format = personality_heading(l->format, !l->no_heading);
+	int result = CLI_OK;
+
+	for (size_t i = 0; result == CLI_OK && i < l->count; i++) {
+		auto_buf text = BUF_INIT(OUTPUT_MAX_BYTES);
+		struct json json = JSON_TO(&text);
+		yyjson_doc *doc;
+
+		json_row(&json, l, &l->rows[i]);
+		doc = yyjson_read(buf_str(&text), text.len, 0);
+		if (personality_template(command, format, yyjson_doc_get_root(doc)) != 0)
+			result = CLI_USAGE;
+		yyjson_doc_free(doc);
+	}
+	return result;
 }
 
 /* "REPOSITORY@sha256:..." for each repository that the image is known by. */
@@ -287,8 +355,10 @@ static int print(struct listing *l, const char *command)
 		result = print_json(l);
 	else if (l->quiet)
 		print_ids(l);
-	else
+	else if (str_eq(l->format, "table"))
 		print_table(l);
+	else
+		result = print_template(l, command);
 	if (l->list.unsure)
 		fprintf(stderr, "cleat %s: not all could be read: %s\n", command, l->list.unsure);
 	return result;
@@ -298,15 +368,18 @@ int cmd_images(int argc, char **argv)
 {
 	struct listing l = { .format = "table", .store = CLEAT_STORE_DIR };
 	const struct cli_option options[] = { { "-q", "--quiet", &l.quiet, NULL },
+					      { "-n", "--noheading", &l.no_heading, NULL },
+					      { NULL, "--no-trunc", &l.no_trunc, NULL },
 					      { NULL, "--digests", &l.digests, NULL },
 					      { NULL, "--format", NULL, &l.format },
 					      { NULL, "--store", NULL, &l.store } };
-	int words = cli_options(argc, argv, options, 4), result;
+	int words = cli_options(argc, argv, options, 6), result;
 	char repository[REF_MAX], tag[129];
 
 	if (words < 0)
 		return CLI_USAGE;
-	if (words > 1 || (!str_eq(l.format, "table") && !str_eq(l.format, "json"))) {
+	if (words > 1 ||
+	    (!str_eq(l.format, "table") && !str_eq(l.format, "json") && !strstr(l.format, "{{"))) {
 		fprintf(stderr, "cleat %s: \"%s\" is not understood; see \"cleat help %s\"\n",
 			argv[0], words > 1 ? argv[2] : l.format, argv[0]);
 		return CLI_USAGE;

@@ -77,6 +77,8 @@ int personality_show(const struct personality_call *call);
 struct yyjson_val;
 struct yyjson_doc;
 int personality_template(const char *program, const char *text, struct yyjson_val *value);
+/* The format of a row: of "table {{.Names}}" what stands behind "table"; a heading is printed for that when it is wanted. */
+const char *personality_heading(const char *format, bool is_wanted);
 /* GET of prefix, name (encoded) and suffix as JSON, to be freed; NULL after saying why. */
 struct yyjson_doc *personality_ask(const char *prefix, const char *name, const char *suffix);
 /* "podman inspect", "podman ps". */

@@ -156,6 +156,36 @@ int personality_template(const char *program, const char *text, yyjson_val *valu
 	return 0;
 }
 
+/* The fields' names in capitals where they stand. */
+static void print_names(const char *format)
+{
+	for (const char *p = format; *p; p++) {
+		if (str_starts(p, "{{") && strstr(p, "}}")) {
+			for (p += 2; !str_starts(p, "}}"); p++)
+				if (*p >= 'a' && *p <= 'z')
+					putchar(*p - 'a' + 'A');
+				else if (*p != ' ' && *p != '.')
+					putchar(*p);
+			p++;
+		} else if (str_starts(p, "\\t")) {
+			putchar('\t');
+			p++;
+		} else {
+			putchar(*p);
+		}
+	}
+	putchar('\n');
+}
+
+const char *personality_heading(const char *format, bool is_wanted)
+{
+	const char *row = str_starts(format, "table ") ? format + strlen("table ") : format;
+
+	if (row != format && is_wanted)
+		print_names(row);
+	return row;
+}
+
 yyjson_doc *personality_ask(const char *prefix, const char *name, const char *suffix)
 {
 	struct cli_response response = { 0 };

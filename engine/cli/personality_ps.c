@@ -17,6 +17,7 @@
 #define PODMAN_FAILED 125
 #define FILTERS_MAX 16u
 #define SHORT_ID 12u
+#define FULL_ID 64u
 
 enum fit { FIT_UNKNOWN = -1, FIT_NO, FIT_YES };
 
@@ -306,9 +307,9 @@ static int print_row(const char *program, const struct listing *listing, const c
 	int result;
 
 	yyjson_mut_doc_set_root(copy, root);
-	yyjson_mut_obj_put(
-		root, yyjson_mut_str(copy, "ID"),
-		yyjson_mut_strncpy(copy, id, strnlen(id, listing->no_trunc ? SIZE_MAX : SHORT_ID)));
+	yyjson_mut_obj_put(root, yyjson_mut_str(copy, "ID"),
+			   yyjson_mut_strncpy(copy, id,
+					      strnlen(id, listing->no_trunc ? FULL_ID : SHORT_ID)));
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		auto_buf text = BUF_INIT(65536);
 
@@ -321,27 +322,6 @@ static int print_row(const char *program, const struct listing *listing, const c
 	yyjson_doc_free(flat);
 	yyjson_mut_doc_free(copy);
 	return result;
-}
-
-/* Of "table {{.Names}}\t{{.Status}}": the fields' names in capitals where they stand. */
-static void print_heading(const char *format)
-{
-	for (const char *p = format; *p; p++) {
-		if (str_starts(p, "{{") && strstr(p, "}}")) {
-			for (p += 2; !str_starts(p, "}}"); p++)
-				if (*p >= 'a' && *p <= 'z')
-					putchar(*p - 'a' + 'A');
-				else if (*p != ' ' && *p != '.')
-					putchar(*p);
-			p++;
-		} else if (str_starts(p, "\\t")) {
-			putchar('\t');
-			p++;
-		} else {
-			putchar(*p);
-		}
-	}
-	putchar('\n');
 }
 
 /* The rows that fit, as they came. */
@@ -372,11 +352,7 @@ static int print_rows(const char *program, const struct listing *listing, yyjson
 		format = "{{.ID}}";
 	else if (str_eq(format, "json"))
 		return print_json(rows, count);
-	if (str_starts(format, "table ")) {
-		format += strlen("table ");
-		if (!listing->no_heading)
-			print_heading(format);
-	}
+	format = personality_heading(format, !listing->no_heading);
 	for (size_t i = 0; !result && i < count; i++)
 		result = print_row(program, listing, format, rows[i]);
 	return result;

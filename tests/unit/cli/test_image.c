@@ -72,6 +72,21 @@ static void images_are_listed(void **state)
 	capture(&c, cmd_images, WORDS("images", "--store", f->path, "--format=json"));
 	assert_non_null(strstr(c.out, "\"localhost/pinned@" D("9999") "\""));
 	assert_non_null(strstr(c.out, "\"CreatedAt\": \"2026-11-21T10:00:00Z\""));
+	capture(&c, cmd_images, WORDS("images", "--store", f->path, "-q", "--no-trunc", "web"));
+	assert_true(str_starts(c.out, "sha256:"));
+	assert_int_equal(strlen(c.out), IMAGE_ID_LENGTH + 1);
+	capture(&c, cmd_images, WORDS("images", "--store", f->path, "-n", "web"));
+	assert_true(str_starts(c.out, "docker.io/library/web"));
+	capture(&c, cmd_images,
+		WORDS("images", "--store", f->path, "--format",
+		      "{{.Repository}}:{{.Tag}} {{.Size}}", "app"));
+	assert_string_equal(c.out, "example.org/team/app:2 120 B\nlocalhost/app:1 120 B\n");
+	capture(&c, cmd_images,
+		WORDS("images", "--store", f->path, "--format", "table {{.Tag}}", "web"));
+	assert_string_equal(c.out, "TAG\nlatest\n");
+	capture(&c, cmd_images, WORDS("images", "--store", f->path, "--format", "{{.Labels}}"));
+	assert_int_equal(c.result, CLI_USAGE);
+	assert_non_null(strstr(c.err, "{{.Labels}}: there is no such field here"));
 	unlink_in(f, "layers", L3, "complete");
 	capture(&c, cmd_images, WORDS("images", "--store", f->path));
 	assert_non_null(strstr(c.out, "damaged"));
