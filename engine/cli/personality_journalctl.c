@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "journalctl -u UNIT": a container's log by "cleat logs". There is no journal: what asks for more than one unit's lines is refused. */
+/* "journalctl -u UNIT": containers' logs by "cleat logs". There is no journal: what asks for all units' lines is refused. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +8,17 @@
 
 #include "cli/cli.h"
 #include "cli/personality.h"
+#include "unit/service.h"
 #include "util/arena.h"
+#include "util/loop.h"
 #include "util/str.h"
 
 struct journal {
 	struct arena arena;
 	char **words; /* of "cleat logs" */
 	size_t count;
-	const char *unit;
+	char **units;
+	size_t unit_count;
 	const char *tail; /* NULL: all */
 	bool has_no_time;
 };
@@ -33,8 +37,9 @@ static void add(struct journal *j, const char *word)
 static const char *translate_time(struct journal *j, const char *text)
 {
 	size_t len = strlen(text);
-	char *copy = arena_strdup(&j->arena, text), *to = copy;
+	char *copy = arena_strdup(&j->arena, text), seconds[32];
 	time_t now = time(NULL);
+	uint64_t usec;
 	struct tm tm;
 
 	if (str_eq(text, "now"))
@@ -50,23 +55,15 @@ static const char *translate_time(struct journal *j, const char *text)
 		return arena_strdup(&j->arena, day);
 	}
 	if (text[0] == '-' || (len > 4 && str_ends(text, " ago"))) {
-		bool is_ago = text[0] != '-';
-
-		if (is_ago)
+		if (text[0] != '-')
 			copy[len - 4] = '\0';
-		/* "10 min" -> "10m", "2 hours" -> "2h" */
-		for (const char *p = copy + !is_ago; *p; p++) {
-			bool is_word = *p >= 'a' && *p <= 'z';
-
-			if (*p == ' ')
-				continue;
-			*to++ = *p;
-			while (is_word && p[1] >= 'a' && p[1] <= 'z')
-				p++;
-		}
-		*to = '\0';
-		return copy;
+		if (!span_parse(copy + (text[0] == '-'), &usec) || usec == USEC_NEVER)
+			return text; /* refused by its own name */
+		snprintf(seconds, sizeof(seconds), "%" PRIu64 "s", usec / 1000000);
+		return arena_strdup(&j->arena, seconds);
 	}
+	if (text[0] == '@') /* seconds since 1970 */
+		return copy + 1;
 	if (len > 10 && copy[10] == ' ')
 		copy[10] = 'T';
 	return copy;
@@ -100,14 +97,12 @@ static bool is_idle(const char *word)
 	return false;
 }
 
-static bool set_unit(struct journal *j, const char *unit)
+static void add_unit(struct journal *j, const char *unit)
 {
-	if (j->unit && !str_eq(j->unit, unit)) {
-		fprintf(stderr, "journalctl: one unit at a time: %s or %s\n", j->unit, unit);
-		return false;
-	}
-	j->unit = unit;
-	return true;
+	for (size_t i = 0; i < j->unit_count; i++)
+		if (str_eq(j->units[i], unit))
+			return;
+	*arena_push(&j->arena, j->units, j->unit_count) = arena_strdup(&j->arena, unit);
 }
 
 static void follow(struct journal *j)
@@ -117,7 +112,7 @@ static void follow(struct journal *j)
 }
 
 /* "-fu web", "-xe": letters that take no value, and u as the last. False: it is none of these. */
-static bool read_letters(struct journal *j, int argc, char **argv, int *i, bool *ok)
+static bool read_letters(struct journal *j, int argc, char **argv, int *i)
 {
 	const char *word = argv[*i];
 	size_t flags = word[0] == '-' ? strspn(word + 1, "fexqalb") : 0;
@@ -127,7 +122,8 @@ static bool read_letters(struct journal *j, int argc, char **argv, int *i, bool 
 		return false;
 	if (memchr(word + 1, 'f', flags))
 		follow(j);
-	*ok = !has_unit || set_unit(j, argv[++*i]);
+	if (has_unit)
+		add_unit(j, argv[++*i]);
 	return true;
 }
 
@@ -135,16 +131,15 @@ static bool read_letters(struct journal *j, int argc, char **argv, int *i, bool 
 static bool read_word(struct journal *j, int argc, char **argv, int *i)
 {
 	const char *word = argv[*i], *value;
-	bool ok;
 
-	if (read_letters(j, argc, argv, i, &ok))
-		return ok;
+	if (read_letters(j, argc, argv, i))
+		return true;
 	if ((value = value_of(argc, argv, i, "-u", "--unit")) ||
-	    (value = value_of(argc, argv, i, "-t", "--identifier")))
-		return set_unit(j, value);
-	if (str_starts(word, "_SYSTEMD_UNIT=") || str_starts(word, "CONTAINER_NAME="))
-		return set_unit(j, strchr(word, '=') + 1);
-	if (str_eq(word, "-n") && (*i + 1 >= argc || !is_count(argv[*i + 1]))) {
+	    (value = value_of(argc, argv, i, "-t", "--identifier"))) {
+		add_unit(j, value);
+	} else if (str_starts(word, "_SYSTEMD_UNIT=") || str_starts(word, "CONTAINER_NAME=")) {
+		add_unit(j, strchr(word, '=') + 1);
+	} else if (str_eq(word, "-n") && (*i + 1 >= argc || !is_count(argv[*i + 1]))) {
 		j->tail = "10"; /* -n alone */
 	} else if ((value = value_of(argc, argv, i, "-n", "--lines"))) {
 		j->tail = value;
@@ -174,13 +169,14 @@ static bool read_word(struct journal *j, int argc, char **argv, int *i)
 int personality_journalctl(int argc, char **argv)
 {
 	struct journal j = { 0 };
-	char service[300];
 	int result = CLI_FAILED;
 
 	for (int i = 1; i < argc; i++)
-		if (!read_word(&j, argc, argv, &i))
+		if (!read_word(&j, argc, argv, &i)) {
+			arena_fini(&j.arena);
 			return CLI_FAILED;
-	if (!j.unit || !j.unit[0]) {
+		}
+	if (!j.unit_count || !j.units[0][0]) {
 		fprintf(stderr,
 			"journalctl: of which unit? write -u UNIT; there is no journal of the whole appliance\n");
 		arena_fini(&j.arena);
@@ -192,8 +188,10 @@ int personality_journalctl(int argc, char **argv)
 	}
 	if (!j.has_no_time)
 		add(&j, "--timestamps");
-	str_copy(service, sizeof(service), j.unit);
-	add(&j, service);
+	if (j.unit_count > 1)
+		add(&j, "--names");
+	for (size_t i = 0; i < j.unit_count; i++)
+		add(&j, j.units[i]);
 	(void)arena_push(&j.arena, j.words, j.count);
 	result = personality_cleat("logs", j.words);
 	arena_fini(&j.arena);

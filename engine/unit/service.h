@@ -281,3 +281,6 @@ struct service {
 		unset_environment; /* NAME or NAME=VALUE: taken away from environment already */
 	struct arg_list pass_environment; /* names */
 };
+
+/* systemd.time(7): "5min 20s", "1.5h", "90" (seconds), "infinity" (USEC_NEVER). False, and nothing is set, where systemd would ignore it. */
+bool span_parse(const char *text, uint64_t *usec);

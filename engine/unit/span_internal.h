@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* systemd's small value languages. In all of these false means that systemd would ignore the text, too; nothing is set then. */
+/* systemd's small value languages, with span_parse() of service.h. In all of these false means that systemd would ignore the text, too; nothing is set then. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -8,8 +8,6 @@
 #include "util/buf.h"
 #include "util/loop.h"
 
-/* "5min 20s", "1.5h", "90" (seconds), "infinity" (USEC_NEVER). */
-bool span_parse(const char *text, uint64_t *usec);
 /* Adds an exit code (0-255, or a name like TEMPFAIL) or a signal (SIGTERM, TERM, SIGRTMIN+3 is 37). */
 bool exit_set_add(struct exit_set *set, const char *word);
 /* 1 yes y true t on, 0 no n false f off, in any case of letters. */

@@ -317,6 +317,7 @@ def test_our_command_line_under_other_names(boot, box):
     assert code == 125 and "soon" in said
     assert run("podman", "restart", "-t5", "web") == (0, "web")
     assert run("journalctl", "-u", "web", "-n", "5", "--no-pager")[0] == 0
+    assert run("journalctl", "-u", "web", "-u", "broken.service", "--since", "1 week ago")[0] == 0
     assert run("systemctl", "restart", "web") == (0, "web")
     assert run("podman", "rm", "-f", "web")[0] == 0
     a.wait_unit("web", state="down")

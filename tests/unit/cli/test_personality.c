@@ -402,7 +402,6 @@ static void what_would_make_something_is_refused_with_what_to_write(void **state
 		{ { "systemctl", "list-timers" }, "no timers", 1 },
 		{ { "journalctl", "-f" }, "of which unit?", 1 },
 		{ { "journalctl", "-k" }, "-k: not known here", 1 },
-		{ { "journalctl", "-u", "a", "--unit=b" }, "one unit at a time", 1 },
 		{ { "journalctl", "-u", "a", "-o", "json" }, "short and cat are known", 1 },
 	};
 
@@ -434,6 +433,7 @@ static void journalctl_is_logs(void **state)
 		  "&since=1795255200.000000 " },
 		{ { "journalctl", "-u", "web", "--since=10 min ago" }, "&since=" },
 		{ { "journalctl", "-u", "web", "-S", "-1h" }, "&since=" },
+		{ { "journalctl", "-u", "web", "-S", "@1700000000" }, "&since=1700000000.000000 " },
 	};
 
 	(void)state;
@@ -449,6 +449,27 @@ static void journalctl_is_logs(void **state)
 		if (c.result != 0 || !strstr(place.server.requests[0], rows[i].part))
 			fail_msg("%zu: %d %s %s", i, c.result, place.server.requests[0], c.err);
 	}
+}
+
+/* "m" would be a minute. */
+static void a_month_ago_is_a_month_ago(void **state)
+{
+	struct place place;
+	struct captured c;
+	const char *since;
+	long long seconds;
+
+	(void)state;
+	begin(&place, ANSWERS("HTTP/1.1 200 OK\r\n\r\n"));
+	capture(&c, by_name, WORDS("journalctl", "-u", "web", "--since", "1 month 2h ago"));
+	end(&place);
+	since = strstr(place.server.requests[0], "&since=");
+	assert_non_null(since);
+	seconds = atoll(since + strlen("&since=")) + 2629800 + 2 * 3600;
+	assert_in_range(time(NULL) - seconds, 0, 600);
+	ask(&c, WORDS("journalctl", "-u", "web", "--since", "2 fortnights ago"));
+	assert_int_equal(c.result, 1);
+	assert_non_null(strstr(c.err, "2 fortnights ago"));
 }
 
 #define LIST                                                                                                            \
@@ -613,6 +634,7 @@ int main(void)
 		cmocka_unit_test(own_lines_do_not_stop_their_own_unit),
 		cmocka_unit_test(what_would_make_something_is_refused_with_what_to_write),
 		cmocka_unit_test(journalctl_is_logs),
+		cmocka_unit_test(a_month_ago_is_a_month_ago),
 		cmocka_unit_test(ps_filters_and_formats),
 		cmocka_unit_test(the_end_is_for_an_appliance_only),
 		cmocka_unit_test(templates_are_what_people_write_or_refused),
