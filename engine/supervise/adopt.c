@@ -63,28 +63,33 @@ static void sweep_unclaimed(struct engine *e)
 			tear_down_orphan(e, d->d_name);
 }
 
-/* What file_write_atomic() of an engine that was killed has left: there is one engine, so nobody is about
- * to rename it. A record of a container that has such a name is none. */
-static void sweep_temporary(struct engine *e, const char *path, bool has_shim)
+/* "NAME.tmp-PID" of a process that is no more; of ours it is from before we were executed anew. */
+static bool is_left_over(const char *name)
+{
+	const char *end = strstr(name, ".tmp-");
+	uint64_t pid;
+
+	return end && str_to_u64(end + strlen(".tmp-"), INT32_MAX, &pid) && pid > 0 &&
+	       ((pid_t)pid == getpid() || (kill((pid_t)pid, 0) < 0 && errno == ESRCH));
+}
+
+/* What file_write_atomic() of an engine or worker that was killed has left: nobody is about to rename it. A record of a container that
+ * has such a name is none. */
+static void sweep_temporary(struct engine *e, const char *path)
 {
 	auto_dir DIR *dir = opendir(path);
 	struct dirent *d;
 
 	while (dir && (d = readdir(dir))) {
-		const char *end = strstr(d->d_name, ".tmp-");
 		struct unit_record record;
 		struct err err;
 
-		if (!end || end[5 + strspn(end + 5, "0123456789")])
-			continue;
-		/* a shim that lives may be about to rename these */
-		if (has_shim &&
-		    (str_starts(d->d_name, "status.") || str_starts(d->d_name, "exec-")))
+		if (!is_left_over(d->d_name))
 			continue;
 		if (record_load(d->d_name, e->boot_id, &record, &err) == 0 &&
 		    str_eq(record.container_name, d->d_name))
 			continue;
-		if (unlinkat(dirfd(dir), d->d_name, 0) < 0)
+		if (unlinkat(dirfd(dir), d->d_name, 0) < 0 && errno != ENOENT)
 			log_msg(LOG_WARN, "adopt", "%s/%s: %s", path, d->d_name, strerror(errno));
 	}
 }
@@ -131,7 +136,7 @@ static int adopt_living(struct engine *e, unsigned index, struct err *err)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/%s", CLEAT_CONTAINER_DIR, run->id);
-	sweep_temporary(e, path, true);
+	sweep_temporary(e, path);
 	if (run_connect(e, index, err) < 0)
 		return -1;
 	run->phase = has_run ? RUN_RUNNING : RUN_ASKED;
@@ -230,13 +235,21 @@ void adopt_ends(struct engine *e)
  * up again. */
 void adopt_all(struct engine *e)
 {
+	static const struct {
+		const char *path;
+		bool on_data;
+	} places[] = {
+		{ CLEAT_RUN_DIR, false },      { CLEAT_RUN_DIR "/units", false },
+		{ CLEAT_NETWORK_DIR, false },  { CLEAT_BOOT_DIR, false },
+		{ CLEAT_LINKS_DIR, false },    { CLEAT_UNIT_STATE_DIR, true },
+		{ CLEAT_LAST_GOOD_DIR, true }, { CLEAT_HISTORY_DIR, true },
+	};
+
 	if (e->run_layout_unknown)
 		return;
-	sweep_temporary(e, CLEAT_RUN_DIR, false);
-	sweep_temporary(e, CLEAT_RUN_DIR "/units", false);
-	sweep_temporary(e, CLEAT_NETWORK_DIR, false);
-	if (e->data_writable)
-		sweep_temporary(e, CLEAT_UNIT_STATE_DIR, false);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (!places[i].on_data || e->data_writable)
+			sweep_temporary(e, places[i].path);
 	commands_sweep(e);
 	for (unsigned i = 0; i < e->count; i++) {
 		struct engine_entry *entry = &e->entries[i];

@@ -339,3 +339,28 @@ def test_a_start_that_waits_too_long_has_failed_and_one_under_way_goes_on(boot):
     with open(os.path.join(a.data, "go"), "w"):
         pass
     a.wait_unit("systemd-slow", state="up")
+
+
+def test_half_written_files_of_an_engine_that_was_killed_are_swept(boot):
+    """Each file is written beside its place and renamed. Only what belongs to no process any more goes."""
+    a = boot({"web": unit("localhost/hello:latest")})
+    a.wait_unit("systemd-web", state="up")
+    nobody = int(open("/proc/sys/kernel/pid_max").read()) - 1
+    left = ["/run/cleat/boot/engine.tmp-%d" % nobody, "/run/cleat/units/systemd-web.tmp-%d" % nobody, "/run/cleat/links/state.tmp-%d" % nobody,
+            "/data/units/last-good/web.container.tmp-%d" % nobody, "/data/units/history/web.container.tmp-%d" % nobody]
+    kept = ["/run/cleat/boot/engine.tmp-1", "/data/units/last-good/web.container.tmp-1", "/run/cleat/boot/engine.tmp-"]
+
+    def place(path):
+        return "/proc/%d/root%s" % (a.init_pid(), path)
+
+    def there(path):
+        return os.path.exists(place(path))
+    for path in left + kept:
+        os.makedirs(os.path.dirname(place(path)), exist_ok=True)
+        with open(place(path), "w"):
+            pass
+    engine = a.engine_pid()
+    os.kill(engine, signal.SIGKILL)
+    wait_for("the next engine", lambda: a.engine_child(engine) and a.engine_pid() != engine)
+    wait_for("they are gone", lambda: not any(there(path) for path in left))
+    assert [path for path in kept if not there(path)] == []
