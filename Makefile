@@ -175,7 +175,7 @@ $(san)/lib/%.a:
 $(fuzz)/lib/%.a:
 	$(archive)
 
-# The mains of the engine's two programs.
+# The mains of the engine's programs.
 $(out)/obj/%.o: engine/%.c $(out)/flags | $(compile_libs)
 	$(if $(V),,@echo "  CC       $<")
 	$(call compile,$(cc) $(cflags))
@@ -183,7 +183,7 @@ $(out)/obj/%.o: engine/%.c $(out)/flags | $(compile_libs)
 # --- programs --------------------------------------------------------------------------------------------------------------
 
 programs := $(if $(wildcard engine/cleat.c),cleat) $(if $(wildcard engine/cleat-runtime.c),cleat-runtime) \
-	$(if $(wildcard init/*.c),cleat-init)
+	$(if $(wildcard init/*.c),cleat-init) cleat-container-init
 cleat_libs := $(call libs_of,$(filter-out runtime shim,$(modules)),$(out))
 runtime_libs := $(call libs_of,$(filter util spec unit image net runtime shim log,$(modules)),$(out))
 init_libs := $(call libs_of,$(filter util,$(modules)),$(out))
@@ -200,6 +200,9 @@ $(out)/bin/cleat: $(out)/obj/cleat.o $(cleat_libs) $(out)/ldflags
 $(out)/bin/cleat-runtime: $(out)/obj/cleat-runtime.o $(runtime_libs) $(out)/ldflags
 	$(link)
 $(out)/bin/cleat-init: $(call objects_of,init,$(out)) $(init_libs) $(out)/ldflags
+	$(link)
+
+$(out)/bin/cleat-container-init: $(out)/obj/container-init.o $(out)/ldflags
 	$(link)
 
 binaries := $(addprefix $(out)/bin/,$(programs))

@@ -97,13 +97,19 @@ static void append(struct oci *o, const struct strv *words)
 static int decide_args(struct oci *o, struct err *err)
 {
 	const struct container_spec *spec = o->spec;
+	size_t before;
 
+	if (spec->init) {
+		strv_push(o->arena, &o->args, OCI_INIT_TARGET);
+		strv_push(o->arena, &o->args, "--");
+	}
+	before = o->args.count;
 	append(o, spec->entrypoint_set ? &spec->entrypoint : &o->image->entrypoint);
 	if (spec->command.count)
 		append(o, &spec->command);
 	else if (!spec->entrypoint_set)
 		append(o, &o->image->command);
-	if (!o->args.count || !o->args.items[0][0])
+	if (o->args.count == before || !o->args.items[before][0])
 		return err_set(
 			err, ERR_INPUT,
 			"nothing to run: neither the unit (Exec=, Entrypoint=) nor the image %s names a program",

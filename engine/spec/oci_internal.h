@@ -28,7 +28,8 @@ struct oci {
 	const char *seccomp; /* the object's text; NULL: unconfined */
 };
 
-#define OCI_NOTIFY_TARGET "/run/notify" /* where podman has it */
+#define OCI_NOTIFY_TARGET "/run/notify"	   /* where podman has it */
+#define OCI_INIT_TARGET "/run/podman-init" /* likewise; programs look for it in /proc/1 */
 
 void oci_remark(struct oci *o, const char *fmt, ...) ERR_PRINTF(2, 3);
 

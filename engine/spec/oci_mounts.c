@@ -186,21 +186,44 @@ static void add_files(struct oci *o, struct entries *list)
 	add_zone(o, list);
 }
 
+/* A mount of the user's where ours has to be is refused. */
+static int check_free(const struct oci *o, const char *target, const char *whose, struct err *err)
+{
+	size_t len = strlen(target);
+
+	for (size_t i = 0; i < o->spec->mount_count; i++) {
+		const struct spec_mount *mount = &o->spec->mounts[i];
+
+		if (strncmp(mount->target, target, len) == 0 &&
+		    (!mount->target[len] || mount->target[len] == '/'))
+			return err_set(err, ERR_INPUT,
+				       "%s:%u: %s belongs to %s: mount it elsewhere",
+				       mount->origin ? mount->origin->file : "",
+				       mount->origin ? mount->origin->line : 0, mount->target,
+				       whose);
+	}
+	return 0;
+}
+
+/* What the container starts with. */
+static int add_init(struct oci *o, struct entries *list, struct err *err)
+{
+	if (!o->spec->init)
+		return 0;
+	if (check_free(o, OCI_INIT_TARGET, "RunInit=", err) < 0)
+		return -1;
+	add(o, list, OCI_INIT_TARGET, "bind", CLEAT_CONTAINER_INIT,
+	    "bind,rprivate,nosuid,nodev,ro");
+	return 0;
+}
+
 /* With a mount of the user's in its place nothing that the container says would arrive. */
 static int add_notify(struct oci *o, struct entries *list, struct err *err)
 {
 	if (!o->host->notify_dir)
 		return 0;
-	for (size_t i = 0; i < o->spec->mount_count; i++) {
-		const struct spec_mount *mount = &o->spec->mounts[i];
-
-		if (str_eq(mount->target, OCI_NOTIFY_TARGET) ||
-		    str_starts(mount->target, OCI_NOTIFY_TARGET "/"))
-			return err_set(err, ERR_INPUT,
-				       "%s:%u: %s belongs to NOTIFY_SOCKET: mount it elsewhere",
-				       mount->origin ? mount->origin->file : "",
-				       mount->origin ? mount->origin->line : 0, mount->target);
-	}
+	if (check_free(o, OCI_NOTIFY_TARGET, "NOTIFY_SOCKET", err) < 0)
+		return -1;
 	add(o, list, OCI_NOTIFY_TARGET, "bind", o->host->notify_dir,
 	    "bind,rprivate,nosuid,noexec,nodev,ro");
 	return 0;
@@ -455,7 +478,7 @@ int oci_write_mounts(struct oci *o, struct err *err)
 
 	add_kernel(o, &kernel);
 	add_files(o, &others);
-	if (add_notify(o, &others, err) < 0)
+	if (add_notify(o, &others, err) < 0 || add_init(o, &others, err) < 0)
 		return -1;
 	add_read_only_scratch(o, &others);
 	add_image_volumes(o, &others);

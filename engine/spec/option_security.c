@@ -175,10 +175,6 @@ void parse_read_only_tmpfs(struct options *o, const char *value)
 void parse_init(struct options *o, const char *value)
 {
 	o->spec->init = str_eq(value, "true");
-	if (o->spec->init)
-		option_note(
-			o,
-			"noted: no init is put in front in this version, the program itself is process 1");
 }
 
 static bool keep_id_number(struct options *o, const char *name, const char *text, uint32_t *out)

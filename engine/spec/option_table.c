@@ -102,7 +102,7 @@ static const struct option run_rows[] = {
 	REFUSE("hostuser", 0, OPTION_LIST, "the image's /etc/passwd is not changed", "admin"),
 	NOTE("http-proxy", 0, OPTION_BOOL, "no proxy variables are handed to containers; set them with Environment=", "true"),
 	ACT("image-volume", 0, OPTION_VALUE, parse_image_volume, "anonymous, tmpfs: bounded scratch space; ignore", "ignore", "bind"),
-	ACT("init", 0, OPTION_BOOL, parse_init, "noted: the program itself is process 1 in this version", "true", "maybe"),
+	ACT("init", 0, OPTION_BOOL, parse_init, "a small init is process 1: it hands on signals, and waits for orphans", "true", "maybe"),
 	REFUSE("init-path", 0, OPTION_VALUE, not_yet, "/usr/bin/init"),
 	NOTE("interactive", 'i', OPTION_BOOL, "standard input is /dev/null", "true"),
 	ACT("ip", 0, OPTION_VALUE, parse_ip, "IPv4 address in the only network", "10.88.0.9", "10.88.0.256"),

@@ -54,6 +54,8 @@
 
 #define CLEAT_RUNTIME_PROGRAM "/usr/bin/cleat-runtime"
 #define CLEAT_PROGRAM "/usr/bin/cleat"
+#define CLEAT_CONTAINER_INIT \
+	"/usr/libexec/cleat-container-init" /* bound into containers with RunInit= */
 
 /* Where Incus and LXD let a container ask for its keys: boot/guest.h */
 #define CLEAT_INCUS_SOCKET "/dev/incus/sock"
