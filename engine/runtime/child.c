@@ -148,6 +148,8 @@ static int step_identity(struct child *c, struct err *err)
 	}
 	if (identity_resolve(c->plan, user, c->plan->groups_text, c->root, &c->id, err) < 0)
 		return -1;
+	if (c->target_pidfd < 0 && accounts_add(c, err) < 0)
+		return -1;
 	if (c->target_pidfd < 0)
 		c->report->identity = c->id;
 	return 0;

@@ -41,6 +41,8 @@ int root_open_layers(struct child *c, struct err *err);
 int root_build(struct child *c, struct err *err);
 int root_make_read_only(struct child *c, struct err *err);
 int root_pivot(struct child *c, struct err *err);
+/* c->staging, if there is none yet. */
+int root_need_staging(struct child *c, struct err *err);
 /* skeleton.c: whether some mount point of the plan is missing in the image that view shows;
  * makes directory skeleton (a layer to lie on top) hold what is missing, with the image's owners
  * and modes. */
@@ -48,6 +50,9 @@ bool skeleton_is_needed(const struct child *c, int view);
 /* Owner and mode of the top directory of an image onto what is to lie over it. */
 int skeleton_copy_top(int view, int skeleton, struct err *err);
 int skeleton_fill(const struct child *c, int view, int skeleton, struct err *err);
+
+/* accounts.c: a user and a group that are numbers unknown to the image get their lines. */
+int accounts_add(struct child *c, struct err *err);
 
 /* volume_fill.c: first use of named volumes, owners of what is made; asks start.c for what needs the appliance's rights. */
 int volumes_prepare(struct child *c, struct err *err);
@@ -58,6 +63,8 @@ int copyup_tree(const struct child *c, int from, int to, struct err *err);
 /* mounts.c, copyup.c, devices.c; from: the directory of the image that a tmpfs now hides */
 int copyup_fill(const struct child *c, const struct plan_mount *mount, int from, struct err *err);
 int mounts_attach_all(struct child *c, struct err *err);
+/* Makes what is to be mounted on, and folders on the way; returns the last, a file open for writing. */
+int mounts_make_target(int root, const char *target, bool directory, struct err *err);
 int mounts_mask(struct child *c, struct err *err);
 int mounts_read_only_paths(struct child *c, struct err *err);
 int devices_make(struct child *c, struct err *err);

@@ -20,7 +20,7 @@
 #define MAX_FIELDS 7
 
 /* A missing file is an empty one: images from scratch have neither. */
-static int read_database(int root, const char *path, struct buf *out, struct err *err)
+int identity_read(int root, const char *path, struct buf *out, struct err *err)
 {
 	auto_fd int fd = path_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, err);
 	struct stat st;
@@ -171,6 +171,24 @@ static int group_number(const struct buf *group, const char *name, uint32_t *out
 	return err_set(err, ERR_INPUT, "group \"%s\" is not in the image's /etc/group", name);
 }
 
+static int find_number(const struct buf *group, const char *number, bool *found, struct err *err)
+{
+	auto_buf text = BUF_INIT(IDENTITY_FILE_MAX_BYTES);
+	char *rest, *f[MAX_FIELDS];
+	uint32_t wanted, gid;
+	int n;
+
+	*found = !to_id(number, &wanted);
+	if (*found)
+		return 0;
+	if (copy_text(group, &text, err) < 0)
+		return -1;
+	rest = text.data;
+	while (!*found && rest && (n = next_entry(&rest, f)) > 0)
+		*found = n >= 3 && to_id(f[2], &gid) && gid == wanted;
+	return 0;
+}
+
 static int add_named_groups(const struct buf *group, const char *list, struct identity *id,
 			    struct err *err)
 {
@@ -220,6 +238,7 @@ static int resolve_user(struct lookup *want, struct buf *passwd, struct identity
 			       want->user);
 	out->uid = want->number;
 	out->gid = 0;
+	out->lacks_user = true;
 	return 0;
 }
 
@@ -227,13 +246,16 @@ static int resolve_text(const char *user, const struct buf *group, struct buf *p
 			struct identity *out, struct err *err)
 {
 	struct lookup want = { 0 };
-	char text[512], *group_name;
+	char text[512], *group_name = NULL;
+	bool has_group;
 
 	if (split_user(text, sizeof(text), user, &group_name, err) < 0)
 		return -1;
 	want.user = text[0] ? text : "0";
-	if (resolve_user(&want, passwd, out, err) < 0)
+	if (resolve_user(&want, passwd, out, err) < 0 ||
+	    find_number(group, group_name ? group_name : want.user, &has_group, err) < 0)
 		return -1;
+	out->lacks_group = !has_group;
 	if (group_name)
 		return group_number(group, group_name, &out->gid, err);
 	return want.matched[0] ? add_memberships(group, want.matched, out, err) : 0;
@@ -270,8 +292,8 @@ int identity_resolve(const struct plan *plan, const char *user, const char *grou
 	auto_buf group = BUF_INIT(IDENTITY_FILE_MAX_BYTES);
 
 	*out = (struct identity){ 0 };
-	if (read_database(root, "etc/passwd", &passwd, err) < 0 ||
-	    read_database(root, "etc/group", &group, err) < 0)
+	if (identity_read(root, "etc/passwd", &passwd, err) < 0 ||
+	    identity_read(root, "etc/group", &group, err) < 0)
 		return -1;
 	if (!user || !user[0])
 		resolve_numbers(plan, &passwd, out);
@@ -284,6 +306,15 @@ int identity_resolve(const struct plan *plan, const char *user, const char *grou
 	    add_group(out, out->gid, err) < 0)
 		return -1;
 	return check_ids(plan, out, err);
+}
+
+void identity_take_home(struct buf *passwd, struct identity *id)
+{
+	struct lookup want = { .by_number = true, .number = id->uid };
+	struct identity found = { 0 };
+
+	find_user(passwd, &want, &found);
+	memcpy(id->home, found.home, sizeof(id->home));
 }
 
 size_t identity_size(const struct identity *id)

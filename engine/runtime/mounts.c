@@ -30,7 +30,7 @@ static bool is_of_root(int root, int dir)
 	return fstat(root, &a) == 0 && fstat(dir, &b) == 0 && a.st_dev == b.st_dev;
 }
 
-static int make_target(int root, const char *target, bool directory, struct err *err)
+int mounts_make_target(int root, const char *target, bool directory, struct err *err)
 {
 	char parent[PATH_MAX];
 	const char *name;
@@ -70,7 +70,7 @@ static int open_target(const struct child *c, struct plan_mount *mount, struct e
 	if (fd >= 0 || err->code != ERR_NOT_FOUND)
 		return fd;
 	mount->is_missing = true;
-	fd = make_target(c->root, mount->target, mount->is_directory, err);
+	fd = mounts_make_target(c->root, mount->target, mount->is_directory, err);
 	if (fd < 0)
 		err_wrap(err, "the mount point is missing and cannot be made");
 	return fd;
@@ -233,8 +233,11 @@ static int mount_or_share(const struct child *c, struct plan_mount *mount, int t
 
 static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 {
-	auto_fd int target = open_target(c, mount, err);
+	auto_fd int target = -1;
 
+	if (mount->kind == PLAN_MOUNT_ACCOUNTS && mount->tree < 0)
+		return 0;
+	target = open_target(c, mount, err);
 	if (target < 0)
 		return -1;
 	if (mount->only_missing && !mount->is_missing)

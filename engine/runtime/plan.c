@@ -369,7 +369,7 @@ static int read_plan(struct plan *plan, const char *path, struct err *err)
 		return -1;
 	if (plan_walk(plan, yyjson_doc_get_root(plan->doc), top_keys, err) < 0)
 		return -1;
-	if (plan_secrets_mounts(plan, err) < 0)
+	if (plan_accounts_mounts(plan, err) < 0 || plan_secrets_mounts(plan, err) < 0)
 		return -1;
 	return check_whole(plan, err);
 }

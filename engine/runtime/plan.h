@@ -48,7 +48,8 @@ enum plan_mount_kind {
 	PLAN_MOUNT_DEVPTS,
 	PLAN_MOUNT_MQUEUE,
 	PLAN_MOUNT_CGROUP,
-	PLAN_MOUNT_SECRET,     /* source: the secret's name; tree: secret.c */
+	PLAN_MOUNT_SECRET, /* source: the secret's name; tree: secret.c */
+	PLAN_MOUNT_ACCOUNTS, /* passwd or group with a line more; tree: accounts.c, -1 when the image's will do */
 	PLAN_MOUNT_POD_MEMORY, /* what the members of a pod share as /dev/shm; tree: join.c */
 };
 
@@ -158,7 +159,9 @@ struct plan {
 	uint32_t *groups;
 	size_t group_count;
 	const char *user_text,
-		*groups_text;	  /* org.cleat.user, org.cleat.groups: resolved inside; NULL */
+		*groups_text; /* org.cleat.user, org.cleat.groups: resolved inside; NULL */
+	/* org.cleat.passwd, org.cleat.group: lines for a user and a group that the image lacks; "$GID" is the user's group. NULL */
+	const char *passwd_line, *group_line;
 	int umask;		  /* -1: leave */
 	uint64_t caps[CAPS_SETS]; /* bit n: capability n; none unless asked for */
 	bool no_new_privs;
@@ -250,6 +253,8 @@ int plan_path(struct plan *plan, yyjson_val *value, const char **out, struct err
 
 int plan_process(struct plan *plan, yyjson_val *value, struct err *err);
 int plan_mounts(struct plan *plan, yyjson_val *value, struct err *err);
+/* accounts.c: places for copies of passwd and group, where the root cannot be written to; layers are known. */
+int plan_accounts_mounts(struct plan *plan, struct err *err) MUST_CHECK;
 int plan_linux(struct plan *plan, yyjson_val *value, struct err *err);
 /* plan_pod.c: annotations org.cleat.hold and org.cleat.pod, the path of a namespace, and what they mean for the whole. */
 int plan_hold(struct plan *plan, yyjson_val *value, struct err *err);

@@ -55,6 +55,7 @@ static void forget_start(struct plan *p)
 	p->doc = NULL;
 	p->args = p->layers = p->masked = p->read_only_paths = (struct strings){ 0 };
 	p->root_path = p->hostname = p->domainname = p->seccomp_key = NULL;
+	p->passwd_line = p->group_line = NULL;
 	p->mounts = NULL;
 	p->devices = NULL;
 	p->sysctls = NULL;

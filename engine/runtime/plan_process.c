@@ -316,6 +316,29 @@ static int read_groups_text(struct plan *plan, yyjson_val *value, struct err *er
 	return plan_str(value, &plan->groups_text, err);
 }
 
+#define LINE_MAX_BYTES 4096
+
+static int read_line(yyjson_val *value, const char **out, struct err *err)
+{
+	if (plan_str(value, out, err) < 0)
+		return -1;
+	for (const char *p = *out; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || p - *out >= LINE_MAX_BYTES)
+			return err_set(err, ERR_INPUT, "no line of at most %d bytes",
+				       LINE_MAX_BYTES);
+	return 0;
+}
+
+static int read_passwd_line(struct plan *plan, yyjson_val *value, struct err *err)
+{
+	return read_line(value, &plan->passwd_line, err);
+}
+
+static int read_group_line(struct plan *plan, yyjson_val *value, struct err *err)
+{
+	return read_line(value, &plan->group_line, err);
+}
+
 static int read_seccomp_key(struct plan *plan, yyjson_val *value, struct err *err)
 {
 	if (plan_str(value, &plan->seccomp_key, err) < 0)
@@ -332,6 +355,7 @@ int plan_annotations(struct plan *plan, yyjson_val *value, struct err *err)
 		{ "org.cleat.layers", read_layers },	   { "org.cleat.root", read_root_kind },
 		{ "org.cleat.user", read_user_text },	   { "org.cleat.groups", read_groups_text },
 		{ "org.cleat.seccomp", read_seccomp_key }, { "org.cleat.secrets", plan_secrets },
+		{ "org.cleat.passwd", read_passwd_line },  { "org.cleat.group", read_group_line },
 		{ "org.cleat.hold", plan_hold },	   { "org.cleat.pod", plan_pod },
 	};
 	static const size_t key_count = sizeof(keys) / sizeof(keys[0]);

@@ -20,8 +20,8 @@
 #include "util/buf.h"
 #include "util/cleanup.h"
 
-/* Directories of mount points; nothing else is ever written there. */
-#define SKELETON_BYTES "1048576"
+/* Directories of mount points, and copies of passwd and group (accounts.c); nothing else is ever written there. */
+#define SKELETON_BYTES "4194304"
 #define SKELETON_INODES "4096"
 
 /* Old root, staging; more would be somebody's mistake. */
@@ -90,6 +90,11 @@ static int make_staging(struct child *c, struct err *err)
 	if (c->staging < 0)
 		return err_sys(err, "tmpfs: fsmount");
 	return attach_staging(c->staging, err);
+}
+
+int root_need_staging(struct child *c, struct err *err)
+{
+	return c->staging >= 0 ? 0 : make_staging(c, err);
 }
 
 static int make_dir(int parent, const char *name, struct err *err)
@@ -183,7 +188,7 @@ static int overlay_with_skeleton(struct child *c, int view, struct err *err)
 {
 	auto_fd int skeleton = -1;
 
-	if (c->staging < 0 && make_staging(c, err) < 0)
+	if (root_need_staging(c, err) < 0)
 		return -1;
 	if (make_dir(c->staging, "skeleton", err) < 0)
 		return -1;

@@ -30,6 +30,7 @@ static void decide_user(struct oci *o)
 	const struct container_spec *spec = o->spec;
 	const char *first;
 
+	o->user_is_said = true;
 	if (spec->user) {
 		o->user = spec->user;
 	} else if (o->image->user && o->image->user[0]) {
@@ -41,6 +42,7 @@ static void decide_user(struct oci *o)
 		o->user = arena_printf(o->arena, "%u:%u", uid, gid);
 	} else {
 		o->user = "0";
+		o->user_is_said = false;
 	}
 	first = arena_strndup(o->arena, o->user, strcspn(o->user, ":"));
 	o->is_root = !first[0] || str_eq(first, "0") || str_eq(first, "root");
@@ -202,6 +204,7 @@ static void write_annotations(struct oci *o)
 				   arena_printf(o->arena, "tmpfs:%llu",
 						(unsigned long long)sizes_root(o->limit_bytes)));
 	json_str(o->json, "org.cleat.user", o->user);
+	oci_write_accounts(o);
 	if (spec->group_add.count)
 		json_str(o->json, "org.cleat.groups", join(o->arena, &spec->group_add, ','));
 	if (spec->secret_count)

@@ -19,7 +19,8 @@ struct oci {
 
 	uint64_t limit_bytes; /* L of DESIGN "Sizes" */
 	const char *user;     /* raw: names or numbers; "0" when nobody said anything */
-	bool is_root;	      /* as podman judges: nobody said anything, "0" or "root" */
+	bool user_is_said;
+	bool is_root; /* as podman judges: nobody said anything, "0" or "root" */
 	struct strv args;
 	struct strv env;      /* NAME=VALUE */
 	struct strv bounding; /* also permitted and effective of root */
@@ -46,8 +47,15 @@ uint64_t sizes_shm(uint64_t limit_bytes);
 /* oci_secrets.c: the value of annotation org.cleat.secrets (README.md), in the arena. */
 const char *oci_secrets_text(struct oci *o);
 
+/* oci_accounts.c: annotations org.cleat.passwd and org.cleat.group. */
+#define OCI_ACCOUNT_MAX_BYTES 4096
+void oci_write_accounts(struct oci *o);
+
 /* oci_process.c, oci_mounts.c, oci_linux.c */
 void oci_write_process(struct oci *o);
+const char *oci_workdir(const struct oci *o);
+/* Does a mount of the user's lie at the target or above it? */
+bool oci_user_mounts_over(const struct container_spec *spec, const char *target);
 int oci_write_mounts(struct oci *o, struct err *err) MUST_CHECK;
 void oci_write_linux(struct oci *o);
 /* oci_network.c: annotations org.cleat.network.N. */

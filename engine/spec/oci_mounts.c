@@ -73,8 +73,7 @@ static bool user_mounts_at(const struct container_spec *spec, const char *target
 	return false;
 }
 
-/* At the target or above it. */
-static bool user_mounts_over(const struct container_spec *spec, const char *target)
+bool oci_user_mounts_over(const struct container_spec *spec, const char *target)
 {
 	for (size_t i = 0; i < spec->mount_count; i++) {
 		const char *above = spec->mounts[i].target;
@@ -148,7 +147,7 @@ static void add_kernel(struct oci *o, struct entries *list)
 
 static void add_file(struct oci *o, struct entries *list, const char *source, const char *target)
 {
-	if (source && source[0] && !user_mounts_over(o->spec, target))
+	if (source && source[0] && !oci_user_mounts_over(o->spec, target))
 		add(o, list, target, "bind", source, "bind,rprivate,nosuid,noexec,nodev,ro");
 }
 
@@ -167,7 +166,7 @@ static void add_zone(struct oci *o, struct entries *list)
 	if (str_eq(zone, "local") || !file || !file[0])
 		return;
 	target = arena_printf(o->arena, "/usr/share/zoneinfo/%s", zone);
-	if (!user_mounts_over(o->spec, target))
+	if (!oci_user_mounts_over(o->spec, target))
 		add(o, list, target, "bind", file,
 		    "bind,rprivate,nosuid,noexec,nodev,ro,x-cleat-missing");
 }
@@ -295,7 +294,7 @@ static void add_image_volumes(struct oci *o, struct entries *list)
 				volume);
 			continue;
 		}
-		if (user_mounts_over(o->spec, clean) || has_target(list, clean))
+		if (oci_user_mounts_over(o->spec, clean) || has_target(list, clean))
 			continue;
 		if (o->spec->image_volumes == SPEC_IMAGE_VOLUME_IGNORE)
 			continue;

@@ -132,20 +132,24 @@ static void write_rlimits(struct oci *o)
 	json_array_end(o->json);
 }
 
-void oci_write_process(struct oci *o)
+const char *oci_workdir(const struct oci *o)
 {
 	const char *image_dir = o->image->workdir;
 	const char *workdir = o->spec->workdir		? o->spec->workdir :
 			      image_dir && image_dir[0] ? image_dir :
 							  "/";
 
+	return workdir[0] == '/' ? workdir : arena_printf(o->arena, "/%s", workdir);
+}
+
+void oci_write_process(struct oci *o)
+{
 	json_object(o->json, "process");
 	json_bool(o->json, "terminal", false);
 	write_user(o);
 	write_strv(o->json, "args", &o->args);
 	write_strv(o->json, "env", &o->env);
-	json_str(o->json, "cwd",
-		 workdir[0] == '/' ? workdir : arena_printf(o->arena, "/%s", workdir));
+	json_str(o->json, "cwd", oci_workdir(o));
 	write_capabilities(o);
 	write_rlimits(o);
 	json_bool(o->json, "noNewPrivileges", o->spec->no_new_privileges);

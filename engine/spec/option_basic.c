@@ -261,6 +261,36 @@ void parse_group_add(struct options *o, const char *value)
 		strv_push(o->arena, &o->spec->group_add, arena_strdup(o->arena, value));
 }
 
+void parse_passwd(struct options *o, const char *value)
+{
+	o->spec->no_passwd = str_eq(value, "false");
+}
+
+#define ENTRY_MAX_BYTES 512
+
+static const char *account_entry(struct options *o, const char *file, const char *value)
+{
+	size_t len = 0;
+
+	while ((unsigned char)value[len] >= 0x20 && value[len] != 0x7f)
+		len++;
+	if (!value[len] && len <= ENTRY_MAX_BYTES)
+		return len ? arena_strdup(o->arena, value) : NULL;
+	option_error(o, "\"%s\" is no line of %s of at most %d bytes", option_shown(o, value), file,
+		     ENTRY_MAX_BYTES);
+	return NULL;
+}
+
+void parse_passwd_entry(struct options *o, const char *value)
+{
+	o->spec->passwd_entry = account_entry(o, "/etc/passwd", value);
+}
+
+void parse_group_entry(struct options *o, const char *value)
+{
+	o->spec->group_entry = account_entry(o, "/etc/group", value);
+}
+
 void parse_workdir(struct options *o, const char *value)
 {
 	const char *path = option_path(o, "working directory", value);

@@ -174,6 +174,9 @@ struct container_spec {
 	size_t env_file_count;
 	const char *user; /* "UID[:GID]" or names; NULL: the image's, then root */
 	struct strv group_add;
+	bool no_passwd; /* no lines for users and groups that the image lacks */
+	const char *passwd_entry,
+		*group_entry; /* such lines, with podman's words ($UID ...); NULL: podman's own */
 	const char *workdir;
 	struct spec_mount *mounts;
 	size_t mount_count;

@@ -332,6 +332,9 @@ static void write_program(struct json *j, const struct container_spec *spec)
 	write_strv(j, "command", &spec->command);
 	json_str(j, "user", spec->user);
 	write_strv(j, "group_add", &spec->group_add);
+	json_bool(j, "no_passwd", spec->no_passwd);
+	json_str(j, "passwd_entry", spec->passwd_entry);
+	json_str(j, "group_entry", spec->group_entry);
 	json_str(j, "workdir", spec->workdir);
 	if (spec->umask >= 0)
 		json_uint(j, "umask", (uint64_t)spec->umask);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What podman gives a container without being asked, looked at from inside: programs that come from there count on it."""
+import json
+
 import pytest
 
 from appliance import BUILD, IDLE, unit
-from ociimage import busybox_of, write_box
+from ociimage import Archive, box_entries, busybox_of, layer, write_box
 
 BERLIN_IS_ELSEWHERE = {"mode": 0o644, "content": b"TZif: the image's own"}
 
@@ -65,3 +67,71 @@ def test_a_container_without_network_finds_itself(boot, images):
 def test_whoever_runs_writes_to_run_of_a_read_only_root(boot, images):
     a = start(boot, images, {"user": script("ReadOnly=true\nUser=1001\n")})
     assert inside(a, "user", "for d in /run /tmp /var/tmp; do echo x >$d/pid && cat $d/pid; done") == "x\nx\nx"
+
+
+BOX_PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1001:1001::/home/app:/bin/sh\n"
+BOX_GROUP = "root:x:0:\napp:x:1001:\nextra:x:2002:app\n"
+
+
+def account_images(folder):
+    """"box" as ever; "bare" has neither file, "rough" has no end of its last line and its passwd elsewhere, behind a link."""
+    rest = [(name, what) for name, what in box_entries(busybox_of(BUILD)) if name not in ("etc/passwd", "etc/group")]
+    files = {"bare": [], "rough": [("lib", {}), ("lib/users", {"mode": 0o644, "content": BOX_PASSWD.encode()[:-1]}),
+                                   ("etc/passwd", {"link": "../../../lib/users"}),
+                                   ("etc/group", {"mode": 0o444, "content": BOX_GROUP.encode()[:-1]})]}
+    made = {"box": str(folder / "box.tar")}
+    write_box(made["box"], busybox_of(BUILD), config={"User": "1001", "WorkingDir": "/home"})
+    for name, extra in files.items():
+        made[name] = str(folder / (name + ".tar"))
+        Archive("localhost/%s:latest" % name, [layer(rest + extra)], {"Env": ["PATH=/bin"], "Cmd": ["/bin/sh"]}).write(made[name])
+    return made
+
+
+NEW = "5555:*:5555:0:container user:%s:/bin/sh\n"
+# lines of the unit, image, what /etc/passwd and /etc/group are then, HOME; as podman 4.3 has it, but for "rough", where it spoils the last line
+ACCOUNTS = {
+    "known": ("", "box", BOX_PASSWD, BOX_GROUP, "/home/app"),
+    "number": ("User=5555\n", "box", BOX_PASSWD + NEW % "/home", BOX_GROUP + "5555:x:5555:5555\n", "/home"),
+    "both": ("User=5555\nGroup=5556\nWorkingDir=/data\n", "box", BOX_PASSWD + "5555:*:5555:5556:container user:/data:/bin/sh\n",
+             BOX_GROUP + "5556:x:5556:5555\n", "/data"),
+    "named-group": ("User=5555\nGroup=extra\n", "box", BOX_PASSWD + "5555:*:5555:2002:container user:/home:/bin/sh\n", BOX_GROUP, "/home"),
+    "named-user": ("User=app\nGroup=7777\n", "box", BOX_PASSWD, BOX_GROUP + "7777:x:7777:app\n", "/home/app"),
+    "own-lines": ("User=5555\nPodmanArgs=--passwd-entry=me$UID:x:$UID:$GID:$NAME:$HOME/x:/bin/ash --group-entry=us:x:$GID:$USERLIST\n", "box",
+                  BOX_PASSWD + "me5555:x:5555:0:container user:/home/x:/bin/ash\n", BOX_GROUP + "us:x:5555:5555\n", "/home/x"),
+    "none": ("User=5555\nPodmanArgs=--passwd=false\n", "box", BOX_PASSWD, BOX_GROUP, "/"),
+    "covered": ("User=5555\nTmpfs=/etc\n", "box", BOX_PASSWD, BOX_GROUP, "/"),
+    "keep": ("UserNS=keep-id\n", "rough", BOX_PASSWD + "1000:*:1000:1000:container user:/:/bin/sh\n", BOX_GROUP + "1000:x:1000:1000\n", "/"),
+    "bare": ("User=5555\n", "bare", NEW % "/", "5555:x:5555:5555\n", "/"),
+}
+
+
+def test_a_user_that_is_a_number_has_a_name(boot, tmp_path_factory):
+    roots = {"w": "", "r": "ReadOnly=true\n"}
+    health = "HealthCmd=/bin/sh -c 'echo $HOME; id -u'\nHealthInterval=1s\nNotify=healthy\n"
+    units = {"%s-%s" % (root, name): script(more + lines + health, image=image)
+             for root, more in roots.items() for name, (lines, image, *_) in ACCOUNTS.items()}
+    a = start(boot, account_images(tmp_path_factory.mktemp("accounts")), units)
+    for root in roots:
+        for name, (lines, _, passwd, group, home) in ACCOUNTS.items():
+            container = "systemd-%s-%s" % (root, name)
+
+            def say(text, *options, container=container):
+                return a.cleat("exec", *options, container, "/bin/sh", "-c", text)
+
+            assert (container, say("cat /etc/passwd")) == (container, passwd)
+            assert (container, say("cat /etc/group")) == (container, group)
+            uid = say("id -u").strip()
+            environment = say("cat /proc/1/environ").split("\0")
+            assert "HOME=" + home in environment and say("echo $HOME") == home + "\n", container
+            probe = json.loads(a.cleat("inspect", container))["State"]["Health"]["Log"][-1]
+            assert probe["Output"] == "%s\n%s\n" % (home, uid), container
+            if name in ("number", "both", "bare"):
+                assert "uid=5555(5555)" in say("id")
+                assert say("ls -l /etc/passwd | head -c 10").strip() == "-rw-r--r--"
+            # who has a writable root may go on in podman's way, by renaming; a read-only one stays what it is
+            changed = say("exec 2>/dev/null; (echo x:x:7:7::/: >>/etc/passwd) && echo wrote; cp /etc/passwd /etc/p && mv /etc/p /etc/passwd && echo renamed; true",
+                          "-u", "0").split()
+            assert changed == (["wrote", "renamed"] if root == "w" or name == "covered" else []), container
+            assert say("id -u", "-u", "0").strip() == "0"
+    # nothing of all that came into the image
+    assert inside(a, "systemd-w-none", "grep -c 5555 /etc/passwd; true") == "0"

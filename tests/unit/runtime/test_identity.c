@@ -108,12 +108,64 @@ static void unknown_names_are_refused(void **state)
 	assert_refused("0:1001", NULL, "gid 1001 has no place");
 }
 
+static void assert_lacks(const char *user, bool lacks_user, bool lacks_group)
+{
+	struct identity id;
+	struct err err;
+
+	if (resolve(user, NULL, &id, &err) < 0)
+		fail_msg("%s: %s", user, err.msg);
+	if (id.lacks_user != lacks_user || id.lacks_group != lacks_group)
+		fail_msg("%s: lacks user %d, group %d", user, id.lacks_user, id.lacks_group);
+}
+
+static void numbers_that_the_image_has_no_line_for(void **state)
+{
+	(void)state;
+	assert_lacks("moe", false, false);
+	assert_lacks("1001", false, true); /* podman looks for a group of the user's number */
+	assert_lacks("1001:1002", false, false);
+	assert_lacks("moe:4243", false, true);
+	assert_lacks("4242", true, true);
+	assert_lacks("4242:44", true, false);
+	assert_lacks("4242:video", true, false);
+	assert_lacks("0042:0044", true, false);
+	/* somebody's name, but nobody's number */
+	assert_lacks("123:2000", true, true);
+}
+
+static void the_home_is_that_of_the_line(void **state)
+{
+	static const struct {
+		const char *passwd, *home;
+	} rows[] = {
+		{ "root:x:0:0::/root:\n7:*:7:0::/srv:/bin/sh\n", "/srv" },
+		{ "7:*:7:0::srv:/bin/sh\n", "" },
+		{ "7:*:7:0\n", "" },
+		{ "7:*:8:0::/srv:\n", "" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct identity id = { .uid = 7, .gid = 9, .home = "/before" };
+		struct buf text = BUF_INIT(4096);
+
+		buf_puts(&text, rows[i].passwd);
+		identity_take_home(&text, &id);
+		assert_string_equal(id.home, rows[i].home);
+		assert_int_equal(id.gid, 9); /* who it is was said, not what it is in the line */
+		buf_fini(&text);
+	}
+}
+
 static void images_without_databases(void **state)
 {
 	(void)state;
 	assert_int_equal(unlink(in_scratch("etc/passwd")), 0);
 	assert_int_equal(unlink(in_scratch("etc/group")), 0);
 	assert_identity("7:8", NULL, 7, 8, "", "8 ");
+	assert_lacks("7:8", true, true);
 	assert_identity(NULL, NULL, 0, 0, "", "0 ");
 	assert_refused("moe", NULL, "user \"moe\"");
 }
@@ -158,6 +210,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_and_numbers, image_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(numbers_of_the_plan, image_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(unknown_names_are_refused, image_setup,
+						scratch_teardown),
+		cmocka_unit_test_setup_teardown(numbers_that_the_image_has_no_line_for, image_setup,
+						scratch_teardown),
+		cmocka_unit_test_setup_teardown(the_home_is_that_of_the_line, image_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(images_without_databases, image_setup,
 						scratch_teardown),

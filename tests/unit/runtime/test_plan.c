@@ -408,6 +408,8 @@ static void whole_document_refusals(void **state)
 		       ERR_INPUT, "neither");
 	assert_refused(document("", ",\"annotations\":{\"org.cleat.seccomp\":\"xyz\"}", ""),
 		       ERR_INPUT, "sha256");
+	assert_refused(document("", ",\"annotations\":{\"org.cleat.passwd\":\"a\\nb\"}", ""),
+		       ERR_INPUT, "org.cleat.passwd: no line");
 	assert_refused(document("", ",\"annotations\":[]", ""), ERR_INPUT, "not an object");
 }
 

@@ -86,6 +86,95 @@ static void who_runs(void **state)
 	}
 }
 
+struct accounts_case {
+	const char *options[3];
+	const char *image_user, *image_workdir, *passwd, *group; /* NULL: no annotation */
+};
+
+static void a_number_may_get_a_line_in_passwd_and_group(void **state)
+{
+	static const struct accounts_case cases[] = {
+		{ { "-d" }, "", "", NULL, NULL },
+		{ { "--user=app" }, "", "", NULL, NULL },
+		{ { "--user=5" }, "", "", "5:*:5:0:container user:/:/bin/sh", "5:x:5:5" },
+		{ { "-d" }, "005:6", "srv", "5:*:5:6:container user:/srv:/bin/sh", "6:x:6:005" },
+		{ { "-d", "-w/x" }, "5:", "/y", "5:*:5:0:container user:/x:/bin/sh", "5:x:5:5" },
+		{ { "--user=5:staff" }, "", "", "5:*:5:$GID:container user:/:/bin/sh", NULL },
+		{ { "--user=app:6" }, "", "", NULL, "6:x:6:app" },
+		{ { "--userns=keep-id" },
+		  "",
+		  "",
+		  "1000:*:1000:1001:container user:/:/bin/sh",
+		  "1001:x:1001:1000" },
+		{ { "--user=5", "--passwd=false" }, "", "", NULL, NULL },
+		{ { "--user=5", "-v/data/p:/etc/passwd" }, "", "", NULL, "5:x:5:5" },
+		{ { "--user=5", "-v/data/g:/etc/group" },
+		  "",
+		  "",
+		  "5:*:5:0:container user:/:/bin/sh",
+		  NULL },
+		{ { "--user=5", "--tmpfs=/etc" }, "", "", NULL, NULL },
+		/* What comes in for a word is none, and ends neither line nor field. */
+		{ { "--user=5:6", "--passwd-entry=$USERNAME$UID $GID $NAME $HOME $X" },
+		  "",
+		  "/$GID",
+		  "55 6 container user /$GID $X",
+		  "6:x:6:5" },
+		{ { "--user=5", "--group-entry=$GROUPNAME-$GID-$USERLIST" },
+		  "",
+		  "",
+		  "5:*:5:0:container user:/:/bin/sh",
+		  "5-5-5" },
+		{ { "--user=5" },
+		  "",
+		  "/a\nroot::0:0::/:",
+		  "5:*:5:0:container user:/:/bin/sh",
+		  "5:x:5:5" },
+		{ { "--user=5" },
+		  "",
+		  "/a:/bin/evil",
+		  "5:*:5:0:container user:/:/bin/sh",
+		  "5:x:5:5" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct accounts_case *row = &cases[i];
+		struct fixture f;
+
+		setup(&f);
+		f.image.user = row->image_user;
+		f.image.workdir = row->image_workdir;
+		PARSE_OPTIONS(&f, row->options[0], row->options[1] ? row->options[1] : "-d");
+		MAKE(&f);
+		if (!row->passwd != !at(&f, "/annotations/org.cleat.passwd") ||
+		    !row->group != !at(&f, "/annotations/org.cleat.group"))
+			fail_msg("%s: lines are there or not", row->options[0]);
+		if (row->passwd)
+			assert_string_equal(str_at(&f, "/annotations/org.cleat.passwd"),
+					    row->passwd);
+		if (row->group)
+			assert_string_equal(str_at(&f, "/annotations/org.cleat.group"), row->group);
+		teardown(&f);
+	}
+}
+
+static void a_line_that_is_too_long_is_left_out(void **state)
+{
+	char home[4000] = "/";
+	struct fixture f;
+
+	(void)state;
+	memset(home + 1, 'x', sizeof(home) - 2);
+	setup(&f);
+	f.image.workdir = home;
+	PARSE_OPTIONS(&f, "--user=5", "--passwd-entry=$HOME$HOME");
+	MAKE(&f);
+	assert_null(at(&f, "/annotations/org.cleat.passwd"));
+	assert_non_null(strstr(f.remarks.items[0], "org.cleat.passwd: longer than"));
+	teardown(&f);
+}
+
 static void a_hostile_image_user_is_refused(void **state)
 {
 	static const char *const bad[] = { "a b", "a\nroot", "a:b:c", "a,b", "../x" };
@@ -299,6 +388,8 @@ int main(void)
 		cmocka_unit_test(equal_facts_give_equal_bytes),
 		cmocka_unit_test(the_root_is_read_only_or_a_sized_tmpfs),
 		cmocka_unit_test(who_runs),
+		cmocka_unit_test(a_number_may_get_a_line_in_passwd_and_group),
+		cmocka_unit_test(a_line_that_is_too_long_is_left_out),
 		cmocka_unit_test(a_hostile_image_user_is_refused),
 		cmocka_unit_test(what_runs),
 		cmocka_unit_test(what_it_is_called),

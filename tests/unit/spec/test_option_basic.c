@@ -280,6 +280,31 @@ static void time_zones_are_names_only(void **state)
 	expect_refused("--tz=", "no time zone");
 }
 
+static void lines_for_passwd_and_group(void **state)
+{
+	struct fixture f;
+	char long_line[700] = "--passwd-entry=";
+
+	(void)state;
+	setup(&f);
+	PARSE_OPTIONS(&f, "--passwd-entry=a:$UID", "--group-entry=b:$GID");
+	assert_good(&f);
+	assert_false(f.spec.no_passwd);
+	assert_string_equal(f.spec.passwd_entry, "a:$UID");
+	assert_string_equal(f.spec.group_entry, "b:$GID");
+	teardown(&f);
+	setup(&f);
+	PARSE_OPTIONS(&f, "--passwd=false", "--passwd-entry=");
+	assert_good(&f);
+	assert_true(f.spec.no_passwd);
+	assert_null(f.spec.passwd_entry); /* podman: nothing was said */
+	teardown(&f);
+	expect_refused("--passwd-entry=a\nroot::0:0::/:", "no line of /etc/passwd");
+	expect_refused("--group-entry=a\tb", "no line of /etc/group");
+	memset(long_line + strlen(long_line), 'x', 600);
+	expect_refused(long_line, "at most 512 bytes");
+}
+
 static void masks_are_octal(void **state)
 {
 	struct fixture f;
@@ -436,6 +461,7 @@ int main(void)
 		cmocka_unit_test(signals_have_the_kernels_numbers),
 		cmocka_unit_test(stopping),
 		cmocka_unit_test(time_zones_are_names_only),
+		cmocka_unit_test(lines_for_passwd_and_group),
 		cmocka_unit_test(masks_are_octal),
 		cmocka_unit_test(pull_policies),
 		cmocka_unit_test(readiness),
