@@ -39,6 +39,8 @@ int environment_make(struct oci *o, const struct strv *env_file_text, struct err
 
 /* sizes.c: every tmpfs gets a number. */
 uint64_t sizes_limit(const struct container_spec *spec, const struct host_facts *host);
+uint64_t sizes_percent(const struct host_facts *host,
+		       unsigned percent); /* of the memory, whatever the unit's share of it */
 uint64_t sizes_root(uint64_t limit_bytes);
 uint64_t sizes_scratch(uint64_t limit_bytes); /* /tmp, a tmpfs without a size, an image's volume */
 uint64_t sizes_run(uint64_t limit_bytes);     /* /run, /var/tmp */

@@ -330,8 +330,9 @@ static void add_user_tmpfs(struct oci *o, struct entries *list, const struct spe
 	strv_push(o->arena, &entry->options, arena_printf(o->arena, "mode=%o", mount->mode));
 	strv_push(o->arena, &entry->options,
 		  number_option(o, "size",
-				mount->size_bytes ? mount->size_bytes :
-						    sizes_scratch(o->limit_bytes)));
+				mount->size_percent ? sizes_percent(o->host, mount->size_percent) :
+				mount->size_bytes   ? mount->size_bytes :
+						      sizes_scratch(o->limit_bytes)));
 	if (mount->uid != UINT32_MAX)
 		strv_push(o->arena, &entry->options, number_option(o, "uid", mount->uid));
 	if (mount->gid != UINT32_MAX)
@@ -368,6 +369,7 @@ static void add_volume_tmpfs(struct oci *o, struct entries *list, const struct s
 	tmpfs.copy_up = !volume->no_copy && !mount->no_copy;
 	tmpfs.mode = volume->mode;
 	tmpfs.size_bytes = volume->size_bytes;
+	tmpfs.size_percent = volume->size_percent;
 	tmpfs.uid = volume->uid;
 	tmpfs.gid = volume->gid;
 	add_user_tmpfs(o, list, &tmpfs);

@@ -200,18 +200,37 @@ static bool first_time(struct options *o, struct mount_parse *m, unsigned word, 
 	return true;
 }
 
+static bool to_percent(const char *value, uint64_t *out)
+{
+	size_t len = strlen(value);
+	char digits[8];
+
+	if (len < 2 || len > sizeof(digits) || value[len - 1] != '%')
+		return false;
+	memcpy(digits, value, len - 1);
+	digits[len - 1] = '\0';
+	return str_to_u64(digits, 100, out) && *out > 0;
+}
+
+void option_tmpfs_size(struct options *o, const char *value, uint64_t *bytes, unsigned *percent)
+{
+	uint64_t number;
+
+	if (to_percent(value, &number))
+		*percent = (unsigned)number;
+	else if (str_to_bytes(value, &number) && number <= (UINT64_C(1) << 50) && number >= 4096)
+		*bytes = number;
+	else
+		option_error(
+			o,
+			"size=%s is no size of 4096 or more bytes: a number with b, k, m or g, or 1%% to 100%% of the memory",
+			option_shown(o, value));
+}
+
 static void set_size(struct options *o, struct mount_parse *m, const char *value)
 {
-	uint64_t bytes;
-
-	if (!first_time(o, m, WORD_SIZE, "size"))
-		return;
-	if (!str_to_bytes(value, &bytes) || bytes > (UINT64_C(1) << 50) || bytes < 4096)
-		option_error(o,
-			     "size=%s is no size of 4096 or more bytes: a number with b, k, m or g",
-			     option_shown(o, value));
-	else
-		m->mount.size_bytes = bytes;
+	if (first_time(o, m, WORD_SIZE, "size"))
+		option_tmpfs_size(o, value, &m->mount.size_bytes, &m->mount.size_percent);
 }
 
 static void set_mode(struct options *o, struct mount_parse *m, const char *value)

@@ -172,7 +172,7 @@ static const struct option run_rows[] = {
 	ACT("systemd", 0, OPTION_VALUE, parse_systemd, "false; true is noted", "false", "always"),
 	REFUSE("timeout", 0, OPTION_VALUE, "belongs into [Service]: RuntimeMaxSec=", "60"),
 	ACT("tls-verify", 0, OPTION_BOOL, parse_tls_verify, "false: the registry's certificate is not checked, and plain HTTP will do", "true", "maybe"),
-	ACT("tmpfs", 0, OPTION_VALUE, parse_tmpfs, "DIR[:size=,mode=,rw,ro,exec,noexec,...]", "/tmp:rw,size=64m,mode=1777", "/tmp:size=12q"),
+	ACT("tmpfs", 0, OPTION_VALUE, parse_tmpfs, "DIR[:size=,mode=,rw,ro,exec,noexec,...]; size in bytes with k, m, g, or as 10%: of the appliance's memory", "/tmp:rw,size=64m,mode=1777", "/tmp:size=12q"),
 	NOTE("tty", 't', OPTION_BOOL, "there is no terminal: output goes to the container's log", "true"),
 	ACT("tz", 0, OPTION_VALUE, parse_timezone, "time zone of the program, as TZ= and /etc/localtime; rules that hold from now on", "Europe/Berlin", "../etc"),
 	REFUSE("uidmap", 0, OPTION_LIST, one_map, "0:1000:1"),

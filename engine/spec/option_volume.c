@@ -141,11 +141,8 @@ static void set_size(struct options *o, const char *value)
 		option_error(
 			o,
 			"o=size= of a folder would need quotas of the file system, which are not supported: only a tmpfs has a size");
-	else if (!str_to_bytes(value, &o->volume->size_bytes) || o->volume->size_bytes < 4096 ||
-		 o->volume->size_bytes > (UINT64_C(1) << 50))
-		option_error(o,
-			     "size=%s is no size of 4096 or more bytes: a number with b, k, m or g",
-			     option_shown(o, value));
+	else
+		option_tmpfs_size(o, value, &o->volume->size_bytes, &o->volume->size_percent);
 }
 
 static void set_mode(struct options *o, const char *value)

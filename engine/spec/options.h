@@ -90,6 +90,8 @@ bool strv_has(const struct strv *v, const char *item);
 bool option_to_bool(const char *value, bool *out);
 /* Go's duration form: "1m30s", "500ms", "1.5h"; false when it is none or above a year. */
 bool option_to_usec(const char *value, uint64_t *out_usec);
+/* Size of a tmpfs as podman and the kernel have it: bytes, or percent of the memory; an error otherwise. */
+void option_tmpfs_size(struct options *o, const char *value, uint64_t *bytes, unsigned *percent);
 /* An absolute path in its clean form, in the arena; NULL after an error. */
 const char *option_path(struct options *o, const char *what, const char *value);
 

@@ -30,6 +30,13 @@ static uint64_t share(uint64_t limit_bytes, unsigned part)
 	return bytes < LEAST_BYTES ? LEAST_BYTES : bytes;
 }
 
+uint64_t sizes_percent(const struct host_facts *host, unsigned percent)
+{
+	uint64_t memory = host->memory_bytes ? host->memory_bytes : FALLBACK_BYTES;
+
+	return share(memory / 100 * percent, 1);
+}
+
 uint64_t sizes_root(uint64_t limit_bytes)
 {
 	return share(limit_bytes, 4);

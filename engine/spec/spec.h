@@ -48,6 +48,7 @@ struct spec_mount {
 	bool make_source;
 	bool recursive;		 /* rbind (podman's default) */
 	uint64_t size_bytes;	 /* tmpfs; 0: the default of DESIGN "Sizes" */
+	unsigned size_percent;	 /* tmpfs: of the appliance's memory, instead of bytes; 0 */
 	unsigned mode;		 /* tmpfs; 01777 unless given */
 	uint32_t uid, gid;	 /* tmpfs, inside; UINT32_MAX: the image's */
 	bool change_owner;	 /* "U": everything in it is given to the container's user */

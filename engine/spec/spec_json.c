@@ -55,6 +55,8 @@ static void write_mounts(struct json *j, const struct container_spec *spec)
 		} else if (!volume) {
 			snprintf(mode, sizeof(mode), "%04o", m->mode);
 			json_uint(j, "size_bytes", m->size_bytes);
+			if (m->size_percent)
+				json_uint(j, "size_percent", m->size_percent);
 			json_str(j, "mode", mode);
 			json_bool(j, "copy_up", m->copy_up);
 		}

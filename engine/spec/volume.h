@@ -25,11 +25,12 @@ struct volume_spec {
 	size_t label_count;
 	struct spec_pair *options; /* --opt NAME=VALUE as given; value "" of a bare name */
 	size_t option_count;
-	bool no_copy;	     /* the image's content is not copied into it */
-	uint32_t uid, gid;   /* of its top folder, inside; UINT32_MAX: not said */
-	const char *device;  /* VOLUME_BIND: absolute, clean */
-	uint64_t size_bytes; /* VOLUME_TMPFS; 0: the default of DESIGN "Sizes" */
-	unsigned mode;	     /* VOLUME_TMPFS; 01777 unless given */
+	bool no_copy;	       /* the image's content is not copied into it */
+	uint32_t uid, gid;     /* of its top folder, inside; UINT32_MAX: not said */
+	const char *device;    /* VOLUME_BIND: absolute, clean */
+	uint64_t size_bytes;   /* VOLUME_TMPFS; 0: the default of DESIGN "Sizes" */
+	unsigned size_percent; /* VOLUME_TMPFS: of the appliance's memory, instead of bytes; 0 */
+	unsigned mode;	       /* VOLUME_TMPFS; 01777 unless given */
 	bool read_only, no_exec, no_suid, no_dev;
 	bool is_image; /* --driver=image, which is refused: image= needs no second complaint */
 	bool ignore;   /* --ignore: one that exists is no error */

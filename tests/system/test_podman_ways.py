@@ -27,7 +27,7 @@ def start(boot, images, units):
     for name, path in images.items():
         a.add_image(name, path)
     a.start()
-    for name in units:
+    for name in (n for n in units if "." not in n):
         a.wait_unit("systemd-" + name, state="up")
     return a
 
@@ -135,3 +135,17 @@ def test_a_user_that_is_a_number_has_a_name(boot, tmp_path_factory):
             assert say("id -u", "-u", "0").strip() == "0"
     # nothing of all that came into the image
     assert inside(a, "systemd-w-none", "grep -c 5555 /etc/passwd; true") == "0"
+
+
+def test_a_tmpfs_has_a_share_of_the_memory(boot, images):
+    a = start(boot, images, {"shares": script("Tmpfs=/ten:size=10%\nTmpfs=/twenty:rw,size=20%\nVolume=v.volume:/five\nMemory=64m\n")}
+              | {"v.volume": "[Volume]\nVolumeName=v\nDevice=tmpfs\nType=tmpfs\nOptions=size=5%\n"})
+    total = 1024 * int(inside(a, "shares", "head -n 1 /proc/meminfo").split()[1])
+    sizes = {}
+    for line in inside(a, "shares", "cat /proc/mounts").splitlines():
+        _, place, kind, options = line.split()[:4]
+        if kind == "tmpfs" and place in ("/five", "/ten", "/twenty"):
+            sizes[place] = next(1024 * int(word[5:-1]) for word in options.split(",") if word.startswith("size="))
+    assert 64 * 2**20 * 0.1 < sizes["/ten"] <= total / 10  # not of the unit's Memory=
+    for place, part in (("/five", 0.5), ("/twenty", 2)):
+        assert abs(sizes[place] - sizes["/ten"] * part) <= 2 * 4096

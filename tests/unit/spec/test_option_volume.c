@@ -104,6 +104,10 @@ static void tmpfs_and_binds(void **state)
 	assert_true(m.volume.no_dev);
 	assert_false(m.volume.no_suid);
 	forget(&m);
+	CREATE(&m, "--opt", "type=tmpfs", "--opt", "o=size=5%", "x");
+	assert_int_equal(m.result, 0);
+	assert_int_equal(m.volume.size_percent, 5);
+	forget(&m);
 	CREATE(&m, "--opt", "device=/data//home/x/", "--opt", "type=none", "--opt", "o=bind,ro",
 	       "x");
 	assert_int_equal(m.result, 0);

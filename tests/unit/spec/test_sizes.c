@@ -40,11 +40,27 @@ static void shares_are_whole_pages_and_never_nothing(void **state)
 	assert_int_equal(sizes_root(UINT64_MAX), UINT64_MAX / 4 & ~UINT64_C(4095));
 }
 
+static void percents_are_of_the_memory(void **state)
+{
+	struct host_facts host = { .memory_bytes = 200 * MIB };
+
+	(void)state;
+	assert_int_equal(sizes_percent(&host, 50), 100 * MIB);
+	assert_int_equal(sizes_percent(&host, 7) % 4096, 0);
+	host.memory_bytes = 1024 * 1024;
+	assert_int_equal(sizes_percent(&host, 1), 64 * 1024);
+	host.memory_bytes = 0;
+	assert_int_equal(sizes_percent(&host, 100), 128 * MIB / 100 * 100 & ~UINT64_C(4095));
+	host.memory_bytes = UINT64_MAX;
+	assert_true(sizes_percent(&host, 100) > UINT64_MAX / 100 * 99);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limit_is_the_least_that_is_known),
 		cmocka_unit_test(shares),
+		cmocka_unit_test(percents_are_of_the_memory),
 		cmocka_unit_test(shares_are_whole_pages_and_never_nothing),
 	};
 
