@@ -11,16 +11,21 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "runtime/kernel.h"
+#include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/file.h"
 #include "util/host.h"
 #include "util/path.h"
 #include "util/str.h"
+
+#define OWN_MAX_BYTES 65536u
 
 /* And not of a volume, from which nothing may be taken. */
 static bool is_of_root(int root, int dir)
@@ -231,6 +236,44 @@ static int mount_or_share(const struct child *c, struct plan_mount *mount, int t
 	return 0;
 }
 
+/* What the image has there may be anything, and a link in it may lead onto a mount, which is not the root's: then
+ * the file is bound, as on a read-only root. */
+static int open_own(const struct child *c, const struct plan_mount *mount, int target)
+{
+	uint64_t ours = kernel_mount_id(c->root, "", AT_EMPTY_PATH);
+	auto_fd int fd = -1;
+	struct err ignored;
+	struct stat st;
+
+	if (!ours || kernel_mount_id(target, "", AT_EMPTY_PATH) != ours || fstat(target, &st) < 0 ||
+	    !S_ISREG(st.st_mode))
+		return -1;
+	fd = path_open_in_root(c->root, mount->target, O_WRONLY | O_TRUNC | O_NONBLOCK | O_NOCTTY,
+			       0, &ignored);
+	if (fd < 0 || fchown(fd, 0, 0) < 0 || fchmod(fd, 0644) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+/* podman's are binds that can be written to. As a file of the root it is bounded like all that the container writes, belongs to it,
+ * and can be renamed over, as many programs do; and a start has a mount less to make. */
+static bool make_own(const struct child *c, const struct plan_mount *mount, int target)
+{
+	auto_buf text = BUF_INIT(OWN_MAX_BYTES);
+	auto_fd int from = -1, to = -1;
+	struct err ignored;
+	char path[64];
+
+	if (c->plan->root_read_only || !c->plan->layers.count)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", mount->tree);
+	from = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (from < 0 || file_read_fd(from, OWN_MAX_BYTES, &text, &ignored) < 0)
+		return false;
+	to = open_own(c, mount, target);
+	return to >= 0 && file_write_all(to, buf_str(&text), text.len, &ignored) == 0;
+}
+
 static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 {
 	auto_fd int target = -1;
@@ -255,6 +298,8 @@ static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 		return mount_or_share(c, mount, target, err);
 	if (mount->tree < 0 && mount->kind != PLAN_MOUNT_BIND)
 		return mount_new(mount, target, mount->attributes, err);
+	if (mount->own && make_own(c, mount, target))
+		return 0;
 	if (kernel_move_mount(mount->tree, target) < 0)
 		return err_sys(err, "%s: move_mount", mount->source ? mount->source : "pod");
 	return 0;

@@ -68,7 +68,8 @@ struct plan_mount {
 	bool change_owner;    /* x-cleat-chown: all of it is given to the container's user */
 	bool own_missing;     /* x-cleat-owner: the user's, if the image has no such directory */
 	bool only_missing;    /* x-cleat-missing: not where the image has something */
-	bool idmap;	      /* idmap: ids on disk are those of the container */
+	bool own;   /* x-cleat-own: a writable root gets a copy that is its own, where it can */
+	bool idmap; /* idmap: ids on disk are those of the container */
 	bool share; /* x-cleat-share: where the kernel refuses proc or sysfs, the appliance's, read-only */
 	bool is_shared;	   /* proc: so it came */
 	bool is_missing;   /* the mount point had to be made: the image has none */

@@ -145,10 +145,22 @@ static void add_kernel(struct oci *o, struct entries *list)
 	add_sysfs(o, list);
 }
 
-static void add_file(struct oci *o, struct entries *list, const char *source, const char *target)
+static struct entry *add_file(struct oci *o, struct entries *list, const char *source,
+			      const char *target)
 {
-	if (source && source[0] && !oci_user_mounts_over(o->spec, target))
-		add(o, list, target, "bind", source, "bind,rprivate,nosuid,noexec,nodev,ro");
+	if (!source || !source[0] || oci_user_mounts_over(o->spec, target))
+		return NULL;
+	return add(o, list, target, "bind", source, "bind,rprivate,nosuid,noexec,nodev,ro");
+}
+
+/* What nobody keeps up to date is the container's own where it can write at all, as with podman. */
+static void add_own_file(struct oci *o, struct entries *list, const char *source,
+			 const char *target)
+{
+	struct entry *entry = add_file(o, list, source, target);
+
+	if (entry && !o->spec->read_only)
+		strv_push(o->arena, &entry->options, "x-cleat-own");
 }
 
 /* libc reads /etc/localtime, and with TZ= (environment.c), which programs with zones of their own understand, a file of that name, which
@@ -175,10 +187,13 @@ static void add_files(struct oci *o, struct entries *list)
 {
 	const struct host_facts *host = o->host;
 
-	if (!o->spec->no_hosts)
+	if (!o->spec->no_hosts && !o->spec->pod && host->hosts &&
+	    o->spec->network == SPEC_NETWORK_NONE)
+		add_own_file(o, list, host->hosts, "/etc/hosts");
+	else if (!o->spec->no_hosts)
 		add_file(o, list, host->hosts ? host->hosts : "/etc/hosts", "/etc/hosts");
 	if (!o->spec->no_hostname)
-		add_file(o, list, host->hostname_file, "/etc/hostname");
+		add_own_file(o, list, host->hostname_file, "/etc/hostname");
 	if (o->spec->network != SPEC_NETWORK_NONE && !o->spec->keeps_resolv_conf)
 		add_file(o, list, host->resolv_conf, "/etc/resolv.conf");
 	add_file(o, list, host->containerenv_file, "/run/.containerenv");

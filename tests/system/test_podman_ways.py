@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What podman gives a container without being asked, looked at from inside: programs that come from there count on it."""
 import json
+import tarfile
 
 import pytest
 
@@ -149,3 +150,39 @@ def test_a_tmpfs_has_a_share_of_the_memory(boot, images):
     assert 64 * 2**20 * 0.1 < sizes["/ten"] <= total / 10  # not of the unit's Memory=
     for place, part in (("/five", 0.5), ("/twenty", 2)):
         assert abs(sizes[place] - sizes["/ten"] * part) <= 2 * 4096
+
+
+def odd_files(folder):
+    """What images have at the places of our files: links, one of them onto a mount, a FIFO, somebody else's file."""
+    made = {"box": str(folder / "box.tar"), "odd": str(folder / "odd.tar"), "pipe": str(folder / "pipe.tar")}
+    write_box(made["box"], busybox_of(BUILD))
+    write_box(made["odd"], busybox_of(BUILD), name="localhost/odd:latest", extra=[
+        ("bin/tool", {"content": b"a tool"}), ("etc/hostname", {"link": "../../../../lib/name"}), ("lib", {}),
+        ("etc/hosts", {"hardlink": "bin/tool"})])
+    write_box(made["pipe"], busybox_of(BUILD), name="localhost/pipe:latest", extra=[
+        ("etc/hostname", {"type": tarfile.FIFOTYPE}), ("etc/hosts", {"link": "/scratch/hosts"})])
+    return made
+
+
+def test_what_nobody_keeps_up_to_date_is_the_containers_own(boot, tmp_path_factory):
+    """As with podman: on a writable root it may write, on a read-only one not."""
+    a = start(boot, odd_files(tmp_path_factory.mktemp("odd")), {
+        "writes": script(""), "fixed": script("ReadOnly=true\n"), "odd": script("", image="odd"),
+        "pipe": script("Tmpfs=/scratch\n", image="pipe"), "user": script("User=1001\n")})
+    append = "exec 2>/dev/null; for f in hosts hostname; do (echo 192.0.2.1 x >>/etc/$f) && tail -n 1 /etc/$f; done; true"
+    rename = "exec 2>/dev/null; for f in hosts hostname; do cp /etc/$f /etc/n && mv /etc/n /etc/$f && echo renamed; done; true"
+    both, neither = ["192.0.2.1 x"] * 2, []
+    for name, hosts, mine in (("writes", both, True), ("fixed", neither, False), ("odd", both, True), ("pipe", neither, False), ("user", neither, True)):
+        container = "systemd-" + name
+        at_first = inside(a, name, "cat /etc/hosts /etc/hostname")
+        host = a.cleat("exec", container, "hostname").strip()
+        assert "127.0.0.1\t%s %s\n" % (host, container) in at_first and at_first.endswith("\n" + host), name
+        if mine:
+            assert inside(a, name, "stat -L -c '%u:%g %a' /etc/hosts /etc/hostname").split("\n") == ["0:0 644"] * 2, name
+        assert inside(a, name, append).splitlines() == hosts, name
+        if mine and name != "user":
+            assert inside(a, name, rename).split() == ["renamed"] * 2, name
+        mounted = {line.split()[1] for line in inside(a, name, "cat /proc/mounts").splitlines()} & {"/etc/hosts", "/etc/hostname", "/scratch/hosts", "/lib/name"}
+        assert mounted == {"pipe": {"/etc/hostname", "/scratch/hosts"}}.get(name, set() if mine else {"/etc/hostname", "/etc/hosts"}), name
+    assert inside(a, "odd", "cat /bin/tool") == "a tool"
+    assert inside(a, "odd", "cat /lib/name").endswith("192.0.2.1 x")
