@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "runtime/kernel.h"
+#include "runtime/runtime.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -298,8 +299,13 @@ static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 		return mount_or_share(c, mount, target, err);
 	if (mount->tree < 0 && mount->kind != PLAN_MOUNT_BIND)
 		return mount_new(mount, target, mount->attributes, err);
-	if (mount->own && make_own(c, mount, target))
+	if (mount->own && make_own(c, mount, target)) {
+		c->report->own_files |= str_eq(mount->target, "/etc/hosts") ? RUNTIME_OWN_HOSTS :
+					str_eq(mount->target, "/etc/resolv.conf") ?
+									      RUNTIME_OWN_RESOLV :
+									      0;
 		return 0;
+	}
 	if (kernel_move_mount(mount->tree, target) < 0)
 		return err_sys(err, "%s: move_mount", mount->source ? mount->source : "pod");
 	return 0;

@@ -26,12 +26,17 @@ struct runtime_start {
 
 struct plan; /* plan.h */
 
+/* Files that the container got as its own (x-cleat-own). */
+enum runtime_own { RUNTIME_OWN_HOSTS = 1, RUNTIME_OWN_RESOLV = 2 };
+
 struct runtime_container {
 	struct proc init; /* child of the caller; pidfd owned by the caller */
 	int cgroup_fd;	  /* directory of the container's cgroup, owned by the caller */
 	/* "memory.max, pids.max": asked for, but the kernel gives us no such controller; "" */
 	char unenforced[128];
 	uint32_t lost; /* enum host_loss of util/host.h: allowed by config.json, and so it came */
+	uint32_t own_files;	     /* enum runtime_own */
+	uint32_t root_uid, root_gid; /* outside ids of the container's root */
 	/* Of config.json, for runtime_exec.kept; lives as long as the caller. NULL: there is nothing. */
 	const struct plan *kept;
 };

@@ -47,6 +47,7 @@ struct birth {
 	int *terminal; /* where the master of an exec's terminal goes; NULL: none is asked for */
 	int sync;
 	struct proc proc;
+	uint32_t own_files;
 	uint32_t lost;		   /* of the report, which goes before we do */
 	struct identity *identity; /* likewise, where to; NULL */
 };
@@ -366,6 +367,7 @@ static int with_report(struct birth *b, struct child *child, uint64_t namespaces
 		return -1;
 	rc = run_birth(b, child, namespaces, cgroup_fd, err);
 	b->lost = b->report->lost;
+	b->own_files = b->report->own_files;
 	if (b->identity)
 		*b->identity = b->report->identity;
 	sync_report_unmap(b->report);
@@ -426,6 +428,7 @@ static int start_child(struct plan *plan, const struct runtime_start *start, con
 		return -1;
 	out->init = birth.proc;
 	out->lost = birth.lost;
+	out->own_files = birth.own_files;
 	return 0;
 }
 
@@ -495,8 +498,12 @@ int runtime_start(const struct runtime_start *start, struct runtime_container *o
 	rc = plan_read(&plan, start->config_path, err);
 	if (rc == 0)
 		rc = prepare_and_start(&plan, start, out, &identity, err);
-	if (rc == 0)
+	if (rc == 0) {
 		out->kept = plan_keep(&plan, &identity);
+		if (!plan_id_outside(plan.uid_map, plan.uid_map_count, 0, &out->root_uid) ||
+		    !plan_id_outside(plan.gid_map, plan.gid_map_count, 0, &out->root_gid))
+			out->own_files = 0;
+	}
 	plan_fini(&plan);
 	return rc;
 }

@@ -50,6 +50,7 @@ struct sync_report {
 	enum sync_state state;
 	char step[32]; /* the one that runs */
 	uint32_t lost; /* enum host_loss: what came with less isolation than usual, as config.json allows */
+	uint32_t own_files; /* enum runtime_own of runtime.h */
 	struct err err;
 	struct identity identity; /* who the first process became; not of an exec */
 };

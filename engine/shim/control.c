@@ -90,6 +90,7 @@ static void obey(struct shim *s, const struct shim_order *order, int client)
 		s->is_greeted = true;
 		shim_record_refresh(s);
 		shim_control_send_state(s);
+		shim_files_check(s);
 		break;
 	case SHIM_SIGNAL:
 		on_signal(s, order);
@@ -112,6 +113,9 @@ static void obey(struct shim *s, const struct shim_order *order, int client)
 		break;
 	case SHIM_NOTIFY_ASK:
 		shim_notify_give(s);
+		break;
+	case SHIM_FILES:
+		shim_files_check(s);
 		break;
 	case SHIM_NOTIFY_GIVEN:
 	case SHIM_STATE:

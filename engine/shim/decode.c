@@ -164,6 +164,7 @@ int shim_decode(const void *message, size_t length, struct shim_order *out, stru
 	case SHIM_KILL:
 	case SHIM_PROBE_CANCEL:
 	case SHIM_NOTIFY_ASK:
+	case SHIM_FILES:
 		return 1;
 	case SHIM_SIGNAL:
 		return decode_signal(message, length, out, err);

@@ -96,6 +96,13 @@ struct shim_probe_run {
 
 struct shim_execs;
 
+/* files.c */
+struct shim_files {
+	int pidfd;     /* owned; of the child that writes, -1 */
+	bool is_due;   /* once it has ended */
+	uint32_t lost; /* enum runtime_own: what the container has changed, as was said */
+};
+
 struct shim {
 	struct shim_args args;
 	int run_dirfd, lock_fd, null_fd; /* owned */
@@ -114,9 +121,14 @@ struct shim {
 	struct runtime_container container; /* pidfd -1: none */
 	struct shim_output output;
 	struct shim_probe_run probe;
+	struct shim_files files;
 	struct shim_execs *execs; /* owned mapping; NULL: there was none yet */
 	struct shim_status status;
 };
+
+/* What the engine has written for the container may have changed; nothing is waited for. */
+void shim_files_check(struct shim *shim);
+void shim_files_ended(struct shim *shim);
 
 void shim_probe_start(struct shim *shim, const struct shim_order *order);
 /* The child has ended. */

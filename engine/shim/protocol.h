@@ -17,6 +17,9 @@
  *                 its client sees the end. The newest SHIM_EXEC_MAX_RECORDS of ended ones are kept
  *   notify-rest   what was said through NOTIFY_SOCKET and no engine has taken before the shim's end: records of struct
  *                 shim_notify_rest, the datagram behind each; the last one may be cut off. Read when the lock is free
+ *   hosts, resolv.conf  what the engine wants the container to know, rewritten in place
+ *   *.given       the same as the container was given it last: by the engine before the start, then by the shim. Only of
+ *                 a container with a file of its own
  * by-name/NAME -> ../c/RUNID
  *
  * EOF on ctl with the lock free is the death event, for own and adopted shims alike: read status,
@@ -59,6 +62,8 @@ enum shim_type {
 	SHIM_EXEC = 6,	      /* struct shim_exec, and with SCM_RIGHTS the client's connection */
 	SHIM_EXEC_RESIZE = 7, /* struct shim_exec_resize */
 	SHIM_NOTIFY_ASK = 8,  /* struct shim_header: for the socket of --notify-fd; NOTIFY_GIVEN */
+	SHIM_FILES =
+		9, /* struct shim_header: hosts or resolv.conf of the run directory has changed. HELLO asks for the same look */
 	/* shim -> engine */
 	SHIM_STATE = 64,	/* struct shim_state */
 	SHIM_PROBE_RESULT = 65, /* struct shim_probe_result */

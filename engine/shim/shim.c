@@ -50,6 +50,7 @@ enum poll_slot {
 	SLOT_WRITER,
 	SLOT_PROBE,
 	SLOT_PROBE_OUTPUT,
+	SLOT_FILES,
 	SLOT_EXEC, /* the first of SHIM_EXEC_MAX_SESSIONS */
 	SLOT_COUNT = SLOT_EXEC + SHIM_EXEC_MAX_SESSIONS
 };
@@ -368,6 +369,7 @@ static void fill_slots(const struct shim *s, struct pollfd slots[SLOT_COUNT])
 		[SLOT_WRITER] = o->is_open ? o->writer_pidfd : -1,
 		[SLOT_PROBE] = s->probe.pidfd,
 		[SLOT_PROBE_OUTPUT] = shim_probe_output_fd(s),
+		[SLOT_FILES] = s->files.pidfd,
 	};
 
 	for (int i = 0; i < SLOT_EXEC; i++)
@@ -455,6 +457,8 @@ static void handle_events(struct shim *s, const struct pollfd slots[SLOT_COUNT])
 		shim_probe_output(s);
 	if (slots[SLOT_PROBE].revents)
 		shim_probe_ended(s);
+	if (slots[SLOT_FILES].revents)
+		shim_files_ended(s);
 	for (unsigned i = 0; i < SHIM_EXEC_MAX_SESSIONS; i++)
 		if (slots[SLOT_EXEC + i].revents)
 			shim_exec_ended(s, i);
@@ -522,6 +526,7 @@ int cmd_shim(int argc, char **argv)
 		.mounts_fd = -1,
 		.notify_fd = -1,
 		.report_at_usec = SHIM_NEVER,
+		.files = { .pidfd = -1 },
 		.container = { .init = { .pidfd = -1 }, .cgroup_fd = -1 },
 		.probe = { .pidfd = -1,
 			   .result_fd = -1,

@@ -145,6 +145,11 @@ static void add_kernel(struct oci *o, struct entries *list)
 	add_sysfs(o, list);
 }
 
+bool spec_owns_files(const struct container_spec *spec)
+{
+	return !spec->read_only && !spec->pod && !spec->is_pod;
+}
+
 static struct entry *add_file(struct oci *o, struct entries *list, const char *source,
 			      const char *target)
 {
@@ -153,13 +158,13 @@ static struct entry *add_file(struct oci *o, struct entries *list, const char *s
 	return add(o, list, target, "bind", source, "bind,rprivate,nosuid,noexec,nodev,ro");
 }
 
-/* What nobody keeps up to date is the container's own where it can write at all, as with podman. */
+/* The container's own where it can write at all, as with podman; those of a pod are one for all its containers. */
 static void add_own_file(struct oci *o, struct entries *list, const char *source,
 			 const char *target)
 {
 	struct entry *entry = add_file(o, list, source, target);
 
-	if (entry && !o->spec->read_only)
+	if (entry && spec_owns_files(o->spec))
 		strv_push(o->arena, &entry->options, "x-cleat-own");
 }
 
@@ -187,15 +192,12 @@ static void add_files(struct oci *o, struct entries *list)
 {
 	const struct host_facts *host = o->host;
 
-	if (!o->spec->no_hosts && !o->spec->pod && host->hosts &&
-	    o->spec->network == SPEC_NETWORK_NONE)
-		add_own_file(o, list, host->hosts, "/etc/hosts");
-	else if (!o->spec->no_hosts)
-		add_file(o, list, host->hosts ? host->hosts : "/etc/hosts", "/etc/hosts");
+	if (!o->spec->no_hosts)
+		add_own_file(o, list, host->hosts ? host->hosts : "/etc/hosts", "/etc/hosts");
 	if (!o->spec->no_hostname)
 		add_own_file(o, list, host->hostname_file, "/etc/hostname");
 	if (o->spec->network != SPEC_NETWORK_NONE && !o->spec->keeps_resolv_conf)
-		add_file(o, list, host->resolv_conf, "/etc/resolv.conf");
+		add_own_file(o, list, host->resolv_conf, "/etc/resolv.conf");
 	add_file(o, list, host->containerenv_file, "/run/.containerenv");
 	add_zone(o, list);
 }

@@ -359,6 +359,8 @@ struct spec_remarks {
  * and "org.cleat.root" ("read-only" or "tmpfs:BYTES"). remarks may be NULL. After an error out
  * holds half a document. ERR_INPUT: unit or image; ERR_UNSUPPORTED; ERR_LIMIT; ERR_BUG: facts.
  */
+/* Its /etc/hosts, /etc/hostname and /etc/resolv.conf are files of its own, which it may write to. */
+bool spec_owns_files(const struct container_spec *spec);
 int spec_to_oci(const struct container_spec *spec, const struct image_facts *image,
 		const struct host_facts *host, const char *run_id, const struct strv *env_file_text,
 		struct spec_remarks *remarks, struct arena *arena, struct buf *out,

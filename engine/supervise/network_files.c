@@ -16,13 +16,15 @@
 #include <unistd.h>
 
 #include "net/names.h"
+#include "shim/protocol.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/str.h"
 
 #define RESOLV "/etc/resolv.conf"
 #define RESOLV_MAX_BYTES 65536
-#define PAD_MAX_BYTES 65536
+#define HOSTS_GIVEN "hosts.given"
+#define RESOLV_GIVEN "resolv.conf.given"
 #define WATCHED (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE)
 
 static uint64_t hash_of(const struct buf *text)
@@ -34,37 +36,29 @@ static uint64_t hash_of(const struct buf *text)
 	return hash ? hash : 1;
 }
 
-/* The old text stays readable until the new one stands: first the bytes, then the length. What is left of a longer old text is empty
- * lines meanwhile, because the tail of a line could still be read as an address. */
 static int write_in_place(const char *path, const struct buf *text, struct err *err)
 {
 	auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	auto_buf padded = BUF_INIT(text->len + PAD_MAX_BYTES);
-	struct stat st;
 
 	if (buf_check(text, path, err) < 0)
 		return -1;
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return err_sys(err, "%s", path);
-	buf_add(&padded, buf_str(text), text->len);
-	/* a container that may write its own file can make it longer than anybody would pad */
-	for (size_t at = text->len; (off_t)at < st.st_size && at < text->len + PAD_MAX_BYTES; at++)
-		buf_add(&padded, "\n", 1);
-	if (buf_check(&padded, path, err) < 0)
-		return -1;
-	if (file_write_all(fd, buf_str(&padded), padded.len, err) < 0)
-		return err_wrap(err, "%s", path);
-	if (ftruncate(fd, (off_t)text->len) < 0)
-		return err_sys(err, "%s", path);
-	return 0;
+	return file_rewrite_fd(fd, text, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }
 
-static int update(const struct engine *e, unsigned index, const char *file, const struct buf *text,
-		  uint64_t *hash, struct err *err)
+/* given: what the container begins with, if it gets a file of its own; NULL. The shim looks after it from then on. */
+static int update(const struct engine *e, unsigned index, const char *file, const char *given,
+		  const struct buf *text, uint64_t *hash, struct err *err)
 {
 	uint64_t mine = hash_of(text);
 	char path[128];
 
+	if (given) {
+		network_run_path(e, index, given, path);
+		if (write_in_place(path, text, err) < 0)
+			return -1;
+	}
 	if (*hash == mine)
 		return 0;
 	network_run_path(e, index, file, path);
@@ -187,15 +181,15 @@ static void hosts_text(const struct network *n, unsigned index, struct buf *out)
 	names_hosts_text(&hosts, out);
 }
 
-static int update_hosts(struct network *n, unsigned index, struct err *err)
+static int update_hosts(struct network *n, unsigned index, const char *given, struct err *err)
 {
 	auto_buf text = BUF_INIT(NAMES_MAX_BYTES);
 
 	hosts_text(n, index, &text);
-	return update(n->e, index, "hosts", &text, &n->slots[index].hosts_hash, err);
+	return update(n->e, index, "hosts", given, &text, &n->slots[index].hosts_hash, err);
 }
 
-static int update_resolv(struct network *n, unsigned index, struct err *err)
+static int update_resolv(struct network *n, unsigned index, const char *given, struct err *err)
 {
 	const struct container_spec *spec = n->e->entries[index].spec;
 	auto_buf text = BUF_INIT(NAMES_MAX_BYTES);
@@ -208,7 +202,7 @@ static int update_resolv(struct network *n, unsigned index, struct err *err)
 	};
 
 	n->slots[index].resolv_dropped = names_resolv_text(&wish, &text);
-	return update(n->e, index, "resolv.conf", &text, &n->slots[index].resolv_hash, err);
+	return update(n->e, index, "resolv.conf", given, &text, &n->slots[index].resolv_hash, err);
 }
 
 /* Files of a container that may run: its run directory is there. */
@@ -219,6 +213,19 @@ static bool has_files(const struct network *n, unsigned index)
 	return entry->spec && entry->run.id[0] && !n->slots[index].is_waiting &&
 	       (entry->run.phase == RUN_ASKED || entry->run.phase == RUN_RUNNING) &&
 	       entry->spec->network != SPEC_NETWORK_NONE;
+}
+
+/* One that is not connected looks by itself when it is. A container without such a file was started before there were any: its shim
+ * would take the message for a mistake. */
+static void tell_shim(struct engine *e, unsigned index)
+{
+	const struct shim_header message = { SHIM_PROTOCOL_VERSION, SHIM_FILES, sizeof(message) };
+	struct err ignored;
+	char path[128];
+
+	network_run_path(e, index, HOSTS_GIVEN, path);
+	if (access(path, F_OK) == 0 && run_send(e, index, &message, sizeof(message), &ignored) < 0)
+		return;
 }
 
 static void update_all(struct loop *loop, usec_t now, void *arg)
@@ -232,6 +239,7 @@ static void update_all(struct loop *loop, usec_t now, void *arg)
 		char path[128];
 
 		unsigned dropped = n->slots[i].resolv_dropped;
+		uint64_t hosts = n->slots[i].hosts_hash, resolv = n->slots[i].resolv_hash;
 
 		if (!has_files(n, i))
 			continue;
@@ -239,8 +247,10 @@ static void update_all(struct loop *loop, usec_t now, void *arg)
 		network_run_path(n->e, i, "resolv.conf", path);
 		if (access(path, W_OK) < 0)
 			continue;
-		if (update_hosts(n, i, &err) < 0 || update_resolv(n, i, &err) < 0)
+		if (update_hosts(n, i, NULL, &err) < 0 || update_resolv(n, i, NULL, &err) < 0)
 			log_msg(LOG_ERROR, "network", "%s: %s", n->e->entries[i].name, err.msg);
+		if (hosts != n->slots[i].hosts_hash || resolv != n->slots[i].resolv_hash)
+			tell_shim(n->e, i);
 		if (dropped != n->slots[i].resolv_dropped)
 			publish_unit(n->e, i);
 	}
@@ -265,6 +275,7 @@ int network_files_make(struct engine *e, unsigned index, struct arena *arena,
 	struct network *n = e->network;
 	const struct container_spec *spec = e->entries[index].spec;
 	struct network_slot *slot = &n->slots[index];
+	bool owns = spec_owns_files(spec);
 	char path[128];
 
 	slot->hosts_hash = slot->resolv_hash = 0;
@@ -272,14 +283,14 @@ int network_files_make(struct engine *e, unsigned index, struct arena *arena,
 	if (write_hostname(e, index, path, err) < 0)
 		return -1;
 	host->hostname_file = arena_strdup(arena, path);
-	if (update_hosts(n, index, err) < 0)
+	if (update_hosts(n, index, owns ? HOSTS_GIVEN : NULL, err) < 0)
 		return -1;
-	network_run_path(e, index, "hosts", path);
+	network_run_path(e, index, owns ? HOSTS_GIVEN : "hosts", path);
 	host->hosts = arena_strdup(arena, path);
 	if (spec->network != SPEC_NETWORK_NONE) {
-		if (update_resolv(n, index, err) < 0)
+		if (update_resolv(n, index, owns ? RESOLV_GIVEN : NULL, err) < 0)
 			return -1;
-		network_run_path(e, index, "resolv.conf", path);
+		network_run_path(e, index, owns ? RESOLV_GIVEN : "resolv.conf", path);
 		host->resolv_conf = arena_strdup(arena, path);
 	}
 	if (!slot->attached)

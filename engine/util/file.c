@@ -19,6 +19,7 @@
 #include "util/cleanup.h"
 
 #define FILE_CHUNK_BYTES 4096
+#define PAD_MAX_BYTES 65536
 
 static ssize_t read_retry(int fd, void *data, size_t len)
 {
@@ -182,6 +183,25 @@ static int write_and_rename(int dirfd, const char *temp, const char *path, const
 	else if (durable)
 		rc = sync_parent(dirfd, path, err);
 	return rc;
+}
+
+/* First the bytes, then the length. What is left of a longer old text is empty lines meanwhile, because the tail of a line could
+ * still be read as an address. */
+int file_rewrite_fd(int fd, const struct buf *text, struct err *err)
+{
+	auto_buf padded = BUF_INIT(text->len + PAD_MAX_BYTES);
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	buf_add(&padded, buf_str(text), text->len);
+	/* somebody else's file can be longer than anybody would pad */
+	for (size_t at = text->len; (off_t)at < st.st_size && at < text->len + PAD_MAX_BYTES; at++)
+		buf_add(&padded, "\n", 1);
+	if (buf_check(&padded, "padding", err) < 0 ||
+	    file_write_all(fd, buf_str(&padded), padded.len, err) < 0)
+		return -1;
+	return ftruncate(fd, (off_t)text->len) < 0 ? err_sys(err, "ftruncate") : 0;
 }
 
 int file_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,

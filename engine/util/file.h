@@ -18,6 +18,9 @@ int file_write_all(int fd, const void *data, size_t len, struct err *err) MUST_C
 /* The same of several pieces, one behind the other; parts is changed. */
 struct iovec;
 int file_writev_all(int fd, struct iovec *parts, size_t count, struct err *err) MUST_CHECK;
+/* Another text for readers that have the file open, or see it by a bind: the old one stays readable until the new one stands. At
+ * the beginning of the file; on failure it may hold something of both. */
+int file_rewrite_fd(int fd, const struct buf *text, struct err *err) MUST_CHECK;
 /* Writes path.tmp-PID beside path, optionally fsyncs file and folder, renames over path. */
 int file_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
 		      bool durable, struct err *err) MUST_CHECK;

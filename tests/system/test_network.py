@@ -367,6 +367,67 @@ def test_names_follow_who_comes_and_goes_in_place(boot, world, box_image):
     assert os.stat(path).st_ino == inode
 
 
+def test_a_container_may_write_its_own_lines(boot, world, box_image):
+    """Into hosts and resolv.conf of a writable root, as with podman; ours are followed as long as it leaves them alone."""
+    writers = ("appends", "renames", "edits", "links", "pipe", "volume", "full")
+    units = {name: box("Volume=shared:/shared\n" if name == "volume" else "") for name in writers} | {"fixed": box("ReadOnly=true\n"), "db": box(
+        "ContainerName=db\n", install=False)}
+    a = boot_in(boot, world, box_image, units)
+    for name in writers + ("fixed",):
+        a.wait_unit("systemd-" + name, state="up")
+
+    def inside(name, text):
+        return a.cleat("exec", name, "/bin/sh", "-c", text)
+
+    def resolve(address):
+        a.inside("sh", "-c", "printf 'nameserver %s\\n' > /etc/resolv.conf.new; mv /etc/resolv.conf.new /etc/resolv.conf" % address)
+
+    resolve("192.0.2.7")
+    for name in writers + ("fixed",):
+        wait_for("servers of " + name, lambda name=name: read_inside(a, "systemd-" + name, "/etc/resolv.conf") == "nameserver 192.0.2.7\n")
+    change = {
+        "appends": "echo 192.0.2.1 mine >>/etc/hosts; echo options ndots:1 >>/etc/resolv.conf",
+        "renames": "(echo 192.0.2.1 mine; cat /etc/hosts) >/etc/h; mv /etc/h /etc/hosts; cp /etc/resolv.conf /etc/r; mv /etc/r /etc/resolv.conf",
+        "edits": "grep -v host.containers.internal /etc/hosts >/etc/h; cat /etc/h >/etc/hosts",
+        "links": "mv /etc/hosts /data/h; ln -s ../../../data/h /etc/hosts; chmod 600 /data/h; rm /etc/resolv.conf",
+        "pipe": "rm /etc/hosts /etc/resolv.conf; busybox mkfifo /etc/hosts; ln -s /etc/resolv.conf /etc/resolv.conf",
+        # what is on another mount may be somebody else's
+        "volume": "cp /etc/hosts /etc/resolv.conf /shared; rm /etc/hosts /etc/resolv.conf; ln -s /shared/hosts /etc/hosts; ln -s /shared/resolv.conf /etc/resolv.conf",
+        "full": "dd if=/dev/zero of=/fill bs=64k 2>/dev/null; true"}
+    for name, text in change.items():
+        inside("systemd-" + name, text)
+    assert a.cleat("exec", "systemd-fixed", "/bin/sh", "-c", "echo x >>/etc/hosts", check=False).returncode != 0
+    before = {name: inside("systemd-" + name, "ls -ld /etc/hosts; [ -p /etc/hosts ] || cat /etc/hosts") for name in writers}
+    a.cleat("start", "db")
+    address = a.wait_unit("db", state="up")["addresses"][0]
+    resolve("192.0.2.8")
+    line = "%s\tdb\n" % address
+    for name in ("appends", "renames", "links", "fixed"):
+        wait_for("db is known to " + name, lambda name=name: line in inside("systemd-" + name, "cat /etc/hosts"))
+    assert inside("systemd-appends", "tail -n 1 /etc/hosts") == inside("systemd-renames", "head -n 1 /etc/hosts") == "192.0.2.1 mine\n"
+    for name in ("renames", "edits", "fixed"):
+        wait_for("servers of " + name, lambda name=name: inside("systemd-" + name, "cat /etc/resolv.conf") == "nameserver 192.0.2.8\n")
+    for name, file in (("edits", "hosts"), ("pipe", "hosts"), ("volume", "hosts"), ("appends", "resolv.conf"), ("links", "resolv.conf"),
+                       ("pipe", "resolv.conf"), ("volume", "resolv.conf")):
+        wait_for("it is said", lambda name=name, file=file: "systemd-%s: /etc/%s is the container's own now" % (name, file) in a.console())
+    assert inside("systemd-appends", "cat /etc/resolv.conf") == "nameserver 192.0.2.7\noptions ndots:1\n"
+    for name in ("edits", "pipe", "volume"):
+        assert inside("systemd-" + name, "ls -ld /etc/hosts; [ -p /etc/hosts ] || cat /etc/hosts") == before[name]
+    # and nothing of all that is in the way of what comes later
+    a.cleat("stop", "db")
+    for name in ("appends", "renames", "links"):
+        wait_for("db is forgotten", lambda name=name: line not in inside("systemd-" + name, "cat /etc/hosts"))
+    assert a.console().count("systemd-edits: /etc/hosts is the container's own now") == 1
+    # an engine that comes later goes on, with what has changed meanwhile
+    os.kill(a.engine_pid(), signal.SIGKILL)
+    a.wait_unit("systemd-appends", state="up")
+    a.cleat("start", "db")
+    wait_for("db is known again", lambda: line in inside("systemd-appends", "cat /etc/hosts"))
+    assert inside("systemd-appends", "tail -n 1 /etc/hosts") == "192.0.2.1 mine\n"
+    assert a.stop() == 0
+    assert leftovers(a) == []
+
+
 def test_a_network_that_changes_takes_its_containers_along(boot, world, box_image):
     """All of them are restarted for it, and the first that is back must not find the settings of those that are still on their way."""
     slow = "Exec=/bin/sh -c \"trap 'sleep 0.5; exit 0' TERM; while :; do sleep 86400 & wait; done\"\n"

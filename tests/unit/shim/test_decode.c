@@ -26,8 +26,8 @@ static int decode(union message *m, size_t length, uint32_t type, struct shim_or
 
 static void orders_without_content(void **state)
 {
-	static const uint32_t types[] = { SHIM_HELLO, SHIM_KILL, SHIM_PROBE_CANCEL,
-					  SHIM_NOTIFY_ASK };
+	static const uint32_t types[] = { SHIM_HELLO, SHIM_KILL, SHIM_PROBE_CANCEL, SHIM_NOTIFY_ASK,
+					  SHIM_FILES };
 	union message m = { 0 };
 	struct shim_order order;
 

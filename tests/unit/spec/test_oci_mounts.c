@@ -236,6 +236,7 @@ static void devices_are_binds(void **state)
 
 static void files_of_names_are_read_only_binds(void **state)
 {
+	static const char *const own[] = { "/etc/hosts", "/etc/hostname", "/etc/resolv.conf" };
 	struct fixture f;
 
 	(void)state;
@@ -249,8 +250,19 @@ static void files_of_names_are_read_only_binds(void **state)
 	assert_string_equal(field(&f, "/etc/hostname", "source"),
 			    "/run/cleat/c/" RUN_ID "/hostname");
 	assert_string_equal(field(&f, "/run/.containerenv", "source"), "/run/cleat/containerenv");
-	ASSERT_OPTIONS(&f, "/etc/resolv.conf", "bind", "rprivate", "nosuid", "noexec", "nodev",
+	/* the container's own where it may write at all */
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		ASSERT_OPTIONS(&f, own[i], "bind", "rprivate", "nosuid", "noexec", "nodev", "ro",
+			       "x-cleat-own");
+	ASSERT_OPTIONS(&f, "/run/.containerenv", "bind", "rprivate", "nosuid", "noexec", "nodev",
 		       "ro");
+	teardown(&f);
+	setup(&f);
+	f.host.hostname_file = "/run/cleat/c/" RUN_ID "/hostname";
+	PARSE_OPTIONS(&f, "--read-only");
+	MAKE(&f);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		ASSERT_OPTIONS(&f, own[i], "bind", "rprivate", "nosuid", "noexec", "nodev", "ro");
 	teardown(&f);
 }
 

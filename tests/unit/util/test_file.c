@@ -14,6 +14,30 @@
 #include "util/cleanup.h"
 #include "util/file.h"
 
+static void a_text_is_rewritten_in_place(void **state)
+{
+	static const struct {
+		const char *before, *after;
+	} rows[] = { { "", "one\n" },
+		     { "a longer text\n", "one\n" },
+		     { "one\n", "a longer text\n" },
+		     { "x", "" } };
+	struct scratch *s = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		auto_buf next = BUF_INIT(1000), now = BUF_INIT(1000);
+		struct err err = { 0 };
+		auto_fd int fd = -1;
+
+		scratch_write(s, "a", rows[i].before);
+		fd = openat(s->fd, "a", O_RDWR | O_CLOEXEC);
+		buf_puts(&next, rows[i].after);
+		assert_int_equal(file_rewrite_fd(fd, &next, &err), 0);
+		assert_int_equal(file_read_at(s->fd, "a", 100, &now, &err), 0);
+		assert_string_equal(buf_str(&now), rows[i].after);
+	}
+}
+
 static void reads_a_file_and_appends(void **state)
 {
 	struct scratch *s = *state;
@@ -391,6 +415,7 @@ static void no_descriptor_is_left_open(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		scratch_test(a_text_is_rewritten_in_place),
 		scratch_test(reads_a_file_and_appends),
 		scratch_test(reads_files_of_any_size_up_to_the_bound),
 		scratch_test(too_large_leaves_the_buffer_as_it_was),
