@@ -56,12 +56,14 @@ static uint64_t size_of(int dirfd, unsigned number, int64_t *time)
 
 static void measure(struct dir_use *use, int dirfd)
 {
+	bool found[LOG_MAX_FILES];
 	int64_t time;
 
 	*use = (struct dir_use){ .fd = dirfd };
 	use->current_bytes = use->total = size_of(dirfd, 0, &use->current_time);
+	log_files_look(dirfd, found);
 	for (unsigned n = 1; n < LOG_MAX_FILES; n++) {
-		uint64_t size = size_of(dirfd, n, &time);
+		uint64_t size = found[n] ? size_of(dirfd, n, &time) : 0;
 
 		if (size == 0)
 			continue;

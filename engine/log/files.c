@@ -65,7 +65,7 @@ static int open_current(struct log_files *f, struct err *err)
 	return 0;
 }
 
-static void remove_beyond(const struct log_files *f)
+void log_files_look(int dirfd, bool found[LOG_MAX_FILES])
 {
 	_Alignas(struct dirent) char entries[1024];
 	char name[LOG_NAME_MAX];
@@ -73,19 +73,30 @@ static void remove_beyond(const struct log_files *f)
 	uint64_t number;
 	long n;
 
-	/* A look at what is there: to try each name took as long as all else that a writer begins with. No DIR, whose memory a writer would
-	 * keep for years. One that cannot be removed is tried again at the next start. */
-	if (lseek(f->dirfd, 0, SEEK_SET) < 0)
+	memset(found, 0, LOG_MAX_FILES * sizeof(*found));
+	/* No DIR, whose memory a writer would keep for years. */
+	if (lseek(dirfd, 0, SEEK_SET) < 0)
 		return;
-	while ((n = syscall(SYS_getdents64, f->dirfd, entries, sizeof(entries))) > 0) {
+	while ((n = syscall(SYS_getdents64, dirfd, entries, sizeof(entries))) > 0) {
 		for (long at = 0; at < n; at += d->d_reclen) {
 			d = (const void *)(entries + at);
-			if (str_to_u64(d->d_name, LOG_MAX_FILES - 1, &number) &&
-			    number >= f->max_files &&
+			if (str_to_u64(d->d_name, LOG_MAX_FILES - 1, &number) && number > 0 &&
 			    str_eq(d->d_name, log_files_name((unsigned)number, name)))
-				unlinkat(f->dirfd, name, 0);
+				found[number] = true;
 		}
 	}
+}
+
+/* One that cannot be removed is tried again at the next start. */
+static void remove_beyond(const struct log_files *f)
+{
+	bool found[LOG_MAX_FILES];
+	char name[LOG_NAME_MAX];
+
+	log_files_look(f->dirfd, found);
+	for (unsigned n = f->max_files; n < LOG_MAX_FILES; n++)
+		if (found[n])
+			unlinkat(f->dirfd, log_files_name(n, name), 0);
 }
 
 int log_files_open(struct log_files *f, int dirfd, uint64_t max_bytes, unsigned max_files,

@@ -4,6 +4,7 @@
  * The files of one log directory as their writer sees them: appending whole lines to "current",
  * rotating. Everything is relative to a directory descriptor. Blocking: disk.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,3 +35,6 @@ void log_files_close(struct log_files *files);
 /* "1", "2", ...: name of the n-th finished file. */
 #define LOG_NAME_MAX 8
 const char *log_files_name(unsigned number, char out[LOG_NAME_MAX]);
+/* Which finished files are there, by number: to try a hundred names in each of a hundred folders costs more than all else that is done with
+ * them. Reads dirfd from its beginning. */
+void log_files_look(int dirfd, bool found[LOG_MAX_FILES]);

@@ -51,6 +51,29 @@ static void the_oldest_of_the_largest_go_first(void **state)
 	log_dir_close(&small);
 }
 
+static void every_number_is_found_again_and_nothing_else(void **state)
+{
+	struct log_dir d = log_dir_open();
+	char name[LOG_NAME_MAX];
+	unsigned removed;
+	uint64_t freed;
+	struct err err;
+
+	(void)state;
+	for (unsigned n = 1; n < LOG_MAX_FILES; n++) /* more than one look at the directory shows */
+		fill(&d, log_files_name(n, name), 1);
+	fill(&d, "07", 1);
+	fill(&d, "100", 1);
+	fill(&d, "diary", 1);
+	assert_int_equal(log_budget_apply(&d.fd, 1, 98 * BLOCK + 1, &removed, &freed, &err), 0);
+	assert_int_equal(removed, 1);
+	assert_false(exists(&d, "99"));
+	assert_int_equal(log_budget_apply(&d.fd, 1, 0, &removed, &freed, &err), 0);
+	assert_int_equal(removed, 98);
+	assert_true(exists(&d, "07") && exists(&d, "100") && exists(&d, "diary"));
+	log_dir_close(&d);
+}
+
 /* Holds the lock as a writer does, in a process of its own. */
 static pid_t writer_of(const struct log_dir *d)
 {
@@ -188,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_oldest_of_the_largest_go_first),
+		cmocka_unit_test(every_number_is_found_again_and_nothing_else),
 		cmocka_unit_test(what_is_being_written_stays_and_what_nobody_writes_goes_last),
 		cmocka_unit_test(the_default_is_the_lesser_of_two),
 		cmocka_unit_test(missing_folders_are_made_and_links_are_not_followed),
