@@ -153,3 +153,10 @@ __attribute__((noinline, aligned(1024))) int log_memory_sleep(struct pollfd *fds
 	errno = (int)-result;
 	return -1;
 }
+
+void log_memory_woken(void)
+{
+	uintptr_t own = (uintptr_t)log_memory_sleep & ~(uintptr_t)(PAGE_BYTES - 1);
+
+	advise(own, PAGE_BYTES, MADV_NORMAL);
+}

@@ -19,3 +19,5 @@ void log_memory_abandon(void *locals, size_t size);
  * stack below the caller that deeper calls have touched, and takes the program's read-only pages
  * off this process's books (they stay in the page cache and come back when they are used). */
 int log_memory_sleep(struct pollfd *fds, unsigned count);
+/* After such a sleep, for whoever has children: the program's mapping is one piece again, so that a child gets a copy of one. */
+void log_memory_woken(void);

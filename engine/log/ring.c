@@ -99,6 +99,11 @@ void log_ring_close(struct log_ring *ring)
 	close_fd(&ring->room_event);
 }
 
+void log_ring_lend(const struct log_ring *ring, bool lend)
+{
+	madvise(ring->shared, PAGE_BYTES + 2 * ring->size, lend ? MADV_DOFORK : MADV_DONTFORK);
+}
+
 size_t log_ring_room(const struct log_ring *ring)
 {
 	uint64_t used = ring->head - __atomic_load_n(&ring->shared->tail, __ATOMIC_SEQ_CST);

@@ -32,6 +32,9 @@ struct log_ring {
 int log_ring_open(struct log_ring *ring, size_t size, struct err *err) MUST_CHECK;
 void log_ring_close(struct log_ring *ring);
 
+/* Whether the producer's next children have the mapping: the consumer has to, any other one has work with it only. */
+void log_ring_lend(const struct log_ring *ring, bool lend);
+
 /* Producer. Room for len bytes behind what is committed, or NULL. */
 char *log_ring_reserve(struct log_ring *ring, size_t len);
 void log_ring_commit(struct log_ring *ring, size_t len);

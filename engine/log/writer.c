@@ -277,10 +277,12 @@ static _Noreturn void run(struct log_ring *ring, const struct log_writer *w)
 int log_writer_start(struct log_ring *ring, const struct log_writer *writer, pid_t *pid,
 		     struct err *err)
 {
+	log_ring_lend(ring, true);
 	*pid = fork();
 	if (*pid < 0)
-		return err_sys(err, "log writer: fork");
+		err_sys(err, "log writer: fork");
 	if (*pid == 0)
 		run(ring, writer);
-	return 0;
+	log_ring_lend(ring, false);
+	return *pid < 0 ? -1 : 0;
 }

@@ -416,6 +416,7 @@ static int sleep_until_event(struct shim *s, struct pollfd slots[SLOT_COUNT])
 	if (may_settle(s)) {
 		int count = log_memory_sleep(slots, SLOT_COUNT);
 
+		log_memory_woken();
 		s->is_restless = monotonic_usec() - s->now_usec < RESTLESS_USEC;
 		return count;
 	}

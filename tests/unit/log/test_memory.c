@@ -87,6 +87,41 @@ static void sleeping_wakes_with_everything_in_place(void **state)
 	close(ends[1]);
 }
 
+static unsigned count_mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned count = 0;
+	int c;
+
+	assert_non_null(f);
+	while ((c = fgetc(f)) != EOF)
+		count += c == '\n';
+	fclose(f);
+	return count;
+}
+
+/* A child would get a copy of each. */
+static void a_sleep_leaves_no_mapping_more(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+	unsigned before, asleep;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "y", 1), 1);
+	p.fd = ends[0];
+	log_memory_woken(); /* of the sleeps before */
+	before = count_mappings();
+	assert_int_equal(log_memory_sleep(&p, 1), 1);
+	asleep = count_mappings();
+	assert_true(asleep > before);
+	log_memory_woken();
+	assert_int_equal(count_mappings(), before);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* What the writer's life is like: 0 if what it has is there and what it has given up reads as zeros. */
 __attribute__((noinline)) static int live_on(const volatile char *above, const volatile char *heap)
 {
@@ -144,6 +179,7 @@ int main(void)
 		cmocka_unit_test(no_memory_is_an_error),
 		cmocka_unit_test(sleeping_wakes_with_everything_in_place),
 		cmocka_unit_test(who_never_returns_has_what_is_its_own_and_no_more),
+		cmocka_unit_test(a_sleep_leaves_no_mapping_more),
 		cmocka_unit_test(a_wait_that_the_kernel_refuses),
 	};
 

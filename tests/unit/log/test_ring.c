@@ -213,6 +213,37 @@ static void pages_go_back_when_empty_and_only_then(void **state)
 	log_ring_close(&ring);
 }
 
+/* Whether the next child has all of the mapping: 0, some of it: 2, nothing: 1. */
+static int child_has(const struct log_ring *ring)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		bool first = msync(ring->shared, 4096, MS_ASYNC) == 0;
+		bool last = msync(ring->data + 2 * ring->size - 4096, 4096, MS_ASYNC) == 0;
+
+		_exit(first != last ? 2 : !first);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void children_have_it_only_when_it_is_lent(void **state)
+{
+	struct log_ring ring = open_ring(SIZE);
+
+	(void)state;
+	assert_int_equal(child_has(&ring), 0);
+	log_ring_lend(&ring, false);
+	assert_int_equal(child_has(&ring), 1);
+	assert_true(put(&ring, "the producer has it", 19));
+	log_ring_lend(&ring, true);
+	assert_int_equal(child_has(&ring), 0);
+	log_ring_close(&ring);
+}
+
 /* Consumer in another process: sees every byte in order, ends when the producer has gone and not
  * before the last byte. */
 static void another_process_reads_everything_and_ends(void **state)
@@ -314,6 +345,7 @@ int main(void)
 		cmocka_unit_test(losses_and_error_reach_the_producer),
 		cmocka_unit_test(a_lying_consumer_gets_no_memory_overwritten),
 		cmocka_unit_test(pages_go_back_when_empty_and_only_then),
+		cmocka_unit_test(children_have_it_only_when_it_is_lent),
 		cmocka_unit_test(another_process_reads_everything_and_ends),
 		cmocka_unit_test(a_consumer_that_fell_asleep_wakes_up),
 	};
