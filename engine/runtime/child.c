@@ -137,12 +137,17 @@ static int step_hostname(struct child *c, struct err *err)
 	return 0;
 }
 
+/* The image's word, as it was when the container began: what it has written over passwd since then is none. */
+static bool knows_user(const struct child *c)
+{
+	return c->plan->identity && !c->user;
+}
+
 static int step_identity(struct child *c, struct err *err)
 {
 	const char *user = c->user ? c->user : c->plan->user_text;
 
-	/* The image's word, as it was when the container began: what it has written over passwd since then is none. */
-	if (c->plan->identity && !c->user) {
+	if (knows_user(c)) {
 		memcpy(&c->id, c->plan->identity, identity_size(c->plan->identity));
 		return 0;
 	}
@@ -226,12 +231,16 @@ static int step_join(struct child *c, struct err *err)
 	/* The pid namespace is the one that the process was born in: start.c. */
 	if (setns(c->target_pidfd, flags) < 0)
 		return err_sys(err, "setns");
-	if (become_inner_root(err) < 0)
-		return -1;
-	c->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (c->root < 0)
-		return err_sys(err, "/");
-	return 0;
+	return become_inner_root(err);
+}
+
+/* Only for those who look for something there: a probe does not. */
+static int step_open_root(struct child *c, struct err *err)
+{
+	if (!c->wants_terminal && knows_user(c))
+		return 0;
+	c->root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return c->root < 0 ? err_sys(err, "/") : 0;
 }
 
 /* clang-format off */
@@ -281,6 +290,7 @@ static const struct step hold_steps[] = {
 static const struct step exec_steps[] = {
 	{ "session",		step_session },
 	{ "join",		step_join },
+	{ "root",		step_open_root },
 	{ "user",		step_identity },
 	{ "terminal",		exec_terminal },	/* belongs to the user */
 	{ "stdio",		step_stdio_owner },

@@ -46,8 +46,9 @@ static int pool_map(struct pool *pool, size_t size, struct err *err)
 static void *pool_take(struct pool *pool, size_t size)
 {
 	char *p = pool->base + pool->used;
+	size_t room = pool->size - pool->used;
 
-	if (size > pool->size - pool->used - 15)
+	if (room < 15 || size > room - 15)
 		return NULL;
 	pool->used += (size + 15) & ~(size_t)15;
 	return p;
@@ -58,8 +59,11 @@ void *plan_alloc(struct plan *plan, size_t count, size_t size, struct err *err)
 	size_t bytes;
 	void *p = NULL;
 
-	if (!__builtin_mul_overflow(count, size, &bytes))
+	if (!__builtin_mul_overflow(count, size, &bytes)) {
 		p = pool_take(&plan->pool, bytes);
+		if (!p && plan->pool.is_lent && pool_map(&plan->pool, PLAN_ROOM_BYTES, err) == 0)
+			p = pool_take(&plan->pool, bytes);
+	}
 	if (!p)
 		err_set(err, ERR_LIMIT, "configuration needs too much memory");
 	return p;
@@ -382,15 +386,15 @@ int plan_read(struct plan *plan, const char *path, struct err *err)
 	return 0;
 }
 
-int plan_from_kept(struct plan *plan, const struct plan *kept, struct err *err)
+void plan_from_kept(struct plan *plan, const struct plan *kept, void *room, size_t size)
 {
 	*plan = *kept;
-	return pool_map(&plan->pool, PLAN_ROOM_BYTES, err);
+	plan->pool = (struct pool){ .base = room, .size = size, .is_lent = true };
 }
 
 void plan_fini(struct plan *plan)
 {
-	if (plan->pool.base)
+	if (plan->pool.base && !plan->pool.is_lent)
 		munmap(plan->pool.base, plan->pool.size);
 	plan->pool = (struct pool){ 0 };
 	plan->doc = NULL;

@@ -31,8 +31,9 @@
 #define PLAN_MAX_SECRETS 64
 
 struct pool {
-	char *base; /* owned: mmap */
+	char *base; /* owned: mmap, unless it is lent */
 	size_t size, used;
+	bool is_lent;
 };
 
 struct strings {
@@ -221,8 +222,9 @@ void plan_fini(struct plan *plan);
  * environment), and config.json has to be read. plan_keep_end(), NULL allowed. */
 const struct plan *plan_keep(const struct plan *plan, const struct identity *identity);
 void plan_keep_end(const struct plan *kept);
-/* A plan that points into what was kept, which has to stay; it has room of its own for what is added. plan_fini() in any case. */
-int plan_from_kept(struct plan *plan, const struct plan *kept, struct err *err) MUST_CHECK;
+/* A plan that points into what was kept, which has to stay. What is added goes into the caller's room (of malloc's alignment) as long as that lasts, because
+ * a mapping of its own costs a probe more than all that comes into it. plan_fini() in any case. */
+void plan_from_kept(struct plan *plan, const struct plan *kept, void *room, size_t size);
 
 /* Outside id of an id inside by a map of the plan; false when it has no place there. */
 bool plan_id_outside(const struct plan_id_range *map, size_t count, uint32_t inside, uint32_t *out);

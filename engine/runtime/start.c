@@ -619,6 +619,8 @@ int runtime_exec(const struct runtime_exec *exec, struct proc *out, struct err *
 	return rc;
 }
 
+#define JOINING_ROOM_BYTES 2048u /* for the lists of a few dozen words and variables */
+
 /* What a process needs to become a program, in memory of the caller's until it is born. */
 struct joining {
 	struct runtime_exec exec;
@@ -627,14 +629,18 @@ struct joining {
 	struct sync_report *report;
 };
 
-static int read_joining(struct plan *plan, const struct runtime_exec *exec, struct err *err)
+static int read_joining(struct plan *plan, const struct runtime_exec *exec, void *room, size_t size,
+			struct err *err)
 {
-	return exec->kept ? plan_from_kept(plan, exec->kept, err) :
-			    plan_read(plan, exec->config_path, err);
+	if (!exec->kept)
+		return plan_read(plan, exec->config_path, err);
+	plan_from_kept(plan, exec->kept, room, size);
+	return 0;
 }
 
 static _Noreturn void become_program(struct joining *j)
 {
+	_Alignas(max_align_t) char room[JOINING_ROOM_BYTES];
 	struct sync_report *report = j->report;
 	struct child child;
 	struct plan plan;
@@ -644,7 +650,7 @@ static _Noreturn void become_program(struct joining *j)
 	if (prctl(PR_SET_DUMPABLE, 0) < 0) {
 		err_sys(&report->err, "prctl");
 	} else if (j->early(&j->exec, j->arg, &report->err) == 0 &&
-		   read_joining(&plan, &j->exec, &report->err) == 0 &&
+		   read_joining(&plan, &j->exec, room, sizeof(room), &report->err) == 0 &&
 		   prepare_exec(&plan, &j->exec, &child, &report->err) == 0 &&
 		   lend_stdio(&plan, child.stdio, &report->err) == 0) {
 		child.report = report;

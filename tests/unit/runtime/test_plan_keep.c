@@ -23,6 +23,8 @@
 
 static const struct sock_filter filter[] = { { BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW } };
 
+static _Alignas(max_align_t) char room[256];
+
 static const struct identity who = {
 	.uid = 5, .gid = 6, .home = "/srv/web", .group_count = 2, .groups = { 6, 9 }
 };
@@ -48,7 +50,6 @@ static void a_joining_process_gets_the_same(void **state)
 {
 	struct plan plan, joining;
 	const struct plan *kept;
-	struct err err = { 0 };
 
 	(void)state;
 	read_document(
@@ -58,7 +59,7 @@ static void a_joining_process_gets_the_same(void **state)
 	plan.filter_count = 1;
 	kept = plan_keep(&plan, &who);
 	assert_non_null(kept);
-	assert_int_equal(plan_from_kept(&joining, kept, &err), 0);
+	plan_from_kept(&joining, kept, room, sizeof(room));
 	assert_strings(&joining.env, &plan.env);
 	assert_string_equal(joining.cwd, "/srv");
 	assert_string_equal(joining.user_text, "web:staff");
@@ -117,13 +118,46 @@ static void nothing_points_into_the_plan(void **state)
 	for (size_t i = 0; i < kept->env.count; i++)
 		assert_false(kept->env.items[i] >= begin && kept->env.items[i] < end);
 	plan_fini(&plan);
-	assert_int_equal(plan_from_kept(&joining, kept, &err), 0);
+	plan_from_kept(&joining, kept, room, sizeof(room));
 	assert_non_null(plan_printf(&joining, &err, "HOME=%s", "/srv")); /* there is room */
 	assert_int_equal(joining.args.count, 0);
 	assert_int_equal(joining.mount_count, 0);
 	assert_null(joining.root_path);
 	plan_fini(&joining);
 	assert_string_equal(kept->env.items[1], "PATH=/bin"); /* and is not the kept one's */
+	plan_keep_end(kept);
+}
+
+/* The room given and then one of its own; each piece is whole, and nobody else's. */
+static void more_than_the_room_given_fits(void **state)
+{
+	_Alignas(max_align_t) char few[64 + 16];
+	char *pieces[20];
+	const struct plan *kept;
+	struct plan plan, joining;
+	struct err err = { 0 };
+
+	(void)state;
+	memset(few, 'x', sizeof(few));
+	read_document(&plan, "");
+	kept = plan_keep(&plan, &who);
+	assert_non_null(kept);
+	plan_from_kept(&joining, kept, few, 64);
+	for (size_t i = 0; i < 20; i++) {
+		pieces[i] = plan_alloc(&joining, 1, 1, &err);
+		assert_non_null(pieces[i]);
+		assert_true(pieces[i] < few + 64 || pieces[i] >= few + sizeof(few) ||
+			    pieces[i] < few);
+		*pieces[i] = (char)('a' + i);
+	}
+	assert_ptr_equal(pieces[0], few);
+	for (size_t i = 0; i < 20; i++)
+		assert_int_equal(*pieces[i], 'a' + i);
+	for (size_t at = 64; at < sizeof(few); at++)
+		assert_int_equal(few[at], 'x');
+	assert_null(plan_alloc(&joining, 1u << 30, 1, &err)); /* has its limit all the same */
+	plan_fini(&joining);
+	plan_fini(&plan);
 	plan_keep_end(kept);
 }
 
@@ -153,6 +187,7 @@ static void what_cannot_be_kept_is_read_anew(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(more_than_the_room_given_fits),
 		cmocka_unit_test_setup_teardown(a_joining_process_gets_the_same, scratch_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(nothing_points_into_the_plan, scratch_setup,
