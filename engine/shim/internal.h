@@ -88,6 +88,7 @@ struct shim_probe_run {
 	int output_fd;	     /* owned; EXEC only; a pipe for all of them, made at the first one */
 	int output_write_fd; /* owned; its other end, so that the end of the program alone wakes us */
 	int cgroup_fd;	     /* owned; child cgroup for EXEC, made at the first one */
+	int events_fd;	     /* owned; of that cgroup: whether somebody is left in it */
 	uint32_t group_number; /* of that cgroup: one that was killed is not used again */
 	uint32_t output_length;
 	char output[SHIM_PROBE_OUTPUT_MAX];

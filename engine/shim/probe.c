@@ -134,7 +134,17 @@ static int open_group(struct shim *s, struct err *err)
 		return err_sys(err, "cgroup %s", name);
 	p->cgroup_fd = openat(s->container.cgroup_fd, name,
 			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return p->cgroup_fd < 0 ? err_sys(err, "cgroup %s", name) : 0;
+	if (p->cgroup_fd < 0)
+		return err_sys(err, "cgroup %s", name);
+	/* without it each probe's cgroup is killed and gone */
+	p->events_fd = cgroup_open_events(p->cgroup_fd, err);
+	return 0;
+}
+
+static void close_group(struct shim_probe_run *p)
+{
+	close_fd(&p->events_fd);
+	close_fd(&p->cgroup_fd);
 }
 
 /*
@@ -148,10 +158,10 @@ static void clear_group(struct shim *s)
 	char name[GROUP_NAME_MAX];
 	struct err ignored;
 
-	if (p->cgroup_fd < 0 || cgroup_is_populated(p->cgroup_fd, &ignored) == 0)
+	if (p->cgroup_fd < 0 || cgroup_events_populated(p->events_fd, &ignored) == 0)
 		return;
 	shim_group_kill(p->cgroup_fd);
-	close_fd(&p->cgroup_fd);
+	close_group(p);
 	unlinkat(s->container.cgroup_fd, group_name(p->group_number, name), AT_REMOVEDIR);
 	p->group_number++;
 }
@@ -352,7 +362,7 @@ void shim_probe_leave(struct shim *s)
 	char name[GROUP_NAME_MAX];
 
 	close_output(p);
-	close_fd(&p->cgroup_fd);
+	close_group(p);
 	/* The one before the last as well: it may have been killed a moment ago. Where somebody is still dying, the teardown waits. */
 	for (uint32_t n = p->group_number > 0 ? p->group_number - 1 : 0; n <= p->group_number; n++)
 		unlinkat(s->container.cgroup_fd, group_name(n, name), AT_REMOVEDIR);

@@ -534,6 +534,7 @@ int cmd_shim(int argc, char **argv)
 			   .output_fd = -1,
 			   .output_write_fd = -1,
 			   .cgroup_fd = -1,
+			   .events_fd = -1,
 			   .deadline_usec = SHIM_NEVER,
 			   .joiner = RUNTIME_JOINER_INIT },
 	};

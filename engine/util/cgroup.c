@@ -228,11 +228,24 @@ int cgroup_open_run(const char *mount, const char *run_id, int *parent_out, stru
 	return fd;
 }
 
+int cgroup_open_events(int dirfd, struct err *err)
+{
+	int fd = openat(dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, "cgroup.events") : fd;
+}
+
 int cgroup_is_populated(int dirfd, struct err *err)
 {
-	auto_fd int fd = openat(dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	auto_fd int fd = cgroup_open_events(dirfd, err);
+
+	return fd < 0 ? -1 : cgroup_events_populated(fd, err);
+}
+
+int cgroup_events_populated(int events_fd, struct err *err)
+{
 	char text[256]; /* asked after each probe: two lines are no reason to ask for memory */
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	ssize_t n = pread(events_fd, text, sizeof(text) - 1, 0);
 
 	if (n < 0)
 		return err_sys(err, "cgroup.events");

@@ -31,5 +31,8 @@ int cgroup_open_run(const char *mount, const char *run_id, int *parent_out,
 		    struct err *err) MUST_CHECK;
 /* 1 when some process lives in it or below, 0 when empty, -1 on error. */
 int cgroup_is_populated(int dirfd, struct err *err);
+/* The same for whoever asks often. */
+int cgroup_open_events(int dirfd, struct err *err) MUST_CHECK;
+int cgroup_events_populated(int events_fd, struct err *err);
 /* Least memory.max of this process's cgroup and its ancestors up to the mount point, and MemTotal of /proc/meminfo. */
 uint64_t cgroup_memory_limit(const char *mount);

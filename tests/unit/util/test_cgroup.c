@@ -136,12 +136,16 @@ static void killing_ends_all_that_live_in_it(void **state)
 	snprintf(path, sizeof(path), "%s/%s", mount_point, rel);
 	auto_fd int dir = cgroup_open(mount_point, rel, true, &err);
 	assert_true(dir >= 0);
+	auto_fd int events = cgroup_open_events(dir, &err);
 	assert_int_equal(cgroup_is_populated(dir, &err), 0);
+	assert_int_equal(cgroup_events_populated(events, &err), 0);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	spawn.fds[0] = ends[0];
 	spawn.cgroup_fd = dir;
 	assert_int_equal(proc_spawn(&spawn, &proc, &err), 0);
 	assert_int_equal(cgroup_is_populated(dir, &err), 1);
+	assert_int_equal(cgroup_events_populated(events, &err),
+			 1); /* asked again, it is as it is now */
 	assert_int_equal(cgroup_kill(dir, &err), 0);
 	assert_int_equal(waitid(P_PIDFD, (id_t)proc.pidfd, &info, WEXITED), 0);
 	assert_int_equal(info.si_status, SIGKILL);
