@@ -103,7 +103,12 @@ static void give_split(struct expansion *e, const char *name, const struct origi
 {
 	const char *value = variable(e, name);
 
-	if (!value && may_vanish)
+	if (!value && may_vanish && name[0] == '(')
+		reading_warn(
+			e->r, origin,
+			"no shell reads this: $%s is taken for a variable, which is set nowhere, so the word vanishes; write sh -c \"... $$%s\"",
+			name, name);
+	else if (!value && may_vanish)
 		reading_warn(
 			e->r, origin,
 			"$%s is set nowhere in [Service], so the word vanishes: write $$%s for %s own",

@@ -303,8 +303,10 @@ static void judge_unknown(struct reading *r, const struct syntax_group *group,
 		r->has_failed |= r->is_podman;
 		return;
 	}
-	if (!reading_is_full(r, DIAG_ERROR))
+	if (!reading_is_full(r, DIAG_ERROR)) {
+		judge_describe_sign(entry->key, &hint);
 		key_suggest_in(r->kind->section, group->name, entry->key, &hint);
+	}
 	if (!is_podmans) {
 		reading_refuse(r, entry->origin, "unknown key%s (systemd ignores the line)",
 			       buf_str(&hint));
@@ -351,6 +353,7 @@ static void judge_entry(struct reading *r, const struct syntax_group *group,
 	if (!r->is_podman) {
 		judge_comment(r, key, entry);
 		judge_command_line(r, key, entry);
+		judge_slips(r, key, entry);
 	}
 	if (key->form == KEY_FORM_NONE)
 		judge_wordless(r, group, key);
@@ -405,6 +408,7 @@ static void judge_group(struct reading *r, const struct syntax_group *group)
 		if (str_starts(group->name, "X-") || is_of_other_kind(r, group))
 			return;
 		if (!key_section_is_known(group->name)) {
+			judge_describe_sign(group->name, &hint);
 			key_suggest_section(group->name, &hint);
 			reading_refuse(r, group->origin, "unknown section%s", buf_str(&hint));
 			return;

@@ -92,9 +92,29 @@ static void judge_reload_signal(struct reading *r)
 		reading_refuse(r, value.origin, "'%s' is no signal", value.text);
 }
 
+/* "8080" alone is the container's; most people mean 8080:8080. */
+static void judge_free_ports(struct reading *r)
+{
+	struct arg_list ports = value_list(r, r->own, "PublishPort");
+
+	for (size_t i = 0; i < ports.count; i++) {
+		const char *text = ports.items[i].text;
+
+		if (oneshot_is_open(text) || strchr(text, ':') || strchr(text, ','))
+			continue;
+		reading_note(
+			r, ports.items[i].origin,
+			arena_printf(
+				r->arena,
+				"a free port of the host is taken for the container's %s (\"cleat ps\" shows it): write %.*s:%s for the same number",
+				text, (int)strcspn(text, "/"), text, text));
+	}
+}
+
 void judge_container_values(struct reading *r)
 {
 	judge_addresses(r);
+	judge_free_ports(r);
 	judge_sub_id_name(r, "SubUIDMap");
 	judge_sub_id_name(r, "SubGIDMap");
 	judge_number(r, "HealthMaxLogCount");
@@ -107,6 +127,7 @@ void judge_container_values(struct reading *r)
 void judge_pod(struct reading *r)
 {
 	judge_addresses(r);
+	judge_free_ports(r);
 	judge_sub_id_name(r, "SubUIDMap");
 	judge_sub_id_name(r, "SubGIDMap");
 	judge_number(r, "StopTimeout");

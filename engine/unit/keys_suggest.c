@@ -116,13 +116,13 @@ static const struct wish {
 	{ "Volume", "name", "write VolumeName=" },
 };
 
-/* "Mem_Limit" as "memlimit"; "" when it is too long to resemble anything. */
+/* "Mem_Limit" as "memlimit", without signs that are no key's; "" when it is too long to resemble anything. */
 static void simplify(const char *name, char out[MAX_NAME])
 {
 	size_t len = 0;
 
 	for (; *name; name++) {
-		if (*name == '_' || *name == '-')
+		if (*name == '_' || *name == '-' || *name & 0x80)
 			continue;
 		if (len == MAX_NAME - 1) {
 			len = 0;

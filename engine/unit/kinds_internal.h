@@ -44,6 +44,10 @@ void service_container(struct reading *r, const struct arg_list *words);
 void judge_container(struct reading *r);
 /* judge_values.c: what no other rule reads. */
 void judge_container_values(struct reading *r);
+/* judge_slips.c: warns of a value of a known key that is nearly never what was meant. The engine's pass. */
+void judge_slips(struct reading *r, const struct key *key, const struct syntax_entry *entry);
+/* Appends which sign of printed text stands in the name of a key or section, if one does. */
+void judge_describe_sign(const char *name, struct buf *out);
 void judge_pod(struct reading *r);
 void judge_kube(struct reading *r);
 /* Image= names a registry, or a warning. */

@@ -425,13 +425,32 @@ static const char *find_separator(const struct reader *r)
 	return s < end ? s : end;
 }
 
+/* What a line may have been meant as that is nothing of a unit file. */
+static void say_no_line(struct reader *r)
+{
+	static const char text[] = "not a key=value line, section header or comment";
+	const char *s = r->logical, *end = s + r->len, *colon = memchr(s, ':', r->len);
+	unsigned line = first_line(r), column = r->first.column;
+	size_t bytes = str_utf8_len(s, r->len);
+
+	if (bytes == 3 && (s[3] == '[' || s[3] == '#'))
+		complain(r, line, column, "%s: a sign that is no letter begins the line: U+%04X",
+			 text, (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu));
+	else if (str_starts(s, "//"))
+		complain(r, line, column, "%s: comments begin with # or ;", text);
+	else if (colon && (colon + 1 == end || is_blank(colon[1])))
+		complain(r, line, column, "%s: YAML says NAME: VALUE, units say Name=VALUE", text);
+	else
+		complain(r, line, column, "%s", text);
+}
+
 static bool check_assignment(struct reader *r)
 {
 	const char *s = r->logical, *end = s + r->len, *equals = find_separator(r);
 	unsigned line = first_line(r), column = r->first.column;
 
 	if (equals == end || (*equals == ':' && !memchr(equals, '=', (size_t)(end - equals)))) {
-		complain(r, line, column, "not a key=value line, section header or comment");
+		say_no_line(r);
 		return false;
 	}
 	if (equals == s && *equals == '=') {

@@ -195,7 +195,11 @@ static void a_line_that_is_nothing_is_an_error(void **state)
 {
 	(void)state;
 	ASSERT_ERROR("[A]\nk=v\n  some words\n", 3, 3, "not a key=value line");
-	ASSERT_ERROR("[A]\nk: v\n", 2, 1, "not a key=value line");
+	ASSERT_ERROR("[A]\nk: v\n", 2, 1,
+		     "not a key=value line, section header or comment: YAML says");
+	ASSERT_ERROR("services:\n[A]\n", 1, 1, "units say Name=VALUE");
+	ASSERT_ERROR("[A]\n// x\n", 2, 1, "comments begin with # or ;");
+	ASSERT_ERROR("\xe2\x80\x8b[A]\n", 1, 1, "begins the line: U+200B");
 }
 
 static void bad_headers_are_errors(void **state)
