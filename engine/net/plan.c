@@ -302,12 +302,13 @@ static void say(const struct checking *c, const void *place, bool is_error, cons
 static void check_join(const struct checking *c, const struct net_network *n,
 		       const struct net_join *join)
 {
+	static const char *const modes[] = { "host", "none", "bridge", NULL };
 	char address[INET_ADDRSTRLEN], subnet[20];
 
 	if (!n) {
 		say(c, join->place, true,
-		    "there is no network \"%s\": write the name of a .network unit, or of one that it makes",
-		    join->network);
+		    "there is no network \"%s\": write the name of a .network unit, or of one that it makes%s",
+		    join->network, str_hint((char[STR_HINT_BYTES]){ 0 }, join->network, modes));
 		return;
 	}
 	if (n->problem) {

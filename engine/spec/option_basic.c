@@ -443,8 +443,11 @@ void parse_pull(struct options *o, const char *value)
 	if (i < sizeof(rows) / sizeof(rows[0]))
 		o->spec->pull = rows[i].pull;
 	else
-		option_error(o, "\"%s\" is none of always, missing, never, newer",
-			     option_shown(o, value));
+		option_error(o, "\"%s\" is none of always, missing, never, newer%s",
+			     option_shown(o, value),
+			     str_hint((char[STR_HINT_BYTES]){ 0 }, value,
+				      (const char *const[]){ "always", "missing", "never", "newer",
+							     NULL }));
 }
 
 void parse_sdnotify(struct options *o, const char *value)
@@ -456,8 +459,11 @@ void parse_sdnotify(struct options *o, const char *value)
 	else if (str_eq(value, "container"))
 		o->spec->notify = SPEC_NOTIFY_CONTAINER;
 	else
-		option_error(o, "\"%s\" is none of conmon, container, healthy, ignore",
-			     option_shown(o, value));
+		option_error(o, "\"%s\" is none of conmon, container, healthy, ignore%s",
+			     option_shown(o, value),
+			     str_hint((char[STR_HINT_BYTES]){ 0 }, value,
+				      (const char *const[]){ "conmon", "container", "healthy",
+							     "ignore", NULL }));
 }
 
 void parse_restart(struct options *o, const char *value)

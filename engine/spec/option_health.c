@@ -362,7 +362,9 @@ void parse_health_on_failure(struct options *o, const char *value)
 			o->spec->health.on_failure = actions[i].action;
 			return;
 		}
-	option_error(o, "\"%s\" is none of none, kill, restart, stop", option_shown(o, value));
+	option_error(o, "\"%s\" is none of none, kill, restart, stop%s", option_shown(o, value),
+		     str_hint((char[STR_HINT_BYTES]){ 0 }, value,
+			      (const char *const[]){ "none", "kill", "restart", "stop", NULL }));
 }
 
 void parse_no_healthcheck(struct options *o, const char *value)
@@ -379,8 +381,10 @@ void parse_health_log_destination(struct options *o, const char *value)
 	if (str_eq(value, "local") || health->log_to_engine || !value[0])
 		return;
 	if (value[0] != '/')
-		option_error(o, "\"%s\" is none of local, events_logger, and an absolute folder",
-			     option_shown(o, value));
+		option_error(o, "\"%s\" is none of local, events_logger, and an absolute folder%s",
+			     option_shown(o, value),
+			     str_hint((char[STR_HINT_BYTES]){ 0 }, value,
+				      (const char *const[]){ "local", "events_logger", NULL }));
 	else
 		health->log_directory = option_path(o, "folder", value);
 }

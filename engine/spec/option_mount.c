@@ -289,6 +289,26 @@ static void apply_flag(struct options *o, struct mount_parse *m, const struct mo
 		option_note(o, "noted: mount option %s: %s", flag->name, flag->note);
 }
 
+static void say_no_option(struct options *o, const struct mount_parse *m, const char *option)
+{
+	const char *words[sizeof(mount_flags) / sizeof(mount_flags[0]) + 4] = { NULL };
+	enum mount_for mine = kind_bit(&m->mount);
+	char hint[STR_HINT_BYTES];
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(mount_flags) / sizeof(mount_flags[0]); i++)
+		if (mount_flags[i].valid & mine)
+			words[count++] = mount_flags[i].name;
+	if (mine == FOR_TMPFS && strchr(option, '=')) {
+		words[count++] = "size";
+		words[count++] = "mode";
+	}
+	str_hint(hint, arena_strndup(o->arena, option, strcspn(option, "=")), words);
+	option_error(o, "\"%s\" is no option of a %s mount%s", option_shown(o, option),
+		     kind_name(&m->mount),
+		     option[0] == '/' ? ": each mount has a line of its own" : hint);
+}
+
 /* A word of the option list: flags by table, sizes and ids by their own. */
 static void mount_option(struct options *o, struct mount_parse *m, const char *option)
 {
@@ -303,8 +323,7 @@ static void mount_option(struct options *o, struct mount_parse *m, const char *o
 		   (str_starts(option, "uid=") || str_starts(option, "gid="))) {
 		set_id(o, m, option);
 	} else if (!flag || !(flag->valid & mine)) {
-		option_error(o, "\"%s\" is no option of a %s mount", option_shown(o, option),
-			     kind_name(&m->mount));
+		say_no_option(o, m, option);
 	} else if (flag->refusal) {
 		option_error(o, "mount option %s: %s", flag->name, flag->refusal);
 	} else if (str_starts(option, "idmap=")) {
@@ -666,8 +685,10 @@ static bool mount_kind(struct options *o, const struct strv *fields, struct moun
 	else if (str_eq(type, "tmpfs"))
 		*m = new_tmpfs();
 	else
-		option_error(o, "mounts of type %s are refused: %s", option_shown(o, type),
-			     type_refusal(type));
+		option_error(o, "mounts of type %s are refused: %s%s", option_shown(o, type),
+			     type_refusal(type),
+			     str_hint((char[STR_HINT_BYTES]){ 0 }, type,
+				      (const char *const[]){ "bind", "volume", "tmpfs", NULL }));
 	return str_eq(type, "bind") || str_eq(type, "volume") || str_eq(type, "tmpfs");
 }
 

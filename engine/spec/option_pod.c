@@ -35,8 +35,11 @@ static const char not_yet[] = "not supported in this version";
 
 static void parse_exit_policy(struct options *o, const char *value)
 {
+	static const char *const words[] = { "stop", "continue", NULL };
+
 	if (!str_eq(value, "stop") && !str_eq(value, "continue"))
-		option_error(o, "\"%s\" is neither stop nor continue", option_shown(o, value));
+		option_error(o, "\"%s\" is neither stop nor continue%s", option_shown(o, value),
+			     str_hint((char[STR_HINT_BYTES]){ 0 }, value, words));
 	o->spec->pod_continues = str_eq(value, "continue");
 }
 

@@ -40,7 +40,9 @@ static void set_type(struct options *o, struct secret_parse *p, const char *valu
 	if (p->type)
 		option_error(o, "the type is given twice");
 	else if (!str_eq(value, "mount") && !str_eq(value, "env"))
-		option_error(o, "type=%s: neither mount nor env", option_shown(o, value));
+		option_error(o, "type=%s: neither mount nor env%s", option_shown(o, value),
+			     str_hint((char[STR_HINT_BYTES]){ 0 }, value,
+				      (const char *const[]){ "mount", "env", NULL }));
 	p->type = value;
 }
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "unit/kinds_internal.h"
+#include "unit/span_internal.h"
 #include "unit/words_internal.h"
 #include "util/str.h"
 
@@ -68,6 +69,8 @@ static void judge_log_driver(struct reading *r)
 	static const char *const noted[] = { "journald", "k8s-file", "json-file", NULL };
 	static const char *const acted[] = { "none", "passthrough", NULL };
 	static const char *const known[] = { "passthrough-tty", NULL };
+	static const char *const all[] = { "journald", "k8s-file",    "json-file",
+					   "none",     "passthrough", NULL };
 	struct arg value;
 
 	if (!value_text(r, r->own, "LogDriver", &value))
@@ -82,23 +85,26 @@ static void judge_log_driver(struct reading *r)
 			"'%s' is not supported: nobody's terminal is there; write passthrough",
 			value.text);
 	else if (!text_is(&value, acted))
-		reading_refuse(r, value.origin, "there is no log driver '%s'", value.text);
+		reading_refuse(r, value.origin, "there is no log driver '%s'%s", value.text,
+			       str_hint((char[STR_HINT_BYTES]){ 0 }, value.text, all));
 }
 
 static void judge_userns(struct reading *r)
 {
+	static const char *const known[] = { "keep-id", NULL };
 	struct arg value;
 
 	if (value_text(r, r->own, "UserNS", &value) && !str_eq(value.text, "keep-id") &&
 	    !str_starts(value.text, "keep-id:"))
 		reading_refuse(
 			r, value.origin,
-			"'%s' is not supported yet: write UserNS=keep-id, or nothing for the appliance's own id map",
-			value.text);
+			"'%s' is not supported yet: write UserNS=keep-id, or nothing for the appliance's own id map%s",
+			value.text, str_hint((char[STR_HINT_BYTES]){ 0 }, value.text, known));
 }
 
 static void judge_apparmor(struct reading *r)
 {
+	static const char *const known[] = { "unconfined", NULL };
 	struct arg value;
 
 	if (!value_text(r, r->own, "AppArmor", &value))
@@ -109,7 +115,8 @@ static void judge_apparmor(struct reading *r)
 	else
 		reading_refuse(
 			r, value.origin,
-			"profiles are not supported yet: write AppArmor=unconfined, or nothing");
+			"profiles are not supported yet: write AppArmor=unconfined, or nothing%s",
+			str_hint((char[STR_HINT_BYTES]){ 0 }, value.text, known));
 }
 
 static void judge_cgroups(struct reading *r)
@@ -124,8 +131,8 @@ static void judge_cgroups(struct reading *r)
 	else
 		reading_refuse(
 			r, value.origin,
-			"'%s' is not supported: each container has a control group of its own",
-			value.text);
+			"'%s' is not supported: each container has a control group of its own%s",
+			value.text, str_hint((char[STR_HINT_BYTES]){ 0 }, value.text, fine));
 }
 
 static void judge_env_file(struct reading *r)
@@ -143,9 +150,15 @@ static void judge_auto_update(struct reading *r)
 {
 	static const char *const known[] = { "registry", "local", NULL };
 	struct arg value;
+	bool is_on;
 
 	if (value_text(r, r->own, "AutoUpdate", &value) && !text_is(&value, known))
-		reading_warn(r, value.origin, "'%s' is neither registry nor local", value.text);
+		reading_warn(r, value.origin,
+			     "'%s' is neither registry nor local, so nothing is updated%s",
+			     value.text,
+			     systemd_bool_parse(value.text, &is_on) && is_on ?
+				     ": write registry" :
+				     str_hint((char[STR_HINT_BYTES]){ 0 }, value.text, known));
 }
 
 /* A name without a registry is looked up by guesses elsewhere; here it has to be the name in the archive. */

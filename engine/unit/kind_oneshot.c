@@ -91,7 +91,8 @@ void oneshot_judge_choice(struct reading *r, const char *key, const char *const 
 			return;
 		buf_printf(&list, "%s%s", i ? ", " : "", choices[i]);
 	}
-	reading_refuse(r, value.origin, "'%s' is none of %s", value.text, buf_str(&list));
+	reading_refuse(r, value.origin, "'%s' is none of %s%s", value.text, buf_str(&list),
+		       str_hint((char[STR_HINT_BYTES]){ 0 }, value.text, choices));
 }
 
 void oneshot_judge_name(struct reading *r, const char *key)

@@ -254,7 +254,9 @@ void service_text_kill_mode(struct reading *r)
 	if (!value_string(r, syntax_group(r->file, "Service"), "KillMode", &mode))
 		service_text_set(r, "KillMode", "mixed");
 	else if (!str_eq(mode.text, "mixed") && !str_eq(mode.text, "control-group"))
-		reading_fail(r, mode.origin, "'%s' is neither mixed nor control-group", mode.text);
+		reading_fail(r, mode.origin, "'%s' is neither mixed nor control-group%s", mode.text,
+			     str_hint((char[STR_HINT_BYTES]){ 0 }, mode.text,
+				      (const char *const[]){ "mixed", "control-group", NULL }));
 }
 
 static void add_reload(struct reading *r, const char *name)
@@ -279,13 +281,24 @@ static void add_reload(struct reading *r, const char *name)
 	service_text_command(r, "ExecReload", "", &words);
 }
 
+/* As people have it in their .service files. */
+static bool is_of_other_service(const char *type)
+{
+	return str_eq(type, "simple") || str_eq(type, "exec") || str_eq(type, "forking") ||
+	       str_eq(type, "idle") || str_eq(type, "notify-reload") || str_eq(type, "dbus");
+}
+
 void service_text_type(struct reading *r)
 {
 	struct arg type;
 	bool is_set = value_string(r, syntax_group(r->file, "Service"), "Type", &type);
 
 	if (is_set && !str_eq(type.text, "notify") && !str_eq(type.text, "oneshot"))
-		reading_fail(r, type.origin, "'%s' is neither notify nor oneshot", type.text);
+		reading_fail(r, type.origin, "'%s' is neither notify nor oneshot%s", type.text,
+			     is_of_other_service(type.text) ?
+				     ": leave it out, Quadlet writes Type=notify" :
+				     str_hint((char[STR_HINT_BYTES]){ 0 }, type.text,
+					      (const char *const[]){ "notify", "oneshot", NULL }));
 	if (!is_set || !str_eq(type.text, "oneshot")) {
 		service_text_set(r, "Type", "notify");
 		service_text_set(r, "NotifyAccess", "all");

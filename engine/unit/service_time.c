@@ -135,6 +135,9 @@ void service_read_restart(struct reading *r, const struct service_rule *rule,
 			  const struct syntax_entry *entry)
 {
 	struct service *service = &r->unit->service;
+	char hint[STR_HINT_BYTES];
+	const char *what_to_do;
+	bool is_on;
 
 	if (!entry->value[0])
 		return;
@@ -156,8 +159,16 @@ void service_read_restart(struct reading *r, const struct service_rule *rule,
 			"'unless-stopped' is read as always (systemd would ignore it): write Restart=always");
 		return;
 	}
-	warn_of_restart(r, rule, entry,
-			strchr(entry->value, '#') ? ": comments stand on lines of their own" : "");
+	if (strchr(entry->value, '#'))
+		what_to_do = ": comments stand on lines of their own";
+	else if (str_starts(entry->value, "on-failure:"))
+		what_to_do =
+			": write Restart=on-failure, and the number as StartLimitBurst= in [Unit]";
+	else if (systemd_bool_parse(entry->value, &is_on))
+		what_to_do = is_on ? ": write Restart=always or on-failure" : ": write Restart=no";
+	else
+		what_to_do = str_hint(hint, entry->value, rule->words);
+	warn_of_restart(r, rule, entry, what_to_do);
 }
 
 /* podman looks without the quotes round the whole value and makes a oneshot's command; systemd sees the quotes. */

@@ -105,11 +105,14 @@ static int read_word(struct reading *r, const struct service_rule *rule,
 {
 	int found = find_word(rule, entry->value);
 	auto_buf list = BUF_INIT(1024);
+	char hint[STR_HINT_BYTES];
 
 	if (found >= 0)
 		return found;
 	list_words(rule, &list);
-	service_reject(r, rule, entry->origin, "'%s' is not %s", entry->value, buf_str(&list));
+	str_hint(hint, entry->value, rule->words);
+	service_reject(r, rule, entry->origin, "'%s' is not %s%s%s%s", entry->value, buf_str(&list),
+		       hint[0] ? " (" : "", hint[0] ? hint + strlen(": ") : "", hint[0] ? ")" : "");
 	return -1;
 }
 

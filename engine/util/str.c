@@ -290,3 +290,45 @@ unsigned str_distance(const char *a, const char *b, unsigned bound)
 
 	return distance > bound ? bound + 1 : distance;
 }
+
+/* Small letters, with - for _ and blanks. */
+static bool simplify(const char *text, char *out, size_t size)
+{
+	size_t len = 0;
+
+	for (; text[len]; len++) {
+		if (len + 1 >= size)
+			return false;
+		out[len] = text[len] >= 'A' && text[len] <= 'Z' ? (char)(text[len] + ('a' - 'A')) :
+			   text[len] == '_' || text[len] == ' ' ? '-' :
+								  text[len];
+	}
+	out[len] = '\0';
+	return len > 0;
+}
+
+const char *str_hint(char *out, const char *text, const char *const *words)
+{
+	char simple[64], other[64];
+	const char *best = NULL;
+	unsigned nearest;
+
+	out[0] = '\0';
+	if (!simplify(text, simple, sizeof(simple)))
+		return out;
+	/* Short words are near to everything. */
+	nearest = strlen(simple) < 4 ? 1 : strlen(simple) < 6 ? 2 : 3;
+	for (; *words; words++) {
+		unsigned distance = simplify(*words, other, sizeof(other)) ?
+					    str_distance(simple, other, nearest) :
+					    nearest;
+
+		if (distance >= nearest)
+			continue;
+		best = *words;
+		nearest = distance;
+	}
+	if (best)
+		snprintf(out, STR_HINT_BYTES, ": did you mean %s?", best);
+	return out;
+}

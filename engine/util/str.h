@@ -63,3 +63,7 @@ void str_drop(const char **kept); /* becomes "" */
 /* Damerau-Levenshtein distance, bounded: returns bound + 1 when larger. For "did you mean". Strings
  * above 128 bytes are only compared for equality. */
 unsigned str_distance(const char *a, const char *b, unsigned bound);
+#define STR_HINT_BYTES 96
+/* ": did you mean always?" of the word (the list ends with NULL) that a text resembles: written in other letters, or with one or two of
+ * them wrong; "" when it resembles none. out has STR_HINT_BYTES. */
+const char *str_hint(char *out, const char *text, const char *const *words);

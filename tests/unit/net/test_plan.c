@@ -441,12 +441,14 @@ static void wishes_for_networks_and_addresses_are_checked(void **state)
 
 	network(f, "bad", "10.2.0.0/31");
 	join(f, a, "nowhere");
+	join(f, a, "Host");
 	join(f, a, "bad");
 	join(f, a, NET_DEFAULT)->address = ip("10.88.0.9");
 	join(f, b, NET_DEFAULT)->address = ip("10.88.0.9");
 	expect_said(
 		f,
 		"error: there is no network \"nowhere\": write the name of a .network unit, or of one that it makes\n"
+		"error: there is no network \"Host\": write the name of a .network unit, or of one that it makes: did you mean host?\n"
 		"error: network bad: subnet 10.2.0.0/31 has no room: at least /30 is needed\n"
 		"error: the address 10.88.0.9 is that of a.container, too\n");
 	f->container_count = 0;

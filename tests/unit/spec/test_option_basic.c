@@ -339,6 +339,7 @@ static void pull_policies(void **state)
 		teardown(&f);
 	}
 	expect_refused("--pull=sometimes", "none of always");
+	expect_refused("--pull=allways", "did you mean always?");
 	setup(&f);
 	PARSE_OPTIONS(&f, "--pull=newer");
 	assert_good(&f);

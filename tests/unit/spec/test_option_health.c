@@ -323,6 +323,7 @@ static void results_are_kept_where_the_unit_says(void **state)
 	assert_note(&f, "500 bytes of each result are kept");
 	teardown(&f);
 	expect_refused("--health-log-destination=logs", "an absolute folder");
+	expect_refused("--health-log-destination=Local", "did you mean local?");
 }
 
 struct join_case {

@@ -79,6 +79,11 @@ static void bind_refusals(void **state)
 	expect_refused("-v/x:y", "volume target \"y\" is no absolute path");
 	expect_refused("-v/x:/y:ro:rw", "no SOURCE:/TARGET[:OPTIONS]");
 	expect_refused("-v/x:/y:strange", "\"strange\" is no option of a bind mount");
+	expect_refused("-v/x:/y:RO", "\"RO\" is no option of a bind mount: did you mean ro?");
+	expect_refused("-v/x:/y,/a:/b",
+		       "\"/b\" is no option of a bind mount: each mount has a line");
+	expect_refused("--tmpfs=/x:Size=1m", "is no option of a tmpfs mount: did you mean size?");
+	expect_refused("--mount=type=Bind,src=/a,dst=/b", "tmpfs are known: did you mean bind?");
 	expect_refused("-v/x:/y:size=1m", "no option of a bind mount");
 	expect_refused("-v/x:/y:ro,rw", "contradicts or repeats");
 	expect_refused("-v/x:/y:private,slave", "contradicts or repeats");

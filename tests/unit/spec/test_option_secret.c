@@ -61,6 +61,7 @@ static void refusals(void **state)
 	expect_refused("--secret=a,", "is not NAME=VALUE");
 	expect_refused("--secret=a,size=4", "\"size=4\" is not known");
 	expect_refused("--secret=a,type=file", "type=file: neither mount nor env");
+	expect_refused("--secret=a,type=Env", "neither mount nor env: did you mean env?");
 	expect_refused("--secret=a,type=env,type=env", "type is given twice");
 	expect_refused("--secret=a,mode=8", "mode=8: not an octal mode");
 	expect_refused("--secret=a,mode=4755", "mode=4755: not an octal mode");

@@ -566,6 +566,52 @@ static void values_decide_for_some_keys(void **state)
 			 "names no registry");
 }
 
+static void a_word_in_other_letters_gets_a_hint(void **state)
+{
+	static const struct {
+		const char *line;
+		enum diag_severity severity;
+		unsigned column;
+		const char *key, *said;
+	} rows[] = {
+		{ "LogDriver=Journald\n", DIAG_ERROR, 11, "Container.LogDriver",
+		  "there is no log driver 'Journald': did you mean journald?" },
+		{ "UserNS=Keep-ID\n", DIAG_ERROR, 8, "Container.UserNS", "did you mean keep-id?" },
+		{ "AppArmor=Unconfined\n", DIAG_ERROR, 10, "Container.AppArmor",
+		  "did you mean unconfined?" },
+		{ "CgroupsMode=Split\n", DIAG_ERROR, 13, "Container.CgroupsMode",
+		  "did you mean split?" },
+		{ "AutoUpdate=Registry\n", DIAG_WARNING, 12, "Container.AutoUpdate",
+		  "so nothing is updated: did you mean registry?" },
+		{ "AutoUpdate=yes\n", DIAG_WARNING, 12, "Container.AutoUpdate", "write registry" },
+	};
+	static const struct {
+		const char *line, *key, *said;
+	} service[] = {
+		{ "Restart=on_failure\n", "Service.Restart", "did you mean on-failure?" },
+		{ "Restart=on-failure:5\n", "Service.Restart", "the number as StartLimitBurst=" },
+		{ "Restart=true\n", "Service.Restart", "write Restart=always or on-failure" },
+		{ "Restart=false\n", "Service.Restart", "write Restart=no" },
+		{ "RestartMode=Direct\n", "Service.RestartMode", "did you mean direct?" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_complaint(rows[i].line, rows[i].severity, 4, rows[i].column, rows[i].key,
+				 rows[i].said);
+	for (size_t i = 0; i < sizeof(service) / sizeof(service[0]); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "[Service]\n%s", service[i].line);
+		assert_complaint(text, DIAG_WARNING, 5, (unsigned)strcspn(service[i].line, "=") + 2,
+				 service[i].key, service[i].said);
+	}
+	assert_complaint("[Service]\nType=OneShot\n", DIAG_ERROR, 5, 6, "Service.Type",
+			 "did you mean oneshot?");
+	assert_complaint("[Service]\nType=forking\n", DIAG_ERROR, 5, 6, "Service.Type",
+			 "leave it out, Quadlet writes Type=notify");
+}
+
 static void full_image_names_are_not_warned_of(void **state)
 {
 	static const char *const names[] = {
@@ -632,6 +678,7 @@ int main(void)
 		cmocka_unit_test(a_oneshot_has_neither_a_notify_socket_nor_a_watchdog),
 		cmocka_unit_test(ports_are_noted_with_the_hosts_network_only),
 		cmocka_unit_test(values_decide_for_some_keys),
+		cmocka_unit_test(a_word_in_other_letters_gets_a_hint),
 		cmocka_unit_test(full_image_names_are_not_warned_of),
 		cmocka_unit_test(the_first_error_is_told_with_the_unit),
 	};

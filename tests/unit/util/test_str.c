@@ -339,6 +339,39 @@ static void control_bytes_are_found_anywhere(void **state)
 	assert_null(str_find_control(""));
 }
 
+static void assert_hint(const char *text, const char *hint)
+{
+	static const char *const words[] = {
+		"always", "on-failure", "no", "host", "k8s-file", NULL
+	};
+	char out[STR_HINT_BYTES];
+
+	assert_string_equal(str_hint(out, text, words), hint);
+}
+
+static void a_word_in_other_letters_is_known_again(void **state)
+{
+	char out[STR_HINT_BYTES], longest[200];
+
+	(void)state;
+	assert_hint("Always", ": did you mean always?");
+	assert_hint("on_failure", ": did you mean on-failure?");
+	assert_hint("On Failure", ": did you mean on-failure?");
+	assert_hint("allways", ": did you mean always?");
+	assert_hint("HOST", ": did you mean host?");
+	assert_hint("hots", ": did you mean host?");
+	assert_hint("NO", ": did you mean no?");
+	assert_hint("k8sfile", ": did you mean k8s-file?");
+	assert_hint("", "");
+	assert_hint("on", "");
+	assert_hint("most-of", "");
+	assert_hint("unless-stopped", "");
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_hint(longest, "");
+	assert_string_equal(str_hint(out, longest, (const char *const[]){ longest, NULL }), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +390,7 @@ int main(void)
 		cmocka_unit_test(distances),
 		cmocka_unit_test(distance_is_bounded),
 		cmocka_unit_test(control_bytes_are_found_anywhere),
+		cmocka_unit_test(a_word_in_other_letters_is_known_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
