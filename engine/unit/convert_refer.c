@@ -67,7 +67,8 @@ const struct unit_name *convert_refer(struct reading *r, const char *file,
 	struct unit_name *known;
 
 	if (!name) {
-		reading_fail(r, origin, "there is no unit %s", file);
+		reading_fail(r, origin, "there is no unit %s%s", file,
+			     reading_name_hint(r, file, (char[STR_HINT_BYTES]){ 0 }));
 		return NULL;
 	}
 	convert_add(r, "Unit", dependency == SERVICE_DEP_BINDS_TO ? "BindsTo" : "Requires",

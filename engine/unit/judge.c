@@ -148,7 +148,8 @@ static void judge_env_file(struct reading *r)
 
 static void judge_auto_update(struct reading *r)
 {
-	static const char *const known[] = { "registry", "local", NULL };
+	/* The third is an older word for the first, also in podman. */
+	static const char *const known[] = { "registry", "local", "image", "disabled", NULL };
 	struct arg value;
 	bool is_on;
 

@@ -5,7 +5,9 @@
  */
 #include "unit/reading_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "unit/keep_internal.h"
 #include "unit/kinds_internal.h"
@@ -282,4 +284,36 @@ struct unit_name *unit_name_find_service(const struct unit_names *names, const c
 	size_t index;
 
 	return lookup_find(&names->by_service, service, &index) ? &names->items[index] : NULL;
+}
+
+#define HINT_MAX_NAMES 128
+
+/* In other letters, or with one of them wrong; but web-1 is not meant by web-2. */
+static bool is_near(const char *left, const char *right)
+{
+	size_t same = 0;
+
+	if (strcasecmp(left, right) == 0)
+		return true;
+	while (left[same] && left[same] == right[same])
+		same++;
+	return !strchr("0123456789", left[same]) && !strchr("0123456789", right[same]) &&
+	       str_distance(left, right, 1) <= 1;
+}
+
+const char *reading_name_hint(struct reading *r, const char *missing, char *out)
+{
+	bool is_file = kind_of(missing) != NULL;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < r->names->count && r->names->count <= HINT_MAX_NAMES; i++) {
+		const struct unit_name *name = &r->names->items[i];
+		const char *text = is_file ? name->file : name->service;
+
+		if (str_eq(name->service, r->unit->service_name) || !is_near(missing, text))
+			continue;
+		snprintf(out, STR_HINT_BYTES, ": did you mean %s?", text);
+		break;
+	}
+	return out;
 }

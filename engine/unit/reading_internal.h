@@ -102,6 +102,9 @@ void reading_settle(struct reading *r, const struct reading_effects *effects);
 void reading_add_member(struct reading *r, struct unit_name *pod, const char *service);
 /* The target is copied, the origin too, but not its texts. */
 void reading_add_dep(struct reading *r, struct unit *unit, const struct service_dep *dep);
+/* ": did you mean db.service?" of a name that no other unit has, in STR_HINT_BYTES; "" where none is near, or where there are many, of which one
+ * always is. Asked with a file's name it answers with one. */
+const char *reading_name_hint(struct reading *r, const char *missing, char *out);
 /* Where complaints without a line of their own point: the header of [Container], else the first line. */
 const struct origin *reading_place(struct reading *r, const char *key);
 

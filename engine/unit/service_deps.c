@@ -5,6 +5,7 @@
  * pass over an unknown one in silence.
  */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "unit/kinds_internal.h"
 #include "unit/names_internal.h"
@@ -136,9 +137,12 @@ static const char *what_to_do(const char *target)
 static void missing_dep(struct reading *r, enum service_dep_kind kind, const char *target,
 			const struct origin *origin)
 {
+	char hint[STR_HINT_BYTES];
+
+	reading_name_hint(r, target, hint);
 	if (is_required(kind)) {
-		reading_refuse(r, origin, "there is no unit %s, and it is required: %s", target,
-			       what_to_do(target));
+		reading_refuse(r, origin, "there is no unit %s, and it is required%s: %s", target,
+			       hint, what_to_do(target));
 		return;
 	}
 	/* Other units may name it in WantedBy=; what it is to this one the graph knows when all are read. */
@@ -152,8 +156,8 @@ static void missing_dep(struct reading *r, enum service_dep_kind kind, const cha
 			r->arena,
 			may_be_group ?
 				"there is no unit %s: it stands for the units that say WantedBy=%s, if any" :
-				"there is no unit %s: ignored",
-			target, target));
+				"there is no unit %s: ignored%s",
+			target, may_be_group ? target : hint));
 }
 
 /* "db@.service" in the instance web@a means db@a.service; in a unit without an instance its prefix takes the place. */
@@ -173,6 +177,43 @@ static const char *fill_template(struct reading *r, const char *target)
 			    instance, at + 1);
 }
 
+static const char *const boot_targets[] = { "default.target", "multi-user.target",
+					    "graphical.target", NULL };
+
+static bool is_boot(const char *target)
+{
+	for (const char *const *boot = boot_targets; *boot; boot++)
+		if (str_eq(target, *boot))
+			return true;
+	return false;
+}
+
+/* What was meant by a name that is none: in brackets, or "". */
+static const char *name_hint(struct reading *r, const char *name, bool is_install)
+{
+	static const char *const suffixes[] = { ".service", ".target", NULL };
+	static const char *const boots[] = { "boot", "always", "default", "startup", "enabled",
+					     "true", "yes",    "on",	  "1",	     NULL };
+	const char *dot = strrchr(name, '.'), *target = arena_join(r->arena, name, ".target");
+	char hint[STR_HINT_BYTES];
+
+	if (strchr(name, ','))
+		return " (blanks part names, commas do not)";
+	for (size_t i = 0; is_install && boots[i]; i++)
+		if (strcasecmp(name, boots[i]) == 0)
+			return " (write default.target)";
+	if (!dot && is_install && str_hint(hint, target, boot_targets)[0])
+		return arena_printf(r->arena, " (%s)", hint + strlen(": "));
+	if (!dot && name_is_spelled(name))
+		return arena_printf(r->arena, " (write %s%s)", name,
+				    is_built_in(target) || is_boot(target) ? ".target" :
+									     ".service");
+	if (!dot || !str_hint(hint, dot, suffixes)[0])
+		return "";
+	return arena_printf(r->arena, " (write %.*s%s)", (int)(dot - name), name,
+			    str_starts(hint, ": did you mean .s") ? ".service" : ".target");
+}
+
 static void read_dep(struct reading *r, const struct service_rule *rule, const struct arg *word)
 {
 	enum service_dep_kind kind = (enum service_dep_kind)rule->low;
@@ -189,9 +230,11 @@ static void read_dep(struct reading *r, const struct service_rule *rule, const s
 	else if (kind_of(target) || is_built_in(target))
 		return; /* podman's pass said that there is no such file */
 	else if (!strchr(target, '.'))
-		service_reject(r, rule, word->origin, "'%s' has no suffix like .service", target);
+		service_reject(r, rule, word->origin, "'%s' has no suffix like .service%s", target,
+			       name_hint(r, target, false));
 	else if (!is_unit_name(target))
-		service_reject(r, rule, word->origin, "'%s' is no name of a unit", target);
+		service_reject(r, rule, word->origin, "'%s' is no name of a unit%s", target,
+			       name_hint(r, target, false));
 	else
 		missing_dep(r, kind, target, word->origin);
 }
@@ -231,12 +274,6 @@ static struct unit *find_unit(struct reading *r, const char *service)
 	return name ? &r->set->units[name - r->names->items] : NULL;
 }
 
-static bool is_boot(const char *target)
-{
-	return str_eq(target, "default.target") || str_eq(target, "multi-user.target") ||
-	       str_eq(target, "graphical.target");
-}
-
 /* WantedBy=web.service makes web.service want this unit: the dependency belongs to the other. */
 static void read_install_word(struct reading *r, const struct service_rule *rule,
 			      const struct arg *word)
@@ -244,6 +281,7 @@ static void read_install_word(struct reading *r, const struct service_rule *rule
 	enum service_dep_kind kind = (enum service_dep_kind)rule->low;
 	const char *target = expand_specifiers(r, word->text, word->origin);
 	struct unit *other;
+	char hint[STR_HINT_BYTES];
 
 	if (!target)
 		return;
@@ -253,7 +291,7 @@ static void read_install_word(struct reading *r, const struct service_rule *rule
 		service_reject(r, rule, word->origin,
 			       name ? "'%s' means nothing in [Install] (write %s)" :
 				      "'%s' is no name of a unit%s",
-			       target, name ? name->service : "");
+			       target, name ? name->service : name_hint(r, target, true));
 		return;
 	}
 	other = find_unit(r, target);
@@ -262,8 +300,12 @@ static void read_install_word(struct reading *r, const struct service_rule *rule
 		return;
 	}
 	add_group(r, kind, target, word->origin);
+	str_hint(hint, target, boot_targets);
 	if (is_boot(target))
 		r->unit->service.boot = true;
+	else if (hint[0])
+		reading_warn(r, word->origin, "nothing starts %s at boot, nor this unit with it%s",
+			     target, hint);
 	else
 		reading_note(
 			r, word->origin,

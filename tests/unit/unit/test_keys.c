@@ -245,6 +245,32 @@ static void words_of_docker_and_compose_are_translated(void **state)
 		"Name",
 		"Port",
 		"rm",
+		"Mem",
+		"HealthcheckCmd",
+		"HealthTest",
+		"Interval",
+		"start_period",
+		"UID",
+		"PGID",
+		"Domainname",
+		"OomScoreAdj",
+		"ReadOnlyRootfs",
+		"NoNewPrivs",
+		"LogConfig",
+		"imagePullPolicy",
+		"AutoStart",
+		"Enabled",
+		"MacAddress",
+		"IPAddress",
+		"Ipv6",
+		"Replicas",
+		"ExecStart",
+		"PortMapping",
+		"Storage",
+		"EnvironmentVariable",
+		"Umask",
+		"Tmp",
+		"NameServers",
 	};
 
 	(void)state;
@@ -269,13 +295,18 @@ static void words_of_docker_and_compose_are_translated(void **state)
 			if (strchr(name, '-'))
 				continue; /* PodmanArgs=--opt=.. */
 			if (!key_find("Container", name) && !key_find("Service", name) &&
-			    !key_find("Unit", name))
+			    !key_find("Unit", name) && !key_find("Install", name) &&
+			    !key_find("Image", name))
 				fail_msg("%s: it names %s=, which does not exist", words[i], name);
 		}
 	}
 	assert_hint("Container", "Container", "ports", ": write PublishPort=");
 	assert_hint("Container", "Container", "depends_on",
 		    ": write Requires= and After= in [Unit]");
+	assert_hint("Container", "Container", "ExecStart", ": write Exec=");
+	assert_hint("Container", "Install", "Enabled", ": write WantedBy=default.target");
+	assert_hint("Pod", "Pod", "Containers",
+		    ": write Pod=NAME.pod in the unit of each container");
 	assert_hint("Network", "Network", "Name", ": write NetworkName=");
 	assert_hint("Pod", "Pod", "ports", ": write PublishPort=");
 	assert_hint("Build", "Build", "dockerfile", ": write File=");
@@ -314,6 +345,9 @@ static void sections_are_suggested(void **state)
 		{ "Unti", ": did you mean [Unit]?" },
 		{ "Foo", "" }, /* as near to pod as to kube */
 		{ "Something", "" },
+		{ "Ports", ": write PublishPort= in [Container]" },
+		{ "Volumes", ": write Volume= in [Container]" },
+		{ "Timer", ": there are no timers" },
 		{ "", "" },
 	};
 

@@ -181,6 +181,44 @@ static void what_is_required_and_missing_says_what_to_do(void **state)
 		}
 }
 
+static void a_name_near_a_units_is_asked_for(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	load_units(&set,
+		   (struct source[]){ { "postgres.container", "" },
+				      { "web.container", "[Unit]\nRequires=postgress.service\n" } },
+		   2);
+	assert_non_null(strstr(only_diag(&set, DIAG_ERROR)->text,
+			       "it is required: did you mean postgres.service?: add"));
+	unit_set_fini(&set);
+	load_units(&set,
+		   (struct source[]){ { "postgres.container", "" },
+				      { "web.container", "[Unit]\nAfter=Postgres.service\n" } },
+		   2);
+	assert_non_null(strstr(only_diag(&set, DIAG_NOTE)->text,
+			       "ignored: did you mean postgres.service?"));
+	unit_set_fini(&set);
+	load_units(&set,
+		   (struct source[]){ { "app.network", "[Network]\n" },
+				      { "web.container", "Network=ap.network\n" } },
+		   2);
+	assert_non_null(strstr(only_diag(&set, DIAG_ERROR)->text,
+			       "there is no unit ap.network: did you mean app.network?"));
+	unit_set_fini(&set);
+	load_units(&set,
+		   (struct source[]){ { "web-1.container", "" },
+				      { "app.container", "[Unit]\nAfter=web-2.service\n" } },
+		   2);
+	assert_null(strstr(only_diag(&set, DIAG_NOTE)->text, "did you mean"));
+	unit_set_fini(&set);
+	load_units(&set, (struct source[]){ { "web.container", "[Unit]\nAfter=web2.service\n" } },
+		   1);
+	assert_null(strstr(only_diag(&set, DIAG_NOTE)->text, "did you mean"));
+	unit_set_fini(&set);
+}
+
 static void names_that_are_none_are_warned_of(void **state)
 {
 	static const struct {
@@ -189,7 +227,11 @@ static void names_that_are_none_are_warned_of(void **state)
 		     { "db.foo", "no name of a unit" },
 		     { ".service", "no name of a unit" },
 		     { "a/b.service", "no name of a unit" },
-		     { "a,b.service", "no name of a unit" } };
+		     { "a,b.service", "no name of a unit (blanks part names, commas do not)" },
+		     { "db", "no suffix like .service (write db.service)" },
+		     { "network-online", "(write network-online.target)" },
+		     { "db.servce", "no name of a unit (write db.service)" },
+		     { "db.Target", "no name of a unit (write db.target)" } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -297,6 +339,17 @@ static void install_names_that_mean_nothing_are_warned_of(void **state)
 	(void)state;
 	assert_complaint("[Install]\nWantedBy=default\n", DIAG_WARNING, 5, 10, "Install.WantedBy",
 			 "no name of a unit");
+	assert_complaint("[Install]\nWantedBy=multi-user\n", DIAG_WARNING, 5, 10,
+			 "Install.WantedBy", "did you mean multi-user.target?");
+	assert_complaint("[Install]\nWantedBy=always\n", DIAG_WARNING, 5, 10, "Install.WantedBy",
+			 "(write default.target)");
+	assert_complaint("[Install]\nWantedBy=multi-user.taget\n", DIAG_WARNING, 5, 10,
+			 "Install.WantedBy", "(write multi-user.target)");
+	assert_complaint(
+		"[Install]\nWantedBy=multiuser.target\n", DIAG_WARNING, 5, 10, "Install.WantedBy",
+		"nothing starts multiuser.target at boot, nor this unit with it: did you mean multi-user.target?");
+	assert_complaint("[Install]\nWantedBy=Default.target\n", DIAG_WARNING, 5, 10,
+			 "Install.WantedBy", "did you mean default.target?");
 	assert_complaint("[Install]\nWantedBy=a/b.target\n", DIAG_WARNING, 5, 10,
 			 "Install.WantedBy", "no name of a unit");
 	assert_complaint("[Install]\nAlias=www\n", DIAG_WARNING, 5, 7, "Install.Alias",
@@ -339,6 +392,7 @@ int main(void)
 		cmocka_unit_test(an_empty_line_takes_no_dependency_back),
 		cmocka_unit_test(what_is_required_and_missing_says_what_to_do),
 		cmocka_unit_test(names_that_are_none_are_warned_of),
+		cmocka_unit_test(a_name_near_a_units_is_asked_for),
 		cmocka_unit_test(built_in_names_are_found_in_any_place_of_the_list),
 		cmocka_unit_test(a_target_that_is_no_unit_stays_in_the_data),
 		cmocka_unit_test(other_units_take_over_what_install_says),
