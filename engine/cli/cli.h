@@ -46,8 +46,10 @@ int cli_ask_stream(const struct cli_ask *ask, struct cli_response *out, struct e
 int cli_parse_head(struct cli_response *response, struct err *err) MUST_CHECK;
 /* The "message" of an error answer, or its status. */
 void cli_message(const struct cli_response *response, char *out, size_t size);
-/* Asks /_ping; waits a few seconds at most. Any answer counts: "too many clients" is said by an engine, too. */
-bool cli_engine_answers(void);
+/* Asks /_ping. Any answer counts: "too many clients" is said by an engine, too. What has been published can be shown without an answer: that waits for a glance only. */
+#define CLI_PING_MSEC 5000
+#define CLI_PING_GLANCE_MSEC 1500
+bool cli_engine_answers(unsigned limit_msec);
 /* After images came into the store at that path: units that had none look again. Does nothing for another store than the appliance's,
  * or without an engine; says on stderr when the engine could not be told. */
 void cli_images_changed(const char *store_path);

@@ -22,7 +22,6 @@
 #define RESPONSE_MAX (16u * 1024 * 1024)
 #define HEAD_MAX 16384u
 #define REQUEST_MAX (128u * 1024)
-#define PING_SEC 5
 /* An engine that becomes another one (a reload, an upgrade, a crash) listens again within a tenth of a second. */
 #define CONNECT_TRIES 20
 #define CONNECT_GAP_MSEC 25
@@ -54,12 +53,12 @@ void cli_published_path(char *out, size_t size)
 		 strrchr(CLEAT_PUBLISHED, '/') + 1);
 }
 
-/* limit_sec 0: none, for answers that are held back. */
-static int connect_socket(unsigned limit_sec, struct err *err)
+/* limit_msec 0: none, for answers that are held back. */
+static int connect_socket(unsigned limit_msec, struct err *err)
 {
 	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval limit = { .tv_sec = limit_sec };
+	struct timeval limit = { .tv_sec = limit_msec / 1000, .tv_usec = limit_msec % 1000 * 1000 };
 
 	if (!str_copy(address.sun_path, sizeof(address.sun_path), socket_path))
 		return err_set(err, ERR_INPUT, "%s: a socket's path has at most %zu bytes",
@@ -187,14 +186,14 @@ static int went_away(struct err *err)
 }
 
 /* went: the engine ended before the head of its answer was there. */
-static int try_stream(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+static int try_stream(unsigned limit_msec, const struct cli_ask *ask, struct cli_response *out,
 		      bool *went, struct err *err)
 {
 	auto_fd int fd = -1;
 	int rc;
 
 	*out = (struct cli_response){ .body = BUF_INIT(RESPONSE_MAX), .length = SIZE_MAX };
-	fd = connect_socket(limit_sec, err);
+	fd = connect_socket(limit_msec, err);
 	if (fd < 0 || send_request(fd, ask, err) < 0)
 		return -1;
 	while ((rc = cli_parse_head(out, err)) == 0) {
@@ -213,14 +212,14 @@ static bool may_ask_again(const struct cli_ask *ask, bool went, unsigned *tries)
 	return went && str_eq(ask->method, "GET") && !ask->body_length && ++*tries < GET_TRIES;
 }
 
-static int open_stream(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+static int open_stream(unsigned limit_msec, const struct cli_ask *ask, struct cli_response *out,
 		       struct err *err)
 {
 	unsigned tries = 0;
 
 	for (;;) {
 		bool went = false;
-		int fd = try_stream(limit_sec, ask, out, &went, err);
+		int fd = try_stream(limit_msec, ask, out, &went, err);
 
 		if (fd >= 0 || !may_ask_again(ask, went, &tries))
 			return fd;
@@ -238,10 +237,10 @@ int cli_ask_stream(const struct cli_ask *ask, struct cli_response *out, struct e
 	return open_stream(0, ask, out, err);
 }
 
-static int try_request(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+static int try_request(unsigned limit_msec, const struct cli_ask *ask, struct cli_response *out,
 		       bool *went, struct err *err)
 {
-	auto_fd int fd = open_stream(limit_sec, ask, out, err);
+	auto_fd int fd = open_stream(limit_msec, ask, out, err);
 	int rc = 1;
 
 	if (fd < 0)
@@ -254,7 +253,7 @@ static int try_request(unsigned limit_sec, const struct cli_ask *ask, struct cli
 	return *went ? went_away(err) : 0;
 }
 
-static int request(unsigned limit_sec, const struct cli_ask *ask, struct cli_response *out,
+static int request(unsigned limit_msec, const struct cli_ask *ask, struct cli_response *out,
 		   struct err *err)
 {
 	unsigned tries = 0;
@@ -262,7 +261,7 @@ static int request(unsigned limit_sec, const struct cli_ask *ask, struct cli_res
 	for (;;) {
 		bool went = false;
 
-		if (try_request(limit_sec, ask, out, &went, err) == 0)
+		if (try_request(limit_msec, ask, out, &went, err) == 0)
 			return 0;
 		if (!may_ask_again(ask, went, &tries))
 			return -1;
@@ -280,11 +279,11 @@ int cli_ask(const struct cli_ask *ask, struct cli_response *out, struct err *err
 	return request(0, ask, out, err);
 }
 
-bool cli_engine_answers(void)
+bool cli_engine_answers(unsigned limit_msec)
 {
 	struct cli_response response;
 	struct err err;
-	bool ok = request(PING_SEC, &(struct cli_ask){ .method = "GET", .path = "/_ping" },
+	bool ok = request(limit_msec, &(struct cli_ask){ .method = "GET", .path = "/_ping" },
 			  &response, &err) == 0;
 
 	buf_fini(&response.body);
@@ -296,7 +295,8 @@ void cli_images_changed(const char *store_path)
 	struct cli_response response = { 0 };
 	struct err err;
 
-	if (!cli_is_inside() || !str_eq(store_path, CLEAT_STORE_DIR) || !cli_engine_answers())
+	if (!cli_is_inside() || !str_eq(store_path, CLEAT_STORE_DIR) ||
+	    !cli_engine_answers(CLI_PING_MSEC))
 		return;
 	if (cli_request("POST", "/cleat/v1/images/changed", &response, &err) < 0)
 		fprintf(stderr, "cleat: units that wait for an image were not told: %s\n", err.msg);

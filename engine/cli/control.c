@@ -258,7 +258,8 @@ int cmd_version(int argc, char **argv)
 	if (!has_no_words(argc, argv))
 		return CLI_USAGE;
 	printf("cleat   %s\n", CLEAT_VERSION);
-	if (!cli_engine_answers() || cli_request("GET", "/version", &response, &err) < 0) {
+	if (!cli_engine_answers(CLI_PING_MSEC) ||
+	    cli_request("GET", "/version", &response, &err) < 0) {
 		printf("engine  does not answer at %s\n", cli_socket());
 	} else {
 		doc = yyjson_read(buf_str(&response.body), response.body.len, 0);

@@ -371,14 +371,31 @@ static int systemctl_daemon_reload(const struct personality_call *call)
 	return personality_cleat("reload", NULL) == CLI_OK ? 0 : 1;
 }
 
+/* -n: the last lines of its log, as systemctl has them below the state. */
+static bool print_lines(const struct personality_call *call, const struct options *o,
+			const struct published_unit *unit)
+{
+	char *arguments[] = { (char *)(uintptr_t) "--tail", (char *)(uintptr_t)o->lines,
+			      (char *)(uintptr_t)unit->name, NULL };
+	uint64_t count;
+
+	if (!str_to_u64(o->lines, UINT32_MAX, &count)) {
+		fprintf(stderr, "systemctl %s: -n %s: a number of lines is expected\n",
+			call->row->words, o->lines);
+		return false;
+	}
+	if (count && str_ends(unit->unit, ".container"))
+		personality_cleat("logs", arguments);
+	return true;
+}
+
 static int print_status(const struct personality_call *call, const struct options *o,
 			const struct published_unit *unit)
 {
 	char *arguments[] = { (char *)(uintptr_t)unit->name, NULL };
 
-	(void)call;
-	(void)o;
-	if (personality_cleat("status", arguments) != CLI_OK)
+	if (personality_cleat("status", arguments) != CLI_OK ||
+	    (o->lines && !print_lines(call, o, unit)))
 		return 1;
 	return personality_state_of(unit).code;
 }

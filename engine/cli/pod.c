@@ -27,7 +27,7 @@ static int read_pods(struct pods *p)
 		fprintf(stderr, "cleat: no appliance has published its state here: %s\n", err.msg);
 		return CLI_NO_ENGINE;
 	}
-	if (!cli_engine_answers())
+	if (!cli_engine_answers(CLI_PING_GLANCE_MSEC))
 		fprintf(stderr,
 			"cleat: the engine does not answer; this is what it published last\n");
 	return CLI_OK;

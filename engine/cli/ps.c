@@ -24,7 +24,7 @@ static int read_state(struct published_header *header, struct published_unit **u
 		fprintf(stderr, "cleat: no appliance has published its state here: %s\n", err.msg);
 		return CLI_NO_ENGINE;
 	}
-	if (cli_engine_answers())
+	if (cli_engine_answers(CLI_PING_GLANCE_MSEC))
 		return CLI_OK;
 	cli_span((int64_t)(clock_now_usec() - header->heartbeat_monotonic_usec), span);
 	fprintf(stderr,

@@ -216,7 +216,7 @@ static void nobody_at_the_socket_is_an_error_with_its_path(void **state)
 		err.msg,
 		"the engine does not answer at /tmp/cleat-unit-nobody/cleat.sock: No such file or directory");
 	buf_fini(&r.body);
-	assert_false(cli_engine_answers());
+	assert_false(cli_engine_answers(CLI_PING_MSEC));
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	cli_set_socket(longest);
@@ -232,9 +232,9 @@ static void pings(void **state)
 	(void)state;
 	canned_start(&server, ANSWERS("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK",
 				      "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", ""));
-	assert_true(cli_engine_answers());
-	assert_true(cli_engine_answers()); /* it has no place for us, but it lives */
-	assert_false(cli_engine_answers());
+	assert_true(cli_engine_answers(CLI_PING_MSEC));
+	assert_true(cli_engine_answers(CLI_PING_MSEC)); /* it has no place for us, but it lives */
+	assert_false(cli_engine_answers(1));
 	canned_stop(&server);
 }
 
@@ -266,6 +266,17 @@ static void the_published_state_lies_beside_the_socket(void **state)
 	assert_string_equal(path, "published");
 }
 
+/* It takes the connection and says nothing: what is left is the limit. */
+static void a_silent_engine_is_given_up(void **state)
+{
+	struct canned server = { 0 };
+
+	(void)state;
+	canned_start(&server, ANSWERS(NULL));
+	assert_false(cli_engine_answers(1));
+	canned_stop(&server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_stream_is_handed_over_with_its_first_bytes),
 		cmocka_unit_test(nobody_at_the_socket_is_an_error_with_its_path),
 		cmocka_unit_test(pings),
+		cmocka_unit_test(a_silent_engine_is_given_up),
 		cmocka_unit_test(names_are_encoded),
 		cmocka_unit_test(the_published_state_lies_beside_the_socket),
 	};

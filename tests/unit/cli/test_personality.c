@@ -128,19 +128,58 @@ static void is_active_has_systemctls_codes(void **state)
 	assert_int_equal(c.result, 1);
 }
 
+/* A status asks first whether the engine lives. */
+#define ALIVE JSON("2", "OK")
+
 static void status_has_them_too(void **state)
 {
 	struct captured c;
+	struct place place;
 
 	(void)state;
-	ask(&c, WORDS("systemctl", "status", "web"));
+	begin(&place, ANSWERS(ALIVE));
+	capture(&c, by_name, WORDS("systemctl", "status", "web"));
 	assert_int_equal(c.result, 0);
 	assert_non_null(strstr(c.out, "systemd-web"));
-	ask(&c, WORDS("systemctl", "status", "db"));
+	assert_string_equal(c.err, "");
+	end(&place);
+	begin(&place, ANSWERS(ALIVE));
+	capture(&c, by_name, WORDS("systemctl", "status", "db"));
 	assert_int_equal(c.result, 3);
+	end(&place);
 	ask(&c, WORDS("systemctl", "status", "nothing"));
 	assert_int_equal(c.result, 4);
 	assert_non_null(strstr(c.err, "Unit nothing not found."));
+}
+
+static void status_shows_as_many_lines_as_it_is_asked_for(void **state)
+{
+	static const char *const words[][3] = { { "-n", "5", "web" },
+						{ "--lines=5", "web", NULL },
+						{ "-n5", "web", NULL } };
+	struct captured c;
+	struct place place;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		begin(&place, ANSWERS(ALIVE, JSON("0", "")));
+		capture(&c, by_name,
+			WORDS("systemctl", "status", words[i][0], words[i][1], words[i][2]));
+		assert_int_equal(c.result, 0);
+		end(&place);
+		assert_int_equal(place.server.count, 2);
+		assert_non_null(strstr(place.server.requests[1], "/containers/systemd-web/logs?"));
+		assert_non_null(strstr(place.server.requests[1], "&tail=5 "));
+	}
+	begin(&place, ANSWERS(ALIVE));
+	capture(&c, by_name, WORDS("systemctl", "status", "-n", "0", "web"));
+	assert_int_equal(c.result, 0);
+	end(&place);
+	begin(&place, ANSWERS(ALIVE));
+	capture(&c, by_name, WORDS("systemctl", "status", "-n", "few", "web"));
+	assert_int_equal(c.result, 1);
+	assert_non_null(strstr(c.err, "-n few: a number of lines is expected"));
+	end(&place);
 }
 
 static void is_enabled_knows_choices_and_masks(void **state)
@@ -624,6 +663,7 @@ int main(void)
 		cmocka_unit_test(only_these_names_are_meant),
 		cmocka_unit_test(is_active_has_systemctls_codes),
 		cmocka_unit_test(status_has_them_too),
+		cmocka_unit_test(status_shows_as_many_lines_as_it_is_asked_for),
 		cmocka_unit_test(is_enabled_knows_choices_and_masks),
 		cmocka_unit_test(one_that_is_enabled_is_enough),
 		cmocka_unit_test(what_would_be_kept_is_not_chosen_for_a_while),
