@@ -3,6 +3,7 @@
  * cleat check: every problem of unit files in one run, values of options included. Reads files, starts nothing, changes
  * nothing. Exit status 0: no errors, 1: errors, 2: it could not look.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,24 @@ static void check_secrets(const struct check *c, const struct unit *unit, struct
 	}
 }
 
+/* Files beside the unit: they go where it goes. */
+static void check_env_files(const struct unit *unit, const struct container_spec *spec,
+			    struct diags *diags)
+{
+	size_t len = strlen(unit->folder);
+
+	for (size_t i = 0; i < spec->env_file_count; i++) {
+		const struct spec_env_file *file = &spec->env_files[i];
+		const struct origin *o = file->origin;
+
+		if (strncmp(file->path, unit->folder, len) == 0 && file->path[len] == '/' &&
+		    access(file->path, F_OK) < 0 && errno == ENOENT)
+			diag_add(diags, DIAG_WARNING, o->file, o->line, o->column, o->key,
+				 "there is no file %s: the container does not start without it",
+				 file->path);
+	}
+}
+
 /* Returns whether the option table takes the words of a container. */
 static bool read_container(const struct check *c, const struct unit *unit, struct seat *seat,
 			   struct check_stop *stop, struct opinion *opinion)
@@ -180,8 +199,10 @@ static bool read_container(const struct check *c, const struct unit *unit, struc
 		return false;
 	opinion->container = check_networks_container(&seat->texts, unit, &spec);
 	stop->stop_timeout_usec = spec.stop_timeout_usec;
-	if (!diags->error_count)
+	if (!diags->error_count) {
 		check_secrets(c, unit, &seat->work, &spec, diags);
+		check_env_files(unit, &spec, diags);
+	}
 	return !diags->error_count;
 }
 

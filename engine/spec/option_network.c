@@ -418,6 +418,24 @@ static bool port_parts(struct options *o, const char *value, struct spec_port *p
 	return true;
 }
 
+/* What was meant by a text that is no port. */
+static const char *port_hint(const char *value)
+{
+	const char *colon = strchr(value, ':');
+
+	if (value[0] == '"' || value[0] == '\'')
+		return ": quotes are a part of the value here, leave them out";
+	if (strchr(value, ' '))
+		return ": each port has a line of its own";
+	if (str_starts(value, "localhost:"))
+		return ": write 127.0.0.1 for localhost";
+	if (str_ends(value, ":tcp") || str_ends(value, ":udp"))
+		return ": the protocol stands behind a slash";
+	if (colon && !strchr(colon + 1, ':') && memchr(value, '.', (size_t)(colon - value)))
+		return ": write ADDRESS:HOST:PORT, or ADDRESS::PORT for a free port of the host";
+	return "";
+}
+
 void parse_publish(struct options *o, const char *value)
 {
 	struct spec_port port = { .origin = o->word->origin };
@@ -434,8 +452,8 @@ void parse_publish(struct options *o, const char *value)
 	if (!port_parts(o, value, &port)) {
 		option_error(
 			o,
-			"\"%s\" is no [ADDRESS:][HOST[-END]:]PORT[-END][/tcp|udp] with ports from 1 to 65535 and ranges of equal length",
-			option_shown(o, value));
+			"\"%s\" is no [ADDRESS:][HOST[-END]:]PORT[-END][/tcp|udp] with ports from 1 to 65535 and ranges of equal length%s",
+			option_shown(o, value), port_hint(value));
 		return;
 	}
 	o->ports_word = o->word;

@@ -211,7 +211,10 @@ const char *option_path(struct options *o, const char *what, const char *value)
 	if (!option_is_text(o, what, value))
 		return NULL;
 	if (value[0] != '/') {
-		option_error(o, "%s \"%s\" is no absolute path", what, option_shown(o, value));
+		option_error(o, "%s \"%s\" is no absolute path%s", what, option_shown(o, value),
+			     value[0] == '~' ? ": no shell reads ~, write %h for the home folder" :
+			     value[0] == '"' ? ": quotes are a part of the value here" :
+					       "");
 		return NULL;
 	}
 	/* A clean path is never longer, but by the slash of "/". */

@@ -114,7 +114,10 @@ static void give_split(struct expansion *e, const char *name, const struct origi
 			"$%s is set nowhere in [Service], so the word vanishes: write $$%s for %s own",
 			name, name, e->whose);
 	else if (!value)
-		reading_refuse(e->r, origin, "$%s is set nowhere in [Service]", name);
+		reading_refuse(e->r, origin, "$%s is set nowhere in [Service]%s", name,
+			       strpbrk(name, "/:,=.") ?
+				       ": a variable that is a part of a word is written ${NAME}" :
+				       "");
 	if (!value)
 		return;
 

@@ -20,7 +20,7 @@ static bool text_is(const struct arg *value, const char *const *list)
 	return false;
 }
 
-static bool has_host_network(struct reading *r)
+bool judge_has_host_network(struct reading *r)
 {
 	struct arg_list values = value_list(r, r->own, "Network");
 	struct arg_list args = value_args(r, r->own, "PodmanArgs");
@@ -41,7 +41,7 @@ static void judge_ports(struct reading *r)
 {
 	struct arg_list values = value_list(r, r->own, "PublishPort");
 
-	if (values.count && has_host_network(r))
+	if (values.count && judge_has_host_network(r))
 		reading_note(
 			r, values.items[0].origin,
 			"with Network=host every port that the container opens is open as it is");

@@ -360,24 +360,29 @@ static const struct origin *word_origin(struct reading *r, const struct syntax_e
 }
 
 /* The index of the word that a shell takes for its command; count: no shell is there. */
+static size_t find_shell_command(const struct words *words)
+{
+	for (size_t i = 0; i + 2 < words->count; i++)
+		if (is_shell(words->items[i].text) && is_command_option(words->items[i + 1].text))
+			return i + 2;
+	return words->count;
+}
+
+/* The same where the shell may be the entrypoint. */
 static size_t find_command(struct reading *r, const struct words *words)
 {
 	static const char *const ends[] = { "-c\"]", "-ec\"]", "-lc\"]" };
 	struct arg entrypoint;
 
-	if (value_text(r, r->own, "Entrypoint", &entrypoint)) {
-		for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-			if (str_ends(entrypoint.text, ends[i]))
-				return 0;
-		return is_shell(entrypoint.text) && words->count > 1 &&
-				       is_command_option(words->items[0].text) ?
-			       1 :
-			       words->count;
-	}
-	for (size_t i = 0; i + 2 < words->count; i++)
-		if (is_shell(words->items[i].text) && is_command_option(words->items[i + 1].text))
-			return i + 2;
-	return words->count;
+	if (!value_text(r, r->own, "Entrypoint", &entrypoint))
+		return find_shell_command(words);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (str_ends(entrypoint.text, ends[i]))
+			return 0;
+	return is_shell(entrypoint.text) && words->count > 1 &&
+			       is_command_option(words->items[0].text) ?
+		       1 :
+		       words->count;
 }
 
 /* sh -c echo hi: "echo" alone is run. A word with blanks or a variable in it may have arguments behind it. */
@@ -528,51 +533,184 @@ static void judge_json(struct reading *r, const struct key *key, const struct sy
 	}
 }
 
-/* What is worth a look, byte by byte. */
-enum { MAY_SIGN = 1, MAY_PERCENT = 2, MAY_SHELL = 4, MAY_JSON = 8 };
-
-static unsigned look(const char *text)
+/* Two paths in a line that takes one; behind a colon it is an error already. */
+static void judge_paths(struct reading *r, const struct syntax_entry *entry)
 {
-	static const unsigned char sorts[256] = {
-		['%'] = MAY_PERCENT,
-		['&'] = MAY_SHELL,
-		['|'] = MAY_SHELL,
-		['`'] = MAY_SHELL,
-		['$'] = MAY_SHELL,
-		[';'] = MAY_SHELL,
-		['<'] = MAY_SHELL,
-		['>'] = MAY_SHELL,
-		[' '] = MAY_SHELL | MAY_JSON,
-		['\t'] = MAY_SHELL | MAY_JSON,
-		['['] = MAY_JSON,
-		[0x80 ... 0xff] = MAY_SIGN,
-	};
-	unsigned found = 0;
+	const char *text = entry->value, *second = strstr(text, ",/");
 
-	for (; *text; text++)
-		found |= sorts[(unsigned char)*text];
-	return found;
+	if (strchr(text, ':'))
+		return;
+	if (!second)
+		second = strstr(text, " /");
+	if (second)
+		reading_warn(r, syntax_origin(r->arena, entry, (size_t)(second - text)),
+			     "one path, this included: each has a line of its own%s",
+			     str_eq(entry->key, "Volume") ? ", and a colon parts SOURCE:/TARGET" :
+							    "");
+}
+
+/* "traefik.enable: true", "A = B": words that are no pairs, and a label without a value is none that is meant. */
+static void judge_pairs(struct reading *r, const struct syntax_entry *entry)
+{
+	struct words words = words_split(r->arena, entry->value, WORDS_ESCAPES);
+
+	for (size_t i = 0; i < words.count; i++) {
+		const char *text = words.items[i].text;
+
+		if (str_eq(text, "="))
+			reading_warn(r, word_origin(r, entry, &words.items[i]),
+				     "no blanks stand round the = of a pair: write NAME=VALUE");
+		else if (i + 1 < words.count && str_ends(text, ":") && !strchr(text, '='))
+			reading_warn(r, word_origin(r, entry, &words.items[i]),
+				     "YAML says NAME: VALUE, units say NAME=VALUE");
+		else
+			continue;
+		return;
+	}
+}
+
+/* Whether any line of the unit has $NAME or ${NAME}, or may have it: commands beside the container get all of them. */
+static bool is_used(const struct reading *r, const char *name, size_t len)
+{
+	for (size_t i = 0; i < r->file->group_count; i++) {
+		const struct syntax_group *group = &r->file->groups[i];
+
+		for (size_t k = 0; k < group->entry_count; k++) {
+			const struct syntax_entry *entry = &group->entries[k];
+			const char *at = entry->value;
+
+			if (entry->key && str_starts(entry->key, "Exec") &&
+			    syntax_is_same(group->name, "Service"))
+				return true;
+			while (entry->key && (at = strchr(at, '$')) != NULL) {
+				at += at[1] == '{' ? 2 : 1;
+				if (strncmp(at, name, len) == 0 &&
+				    !isalnum((unsigned char)at[len]) && at[len] != '_')
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Environment= of [Service] is podman's own; most people mean the container. What podman itself reads is meant. */
+static void judge_lost_variable(struct reading *r, const struct syntax_entry *entry)
+{
+	static const char *const own[] = { "PODMAN_", "CONTAINER", "REGISTR", "XDG_", "DBUS_",
+					   "TMPDIR",  "STORAGE_",  "HOME",    "PATH", NULL };
+	struct words words = words_split(r->arena, entry->value, WORDS_ESCAPES);
+
+	for (size_t i = 0; i < words.count; i++) {
+		const char *text = words.items[i].text;
+		size_t len = strcspn(text, "=");
+		bool is_own = !text[len] ||
+			      (len > 6 && strncasecmp(text + len - 6, "_proxy", 6) == 0);
+
+		for (const char *const *prefix = own; *prefix; prefix++)
+			is_own |= str_starts(text, *prefix);
+		if (is_own || is_used(r, text, len))
+			continue;
+		reading_note(
+			r, word_origin(r, entry, &words.items[i]),
+			arena_printf(
+				r->arena,
+				"no line here has $%.*s, and the container does not get it: write Environment= in [%s]",
+				(int)len, text, r->kind->section));
+	}
 }
 
 static bool is_json_key(const struct key *key)
 {
 	static const char *const names[] = { "Entrypoint", "HealthCmd", "HealthStartupCmd", NULL };
 
-	return key->kind == KEY_STRING && is_one_of(key->name, names);
+	return is_one_of(key->name, names);
+}
+
+/* A check is a shell's line already: another shell in it is right, with its command in quotes. */
+static void judge_check(struct reading *r, const struct syntax_entry *entry)
+{
+	struct words words = words_split(r->arena, entry->value, WORDS_ESCAPES);
+
+	(void)judge_shell_command(r, entry, &words, find_shell_command(&words));
+}
+
+/* Most commands are a program and its words: whether one is worth to be split again. */
+static bool may_be_no_command(struct reading *r, const char *text)
+{
+	static const char *const first[] = { "cd ",    "source ", "export ", "ulimit ",
+					     "umask ", "docker ", "podman ", NULL };
+
+	if (text[strcspn(text, "&|;<>`$")] || strstr(text, "sh -") || has_letter("-@:+!", text[0]))
+		return true;
+	for (const char *const *word = first; *word; word++)
+		if (str_starts(text, *word))
+			return true;
+	return syntax_last(r->own, "Entrypoint") != NULL;
+}
+
+/* The kinds of values that hold more than one word or path. */
+static void judge_parts(struct reading *r, const struct key *key, const struct syntax_entry *entry)
+{
+	switch (key->kind) {
+	case KEY_LAST_ARGS:
+		if (syntax_last(r->own, key->name) == entry && may_be_no_command(r, entry->value))
+			judge_command(r, entry);
+		return;
+	case KEY_PAIRS:
+		if (strstr(entry->value, " =") || strstr(entry->value, ": "))
+			judge_pairs(r, entry);
+		return;
+	case KEY_STRING:
+		if ((entry->value[0] == '[' || key->name[0] == 'E') && is_json_key(key))
+			judge_json(r, key, entry);
+		else if (strstr(entry->value, "sh -") && is_json_key(key))
+			judge_check(r, entry);
+		return;
+	case KEY_LIST:
+		if (entry->value[0] == '/' && !strchr(entry->value, ':') &&
+		    (str_eq(key->name, "Volume") || str_eq(key->name, "Tmpfs")))
+			judge_paths(r, entry);
+		return;
+	case KEY_BOOL:
+	case KEY_WORDS:
+	case KEY_ARGS:
+	case KEY_NUMBER:
+	case KEY_SPAN:
+	case KEY_EXIT_SET:
+		return;
+	}
+}
+
+/* Whether a byte above 127 or a percent sign may be in it: eight bytes at a time, some of them twice. */
+static bool has_rare_byte(const char *text, size_t len)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+	uint64_t found = 0, bytes;
+
+	if (len < sizeof(bytes)) {
+		for (; len; text++, len--)
+			found |= (uint64_t)(*text == '%') << 7 | (unsigned char)*text;
+		return found & highs;
+	}
+	for (size_t at = 0, last = len - sizeof(bytes); at < len; at += sizeof(bytes)) {
+		memcpy(&bytes, text + (at < last ? at : last), sizeof(bytes));
+		found |= bytes | (((bytes ^ ones * '%') - ones) & ~(bytes ^ ones * '%'));
+	}
+	return found & highs;
 }
 
 void judge_slips(struct reading *r, const struct key *key, const struct syntax_entry *entry)
 {
-	unsigned found = look(entry->value);
 	bool is_own = syntax_is_same(key->section, r->kind->section);
+	bool is_service = !is_own && syntax_is_same(key->section, "Service");
 
-	if (found & MAY_SIGN)
+	if (has_rare_byte(entry->value, entry->value_bytes)) {
 		judge_signs(r, key, entry);
-	if ((found & MAY_PERCENT) && (is_own || syntax_is_same(key->section, "Service")))
-		judge_percents(r, entry);
-	if ((found & MAY_SHELL) && is_own && key->kind == KEY_LAST_ARGS &&
-	    syntax_last(r->own, key->name) == entry)
-		judge_command(r, entry);
-	if ((found & MAY_JSON) && is_own && is_json_key(key))
-		judge_json(r, key, entry);
+		if (is_own || is_service)
+			judge_percents(r, entry);
+	}
+	if (is_own)
+		judge_parts(r, key, entry);
+	else if (is_service && key->kind == KEY_PAIRS && r->kind->id == UNIT_CONTAINER)
+		judge_lost_variable(r, entry);
 }

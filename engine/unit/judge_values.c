@@ -97,6 +97,8 @@ static void judge_free_ports(struct reading *r)
 {
 	struct arg_list ports = value_list(r, r->own, "PublishPort");
 
+	if (ports.count && judge_has_host_network(r))
+		return;
 	for (size_t i = 0; i < ports.count; i++) {
 		const char *text = ports.items[i].text;
 

@@ -42,6 +42,8 @@ const char *kind_base_name(struct arena *arena, const char *file);
 struct arg_list convert_container(struct reading *r, size_t *image_index);
 void service_container(struct reading *r, const struct arg_list *words);
 void judge_container(struct reading *r);
+/* judge.c: of a container or a pod. */
+bool judge_has_host_network(struct reading *r);
 /* judge_values.c: what no other rule reads. */
 void judge_container_values(struct reading *r);
 /* judge_slips.c: warns of a value of a known key that is nearly never what was meant. The engine's pass. */

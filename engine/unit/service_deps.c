@@ -208,7 +208,8 @@ static const char *name_hint(struct reading *r, const char *name, bool is_instal
 		return arena_printf(r->arena, " (write %s%s)", name,
 				    is_built_in(target) || is_boot(target) ? ".target" :
 									     ".service");
-	if (!dot || !str_hint(hint, dot, suffixes)[0])
+	if (!dot || has_unit_suffix(name) || !name_is_spelled(name) ||
+	    !str_hint(hint, dot, suffixes)[0])
 		return "";
 	return arena_printf(r->arena, " (write %.*s%s)", (int)(dot - name), name,
 			    str_starts(hint, ": did you mean .s") ? ".service" : ".target");
@@ -300,10 +301,9 @@ static void read_install_word(struct reading *r, const struct service_rule *rule
 		return;
 	}
 	add_group(r, kind, target, word->origin);
-	str_hint(hint, target, boot_targets);
 	if (is_boot(target))
 		r->unit->service.boot = true;
-	else if (hint[0])
+	else if (str_hint(hint, target, boot_targets)[0])
 		reading_warn(r, word->origin, "nothing starts %s at boot, nor this unit with it%s",
 			     target, hint);
 	else

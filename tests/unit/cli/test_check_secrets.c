@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cleat check --config: what of a unit's secrets can be known beside the appliance. */
+/* cleat check: what of a unit's secrets and environment files can be known beside the appliance. */
 #include "unit_test.h"
 
 #include <sys/stat.h>
@@ -93,11 +93,35 @@ static void units_of_no_appliance(void **state)
 	assert_null(strstr(c.out, "secret"));
 }
 
+static void environment_files_that_go_with_the_unit(void **state)
+{
+	char path[96];
+
+	(void)state;
+	put("units/web.container", "[Container]\nImage=localhost/a:1\nNetwork=none\n"
+				   "EnvironmentFile=./here.env\nEnvironmentFile=gone.env\n"
+				   "EnvironmentFile=/nowhere/at/all.env\n");
+	put("units/here.env", "A=1\n");
+	snprintf(path, sizeof(path), "%s/units", folder);
+	capture(&c, cmd_check, WORDS("check", path));
+	assert_int_equal(c.result, 0);
+	assert_null(strstr(c.out, "here.env"));
+	assert_null(strstr(c.out, "all.env"));
+	assert_non_null(strstr(
+		c.out,
+		"web.container:5:17: warning: Container.EnvironmentFile: there is no file "));
+	assert_non_null(strstr(c.out, "/units/gone.env: the container does not start without it"));
+	snprintf(path, sizeof(path), "%s/units/here.env", folder);
+	remove(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_copy_of_the_configuration, setup, teardown),
 		cmocka_unit_test_setup_teardown(units_of_no_appliance, setup, teardown),
+		cmocka_unit_test_setup_teardown(environment_files_that_go_with_the_unit, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

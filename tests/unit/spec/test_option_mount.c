@@ -78,6 +78,8 @@ static void bind_refusals(void **state)
 	expect_refused("-v:/x", "is no absolute path");
 	expect_refused("-v/x:y", "volume target \"y\" is no absolute path");
 	expect_refused("-v/x:/y:ro:rw", "no SOURCE:/TARGET[:OPTIONS]");
+	expect_refused("-v~/x:/y", "no absolute path: no shell reads ~, write %h for the home");
+	expect_refused("-v\"/x y:/z\"", "no absolute path: quotes are a part of the value");
 	expect_refused("-v/x:/y:strange", "\"strange\" is no option of a bind mount");
 	expect_refused("-v/x:/y:RO", "\"RO\" is no option of a bind mount: did you mean ro?");
 	expect_refused("-v/x:/y,/a:/b",

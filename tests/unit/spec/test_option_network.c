@@ -298,6 +298,11 @@ static void bad_ports_are_refused(void **state)
 	}
 	expect_refused("--publish=80:80/sctp", "sctp is not supported");
 	expect_refused("--publish=x", "ports from 1 to 65535 and ranges of equal length");
+	expect_refused("--publish=\"80:80\"", "equal length: quotes are a part of the value");
+	expect_refused("--publish=80:80 90:90", "each port has a line of its own");
+	expect_refused("--publish=localhost:80:80", "write 127.0.0.1 for localhost");
+	expect_refused("--publish=80:80:tcp", "the protocol stands behind a slash");
+	expect_refused("--publish=127.0.0.1:80", "write ADDRESS:HOST:PORT");
 }
 
 static void files_of_names(void **state)

@@ -156,6 +156,8 @@ static void a_shells_words_are_named_where_no_shell_is(void **state)
 		{ "Exec=sh -c 'a' && b\n", 16, "Container.Exec", "so && is a word" },
 		{ "Exec=sh -c echo hi\n", 17, "Container.Exec", "the shell runs 'echo' alone" },
 		{ "Exec=/bin/bash -ec echo hi\n", 25, "Container.Exec", "runs 'echo' alone" },
+		{ "HealthCmd=/bin/sh -c curl -f http://localhost\n", 27, "Container.HealthCmd",
+		  "the shell runs 'curl' alone" },
 		{ "Exec=cd /srv\n", 6, "Container.Exec", "cd is a shell's own command" },
 		{ "Exec=docker run web\n", 6, "Container.Exec", "docker run itself is what" },
 		{ "Exec=-/bin/web a\n", 6, "Container.Exec", "- in front of a program" },
@@ -175,6 +177,8 @@ static void a_shells_words_are_named_where_no_shell_is(void **state)
 		"Exec=export a\nEntrypoint=/bin/tool\n",
 		"Exec=-c web\n",
 		"HealthCmd=curl -f http://localhost/ || exit 1\n",
+		"HealthCmd=sh -c 'curl -f http://localhost/' || exit 1\n",
+		"HealthCmd=\"sh -c true\"\n",
 		"HealthCmd=test $$(cat /x) -gt 1 && true > /dev/null\n",
 		"Exec=a && b\nExec=c\n",
 		"Exec=sh -ec \"$${A}\" sh b\n",
@@ -220,6 +224,47 @@ static void json_that_breaks_off_is_named_at_its_place(void **state)
 	assert_silent(fine, COUNT(fine));
 }
 
+static void one_line_is_one_path_and_pairs_have_an_equals_sign(void **state)
+{
+	static const struct row rows[] = {
+		{ "Tmpfs=/run,/tmp\n", 11, "Container.Tmpfs",
+		  "one path, this included: each has a line of its own" },
+		{ "Volume=/a /b\n", 10, "Container.Volume", "a colon parts SOURCE:/TARGET" },
+		{ "Label=traefik.enable: true\n", 7, "Container.Label",
+		  "YAML says NAME: VALUE, units say NAME=VALUE" },
+		{ "Annotation=a =\n", 14, "Container.Annotation", "no blanks stand round" },
+	};
+	static const char *const fine[] = {
+		"Tmpfs=/run:size=1m,mode=1777\n",
+		"Volume=/a:/b:ro,noexec\n",
+		"Label=a b=c\n",
+		"Label=\"a: b=c\"\n",
+		"Environment=A==\n",
+	};
+
+	(void)state;
+	assert_warned(rows, COUNT(rows));
+	assert_silent(fine, COUNT(fine));
+}
+
+static void a_variable_that_nothing_uses_is_noted(void **state)
+{
+	static const char *const fine[] = {
+		"Environment=A=$B\n[Service]\nEnvironment=B=1\n",
+		"HostName=x-${B}\n[Service]\nEnvironment=B=1\n",
+		"[Service]\nEnvironment=REGISTRY_AUTH_FILE=/x HTTPS_PROXY=y PODMAN_X=z\n",
+		"[Service]\nEnvironment=B=1\nExecStartPost=/bin/x\n",
+	};
+
+	(void)state;
+	assert_complaint(
+		"[Service]\nEnvironment=TZ=UTC\n", DIAG_NOTE, 5, 13, "Service.Environment",
+		"no line here has $TZ, and the container does not get it: write Environment= in [Container]");
+	assert_complaint("HostName=x-${BA}\n[Service]\nEnvironment=BA=1 \"B=2\"\n", DIAG_NOTE, 6,
+			 18, "Service.Environment", "no line here has $B,");
+	assert_silent(fine, COUNT(fine));
+}
+
 static void a_port_alone_is_the_containers(void **state)
 {
 	static const char *const fine[] = { "PublishPort=8080:80\n", "PublishPort=127.0.0.1::80\n",
@@ -238,6 +283,9 @@ static void a_port_alone_is_the_containers(void **state)
 
 	struct unit_set set;
 
+	load_text(&set, FINE "PublishPort=80\n");
+	assert_diag(&set, DIAG_NOTE, 4, 13, "Container.PublishPort", "open as it is");
+	unit_set_fini(&set);
 	load_text(&set, "[Container]\nImage=localhost/web:1\nPublishPort=53/udp\n");
 	assert_diag(&set, DIAG_NOTE, 3, 13, "Container.PublishPort",
 		    "a free port of the host is taken for the container's 53/udp");
@@ -258,6 +306,8 @@ int main(void)
 		cmocka_unit_test(percent_signs_of_dates_and_formats_are_named),
 		cmocka_unit_test(a_shells_words_are_named_where_no_shell_is),
 		cmocka_unit_test(json_that_breaks_off_is_named_at_its_place),
+		cmocka_unit_test(one_line_is_one_path_and_pairs_have_an_equals_sign),
+		cmocka_unit_test(a_variable_that_nothing_uses_is_noted),
 		cmocka_unit_test(a_port_alone_is_the_containers),
 	};
 

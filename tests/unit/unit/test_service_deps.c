@@ -351,7 +351,7 @@ static void install_names_that_mean_nothing_are_warned_of(void **state)
 	assert_complaint("[Install]\nWantedBy=Default.target\n", DIAG_WARNING, 5, 10,
 			 "Install.WantedBy", "did you mean default.target?");
 	assert_complaint("[Install]\nWantedBy=a/b.target\n", DIAG_WARNING, 5, 10,
-			 "Install.WantedBy", "no name of a unit");
+			 "Install.WantedBy", "no name of a unit: ignored");
 	assert_complaint("[Install]\nAlias=www\n", DIAG_WARNING, 5, 7, "Install.Alias",
 			 "no name of a service");
 	load_units(&set,
