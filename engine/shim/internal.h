@@ -27,6 +27,7 @@ struct shim_args {
 	uint64_t log_max_bytes;
 	unsigned log_max_files;
 	int notify_fd; /* 0: none */
+	int go_fd;     /* 0: none */
 };
 
 /* output.c */

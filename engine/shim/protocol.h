@@ -25,15 +25,16 @@
  * EOF on ctl with the lock free is the death event, for own and adopted shims alike: read status,
  * cgroup.kill, "cleat-runtime teardown RUNID". The shim is started as
  *   cleat-runtime shim --id RUNID [--log DIR --log-max-bytes N --log-max-files N] [--name NAME]
- *                      [--run-dir DIR] [--notify-fd 4|0] [--passthrough NAME]
+ *                      [--run-dir DIR] [--notify-fd 4|0] [--go-fd 4|5] [--passthrough NAME]
  * (--log-chosen DIR instead of --log: a place that a unit has named, which must not hold anything else)
  * fd 3: listening ctl socket, fds 0-2: /dev/null, /dev/null, engine's stderr; with --notify-fd 4
  * also that one: the socket of NOTIFY_SOCKET, which it only keeps for later engines; in the cgroup
  * CLEAT_CGROUP_SHIMS. Without --log output goes nowhere, with --passthrough to standard error, line by
- * line with that NAME in front. It starts the container at once. NAME is the container's name for the record
+ * line with that NAME in front. It starts the container at once, with --go-fd when a byte comes from that descriptor: until then config.json need not
+ * be there, and nothing tells of the shim. NAME is the container's name for the record
  * (default: the last part of the log directory), --run-dir replaces CLEAT_CONTAINER_DIR/RUNID. Exit
  * code 0 once status says how the container ended or why it did not start; 2 wrong arguments; 3
- * another shim holds the lock; 1 anything else before the lock was held (the reason is on stderr,
+ * another shim holds the lock; 4 --go-fd has ended without a byte; 1 anything else before the lock was held (the reason is on stderr,
  * status is untouched).
  */
 #include <stdbool.h>

@@ -31,6 +31,7 @@
 
 #define EXIT_USAGE 2
 #define EXIT_BUSY 3
+#define EXIT_NO_GO 4
 #define CTL_FD 3
 #define NOTIFY_FD 4
 #define DRAIN_USEC SHIM_SEC	       /* for the last output: somebody outside may hold the pipe */
@@ -109,6 +110,10 @@ static int set_option(struct shim_args *a, const char *option, const char *value
 			return err_set(err, ERR_INPUT, "%s %s: neither 0 nor %d", option, value,
 				       NOTIFY_FD);
 		a->notify_fd = (int)number;
+	} else if (str_eq(option, "--go-fd")) {
+		if (set_number(value, NOTIFY_FD, NOTIFY_FD + 1, &number, option, err) < 0)
+			return -1;
+		a->go_fd = (int)number;
 	} else
 		return err_set(err, ERR_INPUT, "%s: unknown option", option);
 	return 0;
@@ -137,6 +142,8 @@ static int parse_args(int argc, char **argv, struct shim_args *a, char run_dir[1
 		a->run_dir = run_dir;
 	if (!a->name)
 		a->name = a->log_dir ? strrchr(a->log_dir, '/') + 1 : "";
+	if (a->go_fd && a->go_fd == a->notify_fd)
+		return err_set(err, ERR_INPUT, "--go-fd %d: is --notify-fd", a->go_fd);
 	return 0;
 }
 
@@ -196,9 +203,26 @@ static int check_ctl(struct err *err)
 	return 0;
 }
 
+/* The engine writes what is to be started while we come to life. False: it has given up, or has ended: whoever comes next sees a
+ * start that has not begun, for nothing says that we were here. */
+static bool wait_for_go(const struct shim_args *a)
+{
+	char byte;
+	ssize_t n;
+
+	if (!a->go_fd)
+		return true;
+	do
+		n = read(a->go_fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	close(a->go_fd);
+	return n == 1;
+}
+
+/* Nothing here can be seen from outside. */
 static int prepare(struct shim *s, struct err *err)
 {
-	if (take_lock(s, err) < 0 || check_ctl(err) < 0)
+	if (check_ctl(err) < 0)
 		return -1;
 	s->listen_fd = CTL_FD;
 	s->has_terminal = find_terminal();
@@ -540,6 +564,7 @@ int cmd_shim(int argc, char **argv)
 	};
 	char run_dir[128];
 	struct err err = { 0 };
+	int rc;
 
 	log_init("cleat-shim", LOG_INFO);
 	prctl(PR_SET_NAME, "cleat-shim", 0, 0, 0);
@@ -548,7 +573,10 @@ int cmd_shim(int argc, char **argv)
 		log_msg(LOG_ERROR, "shim", "%s", err.msg);
 		return EXIT_USAGE;
 	}
-	if (prepare(&s, &err) < 0) {
+	rc = prepare(&s, &err);
+	if (rc == 0 && !wait_for_go(&s.args))
+		return EXIT_NO_GO;
+	if (rc < 0 || take_lock(&s, &err) < 0) {
 		log_msg(LOG_ERROR, "shim", "%s", err.msg);
 		return err.code == ERR_BUSY ? EXIT_BUSY : 1;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Run directories and the wire to their shims. Order of a start: run id, directory, config.json, unit record, listening
- * socket, shim; so that whatever is cut off leaves an intent that the next engine recognises as a failed start.
+ * Run directories and the wire to their shims. Order of a start: run id, directory, unit record, listening
+ * socket, shim, config.json, the word to go; so that whatever is cut off leaves an intent that the next engine recognises as a failed start. The shim
+ * comes to life while config.json is made; without that word it ends, and has touched nothing.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -257,20 +258,22 @@ static void on_shim_reaped(void *arg, pid_t pid, int wait_status)
 		run->shim_pid = 0;
 }
 
-static int spawn_shim(struct engine *e, unsigned index, int listen_fd, struct err *err)
+static int spawn_shim(struct engine *e, unsigned index, int listen_fd, int go_fd, struct err *err)
 {
 	struct engine_entry *entry = &e->entries[index];
 	struct log_words log;
 	int notify_fd = notify_descriptor(e, index);
 	char notify_option[] = { notify_fd >= 0 ? '4' : '0', '\0' };
+	char go_option[] = { notify_fd >= 0 ? '5' : '4', '\0' };
 	unsigned words = 4;
-	char *argv[8 + LOG_WORDS_MAX] = { "cleat-runtime", "shim", "--id", entry->run.id };
+	char *argv[10 + LOG_WORDS_MAX] = { "cleat-runtime", "shim", "--id", entry->run.id };
 	struct proc_spawn spawn = {
 		.path = CLEAT_RUNTIME_PROGRAM,
 		.argv = argv,
 		.cgroup_fd = e->shims_cgroup,
-		.fds = { -1, -1, STDERR_FILENO, listen_fd, notify_fd },
-		.fd_count = notify_fd >= 0 ? 5 : 4,
+		.fds = { -1, -1, STDERR_FILENO, listen_fd, notify_fd >= 0 ? notify_fd : go_fd,
+			 go_fd },
+		.fd_count = notify_fd >= 0 ? 6 : 5,
 		.new_session = true,
 	};
 
@@ -280,6 +283,8 @@ static int spawn_shim(struct engine *e, unsigned index, int listen_fd, struct er
 	}
 	argv[words++] = "--notify-fd";
 	argv[words++] = notify_option;
+	argv[words++] = "--go-fd";
+	argv[words++] = go_option;
 	logs_shim_words(e, index, &log);
 	for (unsigned i = 0; log.words[i]; i++)
 		argv[words++] = log.words[i];
@@ -297,21 +302,36 @@ static int prepare_directory(const char *run_id, struct err *err)
 	return 0;
 }
 
-int run_launch(struct engine *e, unsigned index, struct err *err)
+static int describe(struct engine *e, unsigned index, struct err *err)
 {
 	struct engine_entry *entry = &e->entries[index];
-	auto_fd int listen_fd = -1;
 
-	if (logs_check_path(e, index, err) < 0 || notify_make(e, index, err) < 0 ||
-	    write_config(e, entry, err) < 0)
+	if (write_config(e, entry, err) < 0)
 		return -1;
-	if (link_by_name(entry->name, entry->run.id, err) < 0)
+	return link_by_name(entry->name, entry->run.id, err);
+}
+
+int run_launch(struct engine *e, unsigned index, struct err *err)
+{
+	auto_fd int listen_fd = -1, wait_fd = -1, go_fd = -1;
+	int ends[2];
+
+	if (logs_check_path(e, index, err) < 0 || notify_make(e, index, err) < 0)
 		return -1;
-	listen_fd = ctl_listen(entry->run.id, err);
+	listen_fd = ctl_listen(e->entries[index].run.id, err);
 	if (listen_fd < 0 || run_connect(e, index, err) < 0)
 		return -1;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, "pipe2");
+	wait_fd = ends[0];
+	go_fd = ends[1];
+	if (spawn_shim(e, index, listen_fd, wait_fd, err) < 0 || describe(e, index, err) < 0)
+		return -1;
 	event_emit(e, EVENT_CREATE, index, NULL);
-	return spawn_shim(e, index, listen_fd, err);
+	/* one that has been killed is told of by its end of ctl */
+	if (write(go_fd, "", 1) != 1 && errno != EPIPE)
+		return err_sys(err, "the shim");
+	return 0;
 }
 
 int run_start(struct engine *e, unsigned index, struct err *err)

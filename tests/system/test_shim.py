@@ -127,7 +127,7 @@ PROTOCOL = 2  # SHIM_PROTOCOL_VERSION
 class Shim:
     """One shim and its container; the client side of ctl."""
 
-    def __init__(self, world, command="sleep 1000", log=None, options=(), run=None, change=None, **kw):
+    def __init__(self, world, command="sleep 1000", log=None, options=(), run=None, change=None, go=None, **kw):
         self.world = world
         self.id = run.id if run else secrets.token_hex(6)
         self.dir = run.dir if run else str(world.path / self.id)
@@ -150,9 +150,11 @@ class Shim:
             self.connect()  # before the shim is there, as the engine does
         argv = [RUNTIME, "shim", "--id", self.id, "--run-dir", self.dir]
         argv += ["--log", self.log] if log else []
+        argv += ["--go-fd", "4"] if go is not None else []
+        place = 'exec 3<&"$1"' if go is None else 'exec 3<&"$1" 4<&%d %d<&-' % (go, go)
         self.process = subprocess.Popen(
-            ["/bin/bash", "-c", 'exec 3<&"$1"; shift; exec "$@"', "sh", str(listener.fileno())] + argv + list(options),
-            pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            ["/bin/bash", "-c", place + '; shift; exec "$@"', "sh", str(listener.fileno())] + argv + list(options),
+            pass_fds=[listener.fileno()] + ([] if go is None else [go]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True)
         listener.close()
         world.shims.append(self)
@@ -441,6 +443,40 @@ def test_a_killed_shim_leaves_a_free_lock_and_end_of_file(world):
     assert "populated 1" in read(shim.cgroup + "/cgroup.events")
 
 
+def is_reading(process):
+    """A shim that sleeps in a call whose first argument is descriptor 4."""
+    return read("/proc/%d/comm" % process.pid) == "cleat-shim\n" and read("/proc/%d/syscall" % process.pid).split()[1:2] == ["0x4"]
+
+
+def files_of(shim):
+    return sorted(set(os.listdir(shim.dir)) - {"config.json", "ctl", "share"})
+
+
+def test_a_shim_waits_for_the_word_to_go(world):
+    theirs, ours = os.pipe()
+    shim = world.shim("exit 7", go=theirs)
+    os.close(theirs)
+    os.rename(os.path.join(shim.dir, "config.json"), os.path.join(shim.dir, "later"))
+    until("it waits", lambda: is_reading(shim.process))
+    assert files_of(shim) == ["later"]
+    os.rename(os.path.join(shim.dir, "later"), os.path.join(shim.dir, "config.json"))
+    os.write(ours, b"\0")
+    os.close(ours)
+    assert shim.end() == 0
+    assert shim.status()["exit_code"] == 7
+
+
+def test_a_shim_without_the_word_to_go_has_touched_nothing(world):
+    theirs, ours = os.pipe()
+    shim = world.shim(go=theirs)
+    os.close(theirs)
+    until("it waits", lambda: is_reading(shim.process))
+    os.close(ours)
+    assert shim.end() == 4
+    assert files_of(shim) == []
+    assert not os.path.exists(shim.cgroup)
+
+
 def test_a_second_shim_on_the_same_run_is_refused(world):
     first = world.shim()
     before = first.running()
@@ -458,6 +494,8 @@ def test_a_second_shim_on_the_same_run_is_refused(world):
     (["--unknown", "x"], "--unknown: unknown option"),
     (["--id", "../../etc"], "--id: needs 12 hex digits"),
     (["--name"], "--name: needs a value"),
+    (["--go-fd", "3"], "--go-fd 3: not a number from 4 to 5"),
+    (["--notify-fd", "4", "--go-fd", "4"], "--go-fd 4: is --notify-fd"),
 ])
 def test_wrong_arguments(world, options, text):
     shim = world.shim(options=options)
