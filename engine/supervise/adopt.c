@@ -26,7 +26,7 @@ static void on_orphan_gone(void *arg, pid_t pid, int wait_status)
 			(int)pid);
 }
 
-static void tear_down_orphan(struct engine *e, const char *run_id)
+void adopt_tear_down(struct engine *e, const char *run_id)
 {
 	char id[16];
 	char *argv[] = { "cleat-runtime", "teardown", id, NULL };
@@ -60,7 +60,7 @@ static void sweep_unclaimed(struct engine *e)
 
 	while (dir && (d = readdir(dir)))
 		if (str_is_hex(d->d_name, CLEAT_RUNID_LEN) && !is_claimed(e, d->d_name))
-			tear_down_orphan(e, d->d_name);
+			adopt_tear_down(e, d->d_name);
 }
 
 /* "NAME.tmp-PID" of a process that is no more; of ours it is from before we were executed anew. */
@@ -176,7 +176,7 @@ static void adopt_one(struct engine *e, unsigned index)
 	 * made may run beside the next one. */
 	if (run_kill(e, index, &err) == 0)
 		log_msg(LOG_WARN, "adopt", "%s: its start was cut off and is ended", entry->name);
-	tear_down_orphan(e, run->id);
+	adopt_tear_down(e, run->id);
 	network_detach(e, index);
 	run_clear(run);
 	/* or it has been torn down, and its end was written down before that */

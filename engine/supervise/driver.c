@@ -254,7 +254,10 @@ void engine_feed(struct engine *e, const struct core_event *event)
 		step(e, &q.event);
 	}
 	is_draining = false;
-	record_save_due();
+	/* A run has ended, so nobody waits for an answer, and what is due at once, a start mostly, has a record of its own: else before_sleep()
+	 * sees to this one. */
+	if (event->type != CORE_EV_EXITED || core_deadline(e->core) > loop_now(e->loop))
+		record_save_due();
 	engine_arm(e);
 }
 

@@ -193,6 +193,8 @@ static void before_sleep(struct loop *loop, usec_t now, usec_t late_usec, void *
 
 	(void)loop;
 	(void)late_usec;
+	record_save_due();
+	run_remove_cleared(e);
 	if (e->published)
 		published_heartbeat(e->published, now);
 	screen_wake(e);
@@ -364,6 +366,8 @@ static int set_up(struct engine *e, struct err *err)
 
 static void tear_down(struct engine *e)
 {
+	record_save_due();
+	run_remove_cleared(e);
 	if (e->control)
 		e->hooks->control_close(e->control);
 	status_server_stop(e);

@@ -297,6 +297,8 @@ void run_clear(struct run *run);
 /* 1: a shim lives behind this run id; 0: none. */
 int run_is_alive(const char *run_id);
 void run_forget(struct engine *e, unsigned index);
+/* What is left of one that ended in order. */
+void run_remove_cleared(struct engine *e);
 void run_dead(struct engine *e, unsigned index);
 void run_adopted(struct engine *e, unsigned index, enum core_health health);
 
@@ -332,6 +334,8 @@ void record_forget(const char *name); /* of this container */
 
 /* adopt.c */
 void adopt_all(struct engine *e);
+/* A run that nobody claims, by a process of its own. */
+void adopt_tear_down(struct engine *e, const char *run_id);
 /* When what was wanted has been begun: goes on with runs whose end nobody has answered. */
 void adopt_ends(struct engine *e);
 

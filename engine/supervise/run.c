@@ -27,6 +27,7 @@
 #include "util/file.h"
 #include "util/lock.h"
 #include "util/pass_fd.h"
+#include "util/path.h"
 #include "util/str.h"
 
 #define CONFIG_MAX_BYTES (1024 * 1024)
@@ -705,6 +706,23 @@ static void cleaned(struct engine *e, unsigned index)
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_CLEANED, .unit = index });
 }
 
+/* Nobody looks into the directory of a run that has been cleared; that of one, for to remove it shall not lie between it and the next. */
+static char cleared[sizeof(((struct run *)0)->id)];
+
+void run_remove_cleared(struct engine *e)
+{
+	struct err err;
+
+	if (!cleared[0])
+		return;
+
+	auto_fd int runs = open(CLEAT_CONTAINER_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (runs < 0 || path_remove_tree(runs, cleared, &err) < 0)
+		adopt_tear_down(e, cleared);
+	cleared[0] = '\0';
+}
+
 /* The shim's last record says that the container has ended; only one shim is ever asked for, so none comes after it. */
 static bool clear_at_once(struct engine *e, unsigned index)
 {
@@ -716,10 +734,12 @@ static bool clear_at_once(struct engine *e, unsigned index)
 
 	auto_fd int cgroups = cgroup_open(e->cgroup_mount, CLEAT_CGROUP_CONTAINERS, false, &err);
 	auto_fd int names = open(CLEAT_BY_NAME_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_fd int runs = open(CLEAT_CONTAINER_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return cgroups >= 0 && names >= 0 && runs >= 0 &&
-	       clear_run(cgroups, names, runs, entry->name, entry->run.id);
+	if (cgroups < 0 || names < 0 || !clear_run(cgroups, names, entry->name, entry->run.id))
+		return false;
+	run_remove_cleared(e); /* one before it in this turn */
+	str_copy(cleared, sizeof(cleared), entry->run.id);
+	return true;
 }
 
 static void on_torn_down(void *arg, pid_t pid, int wait_status)
