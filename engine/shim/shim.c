@@ -219,22 +219,6 @@ static bool wait_for_go(const struct shim_args *a)
 	return n == 1;
 }
 
-/* Nothing here can be seen from outside. */
-static int prepare(struct shim *s, struct err *err)
-{
-	if (check_ctl(err) < 0)
-		return -1;
-	s->listen_fd = CTL_FD;
-	s->has_terminal = find_terminal();
-	if (s->args.notify_fd && shim_notify_hold(s, s->args.notify_fd, err) < 0)
-		return -1;
-	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (s->null_fd < 0)
-		return err_sys(err, "/dev/null");
-	s->message = log_memory_map(SHIM_MESSAGE_MAX + 1, err);
-	return s->message ? 0 : -1;
-}
-
 /* No log is no reason not to run: the record says what is wrong, the output goes nowhere. */
 static void open_output(struct shim *s, int write_fds[2])
 {
@@ -246,6 +230,26 @@ static void open_output(struct shim *s, int write_fds[2])
 		return;
 	str_copy(s->status.log_error, sizeof(s->status.log_error), err.msg);
 	log_msg(LOG_ERROR, "shim", "log: %s", err.msg);
+}
+
+/* Nothing here can be seen from outside. */
+static int prepare(struct shim *s, int write_fds[2], struct err *err)
+{
+	if (check_ctl(err) < 0)
+		return -1;
+	s->listen_fd = CTL_FD;
+	s->has_terminal = find_terminal();
+	if (s->args.notify_fd && shim_notify_hold(s, s->args.notify_fd, err) < 0)
+		return -1;
+	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (s->null_fd < 0)
+		return err_sys(err, "/dev/null");
+	s->message = log_memory_map(SHIM_MESSAGE_MAX + 1, err);
+	if (!s->message)
+		return -1;
+	shim_record_init(s);
+	open_output(s, write_fds);
+	return 0;
 }
 
 static void note_running(struct shim *s)
@@ -279,16 +283,14 @@ static void note_failed(struct shim *s, const struct err *err)
 }
 
 /* Not inlined: what it needs of the stack would stay with the shim for years. */
-static __attribute__((noinline)) void start_container(struct shim *s)
+static __attribute__((noinline)) void start_container(struct shim *s, int write_fds[2])
 {
 	char config[4096];
-	int write_fds[2];
 	struct err err = { 0 };
 	struct runtime_start start = { .config_path = config, .run_id = s->args.run_id };
 	int n = snprintf(config, sizeof(config), "%s/config.json", s->args.run_dir);
 	int rc = -1;
 
-	open_output(s, write_fds);
 	start.stdio[0] = s->null_fd;
 	for (int i = 0; i < 2; i++)
 		start.stdio[i + 1] = write_fds[i] >= 0 ? write_fds[i] : s->null_fd;
@@ -564,7 +566,7 @@ int cmd_shim(int argc, char **argv)
 	};
 	char run_dir[128];
 	struct err err = { 0 };
-	int rc;
+	int write_fds[2], rc;
 
 	log_init("cleat-shim", LOG_INFO);
 	prctl(PR_SET_NAME, "cleat-shim", 0, 0, 0);
@@ -573,7 +575,7 @@ int cmd_shim(int argc, char **argv)
 		log_msg(LOG_ERROR, "shim", "%s", err.msg);
 		return EXIT_USAGE;
 	}
-	rc = prepare(&s, &err);
+	rc = prepare(&s, write_fds, &err);
 	if (rc == 0 && !wait_for_go(&s.args))
 		return EXIT_NO_GO;
 	if (rc < 0 || take_lock(&s, &err) < 0) {
@@ -581,9 +583,8 @@ int cmd_shim(int argc, char **argv)
 		return err.code == ERR_BUSY ? EXIT_BUSY : 1;
 	}
 	s.now_usec = monotonic_usec();
-	shim_record_init(&s);
 	shim_record_publish(&s);
-	start_container(&s);
+	start_container(&s, write_fds);
 	stay(&s);
 	finish(&s);
 	return 0;
