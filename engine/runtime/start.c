@@ -48,8 +48,9 @@ struct birth {
 	int sync;
 	struct proc proc;
 	uint32_t own_files;
-	uint32_t lost;		   /* of the report, which goes before we do */
-	struct identity *identity; /* likewise, where to; NULL */
+	uint32_t lost;			   /* of the report, which goes before we do */
+	struct identity *identity;	   /* likewise, where to; NULL */
+	const struct runtime_start *start; /* NULL: an exec */
 };
 
 bool runtime_id_is_valid(const char *run_id)
@@ -345,6 +346,8 @@ static int run_birth(struct birth *b, struct child *child, uint64_t namespaces, 
 			rc = write_maps(b, err);
 		if (child->holder >= 0)
 			rc = await_member(b, err) < 0 ? -1 : pass_maps(b, err);
+		if (rc == 0 && b->start && b->start->born)
+			b->start->born(b->start->born_arg, &b->proc);
 		/* What the child has to say about its end comes first. */
 		if (rc < 0 && b->report->state == SYNC_FAILED)
 			*err = b->report->err;
@@ -415,7 +418,8 @@ static int start_child(struct plan *plan, const struct runtime_start *start, con
 			       .data_dir = data_dir,
 			       .sync = -1,
 			       .proc = { .pidfd = -1 },
-			       .identity = identity };
+			       .identity = identity,
+			       .start = start };
 	auto_fd int holder = plan->joined ? join_open_holder(plan, err) : -1;
 	struct child child = {
 		.plan = plan, .root = root, .staging = -1, .target_pidfd = -1, .holder = holder

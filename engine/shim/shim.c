@@ -258,7 +258,6 @@ static void note_running(struct shim *s)
 	str_copy(s->status.unenforced, sizeof(s->status.unenforced), s->container.unenforced);
 	s->status.lost = s->container.lost;
 	s->status.container_pid = s->container.init.pid;
-	s->status.container_start_ticks = proc_start_ticks(s->container.init.pid);
 	s->status.started_real_usec = real_usec();
 	s->status.started_monotonic_usec = monotonic_usec();
 }
@@ -266,17 +265,27 @@ static void note_running(struct shim *s)
 /* The last process to leave takes a mount namespace apart before anybody hears that it has ended, which takes as long as half of all that we do
  * then. With this one that falls to us, and we do it behind everything else. It is a process of ours that nobody has waited for, so the number is
  * still its own. */
-static void hold_mounts(struct shim *s)
+static void hold_mounts(struct shim *s, pid_t init)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)s->container.init.pid);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)init);
 	s->mounts_fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+/* What does not change any more, while it makes its root: a program may end as soon as it has begun. */
+static void note_born(void *arg, const struct proc *init)
+{
+	struct shim *s = arg;
+
+	hold_mounts(s, init->pid);
+	s->status.container_start_ticks = proc_start_ticks(init->pid);
 }
 
 static void note_failed(struct shim *s, const struct err *err)
 {
 	s->status.phase = SHIM_FAILED;
+	s->status.container_start_ticks = 0;
 	s->status.error_code = (uint32_t)err->code;
 	s->status.error_errno = err->sys_errno;
 	str_copy(s->status.error, sizeof(s->status.error), err->msg);
@@ -287,7 +296,9 @@ static __attribute__((noinline)) void start_container(struct shim *s, int write_
 {
 	char config[4096];
 	struct err err = { 0 };
-	struct runtime_start start = { .config_path = config, .run_id = s->args.run_id };
+	struct runtime_start start = {
+		.config_path = config, .run_id = s->args.run_id, .born = note_born, .born_arg = s
+	};
 	int n = snprintf(config, sizeof(config), "%s/config.json", s->args.run_dir);
 	int rc = -1;
 
@@ -301,12 +312,12 @@ static __attribute__((noinline)) void start_container(struct shim *s, int write_
 	close_fd(&write_fds[0]);
 	close_fd(&write_fds[1]);
 	if (rc == 0) {
-		hold_mounts(s);
 		note_running(s);
 		/* Its preparations take as long as a start: they shall not take the processor away
 		 * from one. The ring holds what comes meanwhile. */
 		shim_output_start_writer(&s->output, monotonic_usec());
 	} else {
+		close_fd(&s->mounts_fd);
 		s->container =
 			(struct runtime_container){ .init = { .pidfd = -1 }, .cgroup_fd = -1 };
 		note_failed(s, &err);
