@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "runtime/seccomp_compile.h"
+#include "runtime/seccomp_ready.h"
 #include "util/cleanup.h"
 #include "util/digest.h"
 #include "util/file.h"
@@ -179,6 +180,8 @@ static int prepare(struct plan *plan, const char *cache_dir, struct err *err)
 			return -1;
 		key = computed;
 	}
+	if (seccomp_ready(key, &plan->filter, &plan->filter_count))
+		return 0;
 	if (filter_path(cache_dir, key, path, sizeof(path), err) < 0)
 		return -1;
 	rc = read_cached(plan, path, err);

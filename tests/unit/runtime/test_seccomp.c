@@ -262,6 +262,52 @@ static void untrustworthy_files_are_replaced(void **state)
 	}
 }
 
+#if defined(__x86_64__)
+#define KEY(text) text
+#define INSN(code, jt, jf, k)
+/* clang-format off */
+static const char ready_key[] =
+#include "../../../appliance/seccomp/ready_default_x86_64.def"
+	;
+/* clang-format on */
+
+/* Nothing is compiled, and nothing kept, for the profile that nearly every container has. */
+static void the_default_profile_is_there_without_a_compiler(void **state)
+{
+	char text[1024], last;
+	struct plan plan;
+	struct err err = { 0 };
+	struct stat st;
+
+	(void)state;
+	last = ready_key[sizeof(ready_key) - 2];
+	for (int i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "%s", CONFIG(PROFILE));
+		text[strlen(text) - 1] = '\0';
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			 ",\"annotations\":{\"org.cleat.seccomp\":\"%.63s%c\"}}", ready_key,
+			 i == 0	     ? last :
+			 last == '0' ? '1' :
+				       '0');
+		assert_int_equal(read_plan_text(&plan, text, &err), 0);
+		if (i == 0) {
+			assert_int_equal(seccomp_prepare(&plan, in_scratch("cache"), &err), 0);
+			assert_true(plan.filter_count > 50);
+			program_length = plan.filter_count;
+			memcpy(program, plan.filter, program_length * sizeof(program[0]));
+			assert_int_equal(verdict(SYS_read, 0, 0), SECCOMP_RET_ALLOW);
+			assert_int_equal(verdict(SYS_init_module, 0, 0), ERRNO(EPERM));
+			assert_int_equal(verdict(100000, 0, 0), ERRNO(ENOSYS));
+		} else { /* another number is another profile's */
+			assert_int_equal(seccomp_prepare(&plan, in_scratch("cache"), &err), -1);
+			assert_non_null(strstr(err.msg, "is not the profile's sha256"));
+		}
+		assert_int_equal(stat(in_scratch("cache"), &st), -1);
+		plan_fini(&plan);
+	}
+}
+#endif
+
 static void errors_of_the_compiler_come_back(void **state)
 {
 	struct plan plan;
@@ -312,6 +358,10 @@ int main(void)
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(untrustworthy_files_are_replaced, scratch_setup,
 						scratch_teardown),
+#if defined(__x86_64__)
+		cmocka_unit_test_setup_teardown(the_default_profile_is_there_without_a_compiler,
+						scratch_setup, scratch_teardown),
+#endif
 		cmocka_unit_test_setup_teardown(errors_of_the_compiler_come_back, scratch_setup,
 						scratch_teardown),
 		cmocka_unit_test_setup_teardown(files_are_compiled_ahead, scratch_setup,
