@@ -386,6 +386,7 @@ static int add_bridge(struct netlink *nl, const struct net_op *op, struct err *e
 	size_t begin = begin_link(&out, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, op->link, false);
 
 	netlink_put(&out, IFLA_ADDRESS, op->mac, sizeof(op->mac));
+	netlink_put_u32(&out, IFLA_GROUP, NET_BRIDGE_GROUP);
 	put_bridge_info(&out);
 	netlink_end(&out, begin);
 	return netlink_request(nl, &out, err);

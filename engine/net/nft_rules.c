@@ -101,6 +101,15 @@ static void is_not_lo(struct nft_rule *r)
 	nft_is_not(r, 0, &lo_index, sizeof(lo_index));
 }
 
+/* One number to compare, where a question to a set takes several times as long. */
+static void is_not_of_group(struct nft_rule *r)
+{
+	static const uint32_t group = NET_BRIDGE_GROUP;
+
+	nft_meta(r, NFT_META_IIFGROUP, 0);
+	nft_is_not(r, 0, &group, sizeof(group));
+}
+
 static void is_dnat(struct nft_rule *r)
 {
 	nft_ct(r, NFT_CT_STATUS, 0);
@@ -108,6 +117,43 @@ static void is_dnat(struct nft_rule *r)
 }
 
 /* --- inet ------------------------------------------------------------------------------------- */
+
+/* Leaves address and port that it leads to. */
+static void is_published(struct nft_rule *r, enum nft_set map)
+{
+	unsigned word = 0;
+
+	if (map == NFT_MAP_PORTS_AT)
+		nft_payload(r, NFT_PAYLOAD_NETWORK_HEADER, IP_DADDR, 4, word++);
+	nft_meta(r, NFT_META_L4PROTO, word++);
+	nft_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_DESTINATION, 2, word);
+	nft_map(r, set_name(map), 0, 0);
+}
+
+/* Our address on a bridge is for its containers. Linux would take packets for it on any interface, so what listens there would be the
+ * neighbours' as well. What is published is not there but in a container. */
+static void write_gateway(struct buf *out)
+{
+	static const enum nft_set maps[] = { NFT_MAP_PORTS_AT, NFT_MAP_PORTS };
+	struct nft_rule r = rule_in(out, "early");
+
+	/* The group only spares the containers' packets the questions, which let them pass as well: a bridge may be without it. */
+	is_not_of_group(&r);
+	is_not_lo(&r);
+	nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, IP_DADDR, 4, 0);
+	nft_in_set(&r, set_name(NFT_SET_GATEWAYS), 0);
+	is_ipv4(&r);
+	not_in_set(&r, NFT_META_IIFNAME, NFT_SET_BRIDGES);
+	finish(&r, NFT_GOTO, "gateway");
+
+	for (size_t i = 0; i < 2; i++) {
+		r = rule_in(out, "gateway");
+		is_published(&r, maps[i]);
+		finish(&r, NF_ACCEPT, NULL);
+	}
+	r = rule_in(out, "gateway");
+	finish(&r, NF_DROP, NULL);
+}
 
 /* route_localnet lets 127.0.0.1 of the appliance talk to containers. Nothing that a container sends may use it: not to reach what
  * listens on the appliance's loopback (CVE-2020-8558), nor with a source from there. Before conntrack, where answers still
@@ -125,6 +171,7 @@ static void write_early(struct buf *out)
 		in_set(&r, NFT_META_IIFNAME, NFT_SET_BRIDGES);
 		finish(&r, NF_DROP, NULL);
 	}
+	write_gateway(out);
 }
 
 /* What is for the appliance itself may be for a container's port. */
@@ -144,33 +191,14 @@ static void write_publish(struct buf *out)
 	struct nft_rule r = rule_in(out, "publish");
 
 	is_ipv4(&r);
-	nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, IP_DADDR, 4, 0);
-	nft_meta(&r, NFT_META_L4PROTO, 1);
-	nft_payload(&r, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_DESTINATION, 2, 2);
-	nft_map(&r, set_name(NFT_MAP_PORTS_AT), 0, 0);
+	is_published(&r, NFT_MAP_PORTS_AT);
 	nft_dnat(&r, 0, 1);
 	nft_rule_end(&r);
 
 	r = rule_in(out, "publish");
-	nft_meta(&r, NFT_META_L4PROTO, 0);
-	nft_payload(&r, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_DESTINATION, 2, 1);
-	nft_map(&r, set_name(NFT_MAP_PORTS), 0, 0);
+	is_published(&r, NFT_MAP_PORTS);
 	nft_dnat(&r, 0, 1);
 	nft_rule_end(&r);
-}
-
-/* Our address on a bridge is for its containers. Linux would take packets for it on any interface, so what listens there would be
- * the neighbours' as well; what comes by a published port is translated by now. */
-static void write_input(struct buf *out)
-{
-	struct nft_rule r = rule_in(out, "input");
-
-	nft_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, IP_DADDR, 4, 0);
-	nft_in_set(&r, set_name(NFT_SET_GATEWAYS), 0);
-	is_ipv4(&r);
-	is_not_lo(&r);
-	not_in_set(&r, NFT_META_IIFNAME, NFT_SET_BRIDGES);
-	finish(&r, NF_DROP, NULL);
 }
 
 /* From here on: new connections to another interface than the one they came by. */
@@ -330,11 +358,11 @@ static const struct chain {
 	int hook, priority;
 } chains[] = {
 	{ NFT_TABLE_INET, "publish", NULL, NO_HOOK, 0 },
+	{ NFT_TABLE_INET, "gateway", NULL, NO_HOOK, 0 },
 	{ NFT_TABLE_INET, NFT_STRANGERS_CHAIN, NULL, NO_HOOK, 0 },
 	{ NFT_TABLE_INET, "early", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW },
 	{ NFT_TABLE_INET, "prerouting", "nat", NF_INET_PRE_ROUTING, PRIORITY_DSTNAT },
 	{ NFT_TABLE_INET, "output", "nat", NF_INET_LOCAL_OUT, PRIORITY_DSTNAT },
-	{ NFT_TABLE_INET, "input", "filter", NF_INET_LOCAL_IN, PRIORITY_FILTER },
 	{ NFT_TABLE_INET, "forward", "filter", NF_INET_FORWARD, PRIORITY_FILTER },
 	{ NFT_TABLE_INET, "postrouting", "nat", NF_INET_POST_ROUTING, PRIORITY_SRCNAT },
 	{ NFT_TABLE_BRIDGE, "guard", NULL, NO_HOOK, 0 },
@@ -429,7 +457,6 @@ void nft_rules_write(struct buf *out, enum nft_table table, bool drop_strangers)
 	write_publish(out);
 	write_local(out, "prerouting");
 	write_local(out, "output");
-	write_input(out);
 	write_forward_known(out);
 	write_forward_new(out);
 	if (drop_strangers)

@@ -15,6 +15,9 @@
 #define NET_MAX_PORTS 4096     /* ranges count once */
 #define NET_LINK_NAME 16       /* IFNAMSIZ */
 
+/* The group of links (ip-link(8)) that our bridges are in. */
+#define NET_BRIDGE_GROUP 0x636c6561
+
 struct net_bridge {
 	char name[NET_LINK_NAME]; /* "cleat0"; user networks "cleat-HEX" */
 	struct in_addr address;	  /* the gateway, which the appliance holds */

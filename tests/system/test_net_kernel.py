@@ -123,7 +123,8 @@ def test_what_is_not_published_is_not_there(web):
     out.ip("route", "add", "10.88.0.0/16", "via", HOST)  # a neighbour who knows the way
     assert out.ask("tcp", HOST, 25328) == "host " + OUTSIDE
     assert not out.reaches("tcp", A, 22) and not out.reaches("tcp", A, 80)
-    assert not out.reaches("tcp", GATEWAY, 2223) and not out.reaches("tcp", GATEWAY, 25328)
+    assert not out.reaches("tcp", GATEWAY, 2223) and not out.reaches("tcp", GATEWAY, 25328) and not out.reaches("udp", GATEWAY, 8054)
+    assert out.ask("tcp", GATEWAY, 8000) == "va:80 " + OUTSIDE and out.ask("udp", GATEWAY, 8053) == "va:53 " + OUTSIDE
     assert host.ask("tcp", GATEWAY, 2223) == "gateway " + GATEWAY
     # containers: the appliance's own services as on any network, but nothing of its loopback
     assert a.ask("tcp", GATEWAY, 25328) == "host " + A
@@ -133,6 +134,50 @@ def test_what_is_not_published_is_not_there(web):
     a.ip("rule", "del", "pref", "0", "lookup", "local")
     a.sysctl("ipv4/conf/eth0/route_localnet", "1")
     assert not a.reaches("tcp", "127.0.0.1", 2222)
+
+
+# Sends a SYN+ACK that belongs to no connection, which conntrack calls invalid, to each, and says who answers; the last one has to.
+STRAY = """
+import socket, struct, sys
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+raw.settimeout(5)
+raw.bind((sys.argv[1], 0))
+def summed(data):
+    n = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    n = (n >> 16) + (n & 0xffff)
+    return ~(n + (n >> 16)) & 0xffff
+for word in sys.argv[2:]:
+    to, port = word.split(":")
+    header = struct.pack("!HHIIBBHHH", 5999, int(port), 7, 7, 0x50, 0x12, 1024, 0, 0)
+    pseudo = socket.inet_aton(sys.argv[1]) + socket.inet_aton(to) + struct.pack("!BBH", 0, 6, len(header))
+    raw.sendto(header[:16] + struct.pack("!H", summed(pseudo + header)) + header[18:], (to, 0))
+last = ""
+while last != sys.argv[-1]:
+    packet = raw.recv(1000)
+    last = "%s:%d" % (socket.inet_ntoa(packet[12:16]), struct.unpack("!H", packet[20:22])[0])
+    print(last)
+"""
+
+
+def test_what_belongs_to_no_connection_does_not_pass(web):
+    out, host = web.outside, web.host
+    out.ip("route", "add", "10.88.0.0/16", "via", HOST)
+
+    def answered():
+        return out.run("/usr/bin/python3", "-S", "-c", STRAY, OUTSIDE, GATEWAY + ":2223", GATEWAY + ":25328", HOST + ":25328").split()
+
+    assert answered() == [HOST + ":25328"]
+    # in a bridge without its group the containers' packets pass as well, and the neighbours' do not
+    host.ip("link", "set", "cleat0", "group", "default")
+    assert answered() == [HOST + ":25328"]
+    assert web.a.host.ask("tcp", GATEWAY, 25328) == "host " + A and host.ask("tcp", "127.0.0.1", 8000) == "va:80 " + GATEWAY
+    # it is the rules that keep them off
+    os.kill(web.worker.process.pid, signal.SIGSTOP)
+    try:
+        host.run("nft", "flush", "chain", "inet", "cleat", "early")
+        assert len(answered()) == 3
+    finally:
+        os.kill(web.worker.process.pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -253,7 +298,7 @@ def test_a_flush_under_traffic_is_repaired(web):
     assert out.ask("tcp", HOST, 8000) == "va:80 " + OUTSIDE
     # less than everything
     for harm in ("delete rule inet cleat forward handle %s" % handle(web.host, "established"), "flush map inet cleat ports",
-                 "delete table bridge cleat", "add rule inet cleat input drop", "add element inet cleat ports { tcp . 99 : 10.88.0.5 . 22 }"):
+                 "delete table bridge cleat", "add rule inet cleat early drop", "add element inet cleat ports { tcp . 99 : 10.88.0.5 . 22 }"):
         web.host.run("nft", *harm.split())
         worker.report(REPAIRED)
         assert sorted(web.host.run("nft", "list", "ruleset").split("\n")) == sorted(rules.split("\n")), harm
