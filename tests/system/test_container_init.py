@@ -35,7 +35,11 @@ def test_each_signal_reaches_the_program_and_its_mask_is_as_before(tmp_path):
 
     def last():
         return said.read_text().split()[-1:] if said.exists() else []
-    with subprocess.Popen([INIT, "--", "bash", "-c", text], stdin=subprocess.DEVNULL) as child:
+
+    def as_at_login():  # a shell cannot trap what was ignored when it began, as nohup does with HUP
+        for word in words:
+            signal.signal(getattr(signal, "SIG" + word), signal.SIG_DFL)
+    with subprocess.Popen([INIT, "--", "bash", "-c", text], stdin=subprocess.DEVNULL, preexec_fn=as_at_login) as child:
         try:
             wait_for("the mask", lambda: last() == ["0000000000000000"])
             for word in words:
