@@ -77,19 +77,12 @@ static int launch(struct shim *s, struct shim_exec_slot *slot, const struct shim
 		return err_sys(err, "pipe2");
 	theirs = ends[0];
 	slot->resize_fd = ends[1];
-	pid = fork();
+	pid = shim_fork(&slot->pidfd, err);
 	if (pid == 0)
 		shim_exec_session(s, order, client, theirs);
 	if (pid > 0)
-		slot->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (slot->pidfd >= 0)
 		return 0;
-	err_sys(err, pid < 0 ? "fork" : "pidfd_open");
 	close_fd(&slot->resize_fd);
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
 	return -1;
 }
 

@@ -111,6 +111,14 @@ static bool place(const struct shim *s, int root)
 	       syscall(SYS_close_range, (unsigned)CHILD_COUNT, ~0u, 0) == 0;
 }
 
+/* What was given before stays noted, so the next change brings both. */
+static _Noreturn void give_up(const char *what)
+{
+	log_msg(LOG_ERROR, "shim", "/etc/hosts and resolv.conf are not brought up to date: %s: %s",
+		what, strerror(errno));
+	_exit(0);
+}
+
 /* Exit code: bits of the files that the container has for itself from now on. */
 static _Noreturn void run_child(const struct shim *s, int root)
 {
@@ -121,7 +129,7 @@ static _Noreturn void run_child(const struct shim *s, int root)
 
 	prctl(PR_SET_NAME, "cleat-files", 0, 0, 0);
 	if (!place(s, root))
-		_exit(0);
+		give_up("descriptors");
 	for (size_t i = 0; i < FILE_COUNT; i++) {
 		auto_fd int engines =
 			openat(CHILD_RUN_DIR, files[i].engines, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -131,7 +139,7 @@ static _Noreturn void run_child(const struct shim *s, int root)
 		is_there[i] = read_text(engines, &next[i]) && read_text(given[i], &before[i]);
 	}
 	if (!become_root_inside(&s->container))
-		_exit(0);
+		give_up("the ids of the container's root");
 	for (size_t i = 0; i < FILE_COUNT; i++) {
 		if (!is_there[i])
 			continue;
@@ -150,7 +158,7 @@ void shim_files_check(struct shim *s)
 	char path[64];
 	auto_fd int root = -1;
 	bool is_due = false;
-	int pidfd;
+	struct err err;
 	pid_t pid;
 
 	if (s->files.pidfd >= 0) {
@@ -166,13 +174,13 @@ void shim_files_check(struct shim *s)
 	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return;
-	pid = fork();
+	pid = shim_fork(&s->files.pidfd, &err);
 	if (pid == 0)
 		run_child(s, root);
-	pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pid < 0)
-		log_msg(LOG_ERROR, "shim", "fork: %s", strerror(errno));
-	s->files.pidfd = pidfd;
+		log_msg(LOG_ERROR, "shim",
+			"%s: /etc/hosts and resolv.conf are not brought up to date: %s",
+			s->args.name, err.msg);
 	s->files.is_due = false;
 }
 

@@ -128,6 +128,9 @@ struct shim {
 	struct shim_status status;
 };
 
+/* child.c: 0 in the child; else its number, and *pidfd (the caller's). -1: there is no child. */
+pid_t shim_fork(int *pidfd, struct err *err) MUST_CHECK;
+
 /* What the engine has written for the container may have changed; nothing is waited for. */
 void shim_files_check(struct shim *shim);
 void shim_files_ended(struct shim *shim);

@@ -211,18 +211,10 @@ static int launch(struct shim *s, const struct shim_order *order, struct err *er
 		return launch_program(s, order, err);
 	if (open_pipe(&p->result_fd, &answer_fd, err) < 0)
 		return -1;
-	pid = fork();
-	if (pid < 0)
-		return err_sys(err, "fork");
+	pid = shim_fork(&p->pidfd, err);
 	if (pid == 0)
 		run_child(s, order, answer_fd);
-	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (p->pidfd >= 0)
-		return 0;
-	err_sys(err, "pidfd_open");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	return -1;
+	return pid < 0 ? -1 : 0;
 }
 
 void shim_probe_start(struct shim *s, const struct shim_order *order)
