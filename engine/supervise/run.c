@@ -267,7 +267,7 @@ static int spawn_shim(struct engine *e, unsigned index, int listen_fd, int go_fd
 	char notify_option[] = { notify_fd >= 0 ? '4' : '0', '\0' };
 	char go_option[] = { notify_fd >= 0 ? '5' : '4', '\0' };
 	unsigned words = 4;
-	char *argv[10 + LOG_WORDS_MAX] = { "cleat-runtime", "shim", "--id", entry->run.id };
+	char *argv[12 + LOG_WORDS_MAX] = { "cleat-runtime", "shim", "--id", entry->run.id };
 	struct proc_spawn spawn = {
 		.path = CLEAT_RUNTIME_PROGRAM,
 		.argv = argv,
@@ -278,9 +278,9 @@ static int spawn_shim(struct engine *e, unsigned index, int listen_fd, int go_fd
 		.new_session = true,
 	};
 
-	if (entry->spec->is_pod) { /* a holder says nothing */
-		argv[4] = (char *)(uintptr_t) "--name";
-		argv[5] = entry->name;
+	if (entry->spec->is_pod) { /* a holder says nothing, so no words of a log name it */
+		argv[words++] = (char *)(uintptr_t) "--name";
+		argv[words++] = entry->name;
 	}
 	argv[words++] = "--notify-fd";
 	argv[words++] = notify_option;
@@ -706,7 +706,7 @@ static void cleaned(struct engine *e, unsigned index)
 	engine_feed(e, &(struct core_event){ .type = CORE_EV_CLEANED, .unit = index });
 }
 
-/* Nobody looks into the directory of a run that has been cleared; that of one, for to remove it shall not lie between it and the next. */
+/* The run whose directory is still to be removed, in which nobody looks any more: that is done after the next start has been asked for. "" none. */
 static char cleared[sizeof(((struct run *)0)->id)];
 
 void run_remove_cleared(struct engine *e)

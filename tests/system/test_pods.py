@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from appliance import IDLE, leftovers, unit, wait_for
+from appliance import IDLE, leftovers, parent_of, unit, wait_for
 from lxc import LXC_CONFIG
 from test_network import HOST, OUTSIDE, boot_in, engine_dies, read_inside, world  # noqa: F401 (a fixture)
 from test_notify import without_engine
@@ -62,6 +62,8 @@ def test_containers_of_a_pod_share_network_names_memory_and_volumes(boot, world,
         a.wait_unit(name, state="up")
     held = holder(a)
     assert a.unit("web")["pid"] and a.pid_of("web") == held
+    with open("/proc/%d/cmdline" % parent_of(held), encoding="utf-8") as words:
+        assert "\0--name\0web\0" in words.read()  # in messages of its shim
     assert len(a.cleat("logs", "web", check=False).stdout.splitlines()) <= 1
     one, two = a.pid_of("one"), a.pid_of("two")
     for name in ("user", "net", "ipc", "uts"):
