@@ -182,45 +182,74 @@ static bool is_built_in(const char *name)
 	return false;
 }
 
-/* One state a name; exit code of the best is systemctl's for is-active (any active is 0), of is-failed likewise. */
-static int print_states(const struct personality_call *call, bool wants_failed)
+struct answer {
+	const char *word;
+	int code;
+};
+
+/* A word for each name. The exit code is that of the best, as systemctl has it: any active unit is 0, any enabled one. */
+static int answer_each(const struct personality_call *call,
+		       struct answer (*of)(const struct published_unit *unit, const char *name))
 {
 	struct options o;
 	struct published_all all;
-	int result = NO_SUCH_UNIT;
+	int result = 1;
 
 	if (!read_options(call, &o) || !read_all(&all))
 		return 1;
 	for (int i = 0; i < o.count; i++) {
 		struct err err;
-		const struct published_unit *unit =
-			personality_unit(all.units, all.count, o.names[i], &err);
-		struct personality_state state = { "inactive", "dead", NO_SUCH_UNIT };
-		int code;
+		struct answer answer =
+			of(personality_unit(all.units, all.count, o.names[i], &err), o.names[i]);
 
-		if (unit)
-			state = personality_state_of(unit);
-		else if (is_built_in(o.names[i]))
-			state = (struct personality_state){ "active", "active", 0 };
-		code = !wants_failed ? state.code : str_eq(state.active, "failed") ? 0 : 1;
 		if (!o.quiet)
-			puts(state.active);
-		result = i == 0 || code < result ? code : result;
+			puts(answer.word);
+		result = i == 0 || answer.code < result ? answer.code : result;
 	}
 	if (!o.count) /* of everything */
 		fprintf(stderr, "systemctl %s: which unit?\n", call->row->words);
 	free(all.units);
-	return o.count ? result : 1;
+	return result;
+}
+
+/* unit NULL: there is none of that name. */
+static struct answer active_of(const struct published_unit *unit, const char *name)
+{
+	struct personality_state state;
+
+	if (!unit)
+		return is_built_in(name) ? (struct answer){ "active", 0 } :
+					   (struct answer){ "inactive", NO_SUCH_UNIT };
+	state = personality_state_of(unit);
+	return (struct answer){ state.active, state.code };
+}
+
+static struct answer failed_of(const struct published_unit *unit, const char *name)
+{
+	struct answer answer = active_of(unit, name);
+
+	answer.code = str_eq(answer.word, "failed") ? 0 : 1;
+	return answer;
+}
+
+static struct answer enabled_of(const struct published_unit *unit, const char *name)
+{
+	const char *word = unit ? personality_enabled(unit) : "not-found";
+
+	(void)name;
+	return (struct answer){ word, !unit ? NO_SUCH_UNIT :
+				      str_eq(word, "masked") || str_eq(word, "disabled") ? 1 :
+											   0 };
 }
 
 static int is_active(const struct personality_call *call)
 {
-	return print_states(call, false);
+	return answer_each(call, active_of);
 }
 
 static int is_failed(const struct personality_call *call)
 {
-	return print_states(call, true);
+	return answer_each(call, failed_of);
 }
 
 /* --- orders ------------------------------------------------------------------------------------------------------------------- */
@@ -528,33 +557,9 @@ const char *personality_enabled(const struct published_unit *unit)
 	return unit->boot_start ? "enabled" : "static";
 }
 
-/* 0 when any of them is, as systemctl(1) has it. */
 static int systemctl_is_enabled(const struct personality_call *call)
 {
-	struct options o;
-	struct published_all all;
-	int result = 1;
-
-	if (!read_options(call, &o) || !read_all(&all))
-		return 1;
-	for (int i = 0; i < o.count; i++) {
-		struct err err;
-		const struct published_unit *unit =
-			personality_unit(all.units, all.count, o.names[i], &err);
-		const char *word = unit ? personality_enabled(unit) : "not-found";
-
-		int code = !unit					      ? NO_SUCH_UNIT :
-			   str_eq(word, "masked") || str_eq(word, "disabled") ? 1 :
-										0;
-
-		if (!o.quiet)
-			puts(word);
-		result = i == 0 || code < result ? code : result;
-	}
-	if (!o.count)
-		fprintf(stderr, "Too few arguments.\n");
-	free(all.units);
-	return result;
+	return answer_each(call, enabled_of);
 }
 
 /* A choice is in force when the engine has begun anew, which would cut the command off that asks for it. */
