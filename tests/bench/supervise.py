@@ -221,7 +221,7 @@ def figure_restart(row, choose):
             time.sleep(1)
         middle, best = statistics.median(chosen) / 1000, min(chosen) / 1000
         row("end to execve of the next", "<= 5 ms", "%.1f ms" % middle, middle <= 5,
-            "clock in main() of both; median of the turns that nothing disturbed, %s; best %.1f ms; podman 100 ms" % (how, best))
+            "Network=none; clock in main() of both; median of the turns that nothing disturbed, %s; best %.1f ms; podman 100 ms" % (how, best))
 
 
 def figure_logs(row):
