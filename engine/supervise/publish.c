@@ -316,6 +316,10 @@ void publish_unit(struct engine *e, unsigned index)
 	if (entry->masked_by && view.result == CORE_RESULT_INVALID && state == PUBLISHED_FAILED)
 		state = PUBLISHED_DOWN; /* somebody wanted it, and was refused */
 	health = (uint8_t)view.health;
+	/* a start of this engine's own: what comes of it is new, even if it is what the engine before has seen */
+	if (state != entry->adopted_state &&
+	    (state == PUBLISHED_PULLING || state == PUBLISHED_STARTING))
+		entry->adopted_since = 0;
 	/* what is down or invalid has been published before its record was read */
 	if (state != p->state || health != p->health || !p->since_real_usec ||
 	    is_as_adopted(entry, state, health))

@@ -615,6 +615,14 @@ def test_what_is_down_or_invalid_has_been_so_since_it_was(box):
         assert [a.wait_unit("systemd-web", state="down")["since"], a.wait_unit("systemd-old", state="invalid")["since"]] == before
 
 
+def test_what_fails_again_in_another_version_has_failed_since_then(box):
+    a = box({"web": script("exit 1")})
+    before = a.wait_unit("systemd-web", state="failed", detail="exited with code 1")
+    write(a, "web.container", script("exit 2"))
+    after = a.wait_unit("systemd-web", state="failed", detail="exited with code 2")
+    assert seconds_of(after["since"]) > seconds_of(before["since"]), (before, after)
+
+
 def test_a_next_start_comes_also_when_nothing_else_happens_in_the_next_engine(box):
     a = box({"slow": script("exit 8", service="Restart=always\nRestartSec=2\n", unit_lines="StartLimitIntervalSec=0\n")})
     before = a.wait_unit("systemd-slow", state="backoff")
