@@ -159,8 +159,10 @@ struct personality_state personality_state_of(const struct published_unit *unit)
 		return (struct personality_state){ "activating", "auto-restart", NOT_ACTIVE };
 	case PUBLISHED_FAILED:
 	case PUBLISHED_START_LIMIT:
-	case PUBLISHED_INVALID:
 		return (struct personality_state){ "failed", "failed", NOT_ACTIVE };
+	case PUBLISHED_INVALID: /* systemd, too, goes on with what it has started from an earlier file */
+		return unit->pid ? (struct personality_state){ "active", "running", 0 } :
+				   (struct personality_state){ "failed", "failed", NOT_ACTIVE };
 	case PUBLISHED_DOWN:
 		break;
 	}
@@ -323,7 +325,7 @@ static int order_if_active(const struct personality_call *call, const struct opt
 {
 	(void)call;
 	/* one that waits for its next turn is "activating", too */
-	return unit->state == PUBLISHED_UP || unit->state == PUBLISHED_STARTING ||
+	return personality_state_of(unit).code == 0 || unit->state == PUBLISHED_STARTING ||
 			       unit->state == PUBLISHED_BACKOFF ?
 		       order("restart", o, unit) :
 		       0;
@@ -335,7 +337,7 @@ static int order_reload_or_restart(const struct personality_call *call, const st
 {
 	bool has_no_way;
 
-	if (unit->state != PUBLISHED_UP)
+	if (personality_state_of(unit).code != 0)
 		return str_starts(call->row->words, "try-") ? 0 : order("start", o, unit);
 	if (cli_reload_unit(unit->name, o->no_block, &has_no_way) == CLI_OK)
 		return 0;

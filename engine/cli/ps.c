@@ -89,10 +89,7 @@ static bool is_shown(const struct published_unit *u, bool all)
 
 static const char *state_text(const struct published_unit *u, char out[64])
 {
-	snprintf(out, 64, "%s%s", published_state_name(u->state),
-		 u->last_good ? " (running last good)" :
-		 u->masked    ? " (masked)" :
-				"");
+	snprintf(out, 64, "%s%s", published_state_name(u->state), published_state_remark(u));
 	return out;
 }
 

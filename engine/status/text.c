@@ -25,9 +25,7 @@ static void cells_of(const struct published_unit *u, char cells[COLUMNS][CELL_BY
 		status_time(u->since_real_usec, false, since);
 	snprintf(cells[0], CELL_BYTES, "%s", u->name);
 	snprintf(cells[1], CELL_BYTES, "%s%s", published_state_name(u->state),
-		 u->last_good ? " (running last good)" :
-		 u->masked    ? " (masked)" :
-				"");
+		 published_state_remark(u));
 	snprintf(cells[2], CELL_BYTES, "%s", health[0] ? health : "-");
 	snprintf(cells[3], CELL_BYTES, "%s", since);
 	snprintf(cells[4], CELL_BYTES, "%" PRIu32, u->restarts);

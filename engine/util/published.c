@@ -56,6 +56,13 @@ const char *published_state_name(unsigned state)
 	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
 }
 
+const char *published_state_remark(const struct published_unit *u)
+{
+	if (u->last_good)
+		return u->pid ? " (running last good)" : " (last good not running)";
+	return u->masked ? " (masked)" : "";
+}
+
 const char *published_unit_fault(const struct published_unit *u)
 {
 	if (u->operator_fault)

@@ -46,6 +46,9 @@ const char *published_state_name(unsigned state);   /* "up", "backoff", ... "unk
 const char *published_health_name(unsigned health); /* "", "starting", "healthy", "unhealthy" */
 
 struct published_unit;
+/* What is said behind the name of a state: " (running last good)", " (masked)" and the like, or "". */
+const char *published_state_remark(const struct published_unit *u);
+
 /* Why a unit keeps the appliance from being ready (/readyz): a word or two; NULL: it does not. */
 const char *published_unit_fault(const struct published_unit *unit);
 

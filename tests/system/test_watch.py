@@ -270,11 +270,16 @@ def test_a_broken_version_leaves_the_last_good_one_running_also_after_reboots(bo
     assert entry["last_good"] and entry["pid"] == before["pid"] and "PublishPrt" in entry["detail"], entry
     assert "web.container:" in entry["detail"]
     assert "invalid (running last good)" in a.cleat("ps")
+    assert a.inside("/usr/bin/systemctl", "is-active", "web") == "active\n"
     code, body = a.http("/readyz?verbose")
     assert code == 503 and "PublishPrt" in body
     # it is a unit like any other: it is restarted when it dies, by commands, and after a reboot
     assert "systemd-web" in a.cleat("restart", "systemd-web")
     assert "VERSION=1" in environment(a, "systemd-web")
+    a.cleat("stop", "systemd-web")
+    assert "invalid (last good not running)" in a.cleat("ps", "-a")
+    assert a.inside("/usr/bin/systemctl", "is-active", "web", check=False).stdout == "failed\n"
+    a.cleat("start", "systemd-web")
     a.stop()
     a.start()
     entry = a.wait_unit("systemd-web", state="invalid", last_good=True)
