@@ -21,6 +21,7 @@
 #include "supervise/network.h"
 #include "supervise/notify.h"
 #include "supervise/pods.h"
+#include "supervise/start_line.h"
 #include "unit/zones.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -548,6 +549,19 @@ static void emit_end(struct engine *e, unsigned index, bool was_running,
 	event_emit(e, failed ? EVENT_START_FAILED : EVENT_DIE, index, &details);
 }
 
+/* "FILE:LINE: " before an error of the runtime, where a line of the unit asked for what it is about. */
+static const char *name_line(const struct engine_entry *entry, const char *error, char *out,
+			     size_t size)
+{
+	const struct origin *at =
+		entry->spec ? start_line_of(&entry->unit->spec_args, entry->spec, error) : NULL;
+
+	if (!at)
+		return error;
+	snprintf(out, size, "%s:%u: %s", at->file, at->line, error);
+	return out;
+}
+
 /* Reports the end of a run to the core; the record on disk is the only witness. */
 void run_dead(struct engine *e, unsigned index)
 {
@@ -556,7 +570,7 @@ void run_dead(struct engine *e, unsigned index)
 				    .unit = index,
 				    .text = "the shim was killed" };
 	bool was_running = run->phase == RUN_RUNNING;
-	char oom[160];
+	char oom[160], failed[1024];
 	struct err err;
 
 	disconnect(e, index);
@@ -579,7 +593,8 @@ void run_dead(struct engine *e, unsigned index)
 			}
 		} else if (run->status.phase == SHIM_FAILED) {
 			event.type = CORE_EV_START_FAILED;
-			event.text = run->status.error;
+			event.text = name_line(&e->entries[index], run->status.error, failed,
+					       sizeof(failed));
 			event.permanent = run->status.error_code == ERR_INPUT ||
 					  run->status.error_code == ERR_UNSUPPORTED;
 		}

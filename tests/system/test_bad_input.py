@@ -148,6 +148,17 @@ def test_missing_volume_source_outside_data(bad):
     readyz_names(a, "systemd-vol")
 
 
+@pytest.mark.parametrize("line, words", [
+    ("Volume=/srv/none:/x", "mounts: /x: "), ("Mount=type=bind,src=/srv/none,dst=/y", "mounts: /y: "), ("User=nobody-knows", 'user: user "nobody-knows" '),
+    ("WorkingDir=/none", "workdir: /none: "), ("Exec=/bin/none", "exec: /bin/none: "), ("Entrypoint=none", "exec: not in PATH (/bin): none: "),
+    ("Exec=/bin/sh\nEntrypoint=none", "exec: not in PATH (/bin): none: "), ("PodmanArgs=--user=nobody-knows", "user: "), ("Sysctl=net.core.none=1", "sysctl: net.core.none: ")])
+def test_a_start_that_fails_names_the_line_that_asked_for_it(bad, line, words):
+    a = bad({"broken": "[Container]\nImage=%s\nNetwork=none\n%s\n[Install]\nWantedBy=default.target\n" % (BOX, line)})
+    entry = a.wait_unit("systemd-broken", state="failed")
+    expected = "/config/units/broken.container:%d: %s" % (4 + line.count("\n"), words)
+    assert entry["detail"].startswith(expected), entry["detail"]
+
+
 def test_error_in_a_running_unit_does_not_disturb_it(bad):
     a = bad({"edited": unit(BOX, LOOP)})
     before = a.wait_unit("systemd-edited", state="up")
