@@ -185,13 +185,28 @@ static void add_to_core(struct engine *e, const struct unit_graph *graph, unsign
 	core_add(e->core, &policy);
 }
 
+/* What has been said of it in one go, from its first error on. */
+static unsigned count_errors(const struct engine *e, const struct unit *unit)
+{
+	const struct diags *diags = &e->units.diags;
+	unsigned count = 0;
+
+	for (size_t i = unit->first_error;
+	     i < diags->count && str_eq(diags->items[i].file, unit->path); i++)
+		count += diags->items[i].severity == DIAG_ERROR;
+	return count;
+}
+
 /* The error that the unit is listed with. */
 const char *units_invalid_reason(struct engine *e, const struct unit *unit)
 {
 	auto_buf line = BUF_INIT(1024);
+	unsigned count = count_errors(e, unit);
 
 	if (unit->error_text && unit->error_text[0])
-		return unit->error_text;
+		return count < 2 ? unit->error_text :
+				   arena_printf(&e->arena, "%s (and %u more: \"cleat check\")",
+						unit->error_text, count - 1);
 	for (size_t i = unit->first_error; i < e->units.diags.count; i++) {
 		if (e->units.diags.items[i].severity != DIAG_ERROR)
 			continue;

@@ -70,6 +70,15 @@ def test_unit_errors_name_file_and_line(bad, text, words):
         assert word in checked.stdout, checked.stdout
 
 
+def test_a_unit_with_several_errors_says_so(bad):
+    a = bad({"broken": "[Container]\nImage=%s\nVolume=none.volume:/x\nVolume=nor-this.volume:/y\nNetwork=none.network\n" % BOX,
+             "other": "[Container]\nImage=%s\nVolume=none.volume:/x\n" % BOX})
+    detail = a.wait_unit("broken.container", state="invalid")["detail"]
+    assert detail.startswith("/config/units/broken.container:") and detail.endswith(' (and 2 more: "cleat check")'), detail
+    detail = a.wait_unit("other.container", state="invalid")["detail"]
+    assert detail.endswith("there is no unit none.volume"), detail
+
+
 def test_missing_image_is_a_state(bad):
     a = bad({"lost": unit("localhost/nowhere:1", LOOP)})
     entry = a.wait_unit("systemd-lost", state="no-image")
