@@ -11,6 +11,8 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/personality.h"
+#include "unit/lines.h"
+#include "util/places.h"
 #include "util/str.h"
 
 #define NOT_ACTIVE 3
@@ -524,29 +526,70 @@ static int systemctl_is_system_running(const struct personality_call *call)
 	return str_eq(word, "running") ? 0 : 1;
 }
 
-static int print_file(const struct personality_call *call, const struct options *o,
-		      const struct published_unit *unit)
+/* A line ends where the next file begins. */
+static int print_file(const char *path)
 {
-	FILE *file = fopen(unit->source, "re");
-	char data[4096];
-	size_t n;
+	FILE *file = fopen(path, "re");
+	char data[4096] = "\n";
+	size_t n, last = 1;
 
-	(void)call;
-	(void)o;
-	printf("# %s\n", unit->source);
+	printf("# %s\n", path);
 	while (file && (n = fread(data, 1, sizeof(data), file)) > 0)
-		fwrite(data, 1, n, stdout);
+		last = fwrite(data, 1, n, stdout);
 	if (!file) {
-		perror(unit->source);
+		perror(path);
 		return 1;
 	}
+	if (last && data[last - 1] != '\n')
+		putchar('\n');
 	fclose(file);
 	return 0;
 }
 
+/* Of one unit, in the order in which they count; those of a folder that cannot be read are told by "cleat check". */
+static int print_drop_ins(const struct unit *unit)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < unit->line_count; i++) {
+		const char *path = unit->lines[i].origin->file;
+		bool is_shown = !str_ends(path, ".conf");
+
+		for (size_t k = 0; k < i; k++)
+			is_shown |= str_eq(unit->lines[k].origin->file, path);
+		if (!is_shown) {
+			putchar('\n');
+			result |= print_file(path);
+		}
+	}
+	return result;
+}
+
+static int print_files(const struct personality_call *call, const struct options *o,
+		       const struct published_unit *unit)
+{
+	struct unit_facts facts = { 0 };
+	struct unit_set set = { 0 };
+	auto_arena arena = { 0 };
+	struct err ignored;
+	int result;
+
+	(void)call;
+	(void)o;
+	result = print_file(unit->source);
+	unit_facts_init(&facts, &arena, CLEAT_HOME_DIR);
+	facts.lines_of = unit->unit;
+	if (result == 0 && unit_set_load(&set, CLEAT_UNIT_DIR, &facts, &ignored) == 0)
+		for (size_t i = 0; i < set.count; i++)
+			if (str_eq(set.units[i].name, unit->unit))
+				result |= print_drop_ins(&set.units[i]);
+	unit_set_fini(&set);
+	return result;
+}
+
 static int systemctl_cat(const struct personality_call *call)
 {
-	return each(call, print_file);
+	return each(call, print_files);
 }
 
 /* "cleat enable" and its like, else [Install]. */

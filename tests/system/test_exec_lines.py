@@ -238,6 +238,28 @@ def test_every_kind_of_dependency_is_acted_on(boot, box):
     wait_for("both have reloaded", lambda: sorted(lines_of(a, "order")) == ["back", "front"])
 
 
+def test_systemctl_cat_has_the_drop_ins_as_systemd_shows_them(boot, box):
+    parts = {"container.d/10-all.conf": "# of all\n[Container]\nEnvironment=A=1\n", "web.container.d/20-own.conf": "[Service]\nRestart=on-failure",
+             "web.container.d/30-off.txt": "no drop-in\n"}
+
+    def write_parts(appliance):
+        for name, text in parts.items():
+            path = os.path.join(appliance.config, "units", name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+    a = boot_box(boot, box, {"web": script().rstrip("\n")}, before=write_parts)
+    a.wait_unit("systemd-web", state="up")
+    with open(os.path.join(a.config, "units", "web.container"), encoding="utf-8") as f:
+        unit_text = f.read()
+    assert not unit_text.endswith("\n")
+    folder = "/config/units/"
+    expected = "# %sweb.container\n%s\n\n# %s%s\n%s\n# %s%s\n%s\n" % (
+        folder, unit_text, folder, "container.d/10-all.conf", parts["container.d/10-all.conf"], folder, "web.container.d/20-own.conf", parts["web.container.d/20-own.conf"])
+    assert a.inside("/usr/bin/systemctl", "cat", "web") == expected
+
+
 def test_our_command_line_under_other_names(boot, box):
     """What people write around their containers, in the lines themselves and typed."""
     service = "\n".join([
