@@ -130,11 +130,23 @@ static enum fit fits_volume(yyjson_val *row, const char *value)
 	return FIT_NO;
 }
 
+/* By the name of its image, ":latest" left out or not, or by its digest. */
+static enum fit fits_ancestor(yyjson_val *row, const char *value)
+{
+	const char *image = text_of(row, "Image");
+	size_t len = strlen(value);
+
+	return str_eq(image, value) || str_eq(text_of(row, "ImageID"), value) ||
+			       (str_starts(image, value) && str_eq(image + len, ":latest")) ?
+		       FIT_YES :
+		       FIT_NO;
+}
+
 static const struct filter_kind kinds[] = {
 	{ "name", fits_name, false },	  { "id", fits_id, false },
 	{ "status", fits_status, false }, { "label", fits_label, true },
 	{ "health", fits_health, false }, { "network", fits_network, false },
-	{ "volume", fits_volume, false },
+	{ "volume", fits_volume, false }, { "ancestor", fits_ancestor, false },
 };
 
 static bool add_filter(struct listing *listing, const char *program, const char *text)
@@ -155,7 +167,7 @@ static bool add_filter(struct listing *listing, const char *program, const char 
 			return true;
 		}
 	fprintf(stderr,
-		"%s ps: the filter %s is not known here: health=, id=, label=, name=, network=, status= and volume= are\n",
+		"%s ps: the filter %s is not known here: ancestor=, health=, id=, label=, name=, network=, status= and volume= are\n",
 		program, text);
 	return false;
 }

@@ -309,6 +309,8 @@ def test_our_command_line_under_other_names(boot, box):
     code, said = run("podman", "network", "create", "mine")
     assert code == 125 and "mine.network" in said
     # filters and templates
+    for image, names in ("localhost/box", "web"), ("localhost/box:latest", "web"), (a.unit("web")["image_digest"], "web"), ("localhost/bo", ""), ("box", ""):
+        assert run("podman", "ps", "--filter", "ancestor=" + image, "--filter", "name=web", "--format", "{{.Names}}") == (0, names), image
     assert run("podman", "ps", "--filter", "status=exited", "--format", "{{.Names}}\\t{{.State}}") == (0, "systemd-broken\texited")
     assert run("podman", "ps", "--filter", "label=tier", "--format", "{{.Names}}") == (0, "web")
     assert run("podman", "ps", "--filter", "label=tier=back", "--format", "{{.Names}}") == (0, "web")
