@@ -326,8 +326,13 @@ static int job_outcome(struct run *run, const struct job *job, struct err *err)
 	/* a limit that came from the free space is the disk's, too */
 	if (failed->code == ERR_LIMIT && !run->imp->max_bytes &&
 	    strstr(failed->error, "unpacks to more than") &&
-	    store_free_bytes(run->imp->store) < DEFAULT_MAX_BYTES)
+	    store_free_bytes(run->imp->store) < DEFAULT_MAX_BYTES) {
 		run->is_full = true;
+		err_set(err, ERR_LIMIT,
+			"unpacks to more than there is room for: %llu MiB are free below %s (%llu MiB stay reserved): make room there, \"cleat image prune -a\" takes what no unit needs",
+			(unsigned long long)(store_free_bytes(run->imp->store) >> 20),
+			run->imp->store->path, (unsigned long long)(RESERVE_BYTES >> 20));
+	}
 	if (strstr(failed->error, strerror(ENOSPC))) {
 		run->is_full = true;
 		err_set(err, ERR_LIMIT,

@@ -294,7 +294,9 @@ def test_a_full_disk_is_told_and_left_as_it_was(small_disk):
     assert st.f_bavail * st.f_frsize > 2_500_000
     # without the option the limit is what is free, less a reserve: it is told before the disk is full
     answer = small_disk.run("localhost/app:1")
-    assert "unpacks to more than" in answer.of("localhost/app:1")["text"]
+    text = answer.of("localhost/app:1")["text"]
+    assert "unpacks to more than there is room for: 2 MiB are free below %s (16 MiB stay reserved): make room there" % small_disk.store in text, text
+    assert "--max-bytes" not in text
 
 
 def test_a_read_only_store_serves_what_it_has(place):
