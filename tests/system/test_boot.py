@@ -509,6 +509,18 @@ def test_the_readme_s_worked_example_becomes_healthy(boot):
     assert a.http("/readyz")[0] == 200
 
 
+def test_a_console_that_goes_into_a_file_loses_nothing(boot, tmp_path):
+    """PID 1, the engine and its log write to it: what the log says at the end of the file stands where the others come to."""
+    said = tmp_path / "said"
+    a = boot({"web": unit(service="Restart=perhaps\n", install=False)}, images=(), wrap=["sh", "-c", 'exec "$@" >"$0" 2>&1', str(said)])
+    a.stop()
+    lines = said.read_text(encoding="utf-8").splitlines()
+    for words in ("] cleat-init ", "] engine ", ": warning: Service.Restart: ", "] halt: stopping containers", "] all stopped"):
+        assert [line for line in lines if words in line], (words, lines)
+    whole = re.compile(r"\[ *\d+\.\d{3}\] |\d{4}-\d\d-\d\dT[\d:.]+Z |boot: |  |$")
+    assert [line for line in lines if not whole.match(line)] == []
+
+
 def test_a_terminated_make_run_takes_the_appliance_with_it(tmp_path):
     """What make starts is scripts/boot itself, not a shell around it that would die alone."""
     for name in ("config/units", "data", "run"):
