@@ -5,11 +5,13 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
+import urllib.request
 
-from appliance import ARCH, BUILD, ROOT, unit
+from appliance import ARCH, BUILD, ROOT, free_port, unit, wait_for
 from ociimage import busybox_of, write_box
-from vm import dist
+from vm import BOOT_LIMIT_SEC, dist
 
 BOX = "localhost/box:latest"
 EXAMPLE = os.path.join(BUILD, "examples", "orchestrator", "units")
@@ -53,6 +55,36 @@ def test_direct_boot_serves_the_example_and_answers_through_its_ports(machine):
     assert vm.wait_line(r"config \d+ ms: .*label CLEAT")
     vm.say("engine     %5.0f ms" % milliseconds(vm, "engine .* 1 unit"))
     assert not [line for line in complaints(vm) if "network" in line], complaints(vm)
+
+
+def test_make_run_boots_a_machine_where_kvm_is_there_and_does_not_run(tmp_path):
+    """QEMU's place is taken by one that cannot use KVM. Ctrl-C presses the power button."""
+    name = "qemu-system-" + ARCH
+    stub = tmp_path / "bin" / name
+    stub.parent.mkdir()
+    stub.write_text('#!/bin/sh\ncase "$*" in *"-accel kvm"*) echo "no MSR" >&2; kill -ABRT $$ ;; esac\nexec %s "$@"\n' % shutil.which(name))
+    stub.chmod(0o755)
+    status, port = free_port(), free_port()
+    env = dict(os.environ, PATH="%s:%s" % (stub.parent, os.environ["PATH"]), CONFIG=os.path.join(BUILD, "examples", "orchestrator"), DATA=str(tmp_path / "data.img"),
+               RUN=str(tmp_path / "run"), PORTS="%d:8000,%d:25328" % (port, status), VIRTIOFS="0")
+    env.pop("ACCEL", None)
+    said = tmp_path / "said"
+    with open(said, "wb") as out:
+        process = subprocess.Popen([os.path.join(ROOT, "scripts", "boot-vm")], env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    try:
+        wait_for("it is announced: %s" % said, lambda: process.poll() is not None or "127.0.0.1:%d/status" % status in said.read_text(errors="replace"), BOOT_LIMIT_SEC)
+        assert process.poll() is None, said.read_text(errors="replace")
+        with urllib.request.urlopen("http://127.0.0.1:%d/" % port, timeout=20) as answer:
+            assert "orchestrator" in answer.read().decode()
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(BOOT_LIMIT_SEC) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    text = said.read_text(errors="replace")
+    assert "all stopped" in text and "no MSR" not in text, text
+    assert ("cannot use /dev/kvm here" in text) == os.access("/dev/kvm", os.R_OK | os.W_OK), text
 
 
 def written_in_the_recipe(begin, **words):
