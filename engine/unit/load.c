@@ -315,6 +315,31 @@ static const char *below(struct load *load, const char *folder, const char *name
 	return arena_join(&load->scratch, str_eq(folder, "/") ? "" : folder, "/", name);
 }
 
+/* Units of systemd's own that people keep beside theirs; podman's generator says nothing of them, and systemd looks elsewhere. */
+static void name_foreign(struct load *load, const struct load_folder *folder,
+			 const struct load_entry *entry)
+{
+	static const struct {
+		const char *suffix, *hint;
+	} kinds[] = {
+		{ ".service", ": write what it runs as a .container, or in Exec...= lines of one" },
+		{ ".timer", ": there are no timers here; a container can wait between its runs" },
+		{ ".socket", ": there is no socket activation here" },
+		{ ".path", ": there are no path units here" },
+		{ ".mount", ": write Volume= in [Container]" },
+		{ ".target", ": whatever WantedBy= names is a target without a file" },
+	};
+	const char *dot = strrchr(entry->name, '.');
+
+	if (load->is_generator || entry->type == DT_DIR || !dot || dot == entry->name)
+		return;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (str_eq(dot, kinds[i].suffix))
+			diag_add(&load->set->diags, DIAG_WARNING,
+				 below(load, folder->path, entry->name), 1, 1, "",
+				 "not read: it is a unit of systemd's own%s", kinds[i].hint);
+}
+
 /* .quadlets files come last: a file of its own is the plainer way to say what a unit is. */
 static void read_files(struct load *load, struct load_folder *folder,
 		       const struct load_entry *entries, size_t count)
@@ -326,7 +351,9 @@ static void read_files(struct load *load, struct load_folder *folder,
 	if (!load->taken.count)
 		lookup_reserve(&load->taken, &load->scratch, count);
 	for (size_t i = 0; i < count; i++)
-		if (kind_of(entries[i].name) && !load_taken(load, entries[i].name)) {
+		if (!kind_of(entries[i].name)) {
+			name_foreign(load, folder, &entries[i]);
+		} else if (!load_taken(load, entries[i].name)) {
 			files[file_count].name = entries[i].name;
 			files[file_count++].path = below(load, folder->path, entries[i].name);
 		}

@@ -122,6 +122,26 @@ static void a_dangling_link_is_an_error_and_hides_nothing(void **state)
 	unit_set_fini(&set);
 }
 
+static void units_of_systemd_s_own_are_named(void **state)
+{
+	struct unit_set set;
+
+	(void)state;
+	put("w.container", FINE);
+	put("a/w.timer", "[Timer]\nOnCalendar=daily\n");
+	put("timer", "");
+	put(".timer", "");
+	put("w.timer.bak", "");
+	put("x.service/readme", "");
+	set = load_dir("");
+	assert_int_equal(set.count, 1);
+	assert_true(set.units[0].is_valid);
+	assert_int_equal(set.diags.count, 1);
+	assert_diag(&set, DIAG_WARNING, 1, 1, "", "there are no timers here");
+	assert_true(str_ends(set.diags.items[0].file, "/a/w.timer"));
+	unit_set_fini(&set);
+}
+
 static void files_that_cannot_be_read_are_listed_as_invalid(void **state)
 {
 	struct unit_set set;
@@ -625,6 +645,7 @@ int main(void)
 		IN_ROOT(links_are_followed_and_loops_are_not),
 		IN_ROOT(empty_files_and_dev_null_mask),
 		IN_ROOT(a_dangling_link_is_an_error_and_hides_nothing),
+		IN_ROOT(units_of_systemd_s_own_are_named),
 		IN_ROOT(files_that_cannot_be_read_are_listed_as_invalid),
 		IN_ROOT(a_unit_with_an_error_disturbs_no_other),
 		IN_ROOT(units_depend_on_each_other_by_service),
