@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/personality.h"
@@ -223,14 +224,22 @@ static bool is_container(const char *name)
 	return is_it;
 }
 
-static int inspect_one(const struct personality_call *call, const char *format, char *name)
+/* What is not printed by a template becomes a part of one array, as podman has it, also of a single container. */
+struct inspected {
+	yyjson_mut_doc *all;
+	bool has_images; /* which have been printed as an array of their own */
+};
+
+static int inspect_one(const struct personality_call *call, const char *format, char *name,
+		       struct inspected *out)
 {
 	char *arguments[] = { name, NULL };
 	yyjson_doc *doc;
-	int result;
+	int result = 0;
 
 	if (!is_container(name) && personality_quietly("image inspect", arguments) == CLI_OK) {
-		if (!format || str_eq(format, "json"))
+		out->has_images = true;
+		if (!format)
 			return personality_cleat("image inspect", arguments) == CLI_OK ?
 				       0 :
 				       PODMAN_FAILED;
@@ -238,18 +247,33 @@ static int inspect_one(const struct personality_call *call, const char *format, 
 			name);
 		return PODMAN_FAILED;
 	}
-	if (!format || str_eq(format, "json"))
-		return personality_cleat("inspect", arguments) == CLI_OK ? 0 : PODMAN_FAILED;
 	doc = personality_ask("/containers/", name, "/json");
 	if (!doc)
 		return PODMAN_FAILED;
-	result = personality_template(call->program, format, yyjson_doc_get_root(doc));
+	if (format)
+		result = personality_template(call->program, format, yyjson_doc_get_root(doc));
+	else
+		yyjson_mut_arr_append(yyjson_mut_doc_get_root(out->all),
+				      yyjson_val_mut_copy(out->all, yyjson_doc_get_root(doc)));
 	yyjson_doc_free(doc);
 	return result;
 }
 
+/* JSON may carry what a container printed; on a terminal its C1 controls would be obeyed. */
+static void print_all(const struct inspected *out)
+{
+	yyjson_write_flag flags = YYJSON_WRITE_PRETTY_TWO_SPACES;
+	char *text = yyjson_mut_write(
+		out->all, isatty(STDOUT_FILENO) ? flags | YYJSON_WRITE_ESCAPE_UNICODE : flags,
+		NULL);
+
+	puts(text ? text : "[]");
+	free(text);
+}
+
 int personality_inspect(const struct personality_call *call)
 {
+	struct inspected out = { 0 };
 	const char *format = NULL;
 	int result = 0, names = 0;
 
@@ -272,11 +296,19 @@ int personality_inspect(const struct personality_call *call)
 			call->argv[++names] = call->argv[i];
 		}
 	}
+	if (format && str_eq(format, "json"))
+		format = NULL;
+	out.all = yyjson_mut_doc_new(NULL);
+	yyjson_mut_doc_set_root(out.all, yyjson_mut_arr(out.all));
 	for (int i = 1; i <= names; i++) {
-		int one = inspect_one(call, format, call->argv[i]);
+		int one = inspect_one(call, format, call->argv[i], &out);
 
 		result = one ? one : result;
 	}
+	if (names && !format &&
+	    (!out.has_images || yyjson_mut_arr_size(yyjson_mut_doc_get_root(out.all))))
+		print_all(&out);
+	yyjson_mut_doc_free(out.all);
 	if (!names)
 		fprintf(stderr, "%s inspect: which container?\n", call->program);
 	return names ? result : PODMAN_FAILED;

@@ -323,6 +323,9 @@ def test_our_command_line_under_other_names(boot, box):
     assert run("systemctl", "list-units", "--no-legend", "--state=failed,running")[1].count("\n") == 2
     assert "web.service" in run("systemctl", "-t", "service", "--state", "running", "list-units")[1]
     assert run("systemctl", "kill", "-sCONT", "--", "web") == (0, "web")
+    # an array, of one container too
+    assert [r["Name"] for r in json.loads(run("podman", "inspect", "web")[1])] == ["/web"]
+    assert [r["State"]["Status"] for r in json.loads(run("docker", "inspect", "web", "systemd-other", "--format", "json")[1])] == ["running", "running"]
     # images and pods where podman has them
     assert '"RepoTags"' in run("podman", "inspect", "localhost/box:latest")[1]
     code, said = run("podman", "inspect", "localhost/none:latest")
