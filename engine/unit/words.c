@@ -401,17 +401,28 @@ static bool append_long(struct buf *out, const char *word)
 	return true;
 }
 
+/* The short words from index on; room is asked for once. The index of the first that is none of them. */
+static size_t append_short(struct buf *out, const struct arg_list *words, size_t index)
+{
+	char *begin = buf_room(out, (words->count - index) * (1 + sizeof(letters))), *to = begin;
+
+	for (; begin && index < words->count; index++) {
+		size_t len = copy_short(to + 1, words->items[index].text);
+
+		if (len == LONG_WORD)
+			break;
+		*to = ' ';
+		to += 1 + len;
+	}
+	if (begin)
+		buf_took(out, (size_t)(to - begin));
+	return index;
+}
+
 void words_append(struct buf *out, const struct arg_list *words)
 {
-	for (size_t i = 0; i < words->count; i++) {
-		char *begin = buf_room(out, 1 + sizeof(letters));
-		size_t len = begin ? copy_short(begin + 1, words->items[i].text) : LONG_WORD;
-
-		if (len != LONG_WORD) {
-			begin[0] = ' ';
-			buf_took(out, 1 + len);
-		} else if (!append_long(out, words->items[i].text)) {
+	for (size_t i = append_short(out, words, 0); i < words->count;
+	     i = append_short(out, words, i + 1))
+		if (!append_long(out, words->items[i].text))
 			return;
-		}
-	}
 }

@@ -258,6 +258,32 @@ static void words_may_end_where_memory_ends(void **state)
 	assert_int_equal(munmap(edge - page, 2 * page), 0);
 }
 
+/* Those that are written at once, and between them those that are not. */
+static void long_and_short_words_follow_each_other(void **state)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+	(void)state;
+	for (unsigned mask = 0; mask < 64; mask++) {
+		auto_buf out = BUF_INIT(1024), expected = BUF_INIT(1024);
+		char texts[6][40];
+		struct arg items[6];
+		const struct arg_list words = { items, 6 };
+
+		for (unsigned i = 0; i < 6; i++) {
+			size_t len = mask & 1u << i ? 20 + i : i;
+
+			memcpy(texts[i], letters + i, len);
+			texts[i][len] = '\0';
+			items[i] = (struct arg){ texts[i], NULL };
+			buf_printf(&expected, " %s", texts[i]);
+		}
+		words_append(&out, &words);
+		assert_string_equal(buf_str(&out), buf_str(&expected));
+		assert_int_equal(out.len, expected.len);
+	}
+}
+
 static void signs_are_found_anywhere(void **state)
 {
 	char word[42];
@@ -315,6 +341,7 @@ int main(void)
 		cmocka_unit_test(what_needs_quotes_is_known),
 		cmocka_unit_test(one_letter_anywhere_needs_quotes),
 		cmocka_unit_test(words_may_end_where_memory_ends),
+		cmocka_unit_test(long_and_short_words_follow_each_other),
 		cmocka_unit_test(signs_are_found_anywhere),
 		cmocka_unit_test(a_command_is_each_word_behind_a_blank),
 	};
