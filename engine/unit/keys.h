@@ -74,10 +74,16 @@ struct key {
 static inline uint32_t key_hash_of(const char *name, size_t len)
 {
 	uint64_t head = 0, tail = 0;
+	uint32_t part;
 
 	if (len >= sizeof(head)) {
 		memcpy(&head, name, sizeof(head));
 		memcpy(&tail, name + (len - sizeof(tail)), sizeof(tail));
+	} else if (len >= sizeof(part)) {
+		memcpy(&part, name, sizeof(part));
+		head = part;
+		memcpy(&part, name + (len - sizeof(part)), sizeof(part));
+		head = head << 32 | part;
 	} else {
 		for (size_t i = 0; i < len; i++)
 			head = head << 8 | (unsigned char)name[i];

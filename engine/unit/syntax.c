@@ -16,6 +16,7 @@
 #include "util/buf.h"
 #include "util/copy.h"
 #include "util/str.h"
+#include "util/string_x86.h"
 
 #define PENDING 64
 
@@ -182,6 +183,55 @@ static bool is_utf8(const char *s, size_t len)
 	return true;
 }
 
+#ifdef __x86_64__
+/* The first of two signs; end: there is none. SYNTAX_PIECE_BYTES behind the end may be read. */
+static inline const char *find_sign(const char *s, const char *end, char first, char second)
+{
+	_Static_assert(X86_STEP <= SYNTAX_PIECE_BYTES, "may be read");
+	const __m128i one = _mm_set1_epi8(first), other = _mm_set1_epi8(second);
+
+	for (; s < end; s += X86_STEP) {
+		__m128i c = x86_load(s);
+		__m128i hits = _mm_or_si128(_mm_cmpeq_epi8(c, one), _mm_cmpeq_epi8(c, other));
+		unsigned found = (unsigned)_mm_movemask_epi8(hits);
+
+		if (found) {
+			s += __builtin_ctz(found);
+			break;
+		}
+	}
+	return s < end ? s : end;
+}
+#else
+/* The highest bit of each byte that is 0, and of some that stand behind such a one. */
+static uint64_t mark_zeros(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+
+	return (bytes - ones) & ~bytes & highs;
+}
+
+static inline const char *find_sign(const char *s, const char *end, char first, char second)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t bytes, found;
+
+	_Static_assert(sizeof(bytes) <= SYNTAX_PIECE_BYTES &&
+			       __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+		       "the first byte is the lowest");
+	for (; s < end; s += sizeof(bytes)) {
+		memcpy(&bytes, s, sizeof(bytes));
+		found = mark_zeros(bytes ^ ones * (unsigned char)first) |
+			mark_zeros(bytes ^ ones * (unsigned char)second);
+		if (found) {
+			s += __builtin_ctzll(found) / 8;
+			break;
+		}
+	}
+	return s < end ? s : end;
+}
+#endif
+
 /* The next physical line without blanks at its ends; its column is where it begins. */
 __attribute__((always_inline)) static inline bool next_physical(struct reader *r, char **begin,
 								const char **end, unsigned *column)
@@ -189,13 +239,12 @@ __attribute__((always_inline)) static inline bool next_physical(struct reader *r
 	if (r->at >= r->end)
 		return false;
 
-	char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
-	const char *stop = newline ? newline : r->end;
+	const char *stop = find_sign(r->at, r->end, '\n', '\n');
 
 	*begin = r->at + (trim_left(r->at, stop) - r->at);
 	*column = (unsigned)(*begin - r->at) + 1;
 	*end = trim_right(*begin, stop);
-	r->at = newline ? newline + 1 : r->end;
+	r->at += stop - r->at + (stop < r->end);
 	r->line++;
 	return true;
 }
@@ -394,35 +443,16 @@ static bool check_header(struct reader *r)
 	return true;
 }
 
-/* The highest bit of each byte that is 0, and of some that stand behind such a one. */
-static uint64_t mark_zeros(uint64_t bytes)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-
-	return (bytes - ones) & ~bytes & highs;
-}
-
-/* The first sign that inih would split the line at; end: there is none. Behind a line that is not joined some bytes may be read. */
+/* The first sign that inih would split the line at; end: there is none. */
 static const char *find_separator(const struct reader *r)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101);
 	const char *s = r->logical, *end = s + r->len;
-	uint64_t bytes, found;
 
-	_Static_assert(sizeof(bytes) <= SYNTAX_PIECE_BYTES &&
-			       __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-		       "the first byte is the lowest");
-	for (; !r->is_joined && s < end; s += sizeof(bytes)) {
-		memcpy(&bytes, s, sizeof(bytes));
-		found = mark_zeros(bytes ^ ones * '=') | mark_zeros(bytes ^ ones * ':');
-		if (found) {
-			s += __builtin_ctzll(found) / 8;
-			return s < end ? s : end;
-		}
-	}
+	if (!r->is_joined)
+		return find_sign(s, end, '=', ':');
 	while (s < end && *s != '=' && *s != ':')
 		s++;
-	return s < end ? s : end;
+	return s;
 }
 
 /* What a line may have been meant as that is nothing of a unit file. */

@@ -2,8 +2,9 @@
 #pragma once
 /*
  * strlen(3), strchr(3), strrchr(3), memchr(3), strcmp(3), strncmp(3), memcmp(3), memcpy(3) and memmove(3) for x86-64, sixteen bytes
- * at a time; SSE2 is part of every x86-64. The contracts are those of the C library. Only string_x86.c, its test and what copies words (unit/words.c) include this. An aligned load of sixteen bytes
- * never crosses into another page, so what lies beside a text may be loaded, but must never be looked at; the sanitizers are told.
+ * at a time; SSE2 is part of every x86-64. The contracts are those of the C library. Only string_x86.c, its test, what copies words
+ * (unit/words.c) and what looks for the ends of lines (unit/syntax.c) include this. An aligned load of sixteen bytes never crosses
+ * into another page, so what lies beside a text may be loaded, but must never be looked at; the sanitizers are told.
  */
 #ifdef __x86_64__
 #include <emmintrin.h>

@@ -66,6 +66,30 @@ static void assert_error(const char *text, size_t len, unsigned line, unsigned c
 #define ASSERT_ERROR(text, line, column, message) \
 	assert_error(text, sizeof(text) - 1, line, column, message)
 
+/* Keys and values of each length, also where the text ends without a newline: signs are looked for several at a time. */
+static void signs_are_found_at_each_place(void **state)
+{
+	char key[42], value[41], text[200];
+
+	(void)state;
+	for (size_t keys = 1; keys < sizeof(key) - 1; keys++)
+		for (size_t values = 0; values < sizeof(value); values++) {
+			memset(key, 'K', keys);
+			key[keys] = '\0';
+			memset(value, 'v', values);
+			value[values] = '\0';
+			if (values > 2)
+				memcpy(value + values / 2, "=:", 2);
+			snprintf(text, sizeof(text), "[A]\n%s=%s\n%s2=%s", key, value, key, value);
+			assert_value(text, key, value);
+			strcat(key, "2");
+			assert_value(text, key, value);
+			key[keys] = '\0';
+			snprintf(text, sizeof(text), "[A]\n%s:%s=", key, value);
+			assert_error(text, strlen(text), 2, 1, "a key cannot hold a colon");
+		}
+}
+
 static void lines_are_trimmed_on_both_sides(void **state)
 {
 	(void)state;
@@ -509,6 +533,7 @@ static void merging_appends_lines_and_keeps_their_origins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(signs_are_found_at_each_place),
 		cmocka_unit_test(lines_are_trimmed_on_both_sides),
 		cmocka_unit_test(comments_and_empty_lines_are_skipped_and_kept),
 		cmocka_unit_test(a_hash_after_a_value_belongs_to_it),
