@@ -222,12 +222,17 @@ static void print_gathered(struct output *out)
 	out->count = 0;
 }
 
-static void print_text(struct output *out, const char *text)
+static void print_bytes(struct output *out, const char *text, size_t bytes)
 {
 	if (out->count == PRINT_PARTS)
 		print_gathered(out);
 	out->parts[out->count++] =
-		(struct iovec){ .iov_base = (char *)(uintptr_t)text, .iov_len = strlen(text) };
+		(struct iovec){ .iov_base = (char *)(uintptr_t)text, .iov_len = bytes };
+}
+
+static void print_text(struct output *out, const char *text)
+{
+	print_bytes(out, text, strlen(text));
 }
 
 static void print_service(struct output *out, const struct unit *unit)
@@ -235,7 +240,7 @@ static void print_service(struct output *out, const struct unit *unit)
 	print_text(out, "---");
 	print_text(out, unit->service_name);
 	print_text(out, "---\n");
-	print_text(out, unit->service_text);
+	print_bytes(out, unit->service_text, unit->service_text_bytes);
 	print_text(out, "\n");
 }
 

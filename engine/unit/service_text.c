@@ -365,7 +365,7 @@ static char *write_word(char *out, const char *word)
 	return out + len;
 }
 
-static const char *write_text(struct reading *r)
+static void write_text(struct reading *r)
 {
 	const struct syntax_file *service = r->service;
 	size_t bytes = 0;
@@ -392,7 +392,8 @@ static const char *write_text(struct reading *r)
 		out = write_entries(out, group->entries, group->entry_count);
 	}
 	*out = '\0';
-	return text;
+	r->unit->service_text = text;
+	r->unit->service_text_bytes = (size_t)(out - text);
 }
 
 /* The link's path comes in parts, up to NULL. */
@@ -496,8 +497,10 @@ void service_container(struct reading *r, const struct arg_list *run_words)
 
 void service_text_end(struct reading *r)
 {
-	bool is_written = r->service && !r->has_failed;
-
-	r->unit->service_text = is_written ? write_text(r) : "";
-	r->unit->symlink_text = is_written ? write_links(r) : "";
+	r->unit->service_text = r->unit->symlink_text = "";
+	r->unit->service_text_bytes = 0;
+	if (!r->service || r->has_failed)
+		return;
+	write_text(r);
+	r->unit->symlink_text = write_links(r);
 }

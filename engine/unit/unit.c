@@ -256,8 +256,10 @@ static void read_as_podman(struct making *m, struct desk *desk, struct reading *
 	r->kind->service(r, &unit->run_args);
 	service_text_end(r);
 	/* podman has none for what systemd would make of a template, nor for keys that it does not know. */
-	if (m->load.files[unit - m->set->units].service || r->has_unknown_key)
+	if (m->load.files[unit - m->set->units].service || r->has_unknown_key) {
 		unit->service_text = unit->symlink_text = "";
+		unit->service_text_bytes = 0;
+	}
 	if (!m->facts->wants_service_text)
 		unit->run_args = (struct arg_list){ 0 };
 	if (m->facts->is_generator)
@@ -538,7 +540,8 @@ static void set_desks(struct making *m)
 	}
 	syntax_prepare();
 	convert_prepare();
-	service_rules_prepare();
+	if (!m->facts->is_generator)
+		service_rules_prepare();
 }
 
 /* From what was loaded, which is gone afterwards. */

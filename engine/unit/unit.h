@@ -96,6 +96,7 @@ struct unit {
 	/* For "cleat quadlet --dryrun": the generated service text, podman's words; "" when podman's generator would
 	 * refuse the unit, too. A unit that only we refuse has one. */
 	const char *service_text;
+	size_t service_text_bytes;
 	const char *symlink_text;      /* "---symlink LINK -> TARGET---" lines, "" */
 	const struct unit_line *lines; /* unit/lines.h; NULL unless unit_facts.lines_of names it */
 	size_t line_count;
