@@ -16,6 +16,8 @@
 #include "unit/names_internal.h"
 #include "util/str.h"
 
+#define DESK_TEXT_BYTES ((size_t)32 * 1024)
+
 /* What one thread reads units with. */
 struct desk {
 	char apart[SPLIT_APART_BYTES];
@@ -528,6 +530,14 @@ static void finish_units(struct making *m)
 	}
 }
 
+/* Threads that ask malloc(3) wait for each other. */
+static void lend_text(struct desk *desk)
+{
+	desk->text.data = arena_alloc(desk->scratch, DESK_TEXT_BYTES);
+	desk->text.cap = DESK_TEXT_BYTES;
+	desk->text.is_lent = true;
+}
+
 static void set_desks(struct making *m)
 {
 	/* Many small folders are worth it, too. */
@@ -537,6 +547,9 @@ static void set_desks(struct making *m)
 	for (unsigned i = 0; i < SPLIT_MAX_WORKERS; i++) {
 		m->desks[i].scratch = load_arena(&m->load, i);
 		m->desks[i].kept = m->facts->is_brief ? m->desks[i].scratch : &m->set->arena;
+		if (i < m->load.crew.workers)
+			lend_text(&m->desks[i]);
+		m->desks[i].work.is_brief = m->facts->is_brief;
 	}
 	syntax_prepare();
 	convert_prepare();

@@ -135,8 +135,11 @@ void *arena_alloc_slow(struct arena *a, size_t size)
 
 	size_t want = (size + (size == 0) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 
-	bool fits_huge = a->is_brief && want >= ARENA_HUGE_FROM_BYTES &&
-			 want <= ARENA_HUGE_BYTES - sizeof(struct arena_block);
+	/* A large arena will need the rest of such a page, too. */
+	bool fits_huge =
+		a->is_brief &&
+		(want >= ARENA_HUGE_FROM_BYTES || a->total_bytes >= ARENA_HUGE_FROM_BYTES) &&
+		want <= ARENA_HUGE_BYTES - sizeof(struct arena_block);
 
 	if (want > ARENA_MAPPED_BYTES / 4 && !fits_huge) {
 		a->total_bytes += want;

@@ -346,6 +346,19 @@ static void expecting_much_of_a_brief_arena_takes_it_at_once(void **state)
 	arena_fini(&brief);
 }
 
+/* A piece that the page has no room for left begins the next one: the arena will need that, too. */
+static void a_large_brief_arena_grows_by_large_pages(void **state)
+{
+	struct arena a = { .is_brief = true };
+
+	(void)state;
+	arena_expect(&a, 1000 * 1000);
+	arena_alloc(&a, a.free_bytes - 1000);
+	arena_alloc(&a, 100 * 1000);
+	assert_true(a.free_bytes >= 1000 * 1000);
+	arena_fini(&a);
+}
+
 static void absorbed_memory_is_kept_and_its_room_used(void **state)
 {
 	for (unsigned brief = 0; brief < 2; brief++) {
@@ -407,6 +420,7 @@ int main(void)
 		cmocka_unit_test(expecting_changes_no_memory),
 		cmocka_unit_test(expecting_much_of_a_brief_arena_takes_it_at_once),
 		cmocka_unit_test(absorbed_memory_is_kept_and_its_room_used),
+		cmocka_unit_test(a_large_brief_arena_grows_by_large_pages),
 		cmocka_unit_test(no_memory_ends_with_a_line),
 	};
 
