@@ -92,7 +92,7 @@ static int step_session(struct child *c, struct err *err)
 }
 
 /* By raw calls: the C library would first tell other threads, of which there are none, three calls more each. */
-static int become_inner_root(struct err *err)
+int child_become_inner_root(struct err *err)
 {
 	/* Until now the ids are the appliance's root, which the map does not hold. */
 	if (syscall(SYS_setgroups, 0, NULL) < 0)
@@ -112,7 +112,7 @@ static int step_ids(struct child *c, struct err *err)
 		return -1;
 	if (message.type != SYNC_MAPPED)
 		return err_set(err, ERR_BUSY, "whoever started this process is gone");
-	return become_inner_root(err);
+	return child_become_inner_root(err);
 }
 
 /* clone3 would take the cgroup of the caller as the namespace's root, not the one that the child is
@@ -231,7 +231,7 @@ static int step_join(struct child *c, struct err *err)
 	/* The pid namespace is the one that the process was born in: start.c. */
 	if (setns(c->target_pidfd, flags) < 0)
 		return err_sys(err, "setns");
-	return become_inner_root(err);
+	return child_become_inner_root(err);
 }
 
 /* Only for those who look for something there: a probe does not. */
@@ -245,13 +245,14 @@ static int step_open_root(struct child *c, struct err *err)
 
 /* clang-format off */
 static const struct step start_steps[] = {
+	{ "network",		network_begin },	/* goes on beside all that comes until it is entered */
 	{ "session",		step_session },
 	{ "layers",		root_open_layers },	/* as outside root: its store, its business */
 	{ "oom score",		step_oom_score },	/* still as owner of the file */
 	{ "ids",		step_ids },
+	{ "network",		network_configure },	/* sysctls through the old /proc, before the unit's own */
 	{ "cgroup namespace",	step_cgroup_namespace },
 	{ "hostname",		step_hostname },
-	{ "network",		network_configure },	/* sysctls through the old /proc, before the unit's own */
 	{ "root",		root_build },
 	{ "user",		step_identity },	/* needs the image, and volumes need it */
 	{ "stdio",		step_stdio_owner },
@@ -259,6 +260,7 @@ static const struct step start_steps[] = {
 	{ "secrets",		secrets_place },	/* files of theirs are mounts */
 	{ "mounts",		mounts_attach_all },	/* proc while the old one is visible */
 	{ "devices",		devices_make },
+	{ "network",		network_end },		/* /sys has entered it; the unit's sysctls come after its own */
 	{ "sysctl",		step_sysctl },
 	{ "masked paths",	mounts_mask },
 	{ "read-only paths",	mounts_read_only_paths },

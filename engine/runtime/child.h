@@ -23,10 +23,14 @@ struct child {
 	int sync;		  /* to start.c, sync.h; -1: nobody listens (exec only) */
 	struct sync_report *report;
 	int stdio[3];
-	int target_pidfd; /* exec: process whose namespaces are joined; -1 */
-	int holder;	  /* start in a pod: pidfd of its holder; -1 */
-	int root;	  /* new root directory; after "pivot": "/" */
-	int staging;	  /* tmpfs of the new root's making: skeleton or upper directory; -1 */
+	int target_pidfd;   /* exec: process whose namespaces are joined; -1 */
+	int holder;	    /* start in a pod: pidfd of its holder; -1 */
+	int root;	    /* new root directory; after "pivot": "/" */
+	bool makes_network; /* by another process, while it makes its root: network_aside.c */
+	int network;	    /* to the process that makes the network namespace, network.h; -1 */
+	pid_t network_maker;
+	bool is_in_network;
+	int staging; /* tmpfs of the new root's making: skeleton or upper directory; -1 */
 	int layers[PLAN_MAX_LAYERS];
 	struct identity id;
 };
@@ -35,6 +39,9 @@ struct child {
 _Noreturn void child_start(struct child *child);
 /* A process more in a container that runs. Never returns. */
 _Noreturn void child_exec(struct child *child);
+
+/* child.c: of the ids that the maps give; they have to be written. */
+int child_become_inner_root(struct err *err) MUST_CHECK;
 
 /* root.c */
 int root_open_layers(struct child *c, struct err *err);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "runtime/kernel.h"
+#include "runtime/network.h"
 #include "runtime/runtime.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -286,6 +287,9 @@ static int attach(struct child *c, struct plan_mount *mount, struct err *err)
 		return -1;
 	if (mount->only_missing && !mount->is_missing)
 		return 0;
+	/* a sysfs is that of the network namespace in which it is mounted */
+	if (mount->kind == PLAN_MOUNT_SYSFS && network_enter(c, err) < 0)
+		return -1;
 	if (mount->kind == PLAN_MOUNT_PROC || mount->kind == PLAN_MOUNT_SYSFS) {
 		if (check_no_links(c, mount->target, err) < 0)
 			return -1;

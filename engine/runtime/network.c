@@ -212,12 +212,8 @@ static int leave_ipv6(struct err *err)
 	return set("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "0", err);
 }
 
-int network_configure(struct child *c, struct err *err)
+int network_set_up(const struct plan *plan, struct err *err)
 {
-	const struct plan *plan = c->plan;
-
-	if (!(plan->namespaces & CLONE_NEWNET))
-		return 0;
 	if (plan->network_count && leave_ipv6(err) < 0)
 		return -1;
 	/* Port 80 for whoever runs in it, ping for its root, as podman has it; the unit's own sysctls come later. */
@@ -225,4 +221,13 @@ int network_configure(struct child *c, struct err *err)
 	    set("/proc/sys/net/ipv4/ping_group_range", "0 0", err) < 0)
 		return -1;
 	return bring_up(plan, err);
+}
+
+int network_configure(struct child *c, struct err *err)
+{
+	const struct sync_message mapped = { .type = SYNC_MAPPED };
+
+	if (c->network >= 0)
+		return sync_send(c->network, &mapped, -1, err);
+	return c->plan->namespaces & CLONE_NEWNET ? network_set_up(c->plan, err) : 0;
 }

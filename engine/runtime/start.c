@@ -405,9 +405,13 @@ static int open_root_path(const struct plan *plan, const char *config_path, stru
 }
 
 /* Those of a pod are there. One more clone3 flag would make the caller's cgroup the namespace's root: child.c does that. */
-static uint64_t clone_namespaces(const struct plan *plan)
+static uint64_t clone_namespaces(const struct plan *plan, bool makes_network)
 {
-	return plan->namespaces & ~plan->joined & ~(uint64_t)CLONE_NEWCGROUP;
+	uint64_t later = CLONE_NEWCGROUP;
+
+	if (makes_network)
+		later |= CLONE_NEWNET;
+	return plan->namespaces & ~plan->joined & ~later;
 }
 
 static int start_child(struct plan *plan, const struct runtime_start *start, const char *data_dir,
@@ -421,14 +425,19 @@ static int start_child(struct plan *plan, const struct runtime_start *start, con
 			       .identity = identity,
 			       .start = start };
 	auto_fd int holder = plan->joined ? join_open_holder(plan, err) : -1;
-	struct child child = {
-		.plan = plan, .root = root, .staging = -1, .target_pidfd = -1, .holder = holder
-	};
+	struct child child = { .plan = plan,
+			       .root = root,
+			       .makes_network = network_may_be_made_aside(plan),
+			       .network = -1,
+			       .staging = -1,
+			       .target_pidfd = -1,
+			       .holder = holder };
 
 	if (plan->joined && holder < 0)
 		return -1;
 	memcpy(child.stdio, start->stdio, sizeof(child.stdio));
-	if (with_report(&birth, &child, clone_namespaces(plan), out->cgroup_fd, err) < 0)
+	if (with_report(&birth, &child, clone_namespaces(plan, child.makes_network), out->cgroup_fd,
+			err) < 0)
 		return -1;
 	out->init = birth.proc;
 	out->lost = birth.lost;

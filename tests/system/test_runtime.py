@@ -14,6 +14,8 @@ import tempfile
 
 import pytest
 
+from appliance import wait_for
+
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / "build" / platform.machine()
 RUNTIME = BUILD / "bin" / "cleat-runtime"
@@ -638,6 +640,54 @@ def test_sysctl(place):
 def test_no_network_has_loopback_only(place):
     out = place.out("ls /sys/class/net; ip -o -4 addr show lo | awk '{print $4}'")
     assert out.split() == ["lo", "127.0.0.1/8"]
+
+
+def test_who_made_the_network_is_gone_when_the_program_begins(place):
+    assert place.out("echo /proc/[0-9]*") == "/proc/1"
+
+
+@pytest.fixture
+def one_process(place):
+    """Words before a command that leave a container in it room for one process."""
+    if "pids" in (cgroup_mount() / "cgroup.controllers").read_text().split():
+        place.config["linux"]["resources"] = {"pids": {"limit": 1}}
+        yield []
+        return
+    group = pathlib.Path("/sys/fs/cgroup/pids") / place.dir.name
+    group.mkdir()
+    (group / "pids.max").write_text("2")  # that one, and the runtime
+    yield ["sh", "-c", 'echo $$ >"$0"/cgroup.procs; exec "$@"', group]
+    group.rmdir()
+
+
+def test_one_process_is_enough_for_a_network(place, one_process):
+    bundle, run_id = place.bundle(["/bin/sh", "-c", "echo $$ /sys/class/net/*; exec ip -o -4 addr show lo"])
+    done = subprocess.run(one_process + place.command(bundle, run_id), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "1 /sys/class/net/lo" and " 127.0.0.1/8 " in done.stdout
+
+
+def test_a_network_by_one_processor(place):
+    one = {min(os.sched_getaffinity(0))}
+    assert place.out("echo /sys/class/net/*; exec ip -o -4 addr show lo", preexec_fn=lambda: os.sched_setaffinity(0, one)).startswith("/sys/class/net/lo\n1: lo")
+
+
+def test_network_that_cannot_be_made_names_the_setting(place):
+    """In a user namespace that has all ids and may have no network namespace."""
+    bundle, run_id = place.bundle(["/bin/true"])
+    script = 'echo 0 > /proc/sys/user/max_net_namespaces; exec "$@"'
+    world = subprocess.Popen(["unshare", "-U", "sleep", "60"])
+    here = os.readlink("/proc/self/ns/user")
+    wait_for("it has unshared", lambda: os.readlink("/proc/%d/ns/user" % world.pid) != here)
+    for name in ("uid_map", "gid_map"):
+        pathlib.Path("/proc/%d/%s" % (world.pid, name)).write_text("0 0 100000")
+    done = subprocess.run(["nsenter", "-U", "-t", str(world.pid), "unshare", "-m", "sh", "-c", script, "sh"] + place.command(bundle, run_id),
+                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    world.kill()
+    world.wait(60)
+    assert (done.returncode, done.stderr) == (
+        125, "cleat-runtime: mounts: /sys: network: a limit below /proc/sys/user (max_net_namespaces) is reached: No space left on device\n")
 
 
 def test_host_network_is_the_appliances(place):
