@@ -250,8 +250,11 @@ static int open_own(const struct child *c, const struct plan_mount *mount, int t
 	if (!ours || kernel_mount_id(target, "", AT_EMPTY_PATH) != ours || fstat(target, &st) < 0 ||
 	    !S_ISREG(st.st_mode))
 		return -1;
-	fd = path_open_in_root(c->root, mount->target, O_WRONLY | O_TRUNC | O_NONBLOCK | O_NOCTTY,
-			       0, &ignored);
+	if (mount->is_missing) /* made a moment ago, and open for writing */
+		fd = fcntl(target, F_DUPFD_CLOEXEC, 0);
+	else
+		fd = path_open_in_root(c->root, mount->target,
+				       O_WRONLY | O_TRUNC | O_NONBLOCK | O_NOCTTY, 0, &ignored);
 	if (fd < 0 || fchown(fd, 0, 0) < 0 || fchmod(fd, 0644) < 0)
 		return -1;
 	return take_fd(&fd);
