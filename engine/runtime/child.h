@@ -17,7 +17,7 @@ struct child {
 	const char *cwd;	/* overrides the plan's; NULL */
 	const char *const *env; /* "NAME=VALUE"s that override the plan's, up to NULL; NULL */
 	bool wants_terminal;
-	bool signals_are_default; /* but for the mask; exec only */
+	bool signals_are_default; /* but for the mask */
 	bool stays_in_session;	  /* exec only, see runtime.h */
 	uint16_t rows, columns;	  /* of the terminal; 0: as the kernel has it */
 	int sync;		  /* to start.c, sync.h; -1: nobody listens (exec only) */

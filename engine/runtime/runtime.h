@@ -22,6 +22,7 @@ struct runtime_start {
 	const char *cache_dir;	  /* compiled seccomp filters; NULL: CLEAT_CACHE_DIR */
 	int stdio[3];		  /* of the container's first process; borrowed */
 	const struct secret_places *secrets; /* where secrets lie; NULL: the appliance's */
+	bool signals_are_default; /* no signal of the caller is ignored or caught: blocked ones do no harm */
 	/* Called when the process is there and has its namespaces, while it makes its root: the caller's time for what it wants to know of it. It
 	 * may yet fail. NULL */
 	void (*born)(void *arg, const struct proc *init);

@@ -426,6 +426,7 @@ static int start_child(struct plan *plan, const struct runtime_start *start, con
 			       .start = start };
 	auto_fd int holder = plan->joined ? join_open_holder(plan, err) : -1;
 	struct child child = { .plan = plan,
+			       .signals_are_default = start->signals_are_default,
 			       .root = root,
 			       .makes_network = network_may_be_made_aside(plan),
 			       .network = -1,

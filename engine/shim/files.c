@@ -161,15 +161,17 @@ void shim_files_check(struct shim *s)
 	struct err err;
 	pid_t pid;
 
+	if (s->container.init.pidfd < 0)
+		return;
 	if (s->files.pidfd >= 0) {
 		s->files.is_due = true;
 		return;
 	}
 	for (size_t i = 0; i < FILE_COUNT; i++)
 		is_due |= is_news(s->run_dirfd, &files[i]);
-	/* Nobody has waited for the process yet, so the number is its own. */
-	if (!is_due || s->container.init.pidfd < 0)
+	if (!is_due)
 		return;
+	/* Nobody has waited for the process yet, so the number is its own. */
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)s->container.init.pid);
 	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)

@@ -296,9 +296,11 @@ static __attribute__((noinline)) void start_container(struct shim *s, int write_
 {
 	char config[4096];
 	struct err err = { 0 };
-	struct runtime_start start = {
-		.config_path = config, .run_id = s->args.run_id, .born = note_born, .born_arg = s
-	};
+	struct runtime_start start = { .config_path = config,
+				       .run_id = s->args.run_id,
+				       .signals_are_default = true,
+				       .born = note_born,
+				       .born_arg = s };
 	int n = snprintf(config, sizeof(config), "%s/config.json", s->args.run_dir);
 	int rc = -1;
 
