@@ -419,7 +419,9 @@ def test_a_container_may_write_its_own_lines(boot, world, box_image):
         wait_for("db is forgotten", lambda name=name: line not in inside("systemd-" + name, "cat /etc/hosts"))
     assert a.console().count("systemd-edits: /etc/hosts is the container's own now") == 1
     # an engine that comes later goes on, with what has changed meanwhile
-    os.kill(a.engine_pid(), signal.SIGKILL)
+    engine = a.engine_pid()
+    os.kill(engine, signal.SIGKILL)
+    wait_for("another engine answers", lambda: a.ping() and a.engine_pid() != engine)
     a.wait_unit("systemd-appends", state="up")
     a.cleat("start", "db")
     wait_for("db is known again", lambda: line in inside("systemd-appends", "cat /etc/hosts"))
