@@ -122,16 +122,21 @@ bool net_is_wanted_end(const struct net_wanted *wanted, const char *name)
 
 /* --- what goes ---------------------------------------------------------------------------------- */
 
+/* What somebody else has put on a bridge of ours is nothing that answers for a container: it goes with the sweep. */
 static void leave_ends(struct differ *d, bool sweep)
 {
 	const struct net_found *f = d->found;
 
-	for (size_t i = 0; sweep && i < f->link_count; i++) {
+	for (size_t i = 0; i < f->link_count; i++) {
 		const struct net_found_link *link = &f->links[i];
 
-		if (link->master && is_our_bridge(link_at(f, link->master)) &&
-		    !net_is_wanted_end(d->wanted, link->name))
+		if (!link->master || !is_our_bridge(link_at(f, link->master)) ||
+		    net_is_wanted_end(d->wanted, link->name))
+			continue;
+		if (sweep)
 			add(d, NET_OP_LINK_DELETE, link->name, -1);
+		else if (link->up && str_eq(link->kind, "veth"))
+			add(d, NET_OP_DOWN, link->name, -1);
 	}
 }
 
@@ -224,6 +229,22 @@ static bool overlaps_wanted(struct differ *d, int number)
 	return false;
 }
 
+/* A network that nobody wants, with ends of containers that are gone: it does not wait for their namespaces when its subnet is
+ * wanted elsewhere. */
+static bool makes_room(struct differ *d, const struct net_found_link *bridge)
+{
+	const struct net_found *f = d->found;
+
+	if (!is_our_bridge(bridge) || wanted_bridge(d->wanted, bridge->name) >= 0 ||
+	    has_ends(d, bridge, true))
+		return false;
+	for (size_t i = 0; i < f->link_count; i++)
+		if (f->links[i].master == bridge->index)
+			add(d, NET_OP_LINK_DELETE, f->links[i].name, -1);
+	add(d, NET_OP_LINK_DELETE, bridge->name, -1);
+	return true;
+}
+
 static bool overlaps_route(struct differ *d, int number, uint32_t own_index)
 {
 	const struct net_bridge *b = &d->wanted->bridges[number];
@@ -235,7 +256,8 @@ static bool overlaps_route(struct differ *d, int number, uint32_t own_index)
 
 		if ((own_index && route->index == own_index) ||
 		    (link && is_leaving(d, link->name)) ||
-		    !overlap(b->address, b->prefix, route->to, route->prefix))
+		    !overlap(b->address, b->prefix, route->to, route->prefix) ||
+		    makes_room(d, link))
 			continue;
 		subnet_text(route->to, route->prefix, subnet);
 		refuse(d, number, "the route", subnet, link ? link->name : "this machine");
@@ -396,6 +418,7 @@ void net_op_print(const struct net_op *op, struct buf *out)
 		[NET_OP_ADDRESS_DELETE] = "delete address",
 		[NET_OP_ADDRESS_ADD] = "add address",
 		[NET_OP_UP] = "up",
+		[NET_OP_DOWN] = "down",
 		[NET_OP_MASTER] = "join",
 		[NET_OP_HAIRPIN] = "hairpin",
 	};

@@ -56,6 +56,7 @@ enum net_op_kind {
 	NET_OP_ADDRESS_DELETE,
 	NET_OP_ADDRESS_ADD, /* link, address, prefix */
 	NET_OP_UP,	    /* link */
+	NET_OP_DOWN,	    /* link */
 	NET_OP_MASTER,	    /* link, bridge */
 	NET_OP_HAIRPIN,	    /* link */
 };
@@ -74,8 +75,8 @@ struct net_ops {
 	size_t count, cap;
 };
 
-/* sweep: ends of ours that nobody wants are deleted; otherwise they are left to the end of their namespace, which is near when a
- * container has just ended. A bridge stays while anything hangs on it. -1: out of memory. */
+/* sweep: ends of ours that nobody wants are deleted; otherwise they are put down, so that they answer for no address, and left to the end of
+ * their namespace, which is near when a container has just ended. A bridge stays while anything hangs on it. -1: out of memory. */
 int net_diff(const struct net_wanted *wanted, const struct net_found *found, bool sweep,
 	     struct net_ops *out, struct err *err) MUST_CHECK;
 void net_ops_fini(struct net_ops *ops);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "net/links.h"
@@ -39,40 +38,12 @@ void keeper_fini(struct keeper *k)
 	netlink_close(&k->nft);
 	close_fd(&k->sysctl_fd);
 	net_wanted_fini(&k->wanted);
-	free(k->left);
 	for (int i = 0; i < NFT_TABLES; i++)
 		nft_elements_fini(&k->tables[i].elements);
 }
 
-static bool has_address(const struct net_wanted *wanted, const struct net_endpoint *end)
-{
-	for (size_t i = 0; i < wanted->endpoint_count; i++)
-		if (wanted->endpoints[i].address.s_addr == end->address.s_addr &&
-		    str_eq(wanted->endpoints[i].bridge, end->bridge))
-			return true;
-	return false;
-}
-
-/* Those of before that are not wanted any more. Too many, or no memory: they are left to the sweep. */
-static void remember_left(struct keeper *k, const struct net_wanted *next)
-{
-	size_t most = k->left_count + k->wanted.endpoint_count, count = 0;
-	struct net_endpoint *left = most ? calloc(most, sizeof(*left)) : NULL;
-
-	for (size_t i = 0; left && i < k->left_count && count < NET_MAX_ENDPOINTS; i++)
-		if (!net_is_wanted_end(next, k->left[i].link))
-			left[count++] = k->left[i];
-	for (size_t i = 0; left && i < k->wanted.endpoint_count && count < NET_MAX_ENDPOINTS; i++)
-		if (!net_is_wanted_end(next, k->wanted.endpoints[i].link))
-			left[count++] = k->wanted.endpoints[i];
-	free(k->left);
-	k->left = left;
-	k->left_count = count;
-}
-
 void keeper_want(struct keeper *k, struct net_wanted *wanted)
 {
-	remember_left(k, wanted);
 	net_wanted_fini(&k->wanted);
 	k->wanted = *wanted;
 	*wanted = (struct net_wanted){ 0 };
@@ -133,7 +104,8 @@ static void run_op(struct settling *s, const struct net_op *op)
 	if (op->kind == NET_OP_LOCALNET && has_no_rules(s->k))
 		return; /* settle_ways() does it */
 	if (net_op_run(&s->k->route, s->k->sysctl_fd, op, &err) == 0) {
-		if (op->kind == NET_OP_HAIRPIN || is_farewell(&s->k->wanted, op))
+		if (op->kind == NET_OP_HAIRPIN || op->kind == NET_OP_DOWN ||
+		    is_farewell(&s->k->wanted, op))
 			return; /* belongs to each end that comes or goes, and is no repair */
 		s->r->changed = true;
 		net_op_print(op, &words);
@@ -148,7 +120,8 @@ static void run_op(struct settling *s, const struct net_op *op)
 	}
 	/* An end may go with its container at any moment. */
 	if (err.sys_errno == ENODEV &&
-	    (op->kind == NET_OP_MASTER || op->kind == NET_OP_UP || op->kind == NET_OP_HAIRPIN) &&
+	    (op->kind == NET_OP_MASTER || op->kind == NET_OP_UP || op->kind == NET_OP_DOWN ||
+	     op->kind == NET_OP_HAIRPIN) &&
 	    !net_is_ours(op->link))
 		return;
 	s->r->ok = false;
@@ -168,40 +141,6 @@ static bool has_unwanted(const struct net_wanted *wanted, const struct net_found
 		    ops.items[0].wanted < 0;
 	net_ops_fini(&ops);
 	return found_one;
-}
-
-static bool is_found(const struct net_found *found, const char *link)
-{
-	for (size_t i = 0; i < found->link_count; i++)
-		if (str_eq(found->links[i].name, link))
-			return true;
-	return false;
-}
-
-static void look_at_left(struct keeper *k, const struct net_found *found, struct keeper_result *r)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < k->left_count; i++) {
-		if (!is_found(found, k->left[i].link))
-			continue;
-		r->has_twins |= has_address(&k->wanted, &k->left[i]);
-		k->left[kept++] = k->left[i];
-	}
-	k->left_count = kept;
-}
-
-void keeper_drop_twins(struct keeper *k)
-{
-	for (size_t i = 0; i < k->left_count; i++) {
-		struct net_op op = { .kind = NET_OP_LINK_DELETE, .wanted = -1 };
-		struct err nobodys; /* gone meanwhile; else the sweep tries again and tells */
-
-		if (!has_address(&k->wanted, &k->left[i]))
-			continue;
-		str_copy(op.link, sizeof(op.link), k->left[i].link);
-		(void)!net_op_run(&k->route, k->sysctl_fd, &op, &nobodys);
-	}
 }
 
 /* Whether our bridges show their frames to the inet hooks, as they do in each new network namespace of a machine that has br_netfilter.
@@ -243,7 +182,6 @@ static void settle_links(struct settling *s, bool sweep)
 			run_op(s, &ops.items[i]);
 		net_ops_fini(&ops);
 		r->has_unwanted = !sweep && has_unwanted(&k->wanted, &found);
-		look_at_left(k, &found, r);
 	}
 	net_found_fini(&found);
 }

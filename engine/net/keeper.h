@@ -32,10 +32,6 @@ struct keeper {
 	enum keeper_ways ways;
 	struct keeper_table tables[NFT_TABLES];
 	struct conntrack_wish forget; /* left for keeper_finish() */
-	/* Ends that were wanted and still hang on a bridge of ours while another end has their address: somebody has kept the namespace of
-	 * a container that is gone. Owned. */
-	struct net_endpoint *left;
-	size_t left_count;
 };
 
 struct keeper_result {
@@ -45,7 +41,6 @@ struct keeper_result {
 	char text[480];	   /* why one of them is not so; else what was repaired; "" */
 	bool changed;	   /* something had to be done */
 	bool has_unwanted; /* ends on our bridges that nobody wants are still there */
-	bool has_twins;	   /* and one of them answers for an address that another has now */
 	uint64_t foreign;  /* digest of the links, addresses and routes of others */
 };
 
@@ -55,8 +50,6 @@ void keeper_fini(struct keeper *k);
 void keeper_want(struct keeper *k, struct net_wanted *wanted);
 /* sweep: as in net_diff(). */
 void keeper_settle(struct keeper *k, bool sweep, struct keeper_result *out);
-/* Deletes the ends behind has_twins. Not at once: most of them are just going with their namespace, which costs nobody anything. */
-void keeper_drop_twins(struct keeper *k);
 /* What may wait until the result has been told: forgetting the connections of containers that are gone, for which the kernel walks all
  * of its table (5 ms and more). */
 void keeper_finish(struct keeper *k);

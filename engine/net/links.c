@@ -354,11 +354,9 @@ static int find_index(struct netlink *nl, const char *name, uint32_t *out, struc
 }
 
 /* Of the link that is named, not numbered. */
-static size_t begin_link(struct buf *out, uint16_t type, uint16_t flags, const char *name, bool up)
+static size_t begin_link(struct buf *out, uint16_t type, uint16_t flags, const char *name)
 {
-	const struct ifinfomsg header = { .ifi_family = AF_UNSPEC,
-					  .ifi_flags = up ? IFF_UP : 0,
-					  .ifi_change = up ? IFF_UP : 0 };
+	const struct ifinfomsg header = { .ifi_family = AF_UNSPEC };
 	size_t begin = netlink_begin(out, type, flags | NLM_F_ACK, &header, sizeof(header));
 
 	netlink_put_text(out, IFLA_IFNAME, name);
@@ -383,7 +381,7 @@ static void put_bridge_info(struct buf *out)
 static int add_bridge(struct netlink *nl, const struct net_op *op, struct err *err)
 {
 	auto_buf out = BUF_INIT(REQUEST_MAX);
-	size_t begin = begin_link(&out, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, op->link, false);
+	size_t begin = begin_link(&out, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, op->link);
 
 	netlink_put(&out, IFLA_ADDRESS, op->mac, sizeof(op->mac));
 	netlink_put_u32(&out, IFLA_GROUP, NET_BRIDGE_GROUP);
@@ -400,7 +398,7 @@ static int set_link(struct netlink *nl, const struct net_op *op, struct err *err
 
 	if (op->kind == NET_OP_MASTER && find_index(nl, op->bridge, &bridge, err) < 0)
 		return -1;
-	begin = begin_link(&out, RTM_SETLINK, 0, op->link, op->kind == NET_OP_UP);
+	begin = begin_link(&out, RTM_SETLINK, 0, op->link);
 	if (op->kind == NET_OP_MAC)
 		netlink_put(&out, IFLA_ADDRESS, op->mac, sizeof(op->mac));
 	if (op->kind == NET_OP_MTU)
@@ -411,10 +409,23 @@ static int set_link(struct netlink *nl, const struct net_op *op, struct err *err
 	return netlink_request(nl, &out, err);
 }
 
+static int set_up(struct netlink *nl, const struct net_op *op, bool up, struct err *err)
+{
+	const struct ifinfomsg header = { .ifi_family = AF_UNSPEC,
+					  .ifi_flags = up ? IFF_UP : 0,
+					  .ifi_change = IFF_UP };
+	auto_buf out = BUF_INIT(REQUEST_MAX);
+	size_t begin = netlink_begin(&out, RTM_SETLINK, NLM_F_ACK, &header, sizeof(header));
+
+	netlink_put_text(&out, IFLA_IFNAME, op->link);
+	netlink_end(&out, begin);
+	return netlink_request(nl, &out, err);
+}
+
 static int set_hairpin(struct netlink *nl, const struct net_op *op, struct err *err)
 {
 	auto_buf out = BUF_INIT(REQUEST_MAX);
-	size_t begin = begin_link(&out, RTM_NEWLINK, 0, op->link, false);
+	size_t begin = begin_link(&out, RTM_NEWLINK, 0, op->link);
 	size_t info = netlink_nest(&out, IFLA_LINKINFO), data;
 
 	netlink_put_text(&out, IFLA_INFO_SLAVE_KIND, "bridge");
@@ -430,7 +441,7 @@ static int delete_link(struct netlink *nl, const struct net_op *op, struct err *
 {
 	auto_buf out = BUF_INIT(REQUEST_MAX);
 
-	netlink_end(&out, begin_link(&out, RTM_DELLINK, 0, op->link, false));
+	netlink_end(&out, begin_link(&out, RTM_DELLINK, 0, op->link));
 	if (netlink_request(nl, &out, err) == 0 || err->sys_errno == ENODEV)
 		return 0;
 	return -1;
@@ -474,9 +485,11 @@ static int run(struct netlink *nl, int sysctl_fd, const struct net_op *op, struc
 		return set_link_sysctl(sysctl_fd, "ipv4", op->link, "route_localnet", true, err);
 	case NET_OP_MAC:
 	case NET_OP_MTU:
-	case NET_OP_UP:
 	case NET_OP_MASTER:
 		return set_link(nl, op, err);
+	case NET_OP_UP:
+	case NET_OP_DOWN:
+		return set_up(nl, op, op->kind == NET_OP_UP, err);
 	case NET_OP_ADDRESS_DELETE:
 	case NET_OP_ADDRESS_ADD:
 		return change_address(nl, op, err);

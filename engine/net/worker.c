@@ -33,7 +33,6 @@
 #define SETTLE_USEC (50 * USEC_MSEC)
 /* A namespace that ends takes its links along within milliseconds. What is still there after this is kept by somebody. */
 #define SWEEP_USEC (10 * USEC_SEC)
-#define TWINS_USEC (200 * USEC_MSEC) /* an end goes within some ms of its namespace */
 #define TURN_USEC USEC_SEC /* an earlier worker ends within the request that it is at: some ms */
 #define EVENTS_BUFFER_BYTES (1 << 20)
 #define MEMORY_BYTES (192u << 20)
@@ -41,12 +40,12 @@
 struct worker {
 	int engine_fd;
 	struct loop *loop;
-	struct loop_source *settle, *sweep, *twins;
+	struct loop_source *settle, *sweep;
 	struct netlink route_events, nft_events;
 	struct keeper keeper;
 	struct keeper_result last;
 	uint32_t generation;
-	bool sweep_armed, twins_armed;
+	bool sweep_armed;
 	unsigned char *message; /* owned: a request */
 	struct err *err;	/* of the loop's end */
 	bool failed;
@@ -90,10 +89,6 @@ retry:
 
 static void arm_sweep(struct worker *w, usec_t now)
 {
-	if (w->last.has_twins && !w->twins_armed) {
-		loop_timer_set(w->loop, w->twins, now + TWINS_USEC);
-		w->twins_armed = true;
-	}
 	if (!w->last.has_unwanted || w->sweep_armed)
 		return;
 	loop_timer_set(w->loop, w->sweep, now + SWEEP_USEC);
@@ -127,17 +122,6 @@ static void on_settle(struct loop *loop, usec_t now, void *arg)
 {
 	(void)loop;
 	look_again(arg, false, now);
-}
-
-static void on_twins(struct loop *loop, usec_t now, void *arg)
-{
-	struct worker *w = arg;
-
-	(void)loop;
-	w->twins_armed = false;
-	/* what has gone by itself meanwhile is found out first */
-	look_again(w, false, now);
-	keeper_drop_twins(&w->keeper);
 }
 
 static void on_sweep(struct loop *loop, usec_t now, void *arg)
@@ -320,7 +304,6 @@ static int prepare(struct worker *w, struct err *err)
 		return err_sys(err, "room for a request");
 	w->settle = loop_timer(w->loop, USEC_NEVER, on_settle, w);
 	w->sweep = loop_timer(w->loop, USEC_NEVER, on_sweep, w);
-	w->twins = loop_timer(w->loop, USEC_NEVER, on_twins, w);
 	if (keeper_init(&w->keeper, err) < 0 || watch_route(w, err) < 0 || watch_nft(w, err) < 0)
 		return -1;
 	if (!loop_add(w->loop, w->engine_fd, EPOLLIN, on_engine, w, err))

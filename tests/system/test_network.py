@@ -141,6 +141,12 @@ def address_of(a, name):
     return settings["NetworkSettings"]["IPAddress"]
 
 
+def ends(world):
+    """{link: whether it is up} of what hangs on bridges of ours."""
+    links = json.loads(ip("-j", "link", netns=world.host))
+    return {link["ifname"]: "UP" in link["flags"] for link in links if link.get("master", "").startswith("cleat")}
+
+
 def read_inside(a, name, path):
     with open("/proc/%d/root%s" % (a.pid_of(name), path)) as f:
         return f.read()
@@ -339,6 +345,38 @@ def test_networks_of_units_keep_apart_and_internal_ones_are_closed(boot, world, 
     for who, host, port in ((db, OUTSIDE, 7777), (stranger, inner, 80), (stranger, front, 80)):
         assert world.ask(who, host, port, limit=1) is None
     assert a.stop() == 0
+
+
+def test_an_address_is_the_new_containers_alone_whoever_keeps_the_old_namespace(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"web": box(), "other": box()})
+    a.wait_unit("systemd-other", state="up")
+    address = a.wait_unit("systemd-web", state="up")["addresses"][0]
+    other = a.pid_of("systemd-other")
+    before = ends(world)
+    assert list(before.values()) == [True, True]
+    with open("/proc/%d/ns/net" % a.pid_of("systemd-web")):
+        a.cleat("restart", "web")
+        assert a.wait_unit("systemd-web", state="up")["addresses"] == [address]
+        after = ends(world)
+        (new,) = after.keys() - before.keys()
+        assert after[new] and sum(after[link] for link in before if link in after) == 1, (before, after)
+        world.serve(a.pid_of("systemd-web"), 80)
+        assert world.ask(other, address, 80) == a.unit("systemd-other")["addresses"][0]
+        wait_for("what is left is taken away", lambda: len(ends(world)) == 2)
+        assert ends(world)[new]
+
+
+def test_a_subnet_moves_to_another_network_with_its_container(boot, world, box_image):
+    a = boot_in(boot, world, box_image, {"one.network": "[Network]\nSubnet=10.70.1.0/24\n", "web": box(network="one.network")})
+    assert a.wait_unit("systemd-web", state="up")["addresses"][0].startswith("10.70.1.")
+    (old,) = ends(world)
+    os.unlink(os.path.join(a.config, "units", "one.network"))
+    a.add_unit("two.network", "[Network]\nSubnet=10.70.1.0/24\n")
+    a.add_unit("web", box(network="two.network"))
+    a.cleat("reload")
+    entry = a.wait_unit("systemd-web", state="up")
+    assert entry["restarts"] == 0 and entry["addresses"][0].startswith("10.70.1."), a.console()
+    wait_for("the new end alone", lambda: len(ends(world)) == 1 and old not in ends(world))
 
 
 def test_names_follow_who_comes_and_goes_in_place(boot, world, box_image):

@@ -181,7 +181,9 @@ static void what_nobody_wants_goes(void **state)
 	static const struct net_wanted none;
 
 	(void)state;
-	/* a bridge on which something hangs stays until that has gone */
+	/* a bridge on which something hangs stays until that has gone; it says nothing any more */
+	assert_ops(&w, &f, false, "down v1\ndelete link cleat-old\n");
+	links[2].up = false;
 	assert_ops(&w, &f, false, "delete link cleat-old\n");
 	assert_ops(&w, &f, true, "delete link v1\ndelete link cleat0\ndelete link cleat-old\n");
 	assert_ops(
@@ -220,6 +222,7 @@ static void overlaps_name_both(void **state)
 static void a_subnet_may_move_from_one_bridge_to_another(void **state)
 {
 	struct net_bridge b = bridge("cleat-2", "10.89.0.1", 24);
+	struct net_endpoint e = end_of("v1", "cleat-1");
 	struct net_wanted w = { .bridges = &b, .bridge_count = 1 };
 	struct net_found_link links[] = { our_bridge(3, "cleat-1", "10.89.0.1"),
 					  link_of(4, "v1", "veth", 3) };
@@ -240,8 +243,20 @@ static void a_subnet_may_move_from_one_bridge_to_another(void **state)
 		   "route_localnet cleat-2\n"
 		   "add address cleat-2 10.89.0.1/24\n"
 		   "up cleat-2\n");
-	/* but not while a container is on the old one */
+	/* it does not wait for what is left of the old one */
 	f.link_count = 2;
+	assert_ops(&w, &f, false,
+		   "down v1\n"
+		   "delete link v1\n"
+		   "delete link cleat-1\n"
+		   "add bridge cleat-2 mac 0a:58:0a:59:00:01\n"
+		   "ipv6 off cleat-2\n"
+		   "route_localnet cleat-2\n"
+		   "add address cleat-2 10.89.0.1/24\n"
+		   "up cleat-2\n");
+	/* but for a container that is still on it */
+	w.endpoints = &e;
+	w.endpoint_count = 1;
 	assert_ops(
 		&w, &f, false,
 		"refuse cleat-2: cleat-2: 10.89.0.0/24 overlaps the route 10.89.0.0/24 of cleat-1\n");
