@@ -30,6 +30,8 @@
 #define ANSWER_USEC (20 * USEC_SEC)
 #define RECORD "network"
 #define PROBES_MAX 256 /* of one container: the loop waits for them */
+/* What has gone is told with the start that follows, if one does. */
+#define LATE_USEC (200 * USEC_MSEC)
 
 static void push(void *arg);
 
@@ -310,20 +312,40 @@ static void push(void *arg)
 		worker_lost(n, err.msg);
 }
 
+static void on_late(struct loop *loop, usec_t now, void *arg)
+{
+	(void)loop;
+	(void)now;
+	push(arg);
+}
+
 void network_worker_init(struct network *n)
 {
 	static const struct respawn_policy policy = { push, USEC_SEC / 10, 13 * USEC_SEC,
 						      60 * USEC_SEC };
 
 	respawn_init(&n->respawn, &policy, n->e->loop, n);
+	n->late = loop_timer(n->e->loop, USEC_NEVER, on_late, n);
+}
+
+static void changed(struct network *n)
+{
+	if (!++n->generation)
+		n->generation = 1;
+	network_files_soon(n);
 }
 
 static void want_again(struct network *n)
 {
-	if (!++n->generation)
-		n->generation = 1;
+	changed(n);
 	push(n);
-	network_files_soon(n);
+}
+
+/* A restart is one change, not two: between them a network with one container would be taken apart. */
+static void want_less(struct network *n)
+{
+	changed(n);
+	loop_timer_set(n->e->loop, n->late, loop_now(n->e->loop) + LATE_USEC);
 }
 
 static int write_record(struct engine *e, unsigned index, const struct net_attached *attached,
@@ -537,7 +559,7 @@ void network_detach(struct engine *e, unsigned index)
 	forget(e->network, index);
 	if (!had)
 		return;
-	want_again(e->network);
+	want_less(e->network);
 	attach_held(e);
 }
 
@@ -627,6 +649,7 @@ void network_close(struct engine *e)
 	loop_remove(e->loop, n->source);
 	respawn_stop(&n->respawn);
 	loop_remove(e->loop, n->answer_timer);
+	loop_remove(e->loop, n->late);
 	close_fd(&n->fd);
 	close_fd(&n->worker.pidfd);
 	network_files_close(n);

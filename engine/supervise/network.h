@@ -61,6 +61,7 @@ struct network {
 	struct net_report report; /* the last one of kind APPLIED or REPAIRED */
 	char sent_bridges[NET_MAX_BRIDGES][NET_LINK_NAME];
 	size_t sent_bridge_count;
+	struct loop_source *late;	 /* asks for what is wanted when nothing else does */
 	struct loop_source *files_timer; /* hosts of everybody, once a turn */
 	int inotify_fd;
 	struct loop_source *inotify_source;

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -10,12 +11,13 @@ import threading
 
 import pytest
 
-from appliance import CLEAT, IDLE, leftovers, unit, wait_for
+from appliance import CLEAT, IDLE, LIBC, leftovers, unit, wait_for
 from isolation import EXAMPLE
 from lxc import LXC_CONFIG
 
 PYTHON = "/usr/bin/python3"
 HOST, OUTSIDE = "192.0.2.1", "192.0.2.2"
+SYS_PIDFD_GETFD = 438
 
 # Answers each connection or datagram on a port with the client's address, until it is killed.
 SERVER = """
@@ -222,6 +224,18 @@ def engine_dies(a):
     wait_for("another engine", lambda: a.ping() and a.engine_pid() != old)
 
 
+def is_asked(worker):
+    """Something lies in the socket that the worker hears its engine on."""
+    process = os.pidfd_open(worker)
+    fd = LIBC.syscall(SYS_PIDFD_GETFD, process, 3, 0)
+    assert fd >= 0
+    try:
+        return bool(select.select([fd], [], [], 0)[0])
+    finally:
+        os.close(fd)
+        os.close(process)
+
+
 @pytest.mark.parametrize("how", ["killed", "reloaded"])
 def test_a_start_does_not_rely_on_what_the_last_engines_worker_may_undo(boot, world, box_image, how):
     a = boot_in(boot, world, box_image, {"web": box()})
@@ -230,7 +244,9 @@ def test_a_start_does_not_rely_on_what_the_last_engines_worker_may_undo(boot, wo
     engine, (worker,) = a.engine_pid(), workers(a, "net")
     os.kill(worker, signal.SIGSTOP)
     # the removal of the bridge is asked for, and not done
+    assert not is_asked(worker)
     a.cleat("stop", "web")
+    wait_for("the worker is asked", lambda: is_asked(worker))
     if how == "killed":
         engine_dies(a)
     else:
@@ -364,6 +380,29 @@ def test_an_address_is_the_new_containers_alone_whoever_keeps_the_old_namespace(
         assert world.ask(other, address, 80) == a.unit("systemd-other")["addresses"][0]
         wait_for("what is left is taken away", lambda: len(ends(world)) == 2)
         assert ends(world)[new]
+
+
+def test_a_restart_is_one_change_of_the_network(boot, world, box_image):
+    """Of its only container: the bridge and the rules stay. Should a machine be so slow that the network is given up between the two, it is tried again."""
+    a = boot_in(boot, world, box_image, {"web": box("PublishPort=8000:80\n", unit_lines="StartLimitIntervalSec=0")})
+    a.wait_unit("systemd-web", state="up")
+
+    def made():
+        tables = json.loads(subprocess.run(["ip", "netns", "exec", world.host, "nft", "-j", "list", "tables"], check=True, stdout=subprocess.PIPE, text=True).stdout)
+        bridge = json.loads(ip("-j", "link", "show", "cleat0", netns=world.host))[0]["ifindex"]
+        return bridge, sorted(entry["table"]["handle"] for entry in tables["nftables"] if "table" in entry)
+
+    def stays():
+        before, pid = made(), a.pid_of("systemd-web")
+        a.cleat("restart", "web")
+        a.wait_unit("systemd-web", state="up")
+        return a.pid_of("systemd-web") != pid and made() == before
+
+    wait_for("a restart that leaves the network as it is", stays)
+    world.serve(a.pid_of("systemd-web"), 80)
+    assert world.ask(world.outside, HOST, 8000) == OUTSIDE
+    a.cleat("stop", "web")
+    wait_for("the network is gone", lambda: "cleat0" not in ip("-o", "link", netns=world.host) and "cleat" not in world.state()[2])
 
 
 def test_a_subnet_moves_to_another_network_with_its_container(boot, world, box_image):
