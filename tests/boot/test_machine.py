@@ -171,7 +171,7 @@ def test_a_full_data_partition_is_said_where_it_hurts(machine):
         subprocess.run([DEBUGFS, "-w", "-R", "mkdir nothing", vm.data_image], check=True, stderr=subprocess.PIPE)
     vm.start()
     entry = vm.wait_unit("systemd-hello", state=("no-image", "backoff", "failed"))
-    assert "store's free space" in entry["detail"] or "No space left on device" in entry["detail"], entry
+    assert "free below /data/store" in entry["detail"] and "make room there" in entry["detail"] or "No space left on device" in entry["detail"], entry
     assert vm.http("/readyz")[0] == 503
     press_and_wait(vm)
 
