@@ -109,7 +109,8 @@ static int follow_keys(struct guest *requests, struct guest *events, struct conf
 			return 0;
 		if (fds[0].revents && pass_on(requests, err) < 0)
 			return -1;
-		rc = fds[1].revents ? guest_hear(events, err) : 0;
+		/* the first time too: what came in one piece with the answer to the subscription is in no socket any more */
+		rc = fds[1].revents || is_first ? guest_hear(events, err) : 0;
 		if (rc < 0)
 			return -1;
 		if (rc && due == USEC_NEVER)

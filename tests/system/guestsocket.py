@@ -104,7 +104,7 @@ class GuestSocket:
         self.answer(connection, 200 if known else 405, b"" if known else b"Method not allowed")
 
     def route(self, connection, head):
-        """False: from here on it is a websocket."""
+        """False: from here on it is a websocket, which begins with a ping behind the answer's last byte."""
         path = head[0].split()[1]
         self.requests.append(path)
         with self.lock:
@@ -118,7 +118,7 @@ class GuestSocket:
             fields = dict(line.split(": ", 1) for line in head[1:])
             accept = base64.b64encode(hashlib.sha1(fields["Sec-WebSocket-Key"].encode() + ACCEPT).digest())
             connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                               b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+                               b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + b"\x89\x05early")
             with self.lock:
                 self.listeners.append(connection)
             return False
