@@ -8,8 +8,8 @@
 #include "supervise/start_line.h"
 #include "util/str.h"
 
-/* The last one, which counts: "--user" "bob", or "--user=bob". */
-static const struct origin *option(const struct arg_list *words, const char *name)
+/* The last one, which counts: "--user" "bob", "--user=bob", "-u" "bob" or "-ubob". What follows the image is the program's. */
+static const struct origin *option(const struct arg_list *words, const char *name, char letter)
 {
 	const struct origin *found = NULL;
 	size_t len = strlen(name);
@@ -17,7 +17,10 @@ static const struct origin *option(const struct arg_list *words, const char *nam
 	for (size_t i = 0; i < words->count; i++) {
 		const char *text = words->items[i].text;
 
-		if (str_starts(text, name) && (!text[len] || text[len] == '='))
+		if (str_eq(words->items[i].origin->key, "Container.Exec"))
+			break;
+		if ((str_starts(text, name) && (!text[len] || text[len] == '=')) ||
+		    (letter && text[0] == '-' && text[1] == letter))
 			found = words->items[i].origin;
 	}
 	return found;
@@ -55,8 +58,9 @@ static const struct origin *program(const struct arg_list *words, const struct c
 	const char *name = behind_path ? behind_path + 3 : rest;
 
 	if (spec->entrypoint.count)
-		return is_about(name, spec->entrypoint.items[0]) ? option(words, "--entrypoint") :
-								   NULL;
+		return is_about(name, spec->entrypoint.items[0]) ?
+			       option(words, "--entrypoint", 0) :
+			       NULL;
 	if (!spec->command.count || !is_about(name, spec->command.items[0]))
 		return NULL;
 	for (size_t i = words->count; i > 0; i--)
@@ -75,9 +79,9 @@ const struct origin *start_line_of(const struct arg_list *words, const struct co
 	else if (str_starts(error, "sysctl: "))
 		found = sysctl(spec, error + strlen("sysctl: "));
 	else if (str_starts(error, "user: "))
-		found = option(words, "--user");
+		found = option(words, "--user", 'u');
 	else if (str_starts(error, "workdir: "))
-		found = option(words, "--workdir");
+		found = option(words, "--workdir", 'w');
 	else if (str_starts(error, "exec: "))
 		found = program(words, spec, error + strlen("exec: "));
 	return found && found->file[0] ? found : NULL;

@@ -17,16 +17,13 @@ static const struct origin lines[] = {
 };
 
 static struct arg all_words[] = {
-	{ "--user", &lines[1] },
-	{ "app", &lines[1] },
-	{ "--user=bob", &lines[2] },
-	{ "--username", &lines[0] },
-	{ "--workdir", &lines[3] },
-	{ "/x", &lines[3] },
-	{ "--entrypoint=a", &lines[5] },
-	{ "localhost/b", &lines[0] },
-	{ "b", &lines[4] },
-	{ "c", &lines[4] },
+	{ "--user", &lines[1] },      { "app", &lines[1] },
+	{ "--user=bob", &lines[2] },  { "--username", &lines[0] },
+	{ "--workdir", &lines[3] },   { "/x", &lines[3] },
+	{ "-wy", &lines[0] },	      { "--entrypoint=a", &lines[5] },
+	{ "localhost/b", &lines[0] }, { "b", &lines[4] },
+	{ "c", &lines[4] },	      { "--user", &lines[4] },
+	{ "-w", &lines[4] },
 };
 static const struct arg_list words = { all_words, sizeof(all_words) / sizeof(all_words[0]) };
 
@@ -52,7 +49,7 @@ static void the_line_of_what_failed_is_named(void **state)
 		{ "mounts: /shm: full", true, 0 },
 		{ "mounts: /proc: refused", true, 0 },
 		{ "user: user \"bob\" is not in the image's /etc/passwd", true, 4 },
-		{ "workdir: /x: No such file or directory", true, 5 },
+		{ "workdir: y: No such file or directory", true, 2 },
 		{ "sysctl: net.core.somaxconn: Invalid argument", true, 8 },
 		{ "sysctl: net.core.other: Invalid argument", true, 0 },
 		{ "exec: a: No such file or directory", true, 7 },
