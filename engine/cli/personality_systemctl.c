@@ -555,8 +555,9 @@ static int print_drop_ins(const struct unit *unit)
 		const char *path = unit->lines[i].origin->file;
 		bool is_shown = !str_ends(path, ".conf");
 
-		for (size_t k = 0; k < i; k++)
-			is_shown |= str_eq(unit->lines[k].origin->file, path);
+		/* mostly the line before is of the same file */
+		for (size_t k = i; k-- > 0 && !is_shown;)
+			is_shown = str_eq(unit->lines[k].origin->file, path);
 		if (!is_shown) {
 			putchar('\n');
 			result |= print_file(path);
