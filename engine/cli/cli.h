@@ -102,6 +102,9 @@ void cli_table_cell(struct cli_table *table, enum cli_colour colour, const char 
 void cli_table_print(struct cli_table *table, FILE *out, bool with_colours); /* frees */
 /* On a terminal, unless NO_COLOR says otherwise. */
 bool cli_wants_colours(FILE *out);
+/* A text that ends with NUL, or NULL; it is changed: control bytes become '?', in JSON only on a terminal. */
+void cli_print_lines(char *text);
+void cli_print_json(char *text, size_t len);
 /* healthcheck.c: the last results of a run's health checks, a line each; nothing where there are none or they are not ours to read. */
 void cli_print_checks(const char *run_id);
 /* "3 min", "2 h", "5 d" */

@@ -212,18 +212,6 @@ static bool has_no_words(int argc, char **argv)
 	return count == 0;
 }
 
-/* JSON may carry what a container printed; on a terminal its C1 controls would be obeyed. */
-static void print_json(struct buf *text)
-{
-	if (isatty(STDOUT_FILENO) && text->len && text->data[text->len - 1] == '\n') {
-		text->data[--text->len] = '\0';
-		cli_clean(text->data);
-		puts(text->data);
-	} else {
-		fwrite(buf_str(text), 1, text->len, stdout);
-	}
-}
-
 int cmd_inspect(int argc, char **argv)
 {
 	struct cli_response response;
@@ -241,7 +229,7 @@ int cmd_inspect(int argc, char **argv)
 	if (ask("GET", "/containers/", argv[1], "/json", &response, &err) < 0)
 		result = cli_unreachable(&err);
 	else if (response.status == 200)
-		print_json(&response.body);
+		cli_print_json(response.body.data, response.body.len);
 	else
 		result = cli_refused(&response);
 	buf_fini(&response.body);

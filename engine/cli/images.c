@@ -297,18 +297,6 @@ static void json_image(struct json *json, const struct store_entry *image)
 	json_object_end(json);
 }
 
-/* JSON escapes what ASCII has of control bytes; a terminal knows more. */
-static void print_lines(struct buf *out)
-{
-	for (char *line = out->data, *next; line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		cli_clean(line);
-		puts(line);
-	}
-}
-
 static int print_json(const struct listing *l)
 {
 	auto_buf out = BUF_INIT(OUTPUT_MAX_BYTES);
@@ -329,7 +317,7 @@ static int print_json(const struct listing *l)
 		fprintf(stderr, "cleat images: %s\n", err.msg);
 		return CLI_FAILED;
 	}
-	print_lines(&out);
+	cli_print_lines(out.data);
 	return CLI_OK;
 }
 
@@ -472,7 +460,7 @@ static int inspect_words(const char *command, const struct store *store, char **
 		fprintf(stderr, "cleat %s: %s\n", command, err.msg);
 		return CLI_FAILED;
 	}
-	print_lines(&out);
+	cli_print_lines(out.data);
 	return result;
 }
 

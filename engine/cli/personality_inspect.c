@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/personality.h"
@@ -259,16 +258,17 @@ static int inspect_one(const struct personality_call *call, const char *format, 
 	return result;
 }
 
-/* JSON may carry what a container printed; on a terminal its C1 controls would be obeyed. */
-static void print_all(const struct inspected *out)
+static bool print_all(const struct inspected *out)
 {
-	yyjson_write_flag flags = YYJSON_WRITE_PRETTY_TWO_SPACES;
+	size_t len;
 	char *text = yyjson_mut_write(
-		out->all, isatty(STDOUT_FILENO) ? flags | YYJSON_WRITE_ESCAPE_UNICODE : flags,
-		NULL);
+		out->all, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_NEWLINE_AT_END, &len);
 
-	puts(text ? text : "[]");
+	if (!text)
+		return false;
+	cli_print_json(text, len);
 	free(text);
+	return true;
 }
 
 int personality_inspect(const struct personality_call *call)
@@ -306,8 +306,11 @@ int personality_inspect(const struct personality_call *call)
 		result = one ? one : result;
 	}
 	if (names && !format &&
-	    (!out.has_images || yyjson_mut_arr_size(yyjson_mut_doc_get_root(out.all))))
-		print_all(&out);
+	    (!out.has_images || yyjson_mut_arr_size(yyjson_mut_doc_get_root(out.all))) &&
+	    !print_all(&out)) {
+		fprintf(stderr, "%s inspect: out of memory\n", call->program);
+		result = PODMAN_FAILED;
+	}
 	yyjson_mut_doc_free(out.all);
 	if (!names)
 		fprintf(stderr, "%s inspect: which container?\n", call->program);

@@ -41,6 +41,27 @@ void cli_clean(char *text)
 	}
 }
 
+void cli_print_lines(char *text)
+{
+	for (char *line = text, *next; line && *line; line = next) {
+		size_t len = strcspn(line, "\n");
+
+		next = line + len + (line[len] == '\n');
+		line[len] = '\0';
+		cli_clean(line);
+		puts(line);
+	}
+}
+
+/* It escapes what ASCII has of control bytes and may carry what a container printed; a terminal knows more. */
+void cli_print_json(char *text, size_t len)
+{
+	if (isatty(STDOUT_FILENO))
+		cli_print_lines(text);
+	else if (text)
+		fwrite(text, 1, len, stdout);
+}
+
 /* Bytes are not columns: continuation bytes of UTF-8 take no room. */
 static size_t width_of(const char *text)
 {
