@@ -17,12 +17,13 @@ struct child;
 int network_connect(const struct plan *plan, pid_t pid, struct err *err) MUST_CHECK;
 /* In a network namespace of its own: loopback, addresses, default routes, and what containers expect of net.* */
 int network_configure(struct child *c, struct err *err) MUST_CHECK;
+/* The same in the caller's own namespace, whoever it is. */
 int network_set_up(const struct plan *plan, struct err *err) MUST_CHECK;
 
-/* network_aside.c: a namespace without interfaces is not cloned but made by a process of the child's while the child makes its root.
- * network_begin() starts it, network_configure() tells it that the id maps are written, network_enter() joins the namespace, network_end()
- * does that too and waits until it is up and its maker gone. All do nothing for other plans, and network_enter() nothing a second time. */
-/* It depends on the processors of this moment: to be asked once for a start. */
+/* network_aside.c: a namespace without interfaces is not cloned but made by a process of the child's while the child makes its root. Whether, is
+ * asked once for a start: it depends on the processors of this moment. network_begin() starts that process, network_configure() tells it that
+ * the id maps are written, network_enter() joins the namespace, network_end() does that too and waits until it is up and its maker gone. All do
+ * nothing for a child that does not makes_network, and network_enter() nothing a second time. */
 bool network_may_be_made_aside(const struct plan *plan);
 int network_begin(struct child *c, struct err *err) MUST_CHECK;
 int network_enter(struct child *c, struct err *err) MUST_CHECK;

@@ -18,19 +18,13 @@
 #include "runtime/kernel.h"
 #include "util/cleanup.h"
 #include "util/pass_fd.h"
-
-/* With a single processor the second process is but one more to make. */
-static bool has_processors(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1;
-}
+#include "util/proc.h"
 
 bool network_may_be_made_aside(const struct plan *plan)
 {
+	/* with a single processor the second process is but one more to make */
 	return plan->namespaces & ~plan->joined & CLONE_NEWNET && plan->network_count == 0 &&
-	       !plan->is_holder && has_processors();
+	       !plan->is_holder && proc_processors() > 1;
 }
 
 static int leave_network(struct err *err)

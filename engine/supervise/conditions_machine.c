@@ -2,7 +2,6 @@
 /* Conditions about the machine: kernel, processors, memory, what it runs in, its name. Read from procfs and sysfs; must never guess. */
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +14,7 @@
 #include "util/cgroup.h"
 #include "util/file.h"
 #include "util/places.h"
+#include "util/proc.h"
 #include "util/str.h"
 
 #define FILE_MAX_BYTES (256 * 1024)
@@ -281,11 +281,11 @@ int condition_memory(const char *text, struct err *err)
 
 int condition_cpus(const char *text, struct err *err)
 {
-	cpu_set_t set;
+	unsigned processors = proc_processors();
 
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+	if (!processors)
 		return err_sys(err, "sched_getaffinity");
-	return compare_number(text, (uint64_t)CPU_COUNT(&set), false, err);
+	return compare_number(text, processors, false, err);
 }
 
 static bool has_word(const char *list, const char *word)

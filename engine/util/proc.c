@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,4 +279,11 @@ uint64_t proc_start_ticks(pid_t pid)
 	for (int field = 3; p && field < 22; field++)
 		p = strtok_r(NULL, " \n", &save);
 	return p && str_to_u64(p, UINT64_MAX, &ticks) ? ticks : 0;
+}
+
+unsigned proc_processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) < 0 ? 0 : (unsigned)CPU_COUNT(&set);
 }

@@ -43,6 +43,9 @@ void proc_default_signals(bool unblock);
 /* The mask alone. */
 void proc_unblock_signals(void);
 
+/* Those that this process may run on; 0: the kernel does not say (errno). */
+unsigned proc_processors(void);
+
 /* Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it is
  * gone or a zombie: together with the pid it names a process for good. */
 uint64_t proc_start_ticks(pid_t pid);

@@ -8,21 +8,17 @@
 
 #include <sched.h>
 
+#include "util/proc.h"
+
 #define LEAST_COUNT 64 /* below, a thread takes longer to start than it saves */
 #define AT_ONCE 16     /* taken by a worker, so that neighbours in memory are one's own */
 #define STACK_BYTES ((size_t)1024 * 1024)
 
 unsigned split_workers(size_t count)
 {
-	cpu_set_t set;
-	int processors;
+	unsigned processors = count < LEAST_COUNT ? 1 : proc_processors();
 
-	if (count < LEAST_COUNT || sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	processors = CPU_COUNT(&set);
-	return processors < 1		      ? 1 :
-	       processors > SPLIT_MAX_WORKERS ? SPLIT_MAX_WORKERS :
-						(unsigned)processors;
+	return processors < 1 ? 1 : processors > SPLIT_MAX_WORKERS ? SPLIT_MAX_WORKERS : processors;
 }
 
 bool split_is_shared(const struct split_crew *crew, size_t count)
