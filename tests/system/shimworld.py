@@ -120,6 +120,8 @@ def config(rootfs, command, share, uid=1001, network=True):
     }
 
 
+# A program that has come so far says so, and waits for let_go().
+GATE = "echo ready > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; "
 SIGQUIT_BIT = 1 << (signal.SIGQUIT - 1)
 PROTOCOL = 2  # SHIM_PROTOCOL_VERSION
 
@@ -229,6 +231,18 @@ class Shim:
 
     def end(self):
         return self.process.wait(BOUND_SEC)
+
+    def await_gate(self):
+        """A program with GATE in it stands there now."""
+        gate = os.path.join(self.share, "go")
+        os.mkfifo(gate)
+        os.chmod(gate, 0o666)
+        self.running()
+        self.wait_share("ready")
+
+    def let_go(self):
+        with open(os.path.join(self.share, "go"), "w") as f:
+            f.write("go\n")
 
     def wait_share(self, name):
         return until("the container writes " + name, lambda: read(os.path.join(self.share, name)))

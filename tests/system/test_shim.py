@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from shimworld import (BOUND_SEC, EXEC, EXITED, FAILED, HELLO, KILL, PASS, PROBE, RESULT, RUNNING, RUNTIME, SIGNAL, SIGQUIT_BIT, Shim, config,  # noqa: F401 (fixtures)
+from shimworld import (BOUND_SEC, EXEC, EXITED, FAILED, GATE, HELLO, KILL, PASS, PROBE, RESULT, RUNNING, RUNTIME, SIGNAL, SIGQUIT_BIT, Shim, config,  # noqa: F401 (fixtures)
                        fixture_rootfs, fixture_world, read, until)
 
 
@@ -98,16 +98,12 @@ def test_a_signal_for_all_reaches_children(world):
 
 def test_what_outlives_the_first_process_is_ended(world):
     # The pid namespace's end takes everything of it; a probe's process of another namespace is taken by the cgroup.
-    shim = world.shim("echo r > /share/ready; until [ -r /share/fifo ]; do sleep 0.02; done; read x < /share/fifo; exit 3", log=world.path / "log")
-    os.mkfifo(os.path.join(shim.share, "fifo"))
-    os.chmod(os.path.join(shim.share, "fifo"), 0o666)
-    shim.running()
-    shim.wait_share("ready")
+    shim = world.shim(GATE + "exit 3", log=world.path / "log")
+    shim.await_gate()
     stranger = subprocess.Popen(["sleep", "1000"])
     with open(shim.cgroup + "/cgroup.procs", "w") as f:
         f.write(str(stranger.pid))
-    with open(os.path.join(shim.share, "fifo"), "w") as f:
-        f.write("go\n")
+    shim.let_go()
     assert shim.phase(EXITED)["exit_code"] == 3
     assert stranger.wait(BOUND_SEC) == -signal.SIGKILL
 

@@ -5,7 +5,7 @@ import re
 import signal
 
 
-from shimworld import EXEC, EXITED, NOTE, PASS, RUNNING, STATE, fixture_rootfs, fixture_world, read, until, wait_end  # noqa: F401 (fixtures)
+from shimworld import EXEC, EXITED, GATE, NOTE, PASS, RUNNING, STATE, fixture_rootfs, fixture_world, read, until, wait_end  # noqa: F401 (fixtures)
 
 
 def test_output_is_in_the_log(world):
@@ -84,26 +84,21 @@ def test_a_hundred_mebibytes_of_numbered_lines(world):
 def test_a_stalled_disk_stalls_nobody(world):
     """The writer is stopped: the container floods on, probes run, the record counts; when it goes on, every gap is told."""
     total = 100000
-    shim = world.shim("echo 1 > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; awk '%s'; echo done > /share/done; read x < /share/go; exit 6"
+    shim = world.shim(GATE + "awk '%s'; echo done > /share/done; read x < /share/go; exit 6"
                       % (AWK_LINES % total), log=world.path / "log")
-    os.mkfifo(os.path.join(shim.share, "go"))
-    os.chmod(os.path.join(shim.share, "go"), 0o666)
-    shim.running()
-    shim.wait_share("ready")
+    shim.await_gate()
     writer = shim.writer()
     until("its files are open", lambda: os.path.exists(os.path.join(shim.log, "current")))
     os.kill(writer, signal.SIGSTOP)
     until("it is stopped", lambda: ") T " in read("/proc/%d/stat" % writer))
-    with open(os.path.join(shim.share, "go"), "w") as f:
-        f.write("go\n")
+    shim.let_go()
     # The container gets through all of its output although not a byte goes to disk.
     shim.wait_share("done")
     assert shim.probe(EXEC, ["/bin/true"])["verdict"] == PASS
     status = shim.wait_for(STATE, lambda s: s["dropped_lines"] > 0)
     until("the counters settle", lambda: shim.status()["dropped_lines"] > total - 262144 // 140 - 2)
     os.kill(writer, signal.SIGCONT)
-    with open(os.path.join(shim.share, "go"), "w") as f:
-        f.write("go\n")
+    shim.let_go()
     status = shim.phase(EXITED)
     assert status["exit_code"] == 6
     wait_end(writer)
@@ -130,16 +125,12 @@ def test_a_stopped_writer_delays_neither_stop_nor_exit_code(world):
 
 def test_the_next_writer_waits_for_the_one_before(world):
     log = world.path / "log"
-    first = world.shim("echo ready > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; seq 1 100; exit 0", log=log)
-    os.mkfifo(os.path.join(first.share, "go"))
-    os.chmod(os.path.join(first.share, "go"), 0o666)
-    first.running()
-    first.wait_share("ready")
+    first = world.shim(GATE + "seq 1 100; exit 0", log=log)
+    first.await_gate()
     writer = first.writer()
     until("its files are open", lambda: os.path.exists(os.path.join(first.log, "current")))
     os.kill(writer, signal.SIGSTOP)
-    with open(os.path.join(first.share, "go"), "w") as f:
-        f.write("go\n")
+    first.let_go()
     first.phase(EXITED)
     first.end()
     second = world.shim("seq 101 200", log=log)
@@ -153,17 +144,13 @@ def test_the_next_writer_waits_for_the_one_before(world):
 
 
 def test_what_was_in_the_ring_survives_the_shim(world):
-    shim = world.shim("echo ready > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; seq 1 500; echo done > /share/done; sleep 1000",
+    shim = world.shim(GATE + "seq 1 500; echo done > /share/done; sleep 1000",
                       log=world.path / "log")
-    os.mkfifo(os.path.join(shim.share, "go"))
-    os.chmod(os.path.join(shim.share, "go"), 0o666)
-    shim.running()
-    shim.wait_share("ready")
+    shim.await_gate()
     writer = shim.writer()
     until("its files are open", lambda: os.path.exists(os.path.join(shim.log, "current")))
     os.kill(writer, signal.SIGSTOP)
-    with open(os.path.join(shim.share, "go"), "w") as f:
-        f.write("go\n")
+    shim.let_go()
     shim.wait_share("done")
     # An answer to a later order proves that the output before it has been read.
     assert shim.probe(EXEC, ["/bin/true"])["verdict"] == PASS
@@ -175,16 +162,12 @@ def test_what_was_in_the_ring_survives_the_shim(world):
 
 
 def test_a_killed_writer_is_replaced(world):
-    shim = world.shim("echo one; echo ready > /share/ready; until [ -r /share/go ]; do sleep 0.02; done; read x < /share/go; echo two; sleep 1000", log=world.path / "log")
-    os.mkfifo(os.path.join(shim.share, "go"))
-    os.chmod(os.path.join(shim.share, "go"), 0o666)
-    shim.running()
-    shim.wait_share("ready")
+    shim = world.shim("echo one; " + GATE + "echo two; sleep 1000", log=world.path / "log")
+    shim.await_gate()
     until("the line is written", lambda: os.path.exists(os.path.join(shim.log, "current")) and len(shim.lines()) == 1)
     writer = shim.writer()
     os.kill(writer, signal.SIGKILL)
-    with open(os.path.join(shim.share, "go"), "w") as f:
-        f.write("go\n")
+    shim.let_go()
     until("the next writer has written", lambda: len(shim.lines()) == 2)
     assert [text for _, text in shim.lines()] == ["one", "two"]
     assert shim.writer() != writer
