@@ -264,10 +264,11 @@ int cmd_volume_create(int argc, char **argv)
 	diags_fini(&diags);
 	if (rc < 0)
 		return CLI_USAGE;
-	if (!spec.name[0])
+	if (!spec.name[0]) {
 		spec.name = random_name(&arena);
-	if (!spec.name)
-		return CLI_FAILED;
+		if (!spec.name)
+			return CLI_FAILED;
+	}
 	if (create(&spec, &err) < 0)
 		return cli_fail(argv[0], &err);
 	puts(spec.name);

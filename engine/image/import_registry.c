@@ -188,7 +188,7 @@ static int start(struct import *imp, struct import_remote *remote, const struct 
 	snprintf(retries, sizeof(retries), "%u", want->retries);
 	/* a unit whose image is here does not wait for a registry that is not */
 	snprintf(compare_retries, sizeof(compare_retries), "%u",
-		 pull_falls_back(want->policy, known != NULL) ? 0 : want->retries);
+		 pull_falls_back(want->policy, known != NULL) ? 0u : want->retries);
 	snprintf(delay, sizeof(delay), "%llu", (unsigned long long)want->retry_delay_usec);
 	if (known && known->digest[0])
 		args[count++] = known->digest;

@@ -96,9 +96,11 @@ static inline __attribute__((always_inline)) long raw_syscall(long number, long 
 							      long d, long e)
 {
 #if defined(__x86_64__)
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
+	register long r10 __asm__("r10");
+	register long r8 __asm__("r8");
 
+	r10 = d;
+	r8 = e;
 	__asm__ volatile("syscall"
 			 : "+a"(number)
 			 : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)

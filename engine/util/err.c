@@ -65,7 +65,7 @@ static bool err_append(char *out, size_t size, const char *tail)
 
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
-	char text[sizeof(err->msg)];
+	char text[ERR_MAX_BYTES];
 	int saved = errno;
 	va_list ap;
 
@@ -88,7 +88,7 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 static int err_number(struct err *err, int number, const char *fmt, va_list ap) ERR_PRINTF(3, 0);
 static int err_number(struct err *err, int number, const char *fmt, va_list ap)
 {
-	char text[sizeof(err->msg)];
+	char text[ERR_MAX_BYTES];
 	int saved = errno;
 
 	if (!err)
@@ -127,7 +127,7 @@ int err_errno(struct err *err, int number, const char *fmt, ...)
 
 int err_wrap(struct err *err, const char *fmt, ...)
 {
-	char text[sizeof(err->msg)];
+	char text[ERR_MAX_BYTES];
 	int saved = errno;
 	va_list ap;
 

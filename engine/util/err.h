@@ -21,11 +21,13 @@ enum err_code {
 	ERR_BUG,	 /* our own mistake */
 };
 
+#define ERR_MAX_BYTES 480
+
 struct err {
 	enum err_code code;
-	int sys_errno; /* errno behind ERR_SYS, else 0 */
-	bool cut;      /* the text did not fit */
-	char msg[480]; /* never empty when code is set; no newline */
+	int sys_errno;		 /* errno behind ERR_SYS, else 0 */
+	bool cut;		 /* the text did not fit */
+	char msg[ERR_MAX_BYTES]; /* never empty when code is set; no newline */
 };
 
 #define ERR_PRINTF(a, b) __attribute__((format(printf, a, b)))
