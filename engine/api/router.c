@@ -12,6 +12,7 @@
 #include "api/internal.h"
 #include "spec/spec.h"
 #include "util/json.h"
+#include "util/signals.h"
 #include "util/str.h"
 
 #define STOP_MAX_SEC 31536000u
@@ -144,7 +145,7 @@ static bool read_kill(const struct http_request *request, struct api_order *orde
 
 	if (!read_text(request, "signal", text, sizeof(text), answer))
 		return false;
-	if (!spec_signal_parse(text[0] ? text : "KILL", &order->signal)) {
+	if (!signal_parse(text[0] ? text : "KILL", SIGNAL_OF_PODMAN, &order->signal)) {
 		api_fail(answer, 400,
 			 "signal %s: unknown; a name like TERM or a number from 1 to 64", text);
 		return false;

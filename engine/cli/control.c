@@ -14,6 +14,7 @@
 #include "supervise/commands.h"
 #include "util/loop.h"
 #include "util/places.h"
+#include "util/signals.h"
 #include "util/str.h"
 #include "yyjson.h"
 
@@ -192,7 +193,7 @@ int cmd_kill(int argc, char **argv)
 
 	if (count < 0)
 		return CLI_USAGE;
-	if (!spec_signal_parse(name, &number)) {
+	if (!signal_parse(name, SIGNAL_OF_PODMAN, &number)) {
 		fprintf(stderr,
 			"cleat kill: signal %s: unknown; a name like TERM or a number from 1 to 64\n",
 			name);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "util/signals.h"
 #include "util/str.h"
 
 #define SEC UINT64_C(1000000)
@@ -140,24 +141,14 @@ static bool is_empty(const struct exit_set *set)
 	       !set->codes[3];
 }
 
-static const char *signal_name(int number, char text[24])
+static void write_signal(struct buf *out, int number)
 {
-	static const char *const names[] = {
-		"SIGHUP",  "SIGINT",	"SIGQUIT",  "SIGILL",  "SIGTRAP", "SIGABRT",
-		"SIGBUS",  "SIGFPE",	"SIGKILL",  "SIGUSR1", "SIGSEGV", "SIGUSR2",
-		"SIGPIPE", "SIGALRM",	"SIGTERM",  "SIGCHLD", "SIGCONT", "SIGSTOP",
-		"SIGTSTP", "SIGTTIN",	"SIGTTOU",  "SIGURG",  "SIGXCPU", "SIGXFSZ",
-		"SIGPROF", "SIGVTALRM", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
-	};
+	const char *name = signal_name(number);
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		int known;
-
-		if (spec_signal_parse(names[i], &known) && known == number)
-			return names[i];
-	}
-	snprintf(text, 24, "signal %d", number);
-	return text;
+	if (name)
+		buf_printf(out, "SIG%s", name);
+	else
+		buf_printf(out, "signal %d", number);
 }
 
 static void write_exit_set(struct buf *out, const struct exit_set *set)
@@ -171,7 +162,8 @@ static void write_exit_set(struct buf *out, const struct exit_set *set)
 		}
 	for (int number = 1; number < 64; number++)
 		if (set->signals >> number & 1) {
-			buf_printf(out, "%s%s", comma, signal_name(number, (char[24]){ 0 }));
+			buf_puts(out, comma);
+			write_signal(out, number);
 			comma = ", ";
 		}
 }

@@ -13,6 +13,7 @@
 
 #include "unit/zones.h"
 #include "util/ids.h"
+#include "util/signals.h"
 #include "util/str.h"
 
 #define NAME_MAX_BYTES 128
@@ -299,69 +300,11 @@ void parse_workdir(struct options *o, const char *value)
 		o->spec->workdir = path;
 }
 
-/* The kernel's numbers for x86-64 and arm64, which are the same (signal(7)). */
-static const struct signal_name {
-	const char *name;
-	int number;
-} signal_names[] = {
-	{ "HUP", 1 },	{ "INT", 2 },	  { "QUIT", 3 },    { "ILL", 4 },   { "TRAP", 5 },
-	{ "ABRT", 6 },	{ "IOT", 6 },	  { "BUS", 7 },	    { "FPE", 8 },   { "KILL", 9 },
-	{ "USR1", 10 }, { "SEGV", 11 },	  { "USR2", 12 },   { "PIPE", 13 }, { "ALRM", 14 },
-	{ "TERM", 15 }, { "STKFLT", 16 }, { "CHLD", 17 },   { "CLD", 17 },  { "CONT", 18 },
-	{ "STOP", 19 }, { "TSTP", 20 },	  { "TTIN", 21 },   { "TTOU", 22 }, { "URG", 23 },
-	{ "XCPU", 24 }, { "XFSZ", 25 },	  { "VTALRM", 26 }, { "PROF", 27 }, { "WINCH", 28 },
-	{ "IO", 29 },	{ "POLL", 29 },	  { "PWR", 30 },    { "SYS", 31 },
-};
-
-#define SIGNAL_RTMIN 34
-#define SIGNAL_RTMAX 64
-
-static bool starts_ignoring_case(const char *text, const char *prefix)
-{
-	return strncasecmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/* What follows RTMIN+ or RTMAX-. */
-static bool realtime_signal(const char *name, int *number)
-{
-	bool from_min = starts_ignoring_case(name, "RTMIN");
-	uint64_t offset = 0;
-
-	name += strlen("RTMIN");
-	if (*name) {
-		if (*name != (from_min ? '+' : '-') ||
-		    !str_to_u64(name + 1, SIGNAL_RTMAX - SIGNAL_RTMIN, &offset))
-			return false;
-	}
-	*number = from_min ? SIGNAL_RTMIN + (int)offset : SIGNAL_RTMAX - (int)offset;
-	return true;
-}
-
-bool spec_signal_parse(const char *text, int *number)
-{
-	uint64_t value;
-
-	if (str_to_u64(text, SIGNAL_RTMAX, &value)) {
-		*number = (int)value;
-		return value > 0;
-	}
-	if (starts_ignoring_case(text, "SIG"))
-		text += strlen("SIG");
-	for (size_t i = 0; i < sizeof(signal_names) / sizeof(signal_names[0]); i++)
-		if (strcasecmp(text, signal_names[i].name) == 0) {
-			*number = signal_names[i].number;
-			return true;
-		}
-	if (starts_ignoring_case(text, "RTMIN") || starts_ignoring_case(text, "RTMAX"))
-		return realtime_signal(text, number);
-	return false;
-}
-
 void parse_stop_signal(struct options *o, const char *value)
 {
 	int number;
 
-	if (!spec_signal_parse(value, &number))
+	if (!signal_parse(value, SIGNAL_OF_PODMAN, &number))
 		option_error(o, "\"%s\" is no signal", option_shown(o, value));
 	else
 		o->spec->stop_signal = arena_strdup(o->arena, value);

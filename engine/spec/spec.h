@@ -373,9 +373,5 @@ void spec_options_dictionary(struct buf *out);
 /* The spec as JSON for "cleat spec UNIT". */
 void spec_to_json(const struct container_spec *spec, struct buf *out);
 
-/* "SIGTERM", "term", "15", "SIGRTMIN+3" (37) -> the kernel's number; false when it is no signal.
- * Real-time signals count from 34, whatever the C library keeps for itself: images and init systems
- * mean glibc's numbers. */
-bool spec_signal_parse(const char *text, int *number);
 /* Why no registry can be asked what is newer, in podman's words where it has some; NULL: one can. */
 const char *spec_update_unfit(const char *image);

@@ -3,10 +3,10 @@
  * What a unit's commands are told: the variables that systemd sets for them, and the words with which they are named to people. The engine's own
  * environment is never handed on.
  */
-#include <signal.h>
 #include <string.h>
 
 #include "supervise/commands.h"
+#include "util/signals.h"
 #include "util/str.h"
 
 /* systemd's words for $SERVICE_RESULT (systemd.exec(5), "$SERVICE_RESULT"). */
@@ -46,16 +46,10 @@ static const char *result_word(enum core_result result)
 
 static const char *signal_word(struct arena *arena, int number)
 {
-	static const char *const names[] = {
-		[SIGHUP] = "HUP",   [SIGINT] = "INT",	[SIGQUIT] = "QUIT", [SIGILL] = "ILL",
-		[SIGTRAP] = "TRAP", [SIGABRT] = "ABRT", [SIGBUS] = "BUS",   [SIGFPE] = "FPE",
-		[SIGKILL] = "KILL", [SIGUSR1] = "USR1", [SIGSEGV] = "SEGV", [SIGUSR2] = "USR2",
-		[SIGPIPE] = "PIPE", [SIGALRM] = "ALRM", [SIGTERM] = "TERM", [SIGXCPU] = "XCPU",
-		[SIGXFSZ] = "XFSZ", [SIGSYS] = "SYS",
-	};
+	const char *name = signal_name(number);
 
-	if (number > 0 && (size_t)number < sizeof(names) / sizeof(names[0]) && names[number])
-		return names[number];
+	if (name)
+		return name;
 	return arena_printf(arena, "%d", number);
 }
 

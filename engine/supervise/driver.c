@@ -14,6 +14,7 @@
 #include "supervise/internal.h"
 #include "supervise/machine.h"
 #include "supervise/update.h"
+#include "util/signals.h"
 #include "util/str.h"
 
 #define QUEUE_MAX 2048
@@ -82,10 +83,11 @@ static int stop_signal(const struct engine_entry *entry)
 {
 	int number;
 
-	if (entry->spec->stop_signal && spec_signal_parse(entry->spec->stop_signal, &number))
+	if (entry->spec->stop_signal &&
+	    signal_parse(entry->spec->stop_signal, SIGNAL_OF_PODMAN, &number))
 		return number;
 	if (entry->has_image && entry->image.stop_signal &&
-	    spec_signal_parse(entry->image.stop_signal, &number))
+	    signal_parse(entry->image.stop_signal, SIGNAL_OF_PODMAN, &number))
 		return number;
 	return SIGTERM;
 }

@@ -4,11 +4,11 @@
  * Must never judge a value that still holds a variable or a specifier.
  */
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <sys/socket.h>
 
 #include "unit/oneshot_internal.h"
 #include "unit/span_internal.h"
+#include "util/signals.h"
 #include "util/str.h"
 
 /* The value of a key, if it says something that is known already. Inline, as the look-ups of values are. */
@@ -77,18 +77,13 @@ static void judge_startup(struct reading *r)
 	judge_number(r, "HealthStartupSuccess");
 }
 
-/* podman takes names in small letters, too. */
 static void judge_reload_signal(struct reading *r)
 {
-	char name[16] = "";
 	struct arg value;
-	unsigned number;
+	int number;
 
-	if (!is_known(r, "ReloadSignal", &value))
-		return;
-	for (size_t i = 0; i < sizeof(name) - 1 && value.text[i]; i++)
-		name[i] = (char)toupper((unsigned char)value.text[i]);
-	if (strlen(value.text) >= sizeof(name) || !signal_parse(name, &number))
+	if (is_known(r, "ReloadSignal", &value) &&
+	    !signal_parse(value.text, SIGNAL_OF_PODMAN, &number))
 		reading_refuse(r, value.origin, "'%s' is no signal", value.text);
 }
 

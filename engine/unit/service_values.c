@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "unit/service_internal.h"
+#include "util/signals.h"
 #include "util/str.h"
 
 void *service_target(struct reading *r, const struct service_rule *rule)
@@ -203,10 +204,10 @@ void service_read_mode(struct reading *r, const struct service_rule *rule,
 void service_read_signal(struct reading *r, const struct service_rule *rule,
 			 const struct syntax_entry *entry)
 {
-	unsigned number;
+	int number;
 
-	if (signal_parse(entry->value, &number))
-		*(unsigned *)service_target(r, rule) = number;
+	if (signal_parse(entry->value, SIGNAL_OF_SYSTEMD, &number))
+		*(unsigned *)service_target(r, rule) = (unsigned)number;
 	else
 		service_reject(r, rule, entry->origin,
 			       "'%s' is no signal (like SIGTERM or SIGRTMIN+3)", entry->value);

@@ -4,10 +4,10 @@
  * modes, lists of processors, signals, and sets of exit codes and signals (systemd.service(5)). Must never guess: what
  * systemd would ignore is not read.
  */
-#include <signal.h>
 #include <strings.h>
 
 #include "unit/span_internal.h"
+#include "util/signals.h"
 #include "util/str.h"
 
 static const struct {
@@ -276,62 +276,13 @@ static const struct {
 	/* clang-format on */
 };
 
-static const struct {
-	const char *name;
-	unsigned number;
-} signal_names[] = {
-	/* clang-format off */
-	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ILL", SIGILL }, { "TRAP", SIGTRAP },
-	{ "ABRT", SIGABRT }, { "IOT", SIGABRT }, { "BUS", SIGBUS }, { "FPE", SIGFPE }, { "KILL", SIGKILL },
-	{ "USR1", SIGUSR1 }, { "SEGV", SIGSEGV }, { "USR2", SIGUSR2 }, { "PIPE", SIGPIPE }, { "ALRM", SIGALRM },
-	{ "TERM", SIGTERM }, { "STKFLT", SIGSTKFLT }, { "CHLD", SIGCHLD }, { "CONT", SIGCONT }, { "STOP", SIGSTOP },
-	{ "TSTP", SIGTSTP }, { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU }, { "URG", SIGURG }, { "XCPU", SIGXCPU },
-	{ "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM }, { "PROF", SIGPROF }, { "WINCH", SIGWINCH }, { "IO", SIGIO },
-	{ "POLL", SIGIO }, { "PWR", SIGPWR }, { "SYS", SIGSYS },
-	/* clang-format on */
-};
-
-/* 34 in every program but musl's own: what glibc programs, and so systemd and the world, call SIGRTMIN. */
-#define WORLD_SIGRTMIN 34u
-#define WORLD_SIGRTMAX 64u
-
-bool signal_parse(const char *name, unsigned *number)
-{
-	uint64_t n;
-
-	if (str_to_u64(name, WORLD_SIGRTMAX, &n)) {
-		if (n > 0)
-			*number = (unsigned)n;
-		return n > 0;
-	}
-	if (str_starts(name, "SIG"))
-		name += 3;
-	for (size_t i = 0; i < sizeof(signal_names) / sizeof(signal_names[0]); i++)
-		if (str_eq(name, signal_names[i].name)) {
-			*number = signal_names[i].number;
-			return true;
-		}
-
-	bool is_max = str_starts(name, "RTMAX");
-
-	if (!is_max && !str_starts(name, "RTMIN"))
-		return false;
-	name += 5;
-	if (*name && (*name != (is_max ? '-' : '+') ||
-		      !str_to_u64(name + 1, WORLD_SIGRTMAX - WORLD_SIGRTMIN, &n)))
-		return false;
-	n = *name ? n : 0;
-	*number = is_max ? WORLD_SIGRTMAX - (unsigned)n : WORLD_SIGRTMIN + (unsigned)n;
-	return true;
-}
-
 /* What struct exit_set has room for. */
-#define LAST_SIGNAL_OF_SET 63u
+#define LAST_SIGNAL_OF_SET 63
 
 bool exit_set_add(struct exit_set *set, const char *word)
 {
 	uint64_t code;
-	unsigned number;
+	int number;
 
 	if (str_to_u64(word, 255, &code)) {
 		set->codes[code / 64] |= UINT64_C(1) << (code % 64);
@@ -343,7 +294,7 @@ bool exit_set_add(struct exit_set *set, const char *word)
 			set->codes[code / 64] |= UINT64_C(1) << (code % 64);
 			return true;
 		}
-	if (!signal_parse(word, &number) || number > LAST_SIGNAL_OF_SET)
+	if (!signal_parse(word, SIGNAL_OF_SYSTEMD, &number) || number > LAST_SIGNAL_OF_SET)
 		return false;
 	set->signals |= UINT64_C(1) << number;
 	return true;

@@ -18,8 +18,6 @@ bool size_parse(const char *text, unsigned base, uint64_t *bytes);
 bool share_parse(const char *text, uint64_t *permyriad);
 /* Octal, at most 07777. */
 bool mode_parse(const char *text, unsigned *mode);
-/* "SIGTERM", "TERM", "15", "SIGRTMIN+3", "RTMAX-1": 1-64. */
-bool signal_parse(const char *name, unsigned *number);
 /* "0-3 5,7" as "0-3,5,7", sorted, for cpuset.cpus; appended to out. */
 #define CPU_LIST_MAX 8192
 bool cpu_list_parse(const char *text, struct buf *out);

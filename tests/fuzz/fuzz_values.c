@@ -19,6 +19,7 @@
 #include "unit/unit.h"
 #include "unit/unit_memory.h"
 #include "unit/words_internal.h"
+#include "util/signals.h"
 #include "util/str.h"
 
 #define MAX_TEXT ((size_t)64 * 1024)
@@ -65,7 +66,8 @@ static void try_sizes(const char *text)
 static void try_numbers(const char *text)
 {
 	uint64_t share = 77;
-	unsigned mode = 077777, number = 4711;
+	unsigned mode = 077777;
+	int number = 4711;
 	bool value = false, other = true;
 
 	if (share_parse(text, &share))
@@ -76,7 +78,7 @@ static void try_numbers(const char *text)
 		check(mode <= 07777, "a mode is in range");
 	else
 		check(mode == 077777, "a mode that is refused sets nothing");
-	if (signal_parse(text, &number))
+	if (signal_parse(text, SIGNAL_OF_SYSTEMD, &number))
 		check(number >= 1 && number <= 64, "a signal is in range");
 	else
 		check(number == 4711, "a signal that is refused sets nothing");

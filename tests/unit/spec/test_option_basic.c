@@ -196,36 +196,6 @@ static void keep_groups_is_noted(void **state)
 	teardown(&f);
 }
 
-static void signals_have_the_kernels_numbers(void **state)
-{
-	static const struct {
-		const char *name;
-		int number;
-	} rows[] = {
-		{ "SIGTERM", 15 },    { "term", 15 },
-		{ "Int", 2 },	      { "9", 9 },
-		{ "64", 64 },	      { "SIGRTMIN", 34 },
-		{ "RTMIN+3", 37 },    { "sigrtmin+30", 64 },
-		{ "SIGRTMAX", 64 },   { "SIGRTMAX-27", 37 },
-		{ "SIGPWR", 30 },     { "SIGSYS", 31 },
-		{ "SIGCLD", 17 },     { "0", -1 },
-		{ "65", -1 },	      { "SIGRTMIN+31", -1 },
-		{ "SIGRTMIN-1", -1 }, { "SIGRTMINX", -1 },
-		{ "", -1 },	      { "SIG", -1 },
-		{ "-1", -1 },	      { "SIGSIGTERM", -1 },
-		{ "SIGRTMAX+1", -1 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int number = 0;
-
-		if (spec_signal_parse(rows[i].name, &number) != (rows[i].number > 0) ||
-		    (rows[i].number > 0 && number != rows[i].number))
-			fail_msg("%s is %d", rows[i].name, number);
-	}
-}
-
 static void stopping(void **state)
 {
 	struct fixture f;
@@ -459,7 +429,6 @@ int main(void)
 		cmocka_unit_test(auto_update_says_what_it_cannot_follow),
 		cmocka_unit_test(users_are_names_or_mapped_numbers),
 		cmocka_unit_test(keep_groups_is_noted),
-		cmocka_unit_test(signals_have_the_kernels_numbers),
 		cmocka_unit_test(stopping),
 		cmocka_unit_test(time_zones_are_names_only),
 		cmocka_unit_test(lines_for_passwd_and_group),
