@@ -223,11 +223,23 @@ int network_set_up(const struct plan *plan, struct err *err)
 	return bring_up(plan, err);
 }
 
-int network_configure(struct child *c, struct err *err)
+static int tell_maker(int maker, struct err *err)
 {
 	const struct sync_message mapped = { .type = SYNC_MAPPED };
+	struct err reason;
 
+	if (sync_send(maker, &mapped, -1, &reason) == 0)
+		return 0;
+	/* one that was killed is noticed where the network is entered, whenever it was killed */
+	if (reason.sys_errno == EPIPE)
+		return 0;
+	*err = reason;
+	return -1;
+}
+
+int network_configure(struct child *c, struct err *err)
+{
 	if (c->network >= 0)
-		return sync_send(c->network, &mapped, -1, err);
+		return tell_maker(c->network, err);
 	return c->plan->namespaces & CLONE_NEWNET ? network_set_up(c->plan, err) : 0;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
 import os
+import subprocess
 import sys
 
 import pytest
@@ -48,6 +49,26 @@ def box_image(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("box") / "box.tar")
     write_box(path, busybox_of(BUILD))
     return path
+
+
+def filter_program(tmp_path_factory, name):
+    """Words before a command: a program of this folder that loads a seccomp filter and runs the rest."""
+    program = str(tmp_path_factory.mktemp("filter") / name)
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".c")
+    subprocess.run(["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, source], check=True)
+    return [program]
+
+
+@pytest.fixture(scope="session")
+def withhold(tmp_path_factory):
+    """withhold + ["CALL=WHAT", "--"]: a host that withholds system calls."""
+    return filter_program(tmp_path_factory, "withhold")
+
+
+@pytest.fixture(scope="session")
+def without_netfilter(tmp_path_factory):
+    """A command and its descendants believe in a kernel without netfilter."""
+    return filter_program(tmp_path_factory, "without_netfilter")
 
 
 @pytest.fixture(scope="session", autouse=True)

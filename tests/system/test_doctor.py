@@ -12,26 +12,9 @@ import pytest
 from appliance import CLEAT, IDLE, descendants, http_in_netns, remove_cgroups, unit, wait_for
 from lxc import LXC_CONFIG
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 needs_lxc = pytest.mark.skipif(not os.path.isdir(LXC_CONFIG) or not shutil.which("lxc-start"), reason="lxc is not installed")
 FINE, LIMITED, MISSING = 0, 1, 2
 ENOSYS, EPERM, EACCES, EAGAIN, EOPNOTSUPP = 38, 1, 13, 11, 95
-
-
-def compiled(tmp_path_factory, name):
-    program = str(tmp_path_factory.mktemp("tools") / name)
-    subprocess.run(["gcc", "-O1", "-D_GNU_SOURCE", "-o", program, os.path.join(HERE, name + ".c")], check=True)
-    return program
-
-
-@pytest.fixture(scope="module")
-def withhold(tmp_path_factory):
-    return compiled(tmp_path_factory, "withhold")
-
-
-@pytest.fixture(scope="module")
-def without_netfilter(tmp_path_factory):
-    return compiled(tmp_path_factory, "without_netfilter")
 
 
 def doctor(*before, data=None, shell=None):
@@ -84,7 +67,7 @@ CALLS = [
 
 @pytest.mark.parametrize("word,name,level,evidence", CALLS, ids=[row[0] for row in CALLS])
 def test_a_withheld_call_is_one_finding(healthy, withhold, tmp_path, word, name, level, evidence):
-    found = doctor(withhold, word, "--", data=tmp_path)
+    found = doctor(*withhold, word, "--", data=tmp_path)
     bad = worse(found, healthy)
     assert list(bad) == [name], bad
     assert bad[name]["level"] == level and evidence in bad[name]["evidence"], bad[name]
@@ -95,19 +78,19 @@ def test_a_withheld_call_is_one_finding(healthy, withhold, tmp_path, word, name,
 
 
 def test_a_network_that_kills_who_asks_is_a_finding(healthy, withhold, tmp_path):
-    bad = worse(doctor(withhold, "unshare=kill", "--", data=tmp_path), healthy)
+    bad = worse(doctor(*withhold, "unshare=kill", "--", data=tmp_path), healthy)
     assert "networks: killed by signal 31" in bad["host-probe"]["evidence"], bad
     assert "killed by signal 31" in bad["namespaces"]["evidence"], bad
 
 
 def test_mounts_that_a_security_module_denies(healthy, withhold, tmp_path):
-    bad = worse(doctor(withhold, "mount=%d" % EACCES, "--", data=tmp_path), healthy)
+    bad = worse(doctor(*withhold, "mount=%d" % EACCES, "--", data=tmp_path), healthy)
     assert {"tmpfs", "private-proc", "private-sys"} == set(bad), bad
     assert "Permission denied" in bad["private-proc"]["evidence"]
 
 
 def test_no_user_attributes(healthy, withhold, tmp_path):
-    bad = worse(doctor(withhold, "setxattr=%d" % EOPNOTSUPP, "--", data=tmp_path), healthy)
+    bad = worse(doctor(*withhold, "setxattr=%d" % EOPNOTSUPP, "--", data=tmp_path), healthy)
     assert {name: check["level"] for name, check in bad.items()} == {"data-xattr": "limited", "tmpfs-xattr": "note"}
 
 
@@ -156,7 +139,7 @@ def test_a_data_disk_that_is_not_good_enough(healthy, tmp_path, shell, expected)
 
 
 def test_a_kernel_without_netfilter(healthy, without_netfilter, tmp_path):
-    bad = worse(doctor(without_netfilter, data=tmp_path), healthy)
+    bad = worse(doctor(*without_netfilter, data=tmp_path), healthy)
     assert set(bad) == {"nftables"} and "modprobe" in bad["nftables"]["remedy"], bad
 
 

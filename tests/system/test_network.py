@@ -603,15 +603,6 @@ def test_check_says_what_units_say_together(tmp_path):
     assert re.search(r"b\.container:\d+:13: error: .*port 8001/tcp is published by a\.container:\d+ and b\.container:\d+\n", done.stdout), done.stdout
 
 
-@pytest.fixture
-def without_netfilter(tmp_path):
-    """Words that make a command and its descendants believe in a kernel without netfilter."""
-    program = str(tmp_path / "without_netfilter")
-    subprocess.run(["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program,
-                    os.path.join(os.path.dirname(os.path.abspath(__file__)), "without_netfilter.c")], check=True)
-    return [program]
-
-
 LOST = "published ports go through a proxy: the client's address is lost, the program sees the gateway's"
 LOST_HERE = "network: published ports go through a proxy, client addresses are lost"
 

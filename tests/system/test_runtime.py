@@ -690,6 +690,28 @@ def test_network_that_cannot_be_made_names_the_setting(place):
         125, "cleat-runtime: mounts: /sys: network: a limit below /proc/sys/user (max_net_namespaces) is reached: No space left on device\n")
 
 
+@pytest.mark.parametrize("word,reason", [
+    ("unshare-net=1", "unshare: Operation not permitted"),
+    ("unshare-net=kill", "whoever made it was killed"),
+    ("setns-net=1", "setns: Operation not permitted"),
+], ids=["it may not be made", "its maker is killed", "it may not be entered"])
+def test_network_that_cannot_be_made_says_why(place, withhold, word, reason):
+    """Nobody is left who waits for the other."""
+    bundle, run_id = place.bundle(["/bin/true"])
+    done = subprocess.run(withhold + [word, "--"] + place.command(bundle, run_id), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (125, "cleat-runtime: mounts: /sys: network: %s\n" % reason)
+    assert not (cgroup_mount() / "cleat" / "c" / run_id).exists()
+
+
+def test_network_by_one_process_that_cannot_be_made_says_why(place, withhold, one_process):
+    """Without a maker the child asks for it itself, in its first step."""
+    bundle, run_id = place.bundle(["/bin/true"])
+    done = subprocess.run(withhold + ["unshare-net=1", "--"] + one_process + place.command(bundle, run_id), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (125, "cleat-runtime: network: unshare: Operation not permitted\n")
+
+
 def test_host_network_is_the_appliances(place):
     place.config["linux"]["namespaces"] = [n for n in place.config["linux"]["namespaces"] if n["type"] != "network"]
     place.config["mounts"] = [m for m in place.config["mounts"] if m["type"] not in ("sysfs", "cgroup")]

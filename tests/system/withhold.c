@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * withhold CALL=WHAT... -- COMMAND...: runs it, and all that comes of it, on a host that withholds system calls, as a manager of containers does
- * with its seccomp profile. WHAT: a number of errno; "kill": the process dies; "hang": the call never comes back.
+ * with its seccomp profile. WHAT: a number of errno; "kill": the process dies; "hang": the call never comes back. CALL-net: only when it is about
+ * network namespaces.
  */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,29 +20,34 @@
 
 #define MAX_CALLS 16
 
-static const struct {
+static const struct call {
 	const char *name;
 	unsigned number;
+	unsigned flags; /* one of them has to be there; 0: whatever the call is about */
+	unsigned flags_argument;
 } calls[] = {
-	{ "clone3", SYS_clone3 },
-	{ "mount", SYS_mount },
-	{ "pivot_root", SYS_pivot_root },
-	{ "openat2", SYS_openat2 },
-	{ "open_tree", SYS_open_tree },
-	{ "fsopen", SYS_fsopen },
-	{ "seccomp", SYS_seccomp },
-	{ "setxattr", SYS_setxattr },
-	{ "unshare", SYS_unshare },
-	{ "landlock_create_ruleset", SYS_landlock_create_ruleset },
-	{ "getrandom", SYS_getrandom },
-	{ "mount_setattr", SYS_mount_setattr },
+	{ "clone3", SYS_clone3, 0, 0 },
+	{ "mount", SYS_mount, 0, 0 },
+	{ "pivot_root", SYS_pivot_root, 0, 0 },
+	{ "openat2", SYS_openat2, 0, 0 },
+	{ "open_tree", SYS_open_tree, 0, 0 },
+	{ "fsopen", SYS_fsopen, 0, 0 },
+	{ "seccomp", SYS_seccomp, 0, 0 },
+	{ "setns", SYS_setns, 0, 0 },
+	{ "setns-net", SYS_setns, CLONE_NEWNET, 1 },
+	{ "setxattr", SYS_setxattr, 0, 0 },
+	{ "unshare", SYS_unshare, 0, 0 },
+	{ "unshare-net", SYS_unshare, CLONE_NEWNET, 0 },
+	{ "landlock_create_ruleset", SYS_landlock_create_ruleset, 0, 0 },
+	{ "getrandom", SYS_getrandom, 0, 0 },
+	{ "mount_setattr", SYS_mount_setattr, 0, 0 },
 };
 
-static unsigned number_of(const char *name, size_t len)
+static const struct call *call_of(const char *name, size_t len)
 {
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (strlen(calls[i].name) == len && strncmp(calls[i].name, name, len) == 0)
-			return calls[i].number;
+			return &calls[i];
 	fprintf(stderr, "withhold: %s: not in the table\n", name);
 	exit(125);
 }
@@ -56,18 +63,26 @@ static unsigned action_of(const char *what)
 
 static int load(char **words, int count)
 {
-	struct sock_filter code[2 * MAX_CALLS + 2];
+	struct sock_filter code[5 * MAX_CALLS + 1];
 	struct sock_fprog program = { .filter = code };
 	unsigned n = 0, flags = 0;
 
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						 offsetof(struct seccomp_data, nr));
 	for (int i = 0; i < count; i++) {
 		size_t len = strcspn(words[i], "=");
 		unsigned action = action_of(words[i] + len + 1);
+		const struct call *call = call_of(words[i], len);
 
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-							 number_of(words[i], len), 0, 1);
+		code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+							 offsetof(struct seccomp_data, nr));
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call->number, 0,
+							 call->flags ? 3 : 1);
+		if (call->flags) {
+			code[n++] = (struct sock_filter)BPF_STMT(
+				BPF_LD | BPF_W | BPF_ABS,
+				offsetof(struct seccomp_data, args[call->flags_argument]));
+			code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K,
+								 call->flags, 0, 1);
+		}
 		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action);
 		if (action == SECCOMP_RET_USER_NOTIF)
 			flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
