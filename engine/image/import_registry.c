@@ -11,7 +11,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@
 #include "util/pass_fd.h"
 #include "util/path.h"
 #include "util/places.h"
+#include "util/proc.h"
 #include "util/str.h"
 
 #define RESOLVER_MAX_BYTES (1024 * 1024)
@@ -75,8 +75,7 @@ static void sweep_roots(const char *base, const char *prefix)
 	pid_t pid;
 
 	while (dir && (entry = readdir(dir)))
-		if ((pid = owner_of_root(entry->d_name, prefix)) > 0 && kill(pid, 0) < 0 &&
-		    errno == ESRCH &&
+		if ((pid = owner_of_root(entry->d_name, prefix)) > 0 && !proc_start_ticks(pid) &&
 		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_uid == geteuid() &&
 		    path_remove_tree(dirfd(dir), entry->d_name, &ignored) < 0)

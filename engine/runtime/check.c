@@ -22,6 +22,7 @@
 #include "util/cleanup.h"
 #include "util/path.h"
 #include "util/places.h"
+#include "util/proc.h"
 #include "util/str.h"
 
 #define SCRATCH_PREFIX ".check-"
@@ -106,7 +107,7 @@ static bool is_left(const char *name, const char *prefix)
 	uint64_t pid;
 
 	return str_starts(name, prefix) && str_to_u64(name + strlen(prefix), INT32_MAX, &pid) &&
-	       pid && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+	       pid && !proc_start_ticks((pid_t)pid);
 }
 
 void check_sweep(int dir, const char *prefix, check_left_fn *fn)

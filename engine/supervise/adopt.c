@@ -63,14 +63,14 @@ static void sweep_unclaimed(struct engine *e)
 			adopt_tear_down(e, d->d_name);
 }
 
-/* "NAME.tmp-PID" of a process that is no more; of ours it is from before we were executed anew. */
+/* "NAME.tmp-PID" of a process that is no more, waited for or not; of ours it is from before we were executed anew. */
 static bool is_left_over(const char *name)
 {
 	const char *end = strstr(name, ".tmp-");
 	uint64_t pid;
 
 	return end && str_to_u64(end + strlen(".tmp-"), INT32_MAX, &pid) && pid > 0 &&
-	       ((pid_t)pid == getpid() || (kill((pid_t)pid, 0) < 0 && errno == ESRCH));
+	       ((pid_t)pid == getpid() || !proc_start_ticks((pid_t)pid));
 }
 
 /* What file_write_atomic() of an engine or worker that was killed has left: nobody is about to rename it. A record of a container that

@@ -3,8 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
-
 
 import pytest
 
@@ -341,13 +341,19 @@ def test_a_start_that_waits_too_long_has_failed_and_one_under_way_goes_on(boot):
     a.wait_unit("systemd-slow", state="up")
 
 
+NEVER_WAITS = "import os, time; p = os.fork(); p or os._exit(0); print(p, flush=True); time.sleep(1000)"
+
+
 def test_half_written_files_of_an_engine_that_was_killed_are_swept(boot):
-    """Each file is written beside its place and renamed. Only what belongs to no process any more goes."""
+    """Each file is written beside its place and renamed. Only what belongs to no process any more goes; one that nobody has waited for is none."""
     a = boot({"web": unit("localhost/hello:latest")})
     a.wait_unit("systemd-web", state="up")
     nobody = int(open("/proc/sys/kernel/pid_max").read()) - 1
+    parent = subprocess.Popen(["nsenter", "-t", str(a.init_pid()), "-p", sys.executable, "-c", NEVER_WAITS], stdout=subprocess.PIPE, text=True)
+    zombie = int(parent.stdout.readline())
     left = ["/run/cleat/boot/engine.tmp-%d" % nobody, "/run/cleat/units/systemd-web.tmp-%d" % nobody, "/run/cleat/links/state.tmp-%d" % nobody,
-            "/data/units/last-good/web.container.tmp-%d" % nobody, "/data/units/history/web.container.tmp-%d" % nobody]
+            "/data/units/last-good/web.container.tmp-%d" % nobody, "/data/units/history/web.container.tmp-%d" % nobody,
+            "/run/cleat/boot/engine.tmp-%d" % zombie]
     kept = ["/run/cleat/boot/engine.tmp-1", "/data/units/last-good/web.container.tmp-1", "/run/cleat/boot/engine.tmp-"]
 
     def place(path):
@@ -364,3 +370,5 @@ def test_half_written_files_of_an_engine_that_was_killed_are_swept(boot):
     wait_for("the next engine", lambda: a.engine_child(engine) and a.engine_pid() != engine)
     wait_for("they are gone", lambda: not any(there(path) for path in left))
     assert [path for path in kept if not there(path)] == []
+    parent.kill()
+    parent.wait(60)

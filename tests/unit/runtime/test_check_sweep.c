@@ -3,6 +3,7 @@
 #include "unit_test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -23,14 +24,15 @@ static void remember(int dir, const char *name)
 	assert_int_equal(unlinkat(dir, name, AT_REMOVEDIR), 0);
 }
 
-static pid_t ended_process(void)
+static pid_t ended_process(int more)
 {
 	pid_t pid = fork();
+	siginfo_t info;
 
 	if (pid == 0)
 		_exit(0);
 	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | more), 0);
 	return pid;
 }
 
@@ -45,7 +47,7 @@ static void only_what_a_dead_check_has_made_is_told(void **state)
 
 	auto_fd int dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	snprintf(left, sizeof(left), "check-%d", (int)ended_process());
+	snprintf(left, sizeof(left), "check-%d", (int)ended_process(0));
 	snprintf(mine, sizeof(mine), "check-%d", (int)getpid());
 	assert_int_equal(mkdirat(dir, left, 0755), 0);
 	assert_int_equal(mkdirat(dir, mine, 0755), 0);
@@ -63,10 +65,32 @@ static void only_what_a_dead_check_has_made_is_told(void **state)
 	rmdir(place);
 }
 
+/* Whoever started it may never wait for it. */
+static void one_that_nobody_has_waited_for_is_dead_as_well(void **state)
+{
+	char place[] = "/tmp/cleat-test-sweep-XXXXXX", left[64];
+	pid_t zombie = ended_process(WNOWAIT);
+
+	(void)state;
+	told_count = 0;
+	assert_non_null(mkdtemp(place));
+
+	auto_fd int dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	snprintf(left, sizeof(left), "check-%d", (int)zombie);
+	assert_int_equal(mkdirat(dir, left, 0755), 0);
+	check_sweep(dir, "check-", remember);
+	assert_int_equal(waitpid(zombie, NULL, 0), zombie);
+	assert_int_equal(told_count, 1);
+	assert_string_equal(told[0], left);
+	rmdir(place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_what_a_dead_check_has_made_is_told),
+		cmocka_unit_test(one_that_nobody_has_waited_for_is_dead_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
