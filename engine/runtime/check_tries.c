@@ -21,8 +21,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "runtime/child.h"
 #include "runtime/kernel.h"
 #include "runtime/limits.h"
+#include "runtime/network.h"
 #include "util/buf.h"
 #include "util/cgroup.h"
 #include "util/cleanup.h"
@@ -88,12 +90,34 @@ static int enter_user_namespace(int more, struct err *err)
 	return file_write_text_at(AT_FDCWD, "/proc/self/gid_map", map, err);
 }
 
+/* In one that a start's own code makes, with its own choice of who does. That one is not brought up: its maker has no ids for it here. */
+static int enter_network(struct err *err)
+{
+	static struct plan plan = { .namespaces = CLONE_NEWNET };
+	struct child c = { .plan = &plan, .sync = -1, .network = -1 };
+	int rc;
+
+	c.makes_network = network_may_be_made_aside(&plan);
+	if (!c.makes_network)
+		return unshare(CLONE_NEWNET) < 0 ? err_sys(err, "network: unshare") : 0;
+	rc = network_begin(&c, err);
+	/* one process may be all that is allowed: it has been entered then */
+	if (rc == 0 && c.network >= 0)
+		rc = network_configure(&c, err) < 0 || network_enter(&c, err) < 0 ? -1 : 0;
+	close_fd(&c.network);
+	if (c.network_maker > 0)
+		waitpid(c.network_maker, NULL, __WALL);
+	return rc;
+}
+
 static int try_namespaces(const struct check *check, struct err *err)
 {
 	(void)check;
-	return enter_user_namespace(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-					    CLONE_NEWCGROUP | CLONE_NEWNET,
-				    err);
+	if (enter_user_namespace(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+					 CLONE_NEWCGROUP,
+				 err) < 0)
+		return -1;
+	return enter_network(err);
 }
 
 /* A process in a user namespace of its own that waits to be killed; -1. It ends with us in any case. */

@@ -59,6 +59,8 @@ CALLS = [
     ("pivot_root=kill", "pivot-root", "missing", "killed by signal 31"),
     ("pivot_root=hang", "pivot-root", "missing", "hangs for more than 3 s"),
     ("unshare=%d" % EPERM, "namespaces", "missing", "unshare: Operation not permitted"),
+    ("unshare-net=%d" % EPERM, "namespaces", "missing", "network: unshare: Operation not permitted"),
+    ("setns=%d" % EPERM, "namespaces", "missing", "network: setns: Operation not permitted"),
     ("seccomp=%d" % EPERM, "seccomp", "missing", "seccomp: Operation not permitted"),
     ("landlock_create_ruleset=%d" % ENOSYS, "landlock", "note", "has none"),
     ("getrandom=%d" % EAGAIN, "entropy", "limited", "getrandom: Resource temporarily unavailable"),
@@ -77,10 +79,11 @@ def test_a_withheld_call_is_one_finding(healthy, withhold, tmp_path, word, name,
     assert os.listdir(tmp_path) == []
 
 
-def test_a_network_that_kills_who_asks_is_a_finding(healthy, withhold, tmp_path):
-    bad = worse(doctor(*withhold, "unshare=kill", "--", data=tmp_path), healthy)
+@pytest.mark.parametrize("word,evidence", [("unshare=kill", "killed by signal 31"), ("unshare-net=kill", "network: whoever made it was killed")])
+def test_a_network_that_kills_who_asks_is_a_finding(healthy, withhold, tmp_path, word, evidence):
+    bad = worse(doctor(*withhold, word, "--", data=tmp_path), healthy)
     assert "networks: killed by signal 31" in bad["host-probe"]["evidence"], bad
-    assert "killed by signal 31" in bad["namespaces"]["evidence"], bad
+    assert evidence in bad["namespaces"]["evidence"], bad
 
 
 def test_mounts_that_a_security_module_denies(healthy, withhold, tmp_path):
