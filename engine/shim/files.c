@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log/log.h"
@@ -25,6 +26,7 @@
 #include "util/file.h"
 
 #define FILE_MAX_BYTES 262144u /* more is none that programs read at each look-up */
+#define LEASE_TRIES 200	       /* a millisecond each */
 
 enum { CHILD_RUN_DIR = 3, CHILD_ROOT, CHILD_COUNT };
 
@@ -82,13 +84,36 @@ static bool rewrite(int fd, const struct buf *text)
 	return lseek(fd, 0, SEEK_SET) == 0 && file_rewrite_fd(fd, text, &ignored) == 0;
 }
 
+/* A line that a program adds between our reading and our writing would be lost. With the lease whoever opens the file waits until it is closed
+ * here; who has it open already has to close it first. One that stays open, or lies where there are no leases, is written all the same: names
+ * that nobody can resolve are the greater loss. */
+static void await_lease(int fd)
+{
+	const struct timespec pause = { 0, 1000000 };
+
+	for (int i = 0; i < LEASE_TRIES; i++) {
+		if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0 || errno != EAGAIN)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+bool shim_files_bring_in(int fd, const struct buf *before, const struct buf *next, bool is_whole)
+{
+	auto_buf now = BUF_INIT(FILE_MAX_BYTES), merged = BUF_INIT(2 * FILE_MAX_BYTES);
+
+	if (fd < 0)
+		return false;
+	await_lease(fd);
+	return read_text(fd, &now) && shim_merge(&now, before, next, is_whole, &merged) &&
+	       rewrite(fd, &merged);
+}
+
 static bool bring_in(const struct kept_file *file, const struct buf *before, const struct buf *next)
 {
 	auto_fd int fd = open_inside(file->inside);
-	auto_buf now = BUF_INIT(FILE_MAX_BYTES), merged = BUF_INIT(2 * FILE_MAX_BYTES);
 
-	return read_text(fd, &now) && shim_merge(&now, before, next, file->is_whole, &merged) &&
-	       rewrite(fd, &merged);
+	return shim_files_bring_in(fd, before, next, file->is_whole);
 }
 
 static bool become_root_inside(const struct runtime_container *container)

@@ -12,6 +12,7 @@
 #include "shim/decode.h"
 #include "shim/protocol.h"
 #include "shim/tail.h"
+#include "util/buf.h"
 #include "util/err.h"
 
 #define SHIM_NEVER UINT64_MAX
@@ -134,6 +135,8 @@ pid_t shim_fork(int *pidfd, struct err *err) MUST_CHECK;
 /* What the engine has written for the container may have changed; nothing is waited for. */
 void shim_files_check(struct shim *shim);
 void shim_files_ended(struct shim *shim);
+/* In its child. fd: the container's file, -1 is none. False: it is the container's own from now on. */
+bool shim_files_bring_in(int fd, const struct buf *before, const struct buf *next, bool is_whole);
 
 void shim_probe_start(struct shim *shim, const struct shim_order *order);
 /* The child has ended. */
