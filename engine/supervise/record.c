@@ -101,15 +101,23 @@ static void describe(struct engine *e, unsigned index, struct unit_record *recor
 	record_rest(e, index, record);
 }
 
+/* The first one has no folder yet. */
+static int write_record(const char *path, const struct unit_record *record, struct err *err)
+{
+	if (file_write_atomic(AT_FDCWD, path, record, sizeof(*record), 0600, false, err) == 0)
+		return 0;
+	if (err->code != ERR_NOT_FOUND || mkdir(RECORD_DIR, 0755) < 0)
+		return -1;
+	return file_write_atomic(AT_FDCWD, path, record, sizeof(*record), 0600, false, err);
+}
+
 static void save(const struct unit_record *record)
 {
 	char path[512];
 	struct err err;
 
 	record_path(record->container_name, path);
-	if (mkdir(RECORD_DIR, 0755) < 0 && errno != EEXIST)
-		log_msg(LOG_ERROR, "supervise", "%s: %s", RECORD_DIR, strerror(errno));
-	if (file_write_atomic(AT_FDCWD, path, record, sizeof(*record), 0600, false, &err) < 0)
+	if (write_record(path, record, &err) < 0)
 		log_msg(LOG_ERROR, "supervise", "record of %s: %s", record->container_name,
 			err.msg);
 }

@@ -160,19 +160,25 @@ static int fill_file(int fd, const void *data, size_t len, mode_t mode, bool dur
 	return 0;
 }
 
+/* A name left by an earlier process with our number is nobody's, and rare: O_EXCL finds it, and keeps the promise that the file written is the
+ * file made. */
+static int create_temporary(int dirfd, const char *temp, struct err *err)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(dirfd, temp, flags, 0600);
+
+	if (fd < 0 && errno == EEXIST && unlinkat(dirfd, temp, 0) == 0)
+		fd = openat(dirfd, temp, flags, 0600);
+	return fd < 0 ? err_sys(err, "create temporary file") : fd;
+}
+
 static int write_and_rename(int dirfd, const char *temp, const char *path, const void *data,
 			    size_t len, mode_t mode, bool durable, struct err *err)
 {
-	/* A name left by an earlier process with our number is nobody's: O_EXCL keeps the
-	 * promise that the file written is the file made. */
-	if (unlinkat(dirfd, temp, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "unlink old temporary file");
-
-	auto_fd int fd =
-		openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	auto_fd int fd = create_temporary(dirfd, temp, err);
 
 	if (fd < 0)
-		return err_sys(err, "create temporary file");
+		return -1;
 
 	int rc = fill_file(fd, data, len, mode, durable, err);
 
