@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,6 +30,8 @@
 #define WRITE_USEC (30 * USEC_SEC)
 #define ACCEPT_PAUSE_USEC (100 * USEC_MSEC)
 #define IN_MAX (HTTP_MAX_HEAD + HTTP_MAX_BODY)
+#define LISTEN_VARIABLE "CLEAT_CONTROL_FD" /* a number: api_hand_on() */
+#define SOCKET_PART CLEAT_SOCKET ".new"
 
 struct api;
 struct client {
@@ -41,6 +45,7 @@ struct client {
 	bool is_answering; /* a request was taken and its answer is not out yet */
 	bool is_ready;	   /* a held-back answer has come to its result */
 	bool keep_alive, head_only;
+	bool is_idle; /* has had its answer, and has not asked again */
 };
 
 struct api {
@@ -89,13 +94,8 @@ static void another_turn(struct api *api)
 	loop_timer_set(api->loop, api->turn_timer, loop_now(api->loop));
 }
 
-/* The answer has gone out whole. */
-static void client_done(struct client *c)
+static void client_rest(struct client *c)
 {
-	if (c->answer.reload)
-		engine_reload(c->api->engine);
-	if (c->answer.applies_choices)
-		engine_apply_choices(c->api->engine);
 	c->is_answering = false;
 	answer_reset(&c->answer);
 	buf_fini(&c->out);
@@ -103,10 +103,24 @@ static void client_done(struct client *c)
 		client_close(c);
 		return;
 	}
+	c->is_idle = !c->in.len;
 	client_interest(c, EPOLLIN);
 	client_deadline(c, c->in.len ? HEAD_USEC : IDLE_USEC);
 	if (c->in.len)
 		another_turn(c->api);
+}
+
+/* The answer has gone out whole. What makes another engine of this one comes last: it may not return. */
+static void client_done(struct client *c)
+{
+	struct engine *engine = c->api->engine;
+	bool reload = c->answer.reload, applies_choices = c->answer.applies_choices;
+
+	client_rest(c);
+	if (reload)
+		engine_reload(engine);
+	if (applies_choices)
+		engine_apply_choices(engine);
 }
 
 /* The answer is on its way as far as the socket takes it. */
@@ -354,6 +368,7 @@ static void on_client(struct loop *loop, uint32_t events, usec_t now, void *arg)
 		client_close(c);
 		return;
 	}
+	c->is_idle = false;
 	if (was_empty && !c->is_answering)
 		client_deadline(c, HEAD_USEC);
 	client_take(c);
@@ -491,22 +506,54 @@ static void on_accept(struct loop *loop, uint32_t events, usec_t now, void *arg)
 		client_open(api, place, fd);
 }
 
+/* Under another name first: the place is never empty for whoever connects while one engine follows another. */
 static int listen_unix(struct err *err)
 {
 	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = CLEAT_SOCKET };
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOCKET_PART };
 	mode_t mask;
 	int rc;
 
 	if (fd < 0)
 		return err_sys(err, "socket");
-	unlink(CLEAT_SOCKET);
+	unlink(SOCKET_PART);
 	mask = umask(0177);
 	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(mask);
-	if (rc < 0 || listen(fd, API_MAX_CLIENTS) < 0)
+	if (rc < 0 || listen(fd, API_MAX_CLIENTS) < 0 || rename(SOCKET_PART, CLEAT_SOCKET) < 0)
 		return err_sys(err, "%s", CLEAT_SOCKET);
 	return take_fd(&fd);
+}
+
+/* The one that the engine before this one has left open; -1: none, or its name leads nowhere any more. */
+static int inherited_listener(void)
+{
+	const char *text = getenv(LISTEN_VARIABLE);
+	socklen_t len = sizeof(int);
+	uint64_t number;
+	int fd = text && str_to_u64(text, INT_MAX, &number) && number > 2 ? (int)number : -1;
+	int listens = 0;
+
+	unsetenv(LISTEN_VARIABLE);
+	if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens ||
+	    access(CLEAT_SOCKET, F_OK) < 0)
+		close_fd(&fd);
+	return fd;
+}
+
+void api_hand_on(void *state, bool on)
+{
+	const struct api *api = state;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", api->fd);
+	if (!on)
+		unsetenv(LISTEN_VARIABLE);
+	else if (setenv(LISTEN_VARIABLE, text, 1) < 0)
+		return;
+	fcntl(api->fd, F_SETFD, on ? 0 : FD_CLOEXEC);
 }
 
 int api_open(struct engine *engine, void **state, struct err *err)
@@ -519,7 +566,9 @@ int api_open(struct engine *engine, void **state, struct err *err)
 	api->loop = engine_loop(engine);
 	for (size_t i = 0; i < API_MAX_CLIENTS; i++)
 		api->clients[i].fd = -1;
-	api->fd = listen_unix(err);
+	api->fd = inherited_listener();
+	if (api->fd < 0)
+		api->fd = listen_unix(err);
 	if (api->fd >= 0)
 		api->source = loop_add(api->loop, api->fd, EPOLLIN, on_accept, api, err);
 	if (!api->source) {
@@ -555,7 +604,7 @@ bool api_is_waited_for(const void *state)
 	const struct api *api = state;
 
 	for (size_t i = 0; i < API_MAX_CLIENTS; i++)
-		if (api->clients[i].fd >= 0 && api->clients[i].answer.is_pending)
+		if (api->clients[i].fd >= 0 && !api->clients[i].is_idle)
 			return true;
 	return false;
 }

@@ -12,8 +12,10 @@
 /* Docker's id of a container: 64 hex digits made of its name, so that it outlives restarts and engines. */
 void api_id(const char *name, char out[API_ID_LEN + 1]);
 
-/* Binds the socket (a stale file is removed: the caller holds the engine lock) and serves until api_close. */
+/* Binds the socket (a stale file is replaced: the caller holds the engine lock), or takes the one that was handed on, and serves until api_close. */
 int api_open(struct engine *engine, void **state, struct err *err) MUST_CHECK;
 void api_close(void *state);
-/* Is there a client whose answer is held back? */
+/* Is there a client that has not had its answer, or has yet to say what it wants? */
 bool api_is_waited_for(const void *state);
+/* Leaves the socket open for the engine that this one becomes by exec, with whoever comes meanwhile; on false: it has not become one. */
+void api_hand_on(void *state, bool on);

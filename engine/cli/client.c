@@ -22,7 +22,7 @@
 #define RESPONSE_MAX (16u * 1024 * 1024)
 #define HEAD_MAX 16384u
 #define REQUEST_MAX (128u * 1024)
-/* An engine that becomes another one (a reload, an upgrade, a crash) listens again within a tenth of a second. */
+/* An engine that follows another one after an upgrade or a crash listens within a tenth of a second; after a reload nobody is turned away. */
 #define CONNECT_TRIES 20
 #define CONNECT_GAP_MSEC 25
 

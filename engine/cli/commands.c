@@ -31,7 +31,8 @@
 
 static int cmd_engine(int argc, char **argv)
 {
-	static const struct engine_hooks hooks = { api_open, api_close, api_is_waited_for };
+	static const struct engine_hooks hooks = { api_open, api_close, api_is_waited_for,
+						   api_hand_on };
 
 	return engine_main(argc, argv, &hooks);
 }

@@ -130,6 +130,8 @@ struct engine_hooks {
 	void (*control_close)(void *state);
 	/* Somebody waits for what his order comes to: a bad moment for becoming another engine. */
 	bool (*control_is_waited_for)(const void *state);
+	/* The engine is about to become another one by exec, or has not become it. */
+	void (*control_hand_on)(void *state, bool on);
 };
 /* "cleat engine": runs until it is told to stop. Exit code 0 after an orderly stop, 75 when another engine runs, 1 otherwise. */
 int engine_main(int argc, char **argv, const struct engine_hooks *hooks);

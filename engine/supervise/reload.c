@@ -47,6 +47,14 @@ static bool is_held(struct engine *e)
 	return true;
 }
 
+/* Nobody who connects meanwhile is turned away. */
+static void hand_on(struct engine *e, bool on)
+{
+	status_server_hand_on(e, on);
+	if (e->control)
+		e->hooks->control_hand_on(e->control, on);
+}
+
 static void become_new(struct engine *e)
 {
 	char *const argv[] = { "cleat", "engine", NULL };
@@ -55,9 +63,9 @@ static void become_new(struct engine *e)
 		return;
 	console_step(e, "reading the units again");
 	event_emit(e, EVENT_RELOAD, EVENT_OF_APPLIANCE, NULL);
-	status_server_hand_on(e, true);
+	hand_on(e, true);
 	execv("/proc/self/exe", argv);
-	status_server_hand_on(e, false);
+	hand_on(e, false);
 	log_msg(LOG_ERROR, "engine", "reload: exec: %s", strerror(errno));
 }
 

@@ -756,3 +756,34 @@ def test_a_monitor_is_answered_while_one_engine_follows_another(box, how):
         finally:
             answered, error = monitor.communicate("\n", timeout=60)
     assert error == "" and int(answered) > 5, (answered, error)
+
+
+# One request a connection, none of them asked twice.
+ASKS = """
+import select, socket, sys
+answered = 0
+print('begins', flush=True)
+while not select.select([0], [], [], 0)[0]:
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(90)
+        s.connect(sys.argv[1])
+        s.sendall(b'POST /containers/systemd-box/start HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n')
+        answer = s.recv(4096)
+        assert b' 304 ' in answer, (answered, answer)
+    answered += 1
+print(answered)
+"""
+
+
+def test_no_order_is_lost_while_a_reload_makes_another_engine(box):
+    """Whoever has connected is answered, by this engine or by the next; nobody finds the place empty."""
+    units = {"m%d.container" % i: script(install=False) for i in range(100)}
+    a = box(dict(units, **{"box.container": script()}))
+    a.wait_unit("systemd-box", state="up")
+    with subprocess.Popen(["/usr/bin/python3", "-S", "-c", ASKS, a.socket], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        try:
+            assert client.stdout.readline() == "begins\n"
+            engines = {json.loads(a.cleat("reload", "--json"))["engine_started_usec"] for _ in range(5)}
+        finally:
+            answered, error = client.communicate("\n", timeout=60)
+    assert error == "" and int(answered) > 5 and len(engines) == 5, (answered, error, engines)

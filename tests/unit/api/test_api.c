@@ -440,6 +440,79 @@ static void a_place_that_cannot_be_bound_is_an_error(void **state)
 	assert_int_equal(api_open(f->engine, &f->engine->control, &err), 0);
 }
 
+static void only_who_has_had_an_answer_is_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	assert_false(api_is_waited_for(f->engine->control));
+	fd = connect_client();
+	turns(f, TURNS);
+	assert_true(api_is_waited_for(f->engine->control)); /* has yet to ask */
+	say(fd, PING);
+	expect_answer(f, fd, "HTTP/1.1 200 OK\r\n", "OK", false);
+	assert_false(api_is_waited_for(f->engine->control));
+	say(fd, "GET ");
+	expect_silence(f, fd);
+	assert_true(api_is_waited_for(f->engine->control));
+	say(fd, "/_ping HTTP/1.0\r\n\r\n");
+	expect_answer(f, fd, "HTTP/1.1 200 OK\r\n", "OK", true);
+	assert_false(api_is_waited_for(f->engine->control));
+	close(fd);
+}
+
+/* What exec does to this one: its descriptors are gone but for those that are left open. */
+static void hand_on(struct fixture *f)
+{
+	char text[16];
+	int fd;
+
+	api_hand_on(f->engine->control, true);
+	fd = atoi(getenv("CLEAT_CONTROL_FD"));
+	assert_int_equal(fcntl(fd, F_GETFD), 0);
+	snprintf(text, sizeof(text), "%d", dup(fd));
+	setenv("CLEAT_CONTROL_FD", text, 1);
+	assert_int_equal(rename(CLEAT_SOCKET, CLEAT_SOCKET ".kept"), 0);
+	api_close(f->engine->control);
+	assert_int_equal(rename(CLEAT_SOCKET ".kept", CLEAT_SOCKET), 0);
+}
+
+static void the_next_engine_answers_who_came_before_it(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_client();
+	struct err err;
+
+	say(fd, PING);
+	hand_on(f);
+	assert_int_equal(api_open(f->engine, &f->engine->control, &err), 0);
+	assert_null(getenv("CLEAT_CONTROL_FD"));
+	expect_answer(f, fd, "HTTP/1.1 200 OK\r\n", "OK", false);
+	close(fd);
+
+	/* it has not become another one after all */
+	api_hand_on(f->engine->control, true);
+	fd = atoi(getenv("CLEAT_CONTROL_FD"));
+	api_hand_on(f->engine->control, false);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_null(getenv("CLEAT_CONTROL_FD"));
+}
+
+static void a_socket_whose_name_is_gone_is_made_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct err err;
+	int fd;
+
+	hand_on(f);
+	assert_int_equal(unlink(CLEAT_SOCKET), 0);
+	assert_int_equal(api_open(f->engine, &f->engine->control, &err), 0);
+	fd = connect_client();
+	say(fd, PING);
+	expect_answer(f, fd, "HTTP/1.1 200 OK\r\n", "OK", false);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +534,9 @@ int main(void)
 		server_test(logs_that_cannot_be_opened_are_an_error),
 		server_test(a_stale_socket_file_is_replaced),
 		server_test(a_place_that_cannot_be_bound_is_an_error),
+		server_test(only_who_has_had_an_answer_is_not_waited_for),
+		server_test(the_next_engine_answers_who_came_before_it),
+		server_test(a_socket_whose_name_is_gone_is_made_anew),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_root, NULL);
