@@ -283,15 +283,16 @@ static int lend_stdio(const struct plan *plan, const int stdio[3], struct err *e
 	return 0;
 }
 
-/* The usual causes are settings of the host. */
-static int clone_refused(struct err *err)
+/* The usual causes are settings of the host. Of several limits the kernel does not say which. */
+static int clone_refused(uint64_t namespaces, struct err *err)
 {
 	int number = errno;
 
 	if (number == ENOSPC)
 		return err_errno(
 			err, number,
-			"clone3: a limit below /proc/sys/user (max_user_namespaces) is reached");
+			"clone3: a limit below /proc/sys/user (max_user_namespaces%s) is reached",
+			namespaces & CLONE_NEWNET ? " or max_net_namespaces" : "");
 	if (number == EPERM)
 		return err_errno(
 			err, number,
@@ -328,7 +329,7 @@ static int give_birth(struct birth *b, struct child *child, uint64_t namespaces,
 			join_and_bear(child, child->holder, namespaces);
 		child_start(child);
 	}
-	return b->proc.pid < 0 ? clone_refused(err) : 0;
+	return b->proc.pid < 0 ? clone_refused(args.flags, err) : 0;
 }
 
 static int run_birth(struct birth *b, struct child *child, uint64_t namespaces, int cgroup_fd,
@@ -689,7 +690,7 @@ static int bear_joiner(struct joining *j, int own, struct proc *out, struct err 
 	if (out->pid == 0)
 		become_program(j);
 	if (out->pid < 0)
-		clone_refused(err);
+		clone_refused(args.flags, err);
 	if (setns(own, CLONE_NEWPID) == 0)
 		return out->pid < 0 ? -1 : 0;
 	err_sys(err, "own pid namespace");
