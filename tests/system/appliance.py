@@ -28,15 +28,27 @@ CLONE_NEWNET = 0x40000000
 IDLE = "trap 'exit 0' TERM; while :; do sleep 86400 & wait; done"
 
 
-def wait_for(what, predicate, seconds=30):
-    """Polls until predicate() is true and returns its value; the bound is for a broken program, not a measurement."""
+BOUND_SEC = 90  # for a broken program on a slow machine; nothing is measured by it
+
+
+class NotThere(AssertionError):
+    """What was asked for is not there; that may be true for a moment only."""
+
+
+def wait_for(what, predicate, seconds=BOUND_SEC):
+    """Polls until predicate() is true and returns its value. Where nobody answers, or what is asked for is not there, it is not true yet: one
+    engine may be following another, a process may have ended since it was listed. An assertion that fails in it is a failure at once."""
     deadline = time.monotonic() + seconds
     while True:
-        value = predicate()
+        problem = None
+        try:
+            value = predicate()
+        except (OSError, NotThere) as e:
+            value, problem = None, e
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError("did not happen within %d s: %s" % (seconds, what))
+            raise AssertionError("did not happen within %d s: %s%s" % (seconds, what, "" if problem is None else "\nat last: %r" % problem)) from problem
         time.sleep(0.02)
 
 
@@ -159,9 +171,9 @@ class Machine:
         for entry in self.status()["units"]:
             if entry["name"] == name:
                 return entry
-        raise AssertionError("no unit %s in /status" % name)
+        raise NotThere("no unit %s in /status" % name)
 
-    def wait_unit(self, name, seconds=30, **fields):
+    def wait_unit(self, name, seconds=BOUND_SEC, **fields):
         """Waits until every given field of the unit has the given value (or is among a tuple of values)."""
         seen = {}
 
@@ -201,7 +213,8 @@ class Machine:
     def pid_of(self, name):
         """Pid of the container's first process as this machine sees it."""
         inner = self.unit(name)["pid"]
-        assert inner, "%s does not run" % name
+        if not inner:
+            raise NotThere("%s does not run" % name)
         return self.outer_pid(inner)
 
     def outer_pid(self, inner):
@@ -217,7 +230,7 @@ class Machine:
                     return int(entry)
             except (OSError, AttributeError):
                 continue
-        raise AssertionError("no process has pid %s inside" % inner)
+        raise NotThere("no process has pid %s inside" % inner)
 
     def processes(self, name):
         """Outer pids of processes of this appliance whose comm is name."""
@@ -350,7 +363,7 @@ def connect_in_netns(pid, host, port):
         with open("/proc/%d/ns/net" % pid, "rb") as namespace:
             if LIBC.setns(namespace.fileno(), CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), "setns: " + os.strerror(ctypes.get_errno()))
-        return socket.create_connection((host, port), timeout=20)
+        return socket.create_connection((host, port), timeout=60)
 
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         return executor.submit(connect).result()

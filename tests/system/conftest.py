@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -73,12 +74,32 @@ def without_netfilter(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_cgroups_left():
-    """Tests that run cleat-runtime on this machine itself make the upper cgroups of its tree: they go with the session, if it made them."""
+    """Tests that run cleat-runtime on this machine itself make the upper cgroups of its tree: they go with the last session of those that are under
+    way, if it has not found them. Between two containers of another one they are empty, too."""
     groups = [os.path.join(base, group) for base in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
               for group in ("cleat/c", "cleat/shims", "cleat/work", "cleat")]
     ours = [group for group in groups if not os.path.exists(group)]
-    yield
-    for group in ours:
+    with open_folder("/sys/fs/cgroup") as under_way:
+        fcntl.flock(under_way, fcntl.LOCK_SH)
+        yield
+        try:
+            fcntl.flock(under_way, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        remove_folders(ours)
+
+
+@contextlib.contextmanager
+def open_folder(path):
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def remove_folders(folders):
+    for group in folders:
         try:
             os.rmdir(group)
         except OSError:

@@ -199,7 +199,7 @@ def fixture_place(tmp_path):
     return Place(tmp_path)
 
 
-def wait_until(predicate, seconds=30):
+def wait_until(predicate, seconds=90):
     deadline = time.monotonic() + seconds
     while not predicate():
         assert time.monotonic() < deadline

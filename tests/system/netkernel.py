@@ -70,7 +70,7 @@ def keep(name, host, port):
     return s.recv(1000).decode()
 def say(name, text):
     s = names[name]
-    s.settimeout(20)
+    s.settimeout(60)
     s.sendall(text.encode())
     return s.recv(1000).decode()
 def frames(interface, texts):
@@ -150,7 +150,7 @@ class Host:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(60)
         self.process.stdout.close()
         self.lock.close()
 
@@ -234,7 +234,7 @@ class Worker:
         socket.send_fds(self.ours, [data[:24]], [fd])
         os.close(fd)
 
-    def next(self, seconds=20):
+    def next(self, seconds=60):
         ready, _, _ = select.select([self.ours], [], [], seconds)
         assert ready, "no report: " + ("" if self.process.poll() is None else self.process.stderr.read())
         data = self.ours.recv(4096)
@@ -280,7 +280,7 @@ class Worker:
 
     def close(self):
         self.ours.close()
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         text = "" if self.process.stderr.closed else self.process.stderr.read()
         self.process.stderr.close()
         return code, text

@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 
-from appliance import free_port
+from appliance import BOUND_SEC, free_port
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -63,7 +63,7 @@ class DockerRegistry:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.wrap("docker-registry", "serve", os.path.join(self.path, "config.yml")),
                                             stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + BOUND_SEC
         while "listening on" not in self.read_log():
             assert self.process.poll() is None, self.read_log()
             assert time.monotonic() < deadline, "docker-registry does not come up: " + self.read_log()
@@ -195,10 +195,10 @@ class HeldRegistry:
 
     def wait_at(self, path):
         self.reached[path].set()
-        self.go[path].wait(60)
+        self.go[path].wait(300)
 
     def stopped_at(self, path):
-        assert self.reached[path].wait(30), "nobody asked for " + path
+        assert self.reached[path].wait(BOUND_SEC), "nobody asked for " + path
 
     def release(self, path):
         self.holds.pop(path, None)

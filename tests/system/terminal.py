@@ -10,6 +10,8 @@ import subprocess
 import termios
 import time
 
+from appliance import BOUND_SEC
+
 SEQUENCE = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|\x1b([^[])", re.S)
 
 
@@ -114,7 +116,7 @@ class Terminal:
         self.read()
         return self.picture.text()
 
-    def wait(self, pattern, seconds=20):
+    def wait(self, pattern, seconds=BOUND_SEC):
         """Until what is to be seen has the pattern; the match."""
         end = time.monotonic() + seconds
         while True:

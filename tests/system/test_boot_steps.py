@@ -42,13 +42,13 @@ def test_a_step_that_fails_is_said_and_the_boot_goes_on(with_step):
     c = with_step("echo $CLEAT_WORLD: no identity today >&2; exit 1").start()
     c.wait_unit("systemd-svc", state="up")
     assert c.shell("cd /proc/sys/net/ipv4; cat ping_group_range ip_unprivileged_port_start").split() == ["0", "65535", "0"]
-    assert re.search(r"^\[ +\d+\.\d{3}\] identity \d+ ms: failed: container: no identity today\r?$", c.console(), re.M), c.console()
+    wait_for("it is said", lambda: re.search(r"^\[ +\d+\.\d{3}\] identity \d+ ms: failed: container: no identity today\r?$", c.console(), re.M))
 
 
 def test_a_step_that_hangs_is_ended_and_the_boot_goes_on(with_step):
     c = with_step("exec sleep 1000").start()
     c.wait_unit("systemd-svc", state="up")
-    assert re.search(r"identity \d+ ms: was ended\r?$", c.console(), re.M), c.console()
+    wait_for("it is said", lambda: re.search(r"identity \d+ ms: was ended\r?$", c.console(), re.M))
     assert "sleep 1000" not in c.shell("ps -o args")
 
 
@@ -57,7 +57,7 @@ def test_a_stop_does_not_wait_for_a_step(with_step):
     # the step is there when PID 1 has a child
     wait_for("the step runs", lambda: c.alive() and c.init_pid() and c.processes("sleep"))
     c.lxc("stop")
-    assert c.process.wait(30) == 0
+    assert c.process.wait(60) == 0
     text = c.console()
     assert "was ended" in text and "all stopped" in text and "engine 0" not in text, text
 
@@ -73,7 +73,7 @@ def test_the_watchdog_is_fed_while_the_engine_s_loop_turns(boot_lxc):
     c.start()
     fed = lambda: os.path.getsize(device)  # noqa: E731
     wait_for("a dozen meals", lambda: c.alive() and fed() >= 12)
-    assert "watchdog: armed" in c.console(), c.console()
+    wait_for("it is said", lambda: "watchdog: armed" in c.console())
     said = lambda: c.console().count("watchdog: the engine's loop has not turned for ")  # noqa: E731
     engine, before = c.engine_pid(), said()
     os.kill(engine, signal.SIGSTOP)
@@ -113,13 +113,14 @@ def time_servers(holder_pid, addresses):
         yield asked
     finally:
         process.stdin.close()
-        process.wait(20)
+        process.wait(60)
         reader.join(20)
         process.stdout.close()
 
 
 def ntpd_of(c):
-    return int(c.shell("pgrep -x ntpd || echo 0"))
+    """0: there is none. One may be about to go when the next one comes: then until it has gone."""
+    return int(wait_for("one ntpd at most", lambda: (lambda pids: pids if len(pids) == 1 else None)(c.shell("pgrep -x ntpd || echo 0").split()))[0])
 
 
 def test_time_servers_are_asked_by_a_user_who_may_only_set_the_clock(boot_lxc):
@@ -163,6 +164,6 @@ def test_time_servers_are_asked_by_a_user_who_may_only_set_the_clock(boot_lxc):
             wait_for("it asks the one of the lease", lambda: GATEWAY + " 48 3\n" in asked)
         finally:
             c.shell("pkill -9 -xf '/usr/bin/cleat boot ntp'")
-            step.wait(20)
+            step.wait(60)
             step.stdout.close()
         wait_for("ntpd has gone with the step", lambda: not ntpd_of(c))

@@ -200,7 +200,7 @@ def test_logs_follow_until_the_client_leaves(shared):
         assert numbers == list(range(numbers[0], numbers[0] + 8))
         assert log_streams(shared)
         follow.send_signal(signal.SIGINT)
-        follow.wait(30)
+        follow.wait(60)
         wait_for("the worker has gone too", lambda: not log_streams(shared))
     finally:
         follow.kill()

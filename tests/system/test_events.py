@@ -149,9 +149,9 @@ def test_dockers_events_route(boot_box):
     assert status == 400 and b"label" in body
     assert a.api("GET", "/events?filters=nonsense")[0] == 400
     # Followed: one that comes later arrives.
-    connection = http.client.HTTPConnection("localhost", timeout=20)
+    connection = http.client.HTTPConnection("localhost", timeout=60)
     connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(20)
+    connection.sock.settimeout(60)
     connection.sock.connect(a.socket)
     connection.request("GET", "/events?filters=%7B%22event%22%3A%5B%22die%22%5D%7D")
     response = connection.getresponse()

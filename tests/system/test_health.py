@@ -250,7 +250,7 @@ def served(shared, tmp_path):
     yield shared
     for server in servers:
         server.stdin.close()
-        server.wait(30)
+        server.wait(60)
 
 
 def test_https_is_probed_in_the_container_s_network(served):

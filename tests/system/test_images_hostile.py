@@ -146,7 +146,7 @@ def test_unpack_sees_one_folder_and_keeps_five_capabilities(tmp_path):
         os.write(data_write, HELLO)
         os.close(data_write)
         assert process.stdout.read().endswith(b"\nok \n")
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert (root / "bin/hello").stat().st_uid == ROOT_ID
     finally:
         process.kill()
@@ -189,7 +189,7 @@ def test_fetch_is_nobody_without_files_or_capabilities(tmp_path):
             rest += piece
         assert digest(first + rest) == blob["digest"]
         assert process.stdout.read().endswith(b"ok \n")
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -83,5 +83,5 @@ def test_a_full_disk_is_said_and_counted_and_recovers(boot_on):
     entry = wait_for("it is full", lambda: a.unit("systemd-a")["log_dropped_lines"] > 0 and a.unit("systemd-a"), 60)
     assert entry["state"] == "up"
     wait_for("why is said", lambda: any("No space left on device" in note for note in a.unit("systemd-a")["notes"]))
-    a.cleat("stop", "a", timeout=20)
+    a.cleat("stop", "a")
     a.wait_unit("systemd-a", state="down")

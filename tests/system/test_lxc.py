@@ -56,9 +56,10 @@ def test_both_ports_answer_on_the_network(example, unprivileged):
 @KINDS
 def test_console_tells_the_boot(example, unprivileged):
     c = example(unprivileged=unprivileged)
+    # the monitor writes what it has read from the terminal
+    wait_for("it is told", lambda: re.search(r"^\[ +\d+\.\d{3}\] moe-orchestrator  starting → healthy\r?$", c.console(), re.M))
     text = c.console()
     assert re.search(r"^\[ +\d+\.\d{3}\] cleat-init \S+ \(container\)\r?$", text, re.M), text
-    assert re.search(r"^\[ +\d+\.\d{3}\] moe-orchestrator  starting → healthy\r?$", text, re.M), text
     # nothing that a container manager withholds is worth a line when all works
     assert not re.search(r"mount .* on |mknod|Operation not permitted|Permission denied", text), text
 
@@ -92,7 +93,7 @@ def test_limits_that_are_not_enforced_are_said(example, unprivileged):
 def test_lxc_stop_stops_in_order(example, unprivileged):
     c = example(unprivileged=unprivileged)
     c.lxc("stop")
-    assert c.process.wait(30) == 0
+    assert c.process.wait(60) == 0
     text = c.console()
     steps = ["halt: stopping containers", "moe-orchestrator  healthy → stopping", "exited with code 0", "all containers are down", "all stopped"]
     places = [text.find(step) for step in steps]
@@ -134,7 +135,7 @@ def test_lxc_stop_with_reboot(example):
 def test_halt_signals_end_the_container(example, command):
     c = example()
     c.shell(command, check=False)
-    assert c.process.wait(30) == 0
+    assert c.process.wait(60) == 0
     assert "all stopped\n" in c.console().replace("\r", "")
 
 
@@ -247,7 +248,7 @@ def test_nothing_is_left_on_the_machine(example, unprivileged):
     pids = [c.init_pid()] + descendants(c.init_pid())
     assert len(pids) >= 5  # init, engine, status server, shim, the program
     c.lxc("stop")
-    assert c.process.wait(30) == 0
+    assert c.process.wait(60) == 0
     assert not any(os.path.exists("/proc/%d" % pid) for pid in pids)
     with open("/proc/self/mounts") as f:
         assert c.base not in f.read()

@@ -40,7 +40,7 @@ def run_until_healthy(c):
 
 def stop(c):
     c.lxc("stop")
-    assert c.process.wait(30) == 0
+    assert c.process.wait(60) == 0
 
 
 def machine_id(c):

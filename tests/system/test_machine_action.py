@@ -108,7 +108,7 @@ def test_force_waits_for_no_container(box):
     ready(a)
     ready(a, "systemd-deaf")
     tell(a)
-    assert a.process.wait(30) == 0, a.console()
+    assert a.process.wait(60) == 0, a.console()
     assert "all containers are down" not in a.console() and "all stopped\n" in a.console(), a.console()
     # the disk has it all the same
     with open(os.path.join(a.data, "units", "last-action")) as f:
@@ -121,7 +121,7 @@ def test_immediate_ends_nothing_before(box):
     ready(a)
     ready(a, "systemd-deaf")
     tell(a)
-    assert a.process.wait(30) == 0, a.console()
+    assert a.process.wait(60) == 0, a.console()
     text = a.console()
     assert "systemd-told: StartLimitAction=poweroff-immediate: " in text and "ending at once" in text and "all stopped" not in text, text
 

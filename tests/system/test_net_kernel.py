@@ -502,7 +502,7 @@ def test_without_nftables_there_are_bridges(world):
         assert world.host.ask("tcp", A, 80) == "va " + GATEWAY
     finally:
         owner.stdin.close()
-        owner.wait(30)
+        owner.wait(60)
     # the owner's end takes its tables along, and ours come
     r = world.worker.report(APPLIED, nat=1)
     assert r["spoof_guard"] == 1
@@ -556,7 +556,7 @@ def test_wrong_requests_are_refused(world, data, text):
     worker = world.work()
     if text is None:
         worker.ours.close()
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(60) == 0
         return
     worker.send(data)
     r = worker.report(APPLIED)
@@ -599,7 +599,7 @@ def test_a_worker_waits_for_the_end_of_the_one_before_it(world):
     # it goes on: what it does now comes before anything of the second one (which kills it should the test be slow)
     os.kill(first.process.pid, signal.SIGCONT)
     report = second.report(APPLIED, generation=second.generation)
-    assert report["ok"] == 1 and first.process.wait(30) in (0, -signal.SIGKILL)
+    assert report["ok"] == 1 and first.process.wait(60) in (0, -signal.SIGKILL)
     assert "cleat0" in world.host.ip("-o", "link") and "table inet cleat" in world.host.run("nft", "list", "ruleset")
 
 
@@ -612,7 +612,7 @@ def test_a_worker_that_does_not_end_is_killed_by_the_next(world):
     second = Worker(world.host, early=True)
     world.stack.callback(second.close)
     second.fine([Bridge()])
-    assert first.process.wait(30) == -signal.SIGKILL
+    assert first.process.wait(60) == -signal.SIGKILL
     assert "cleat0" in world.host.ip("-o", "link")
 
 

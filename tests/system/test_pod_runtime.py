@@ -48,7 +48,7 @@ class Holder:
 
     def wait(self):
         procs = cgroup_mount() / "cleat" / "c" / self.run_id / "cgroup.procs"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.process.stdout.read()
             for pid in procs.read_text().split() if procs.exists() else ():
@@ -99,7 +99,7 @@ def test_holder_is_a_sleeping_process_that_keeps_nothing_busy(place):
         for name in ("pid", "cgroup"):
             assert pod.ns(name) == os.readlink("/proc/self/ns/" + name)
         os.kill(pod.pid, signal.SIGTERM)
-        assert pod.process.wait(30) == 128 + signal.SIGTERM
+        assert pod.process.wait(60) == 128 + signal.SIGTERM
 
 
 def test_members_share_what_the_pod_holds_and_nothing_else(place):
@@ -154,7 +154,7 @@ def test_start_after_the_holders_end_says_so(place):
     with Holder(place) as pod:
         pod.join(place.config)
         os.kill(pod.pid, signal.SIGKILL)
-        pod.process.wait(30)
+        pod.process.wait(60)
         done = place.sh("echo ran")
         assert (done.returncode, done.stdout) == (125, "")
         assert "its holder, process %d, is gone" % pod.pid in done.stderr

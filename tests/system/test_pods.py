@@ -79,7 +79,7 @@ def test_containers_of_a_pod_share_network_names_memory_and_volumes(boot, world,
     assert a.unit("one")["addresses"] == [] and a.unit("one")["pod"] == "web"
     for name, lines in (("one", ("%s\tpod-host web frontend one two\n" % address, "192.0.2.7\tdb\n")), ("other", ("%s\tweb frontend one two\n" % address,))):
         wait_for("%s knows them" % name, lambda: all(line in read_inside(a, name, "/etc/hosts") for line in lines))
-    assert read_inside(a, "one", "/etc/hosts") == read_inside(a, "two", "/etc/hosts")
+    wait_for("both are told the same", lambda: read_inside(a, "one", "/etc/hosts") == read_inside(a, "two", "/etc/hosts"))
     assert read_inside(a, "one", "/etc/hostname") == "pod-host\n"
     assert "nameserver 192.0.2.53" in read_inside(a, "two", "/etc/resolv.conf")
     # exec joins what the member has joined

@@ -158,7 +158,7 @@ class Guest:
 
     def stop(self):
         self.c.lxc("stop")
-        assert self.c.process.wait(30) == 0
+        assert self.c.process.wait(60) == 0
 
     def check_files_are_kept(self):
         for name in ("etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/network/interfaces"):

@@ -602,7 +602,7 @@ def test_a_pull_whose_engine_is_gone_holds_up_nobody(boot, held, tmp_path, box_i
     os.unlink(os.path.join(appliance.config, "units", "a.container"))
     appliance.add_unit("b", unit("%s/team/box:1" % other.host, "Exec=sleep 1000000\nStopTimeout=0\n"))
     os.kill(appliance.engine_pid(), signal.SIGKILL)
-    appliance.wait_unit("systemd-b", seconds=25, state="up")  # a registry's silence alone is looked at for 30 s, four times
+    appliance.wait_unit("systemd-b", state="up")  # a registry's silence alone is looked at for 30 s, four times
     wait_for("only what is wanted is at work", lambda: not appliance.processes("cleat-import"))
 
 
@@ -726,7 +726,7 @@ def test_an_image_unit_says_how(boot, tmp_path, box_image, certificates):
         appliance.add_unit("app", unit("box.image", "Exec=sleep 1000000\nStopTimeout=0\n"))
         appliance.add_unit("bad.image", "[Image]\nImage=%s/team/box:1\nTLSVerify=false\nCreds=ann:wrong word\nPolicy=always\n" % registry.host)
         appliance.add_unit("other", unit("bad.image", "Exec=sleep 1000000\nStopTimeout=0\n"))
-        appliance.cleat("reload")
+        appliance.cleat("reload", check=False)  # 1 if "other" has been refused by then
         appliance.wait_unit("systemd-app", state="up")
         refused = appliance.wait_unit("systemd-other", state=("no-image", "up"))
         assert "right word" not in json.dumps(appliance.status())

@@ -129,13 +129,13 @@ def test_everything_goes_on_under_another_version(box, tmp_path, registry_in):
     assert a.unit("systemd-web")["health"] == "healthy"
     session.stdin.write(b"after\n")
     session.stdin.close()
-    assert session.stdout.read() == b"after\n" and session.wait(20) == 0
+    assert session.stdout.read() == b"after\n" and session.wait(60) == 0
     registry.release(blob)
     a.wait_unit("systemd-late", state="up")
     so_far = len(seen)
     wait_for("lines go on", lambda: len(seen) > so_far + 20)
     follower.terminate()
-    follower.wait(10)
+    follower.wait(60)
     reader.join(10)
     assert numbers(seen) == list(range(1, len(numbers(seen)) + 1)), "a line is lost or doubled"
     assert "is version" not in a.console()

@@ -432,4 +432,4 @@ def test_dhcp_in_an_lxc_container(boot_lxc):
         assert "10.77.0.1" in a.shell("ip route")
     finally:
         server.kill()
-        server.wait(10)
+        server.wait(60)

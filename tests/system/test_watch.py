@@ -160,9 +160,10 @@ def test_a_unit_that_comes_back_is_a_new_one(box):
         os.unlink(path_of(a, name + ".container"))
     a.cleat("reload")
     assert names(a) == set()
-    for name, text in units.items():
-        write(a, name + ".container", script() if name == "failed" else text)
-    done = a.cleat("reload")
+    with stopped(the_watcher(a)):
+        for name, text in units.items():
+            write(a, name + ".container", script() if name == "failed" else text)
+        done = a.cleat("reload")
     assert sorted(re.findall(r"^started +(\S+)", done, re.M)) == ["systemd-done", "systemd-failed", "systemd-stopped"]
     for name in ("stopped", "failed"):
         assert a.wait_unit("systemd-" + name, state="up")["restarts"] == 0
