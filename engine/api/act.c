@@ -154,7 +154,7 @@ void api_kill(struct api_call *call)
 
 	if (!api_find(call, &index))
 		return;
-	if (engine_signal(call->engine, index, call->order->signal, &err) < 0)
+	if (engine_signal(call->engine, index, call->order->signal, call->order->all, &err) < 0)
 		api_fail(call->answer, err.code == ERR_INPUT ? 409 : 500, "%s", err.msg);
 	else
 		call->answer->status = 204;
@@ -475,7 +475,7 @@ usec_t api_hurry(struct engine *engine, const struct api_answer *answer, usec_t 
 		return unit.view.since <= answer->asked_at ? now + limit : USEC_NEVER;
 	if (now < unit.view.since + answer->stop_usec)
 		return unit.view.since + answer->stop_usec;
-	if (engine_signal(engine, answer->index, SIGKILL, &err) < 0)
+	if (engine_signal(engine, answer->index, SIGKILL, false, &err) < 0)
 		log_msg(LOG_DEBUG, "api", "%s: kill: %s", unit.published->name, err.msg);
 	return USEC_NEVER;
 }

@@ -52,8 +52,8 @@ struct api_route;
 /* What a request says, before any unit is looked at. */
 struct api_order {
 	const struct api_route *route;
-	char name[256]; /* what stood for {}; never empty where the pattern has one */
-	bool all;
+	char name[256];	  /* what stood for {}; never empty where the pattern has one */
+	bool all;	  /* also what does not run; a signal to every process */
 	bool no_wait;	  /* answered as soon as the engine knows of it */
 	char caller[128]; /* a container's name; "": nobody's command line */
 	int signal;

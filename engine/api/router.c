@@ -150,7 +150,7 @@ static bool read_kill(const struct http_request *request, struct api_order *orde
 			 "signal %s: unknown; a name like TERM or a number from 1 to 64", text);
 		return false;
 	}
-	return true;
+	return read_flag(request, "all", &order->all, answer);
 }
 
 static void log_arg(struct api_order *order, const char *fmt, ...) ERR_PRINTF(2, 3);
@@ -327,7 +327,7 @@ static const struct api_route routes[] = {
 	{ "POST", "/containers/{}/start", "nowait caller", read_wait, api_start },
 	{ "POST", "/containers/{}/stop", "t nowait caller", read_stop, api_stop },
 	{ "POST", "/containers/{}/restart", "t nowait caller", read_stop, api_restart },
-	{ "POST", "/containers/{}/kill", "signal", read_kill, api_kill },
+	{ "POST", "/containers/{}/kill", "signal all", read_kill, api_kill },
 	{ "POST", "/containers/{}/exec", "", NULL, api_exec_create },
 	{ "POST", "/exec/{}/start", "", NULL, api_exec_start },
 	{ "POST", "/exec/{}/resize", "h w", read_size, api_exec_resize },

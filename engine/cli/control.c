@@ -186,9 +186,10 @@ int cmd_reset_failed(int argc, char **argv)
 
 int cmd_kill(int argc, char **argv)
 {
-	const char *name = "KILL";
-	const struct cli_option options[] = { { "-s", "--signal", NULL, &name } };
-	int count = cli_options(argc, argv, options, 1), number;
+	const char *name = "KILL", *whom = "main";
+	const struct cli_option options[] = { { "-s", "--signal", NULL, &name },
+					      { NULL, "--kill-whom", NULL, &whom } };
+	int count = cli_options(argc, argv, options, sizeof(options) / sizeof(options[0])), number;
 	char suffix[64];
 
 	if (count < 0)
@@ -199,7 +200,14 @@ int cmd_kill(int argc, char **argv)
 			name);
 		return CLI_USAGE;
 	}
-	snprintf(suffix, sizeof(suffix), "/kill?signal=%d", number);
+	if (!str_eq(whom, "main") && !str_eq(whom, "all")) {
+		fprintf(stderr,
+			"cleat kill: --kill-whom %s: main (the first process) or all is expected\n",
+			whom);
+		return CLI_USAGE;
+	}
+	snprintf(suffix, sizeof(suffix), "/kill?signal=%d%s", number,
+		 str_eq(whom, "all") ? "&all=1" : "");
 	return each_unit(argv, count, "/containers/", suffix);
 }
 

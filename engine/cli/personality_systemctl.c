@@ -24,6 +24,7 @@ struct options {
 	bool quiet, no_block, all, no_legend, failed_only;
 	const char *state;
 	const char *signal;
+	const char *whom; /* "main" or "all" */
 	const char *lines;
 	char *names[NAMES_MAX];
 	int count;
@@ -42,8 +43,7 @@ static bool is_idle(const char *word)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (str_eq(word, words[i]))
 			return true;
-	return str_starts(word, "--job-mode=") || str_starts(word, "--kill-wh") ||
-	       str_starts(word, "--output=");
+	return str_starts(word, "--job-mode=") || str_starts(word, "--output=");
 }
 
 static bool read_flag(const char *word, struct options *out)
@@ -69,7 +69,7 @@ static bool read_flag(const char *word, struct options *out)
 
 static bool read_options(const struct personality_call *call, struct options *out)
 {
-	*out = (struct options){ 0 };
+	*out = (struct options){ .whom = "all" };
 	for (int i = 1; i < call->argc; i++) {
 		const char *value;
 
@@ -86,6 +86,9 @@ static bool read_options(const struct personality_call *call, struct options *ou
 			out->state = value;
 		} else if ((value = personality_value(call, &i, "--signal", "-s"))) {
 			out->signal = value;
+		} else if ((value = personality_value(call, &i, "--kill-whom", NULL)) ||
+			   (value = personality_value(call, &i, "--kill-who", NULL))) {
+			out->whom = value;
 		} else if ((value = personality_value(call, &i, "--lines", "-n"))) {
 			out->lines = value;
 		} else if ((value = personality_value(call, &i, "--type", "-t"))) {
@@ -351,7 +354,10 @@ static int order_kill(const struct personality_call *call, const struct options 
 {
 	char *arguments[] = { (char *)(uintptr_t) "-s",
 			      (char *)(uintptr_t)(o->signal ? o->signal : "TERM"),
-			      (char *)(uintptr_t)unit->name, NULL };
+			      (char *)(uintptr_t) "--kill-whom",
+			      (char *)(uintptr_t)o->whom,
+			      (char *)(uintptr_t)unit->name,
+			      NULL };
 
 	(void)call;
 	return personality_cleat("kill", arguments) == CLI_OK ? 0 : 1;
@@ -686,8 +692,9 @@ const struct personality_row *personality_systemctl_row(char *const *words)
 
 static bool takes_value(const char *word)
 {
-	static const char *const words[] = { "-t", "--type",  "--state", "-s",	       "--signal",
-					     "-n", "--lines", "-p",	 "--property", "-P" };
+	static const char *const words[] = { "-t",	   "--type", "--state",	    "-s",
+					     "--signal",   "-n",     "--lines",	    "-p",
+					     "--property", "-P",     "--kill-whom", "--kill-who" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (str_eq(word, words[i]))

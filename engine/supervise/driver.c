@@ -92,11 +92,15 @@ static int stop_signal(const struct engine_entry *entry)
 	return SIGTERM;
 }
 
-static int send_signal(struct engine *e, unsigned index, int number, struct err *err)
+enum receivers { FIRST_PROCESS, ALL_PROCESSES };
+
+static int send_signal(struct engine *e, unsigned index, int number, enum receivers receivers,
+		       struct err *err)
 {
 	struct shim_signal message = {
 		.header = { SHIM_PROTOCOL_VERSION, SHIM_SIGNAL, sizeof(message) },
 		.number = number,
+		.all = receivers == ALL_PROCESSES,
 	};
 
 	if (run_send(e, index, &message, sizeof(message), err) < 0)
@@ -135,7 +139,8 @@ static void act(struct engine *e, const struct core_action *action)
 		do_start(e, action->unit);
 		break;
 	case CORE_ACT_SIGNAL_STOP:
-		if (send_signal(e, action->unit, stop_signal(&e->entries[action->unit]), &err) < 0)
+		if (send_signal(e, action->unit, stop_signal(&e->entries[action->unit]),
+				FIRST_PROCESS, &err) < 0)
 			log_msg(LOG_WARN, "supervise", "%s: stop signal: %s",
 				e->entries[action->unit].name, err.msg);
 		break;
@@ -165,8 +170,8 @@ static void act(struct engine *e, const struct core_action *action)
 			commands_kill(e, action->unit, action->order); /* the second one means it */
 		break;
 	case CORE_ACT_SIGNAL_WATCHDOG:
-		if (send_signal(e, action->unit, watchdog_signal(&e->entries[action->unit]), &err) <
-		    0)
+		if (send_signal(e, action->unit, watchdog_signal(&e->entries[action->unit]),
+				FIRST_PROCESS, &err) < 0)
 			log_msg(LOG_WARN, "supervise", "%s: watchdog: %s",
 				e->entries[action->unit].name, err.msg);
 		break;
@@ -263,12 +268,12 @@ void engine_feed(struct engine *e, const struct core_event *event)
 	engine_arm(e);
 }
 
-int engine_signal(struct engine *e, unsigned index, int number, struct err *err)
+int engine_signal(struct engine *e, unsigned index, int number, bool to_all, struct err *err)
 {
 	if (e->entries[index].run.phase != RUN_RUNNING)
 		return err_set(err, ERR_INPUT, "container %s is not running",
 			       e->entries[index].name);
-	return send_signal(e, index, number, err);
+	return send_signal(e, index, number, to_all ? ALL_PROCESSES : FIRST_PROCESS, err);
 }
 
 int engine_request(struct engine *e, unsigned index, enum engine_verb verb, struct err *err)

@@ -57,8 +57,9 @@ const struct spec_health *engine_health(const struct engine *engine, unsigned in
 const char *engine_reload_error(const struct engine *engine, unsigned index);
 /* Something was put into the image store: units that had no image look again. */
 void engine_images_changed(struct engine *engine);
-/* Signal to the container's first process. ERR_INPUT when it does not run. */
-int engine_signal(struct engine *engine, unsigned index, int number, struct err *err) MUST_CHECK;
+/* Signal to the container's first process, or to all of its cgroup. ERR_INPUT when it does not run. */
+int engine_signal(struct engine *engine, unsigned index, int number, bool to_all,
+		  struct err *err) MUST_CHECK;
 /* Exec (shim/protocol.h): an order (struct shim_exec with the client's connection, which stays the caller's; struct
  * shim_exec_resize with -1) to the shim. ERR_BUSY: the container does not run. */
 int engine_exec_is_possible(struct engine *engine, unsigned index, struct err *err) MUST_CHECK;

@@ -17,6 +17,9 @@ from ociimage import busybox_of, write_box
 from test_watch import stopped, the_watcher
 
 OK, FAILED, USAGE, NO_ENGINE = 0, 1, 2, 125
+# two processes that tell of USR1; "ready" is said when both listen
+TWO_LISTEN = ("trap 'exit 0' TERM; trap 'echo first' USR1; (trap 'echo second' USR1; echo ready; while :; do sleep 0.1; done) & "
+              "while :; do sleep 0.1; done")
 DEAF = "trap '' TERM; while :; do sleep 0.1; done"
 
 
@@ -32,6 +35,7 @@ UNITS = {
     "lines": script("echo a; echo b; echo c; " + IDLE),
     "count": script("trap 'exit 0' TERM; i=0; while :; do echo line $$i; i=$$((i+1)); sleep 0.05; done"),
     "evil": script(IDLE, container='HealthCmd=printf "\\033[31mEVIL\\302\\233J\\007"; exit 1\nHealthInterval=200ms\nHealthRetries=1\n'),
+    "pair": script(TWO_LISTEN),
     "fail": script("echo dying; exit 3"),
     "deaf": script(DEAF, container="StopTimeout=300\n", service="TimeoutStopSec=300\n"),
     "never": unit("localhost/none:latest", install=False),
@@ -265,6 +269,19 @@ def test_kill_and_restart_policy(shared):
     before = pid(shared, "systemd-deaf")
     assert run(shared, "kill", "--signal=TERM", "deaf")[0] == OK  # it does not listen
     assert pid(shared, "systemd-deaf") == before
+
+
+def test_a_signal_goes_to_the_first_process_or_to_all(shared):
+    def heard(word):
+        return run(shared, "logs", "pair")[1].splitlines().count(word)
+    wait_for_output(shared, "pair", "ready")
+    assert run(shared, "kill", "-s", "USR1", "pair")[0] == OK
+    wait_for("the first process hears it", lambda: heard("first") == 1)
+    assert shared.inside("/usr/bin/systemctl", "kill", "--kill-who=main", "-s", "USR1", "pair").strip() == "systemd-pair"
+    wait_for("and again", lambda: heard("first") == 2)
+    assert shared.inside("/usr/bin/systemctl", "kill", "-s", "USR1", "pair").strip() == "systemd-pair"
+    wait_for("both hear it", lambda: (heard("first"), heard("second")) == (3, 1))
+    assert run(shared, "kill", "--kill-whom", "cgroup", "pair")[0] == USAGE
 
 
 def test_reset_failed_forgets(shared):

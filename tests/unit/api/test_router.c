@@ -236,7 +236,9 @@ static void kill_never_falls_back_to_sigkill_for_a_signal_it_does_not_know(void 
 	assert_int_equal(o.order.signal, 15);
 	expect_taken("POST /containers/web/kill?signal=hup", &o);
 	assert_int_equal(o.order.signal, 1);
-	expect_taken("POST /containers/web/kill?signal=10", &o);
+	assert_false(o.order.all); /* podman's and docker's go to the first process */
+	expect_taken("POST /containers/web/kill?signal=10&all=1", &o);
+	assert_true(o.order.all);
 	assert_int_equal(o.order.signal, 10);
 	expect_refusal("POST /containers/web/kill?signal=FOO", 400, "signal FOO");
 	expect_refusal("POST /containers/web/kill?signal=0", 400, "signal 0");
