@@ -56,7 +56,7 @@ static const struct command commands[] = {
 	{ "events", cmd_events,
 	  "[-f|--no-follow] [--since T] [--until T] [--filter KEY=VALUE]... [--format text|json]",
 	  "say what has happened and what happens now" },
-	{ "logs", cmd_logs, "[-f] [-t] [--names] [--tail N] [--since T] [--until T] NAME...",
+	{ "logs", cmd_logs, "[-f] [-t] [-n|--names] [--tail N] [--since T] [--until T] NAME...",
 	  "print containers' output" },
 	{ "start", cmd_start, "[--no-block] NAME...",
 	  "start containers and wait until they are up" },

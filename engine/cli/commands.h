@@ -14,6 +14,8 @@ int cmd_pull(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
+/* logs.c: "-n" is docker's --tail, or podman's --names. */
+int cli_logs(int argc, char **argv, bool as_docker);
 int cmd_events(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_stop(int argc, char **argv);

@@ -31,21 +31,22 @@ static bool read_time(const char *option, const char *text, int64_t *usec)
 
 static bool read_tail(const char *text, uint64_t *lines)
 {
-	if (!text || str_eq(text, "all") || str_to_u64(text, UINT64_MAX - 1, lines))
+	if (!text || str_eq(text, "all") || str_eq(text, "-1") ||
+	    str_to_u64(text, UINT64_MAX - 1, lines))
 		return true;
 	fprintf(stderr, "cleat logs: --tail %s: a number or \"all\" is expected\n", text);
 	return false;
 }
 
 /* How many containers are named; -1: said what was wrong. */
-static int read_words(int argc, char **argv, struct log_query *query, bool *names)
+static int read_words(int argc, char **argv, bool as_docker, struct log_query *query, bool *names)
 {
 	const char *tail = NULL, *since = NULL, *until = NULL;
 	const struct cli_option options[] = {
 		{ "-f", "--follow", &query->follow, NULL },
 		{ "-t", "--timestamps", &query->timestamps, NULL },
-		{ NULL, "--names", names, NULL },
-		{ "-n", "--tail", NULL, &tail },
+		{ as_docker ? NULL : "-n", "--names", names, NULL },
+		{ as_docker ? "-n" : NULL, "--tail", NULL, &tail },
 		{ NULL, "--since", NULL, &since },
 		{ NULL, "--until", NULL, &until },
 	};
@@ -245,11 +246,16 @@ static int logs_of_one(const char *name, const struct log_query *query)
 
 int cmd_logs(int argc, char **argv)
 {
+	return cli_logs(argc, argv, false);
+}
+
+int cli_logs(int argc, char **argv, bool as_docker)
+{
 	struct log_query query = { .want_stdout = true,
 				   .want_stderr = true,
 				   .tail_lines = UINT64_MAX };
 	bool names = false;
-	int count = read_words(argc, argv, &query, &names);
+	int count = read_words(argc, argv, as_docker, &query, &names);
 
 	if (count < 0)
 		return CLI_USAGE;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/personality.h"
 #include "unit/unit.h"
 #include "util/places.h"
@@ -235,6 +236,25 @@ static int podman_stop(const struct personality_call *call)
 	return count ? result : PODMAN_FAILED;
 }
 
+/* An option to them that is none of ours: how lines look on a terminal. */
+static bool is_of_looks(const char *word)
+{
+	return str_eq(word, "--details") || str_eq(word, "--color");
+}
+
+static int podman_logs(const struct personality_call *call)
+{
+	int count = 1, result;
+
+	for (int i = 1; i < call->argc; i++)
+		if (!is_of_looks(call->argv[i]))
+			call->argv[count++] = call->argv[i];
+	result = cli_logs(count, call->argv, is_docker(call));
+	if (result == CLI_USAGE || result == CLI_NO_ENGINE)
+		return PODMAN_FAILED;
+	return result == CLI_OK ? 0 : failure(call);
+}
+
 /* --- networks: units, and nothing else ---------------------------------------------------------------------------------------- */
 
 static bool find_network(const struct unit_set *set, const char *name)
@@ -390,7 +410,7 @@ static const struct personality_row rows[] = {
 	{ "ps", NULL, personality_ps, NULL, 0, NULL },
 	{ "container ls", NULL, personality_ps, NULL, 0, NULL },
 	{ "container list", NULL, personality_ps, NULL, 0, NULL },
-	{ "logs", "logs", NULL, "--details --color", 0, NULL },
+	{ "logs", NULL, podman_logs, NULL, 0, NULL },
 	{ "exec", "exec", NULL, "", 0, NULL },
 	{ "inspect", NULL, personality_inspect, NULL, 0, NULL },
 	{ "start", "start", NULL, "", 0, NULL },

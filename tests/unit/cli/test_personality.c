@@ -505,6 +505,36 @@ static void journalctl_is_logs(void **state)
 	}
 }
 
+/* docker's -n is --tail, podman's --names, for which each line is asked for with its time. */
+static void one_letter_of_logs_means_two_things(void **state)
+{
+	static const struct {
+		const char *words[6];
+		const char *part;
+	} rows[] = {
+		{ { "podman", "logs", "-n", "web" }, "timestamps=1 " },
+		{ { "podman", "logs", "--color", "-n", "--tail=4", "web" },
+		  "timestamps=1&tail=4 " },
+		{ { "podman", "logs", "--tail", "-1", "web" }, "timestamps=0 " },
+		{ { "docker", "logs", "-n", "5", "web" }, "timestamps=0&tail=5 " },
+		{ { "docker", "logs", "--details", "-tn5", "web" }, "timestamps=1&tail=5 " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *words[7] = { 0 };
+		struct captured c;
+		struct place place;
+
+		memcpy(words, rows[i].words, sizeof(rows[i].words));
+		begin(&place, ANSWERS("HTTP/1.1 200 OK\r\n\r\n"));
+		capture(&c, by_name, words);
+		end(&place);
+		if (c.result != 0 || !strstr(place.server.requests[0], rows[i].part))
+			fail_msg("%zu: %d %s %s", i, c.result, place.server.requests[0], c.err);
+	}
+}
+
 /* "m" would be a minute. */
 static void a_month_ago_is_a_month_ago(void **state)
 {
@@ -689,6 +719,7 @@ int main(void)
 		cmocka_unit_test(own_lines_do_not_stop_their_own_unit),
 		cmocka_unit_test(what_would_make_something_is_refused_with_what_to_write),
 		cmocka_unit_test(journalctl_is_logs),
+		cmocka_unit_test(one_letter_of_logs_means_two_things),
 		cmocka_unit_test(a_month_ago_is_a_month_ago),
 		cmocka_unit_test(ps_filters_and_formats),
 		cmocka_unit_test(the_end_is_for_an_appliance_only),
