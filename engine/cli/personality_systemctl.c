@@ -14,6 +14,7 @@
 #include "unit/lines.h"
 #include "util/places.h"
 #include "util/str.h"
+#include "yyjson.h"
 
 #define NOT_ACTIVE 3
 #define NO_SUCH_UNIT 4
@@ -266,6 +267,12 @@ static bool is_pattern(const char *name)
 	return strpbrk(name, "*?[") != NULL;
 }
 
+/* Of a template the engine knows what to write for it, and says so in its refusal. */
+static void advise_instance(const char *name)
+{
+	yyjson_doc_free(personality_ask("/containers/", name, "/json"));
+}
+
 /* Calls fn for each unit that the names mean. *result: the worst exit code. False: nothing could be asked. */
 static int each(const struct personality_call *call,
 		int (*fn)(const struct personality_call *call, const struct options *o,
@@ -296,6 +303,8 @@ static int each(const struct personality_call *call,
 		if (!unit) {
 			fprintf(stderr, "Failed to %s %s: Unit %s not found.\n", call->row->words,
 				o.names[i], o.names[i]);
+			if (strchr(o.names[i], '@'))
+				advise_instance(o.names[i]);
 			result = NOT_LOADED;
 		} else {
 			int one = fn(call, &o, unit);

@@ -65,6 +65,44 @@ static bool matches_name(const struct engine_entry *entry, const char *name)
 	       (strlen(name) == stem && strncmp(entry->unit->name, name, stem) == 0);
 }
 
+/* An instance that no file asks for: systemd would make it now, here it stands in the configuration first. 0: it is none. */
+static int no_such_instance(const struct engine *e, const char *name, struct err *err)
+{
+	char service[UNIT_MAX_NAME_BYTES + sizeof("@.service")];
+	const char *at = strchr(name, '@'), *template, *kind, *mark;
+	int length;
+
+	if (!at || strlen(name) > UNIT_MAX_NAME_BYTES)
+		return 0;
+	snprintf(service, sizeof(service), "%.*s@.service", (int)(at - name), name);
+	template = engine_template(e, service);
+	if (!template)
+		return 0;
+	kind = strrchr(template, '.');
+	mark = strstr(template, "@.");
+	length = (int)strlen(at);
+	if (str_ends(at, ".service"))
+		length -= (int)strlen(".service");
+	else if (str_ends(at, kind))
+		length -= (int)strlen(kind);
+	if (length < 2)
+		return err_set(
+			err, ERR_NOT_FOUND,
+			"%s is a template, which never runs itself: its instances do, NAME@INSTANCE",
+			template);
+	snprintf(service, sizeof(service), "%.*s.service", (int)(at - name) + length, name);
+	if (!mark)
+		return err_set(
+			err, ERR_NOT_FOUND,
+			"no file asks for %s of the template %s: write Wants=%s in another unit",
+			service, template, service);
+	return err_set(
+		err, ERR_NOT_FOUND,
+		"no file asks for %s of the template %s: write Wants=%s in another unit, or \"ln -s %s %s/%.*s%.*s%s\"",
+		service, template, service, template, CLEAT_UNIT_DIR, (int)(mark - template),
+		template, length, at, kind);
+}
+
 static int nearest(const struct engine *e, const char *name, struct err *err)
 {
 	const char *best = NULL;
@@ -75,6 +113,8 @@ static int nearest(const struct engine *e, const char *name, struct err *err)
 			err, ERR_BUSY,
 			"%s: the engine is in safe mode, which knows no units; \"cleat reload\" tries again",
 			name);
+	if (no_such_instance(e, name, err) < 0)
+		return -1;
 	for (unsigned i = 0; i < e->count; i++) {
 		unsigned distance = str_distance(name, e->entries[i].name, 4);
 

@@ -41,6 +41,22 @@ def test_instances_run_and_templates_are_not_listed(make):
         assert b"INSTANCE=extra" in f.read().split(b"\0")
 
 
+def test_an_instance_that_no_file_asks_for_is_refused_with_what_to_write(make):
+    a = make({"job@.container": TEMPLATE, "web.container": unit(BOX, LOOP)})
+    a.wait_unit("systemd-web", state="up")
+    link = "ln -s job@.container /config/units/job@two.container"
+    for words in ("start", "job@two"), ("start", "job@two.service"), ("stop", "job@two.container"):
+        done = a.cleat(*words, check=False).stdout
+        assert link in done and "Wants=job@two.service" in done, done
+    done = a.inside("/usr/bin/systemctl", "start", "job@two", check=False)
+    assert done.returncode == 5 and "Unit job@two not found." in done.stdout and link in done.stdout, done.stdout
+    assert "is a template, which never runs itself" in a.cleat("start", "job@", check=False).stdout
+    assert "template" not in a.cleat("start", "jo@two", check=False).stdout
+    # and what is said is so
+    os.symlink("job@.container", os.path.join(a.config, "units", "job@two.container"))
+    a.wait_unit("systemd-job_two", state="up")
+
+
 def test_an_error_in_a_template_makes_its_instances_invalid(make):
     a = make({
         "job@.container": TEMPLATE.replace("[Service]", "Nope=1\n[Service]"),
