@@ -164,6 +164,9 @@ static bool is_dev_null(const char *path)
 static bool read_text(struct buf *text, struct diags *diags, int folder_fd, const char *name,
 		      const char *path)
 {
+	const char *reason;
+	char target[256];
+	ssize_t length;
 	struct err err;
 
 	text->max = UNIT_MAX_FILE_BYTES;
@@ -172,8 +175,13 @@ static bool read_text(struct buf *text, struct diags *diags, int folder_fd, cons
 	    (err.code == ERR_INPUT && is_dev_null(path)))
 		return true;
 	/* The path stands before the complaint already. */
-	diag_add(diags, DIAG_ERROR, path, 1, 1, "", "%s",
-		 str_starts(err.msg, name) ? err.msg + strlen(name) + 2 : err.msg);
+	reason = str_starts(err.msg, name) ? err.msg + strlen(name) + 2 : err.msg;
+	length = err.sys_errno == ENOENT ? readlinkat(folder_fd, name, target, sizeof(target)) : -1;
+	if (length > 0)
+		diag_add(diags, DIAG_ERROR, path, 1, 1, "", "a link to %.*s: %s", (int)length,
+			 target, strerror(ENOENT));
+	else
+		diag_add(diags, DIAG_ERROR, path, 1, 1, "", "%s", reason);
 	return false;
 }
 
@@ -200,6 +208,13 @@ static bool is_missing(const char *path)
 	struct stat st;
 
 	return stat(path, &st) < 0 && errno == ENOENT;
+}
+
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
 /* A unit file and what it says, before anything is known of the others. */
@@ -271,6 +286,10 @@ static void add_unit_file(struct load *load, struct load_folder *folder, struct 
 	/* A dangling link hides nothing; anything else that is there and cannot be read is a unit that is broken. */
 	if (!found->is_read && is_missing(found->path)) {
 		folder->is_left_out = true;
+		if (is_link(found->path))
+			*arena_push(&load->scratch, load->dangling, load->dangling_count) =
+				(struct load_dangling){ found->name, found->path, folder,
+							load_first_error(load, first_diag) };
 		return;
 	}
 	if (found->is_mask) {
@@ -589,10 +608,31 @@ static void leave_out(struct load *load)
 	load->file_count = kept;
 }
 
+/* Nobody has the name: it is a unit that somebody meant to have, and is listed as one that cannot be read. */
+static void add_dangling(struct load *load)
+{
+	for (size_t i = 0; i < load->dangling_count; i++) {
+		const struct load_dangling *link = &load->dangling[i];
+		struct load_file *file;
+
+		if (load_taken(load, link->name))
+			continue;
+		file = load_new_file(load, link->name, link->folder, link->path, 1);
+		if (!file)
+			return;
+		file->is_unreadable = true;
+		file->broken_path = link->path;
+		file->first_error = link->first_error;
+		load_take(load, link->name, link->folder, link->path);
+	}
+}
+
 void load_finish(struct load *load)
 {
 	if (load->is_generator)
 		leave_out(load);
+	else
+		add_dangling(load);
 	load_sort(load);
 	load_sort_drop_ins(load);
 	for (size_t i = 0; i < load->file_count; i++)

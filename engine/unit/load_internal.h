@@ -35,6 +35,13 @@ struct load_name {
 	const struct load_folder *folder;
 };
 
+/* A link whose file is not there: it hides no file of its name that is found later. */
+struct load_dangling {
+	const char *name, *path;
+	struct load_folder *folder;
+	size_t first_error;
+};
+
 struct load_drop_in {
 	const char *name, *path;
 	struct syntax_file text;
@@ -74,6 +81,8 @@ struct load {
 	struct lookup taken;   /* names of units, into names[] */
 	struct load_name *names;
 	size_t name_count;
+	struct load_dangling *dangling; /* in the order of the search */
+	size_t dangling_count;
 	struct load_drop_ins *drop_ins; /* sorted by name, then order, after load_finish() */
 	size_t drop_in_count;
 	size_t entry_count; /* of all files, with what was merged into them */

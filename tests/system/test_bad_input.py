@@ -70,6 +70,15 @@ def test_unit_errors_name_file_and_line(bad, text, words):
         assert word in checked.stdout, checked.stdout
 
 
+def test_a_link_to_a_file_that_is_not_there_is_an_invalid_unit(bad):
+    a = bad({}, prepare=lambda a: os.symlink("/config/elsewhere/web.container", os.path.join(a.config, "units", "web.container")))
+    entry = a.wait_unit("web.container", state="invalid")
+    assert "/config/units/web.container:1" in entry["detail"] and "a link to /config/elsewhere/web.container: No such file" in entry["detail"], entry
+    assert "web.container" in a.cleat("ps") and "/config/elsewhere/web.container" in a.cleat("ps")
+    readyz_names(a, "web")
+    assert "a link to /config/elsewhere/web.container" in a.inside("/usr/bin/cleat", "check", check=False).stdout
+
+
 def test_a_unit_with_several_errors_says_so(bad):
     a = bad({"broken": "[Container]\nImage=%s\nVolume=none.volume:/x\nVolume=nor-this.volume:/y\nNetwork=none.network\n" % BOX,
              "other": "[Container]\nImage=%s\nVolume=none.volume:/x\n" % BOX})

@@ -122,6 +122,30 @@ static void a_dangling_link_is_an_error_and_hides_nothing(void **state)
 	unit_set_fini(&set);
 }
 
+static void a_dangling_link_that_nobody_else_is_named_after_is_a_unit_with_an_error(void **state)
+{
+	struct unit_set set;
+	char expected[512];
+
+	(void)state;
+	put("v.container", FINE);
+	assert_int_equal(symlink("/no/where.container", at("w.container")), 0);
+	set = load_dir("");
+	assert_int_equal(set.count, 2);
+	assert_true(find(&set, "v.container")->is_valid);
+	assert_false(find(&set, "w.container")->is_valid);
+	snprintf(expected, sizeof(expected), "%s:1", at("w.container"));
+	assert_true(str_starts(find(&set, "w.container")->error_text, expected));
+	assert_non_null(strstr(find(&set, "w.container")->error_text,
+			       "a link to /no/where.container: No such file"));
+	unit_set_fini(&set);
+	/* a mask takes the name away, here too */
+	put("u/w.container", "");
+	set = load_dir("");
+	assert_int_equal(set.count, 1);
+	unit_set_fini(&set);
+}
+
 static void units_of_systemd_s_own_are_named(void **state)
 {
 	struct unit_set set;
@@ -645,6 +669,7 @@ int main(void)
 		IN_ROOT(links_are_followed_and_loops_are_not),
 		IN_ROOT(empty_files_and_dev_null_mask),
 		IN_ROOT(a_dangling_link_is_an_error_and_hides_nothing),
+		IN_ROOT(a_dangling_link_that_nobody_else_is_named_after_is_a_unit_with_an_error),
 		IN_ROOT(units_of_systemd_s_own_are_named),
 		IN_ROOT(files_that_cannot_be_read_are_listed_as_invalid),
 		IN_ROOT(a_unit_with_an_error_disturbs_no_other),
