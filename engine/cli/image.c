@@ -56,20 +56,27 @@ int cli_store_take(struct store *store, const char *command, bool is_ours, struc
 	return store_take(store, IMAGE_LOCK_WAIT_USEC, err);
 }
 
-struct store *cli_store_open(const char *command, const char *path, bool write)
+struct store *cli_store_look(const char *path, bool *read_only, struct err *err)
 {
-	struct store *store = NULL;
-	bool read_only = false;
 	struct stat st;
-	struct err err;
 
+	*read_only = false;
 	if (str_eq(path, CLEAT_STORE_DIR) && !cli_is_inside())
-		err_set(&err, ERR_NOT_FOUND,
+		err_set(err, ERR_NOT_FOUND,
 			"images lie in the appliance: --socket does not reach them (--store DIR reads a store that is here)");
 	else if (stat(path, &st) < 0)
-		err_sys(&err, "image store %s", path);
+		err_sys(err, "image store %s", path);
 	else
-		store = store_open(path, &read_only, &err);
+		return store_open(path, read_only, err);
+	return NULL;
+}
+
+struct store *cli_store_open(const char *command, const char *path, bool write)
+{
+	struct err err;
+	bool read_only;
+	struct store *store = cli_store_look(path, &read_only, &err);
+
 	if (store && write && read_only)
 		err_set(&err, ERR_SYS, "image store %s cannot be written", path);
 	else if (store && (!write || cli_store_take(store, command, str_eq(path, CLEAT_STORE_DIR),

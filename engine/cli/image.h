@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "image/store_admin.h"
+#include "util/buf.h"
 #include "util/err.h"
 
 #define IMAGE_LOCK_WAIT_USEC UINT64_C(120000000)
@@ -14,6 +15,12 @@
 /* The store at path, which has to be there (none is made by looking). write: not read-only, locked, swept. NULL after saying why on
  * stderr. */
 struct store *cli_store_open(const char *command, const char *path, bool write);
+/* To read it; nothing is said. NULL and the reason. */
+struct store *cli_store_look(const char *path, bool *read_only, struct err *err);
+/* Of the appliance's store: what "image inspect" says of one image, without the array around it; the digest that containers made from it
+ * have. word: name, id, digest, or what these begin with. */
+int cli_image_json(const char *word, struct buf *out, struct err *err) MUST_CHECK;
+int cli_image_digest(const char *word, char digest[80], struct err *err) MUST_CHECK;
 /* The store's lock; who has to be waited for is said on stderr. is_ours: the appliance's. Nothing has been done before it is held, so
  * Ctrl-C simply ends the process. */
 int cli_store_take(struct store *store, const char *command, bool is_ours,

@@ -464,6 +464,42 @@ static int inspect_words(const char *command, const struct store *store, char **
 	return result;
 }
 
+int cli_image_json(const char *word, struct buf *out, struct err *err)
+{
+	struct json json = { .out = out, .first = true };
+	bool read_only;
+	struct store *store = cli_store_look(CLEAT_STORE_DIR, &read_only, err);
+	auto_arena arena = { 0 };
+	struct store_list list;
+	int rc = -1;
+
+	if (!store)
+		return -1;
+	if (store_list_read(store, &arena, &list, err) == 0 &&
+	    inspect_word(store, &list, word, &json, err) == 0)
+		rc = buf_check(out, "what the image says", err);
+	store_close(store);
+	return rc;
+}
+
+int cli_image_digest(const char *word, char digest[80], struct err *err)
+{
+	bool read_only;
+	struct store *store = cli_store_look(CLEAT_STORE_DIR, &read_only, err);
+	const struct store_entry *image = NULL;
+	auto_arena arena = { 0 };
+	struct store_list list;
+
+	if (!store)
+		return -1;
+	if (store_list_read(store, &arena, &list, err) == 0)
+		image = store_list_find(&list, word, NULL, err);
+	if (image)
+		str_copy(digest, 80, image->digest);
+	store_close(store);
+	return image ? 0 : -1;
+}
+
 int cmd_image_inspect(int argc, char **argv)
 {
 	const char *path = CLEAT_STORE_DIR;

@@ -54,6 +54,8 @@ int personality_run(const struct personality_call *call, int usage, int failed);
 int personality_cleat(const char *words, char *const *arguments);
 /* The same with its output thrown away. */
 int personality_quietly(const char *words, char *const *arguments);
+/* podman's general code, and docker's. */
+int personality_failure(const struct personality_call *call);
 /* In the command line of a unit: its container's name; NULL. */
 const char *personality_caller(void);
 

@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/image.h"
 #include "cli/personality.h"
 #include "util/str.h"
 #include "yyjson.h"
 
 #define PODMAN_FAILED 125
+#define IMAGE_TEXT_MAX (4u * 1024 * 1024)
 
 static bool is_letter(char c)
 {
@@ -223,32 +225,50 @@ static bool is_container(const char *name)
 	return is_it;
 }
 
+static yyjson_doc *ask_image(const char *name, struct err *err)
+{
+	auto_buf text = BUF_INIT(IMAGE_TEXT_MAX);
+	yyjson_doc *doc;
+
+	if (cli_image_json(name, &text, err) < 0)
+		return NULL;
+	doc = yyjson_read(buf_str(&text), text.len, 0);
+	if (!doc)
+		err_set(err, ERR_LIMIT, "%s: out of memory", name);
+	return doc;
+}
+
+/* What is asked for by --type, or by the words "image inspect". */
+enum thing { ANYTHING, CONTAINER, IMAGE };
+
+static yyjson_doc *ask_thing(enum thing thing, const char *name)
+{
+	yyjson_doc *doc = NULL;
+	struct err err;
+
+	if (thing == IMAGE || (thing == ANYTHING && !is_container(name)))
+		doc = ask_image(name, &err);
+	if (!doc && thing == IMAGE) {
+		cli_clean(err.msg);
+		fprintf(stderr, "cleat: %s\n", err.msg);
+	}
+	return doc || thing == IMAGE ? doc : personality_ask("/containers/", name, "/json");
+}
+
 /* What is not printed by a template becomes a part of one array, as podman has it, also of a single container. */
 struct inspected {
+	enum thing thing;
 	yyjson_mut_doc *all;
-	bool has_images; /* which have been printed as an array of their own */
 };
 
-static int inspect_one(const struct personality_call *call, const char *format, char *name,
+static int inspect_one(const struct personality_call *call, const char *format, const char *name,
 		       struct inspected *out)
 {
-	char *arguments[] = { name, NULL };
-	yyjson_doc *doc;
+	yyjson_doc *doc = ask_thing(out->thing, name);
 	int result = 0;
 
-	if (!is_container(name) && personality_quietly("image inspect", arguments) == CLI_OK) {
-		out->has_images = true;
-		if (!format)
-			return personality_cleat("image inspect", arguments) == CLI_OK ?
-				       0 :
-				       PODMAN_FAILED;
-		fprintf(stderr, "%s inspect: %s: --format is for containers here\n", call->program,
-			name);
-		return PODMAN_FAILED;
-	}
-	doc = personality_ask("/containers/", name, "/json");
 	if (!doc)
-		return PODMAN_FAILED;
+		return personality_failure(call);
 	if (format)
 		result = personality_template(call->program, format, yyjson_doc_get_root(doc));
 	else
@@ -271,22 +291,36 @@ static bool print_all(const struct inspected *out)
 	return true;
 }
 
+static bool read_type(const struct personality_call *call, const char *word, enum thing *out)
+{
+	static const char *const names[] = { "all", "container", "image" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_eq(word, names[i])) {
+			*out = (enum thing)i;
+			return true;
+		}
+	fprintf(stderr,
+		"%s inspect: --type=%s: container and image are known here; \"volume inspect\" and \"pod inspect\" look at the others\n",
+		call->program, word);
+	return false;
+}
+
 int personality_inspect(const struct personality_call *call)
 {
-	struct inspected out = { 0 };
+	struct inspected out = { .thing = str_starts(call->row->words, "image") ? IMAGE :
+										  ANYTHING };
 	const char *format = NULL;
 	int result = 0, names = 0;
 
 	for (int i = 1; i < call->argc; i++) {
-		const char *found = personality_value(call, &i, "--format", "-f");
+		const char *found;
 
-		if (found) {
+		if ((found = personality_value(call, &i, "--format", "-f"))) {
 			format = found;
-		} else if (str_eq(call->argv[i], "--type=container")) {
-			continue;
-		} else if (str_eq(call->argv[i], "--type") && i + 1 < call->argc &&
-			   str_eq(call->argv[i + 1], "container")) {
-			i++;
+		} else if ((found = personality_value(call, &i, "--type", NULL))) {
+			if (!read_type(call, found, &out.thing))
+				return PODMAN_FAILED;
 		} else if (call->argv[i][0] == '-') {
 			fprintf(stderr,
 				"%s inspect: %s: not known here; \"image inspect\" and \"volume inspect\" look at the others\n",
@@ -305,14 +339,12 @@ int personality_inspect(const struct personality_call *call)
 
 		result = one ? one : result;
 	}
-	if (names && !format &&
-	    (!out.has_images || yyjson_mut_arr_size(yyjson_mut_doc_get_root(out.all))) &&
-	    !print_all(&out)) {
+	if (names && !format && !print_all(&out)) {
 		fprintf(stderr, "%s inspect: out of memory\n", call->program);
 		result = PODMAN_FAILED;
 	}
 	yyjson_mut_doc_free(out.all);
 	if (!names)
-		fprintf(stderr, "%s inspect: which container?\n", call->program);
+		fprintf(stderr, "%s inspect: which container or image?\n", call->program);
 	return names ? result : PODMAN_FAILED;
 }

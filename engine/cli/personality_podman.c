@@ -22,8 +22,7 @@ static bool is_docker(const struct personality_call *call)
 	return str_eq(call->program, "docker");
 }
 
-/* podman's general code, and docker's. */
-static int failure(const struct personality_call *call)
+int personality_failure(const struct personality_call *call)
 {
 	return is_docker(call) ? CLI_FAILED : PODMAN_FAILED;
 }
@@ -173,7 +172,7 @@ static int remove_one(const struct personality_call *call, struct removal *how, 
 			call->program, name, name);
 		return 2; /* podman's for one that runs */
 	}
-	return personality_cleat("stop", arguments) == CLI_OK ? 0 : failure(call);
+	return personality_cleat("stop", arguments) == CLI_OK ? 0 : personality_failure(call);
 }
 
 static int podman_rm(const struct personality_call *call)
@@ -202,7 +201,7 @@ static int stop_one(const struct personality_call *call, bool ignore, char *name
 	}
 	if (ignore && exists(name) == 1)
 		return 0;
-	return personality_cleat("stop", arguments) == CLI_OK ? 0 : failure(call);
+	return personality_cleat("stop", arguments) == CLI_OK ? 0 : personality_failure(call);
 }
 
 static int podman_stop(const struct personality_call *call)
@@ -252,7 +251,7 @@ static int podman_logs(const struct personality_call *call)
 	result = cli_logs(count, call->argv, is_docker(call));
 	if (result == CLI_USAGE || result == CLI_NO_ENGINE)
 		return PODMAN_FAILED;
-	return result == CLI_OK ? 0 : failure(call);
+	return result == CLI_OK ? 0 : personality_failure(call);
 }
 
 /* --- networks: units, and nothing else ---------------------------------------------------------------------------------------- */
@@ -374,7 +373,7 @@ static int podman_version(const struct personality_call *call)
 {
 	/* what scripts look for is a number that they can compare */
 	if (call->argc == 1 || str_eq(call->argv[1], "--version"))
-		return personality_cleat("version", NULL) == CLI_OK ? 0 : failure(call);
+		return personality_cleat("version", NULL) == CLI_OK ? 0 : personality_failure(call);
 	fprintf(stderr, "%s version: %s: not known here; \"cleat version\"\n", call->program,
 		call->argv[1]);
 	return PODMAN_FAILED;
@@ -392,7 +391,7 @@ static int podman_info(const struct personality_call *call)
 	}
 	if (cli_request("GET", "/info", &response, &err) < 0) {
 		fprintf(stderr, "cleat: %s\n", err.msg);
-		result = failure(call);
+		result = personality_failure(call);
 	} else {
 		printf("%s\n", buf_str(&response.body));
 	}
@@ -425,7 +424,7 @@ static const struct personality_row rows[] = {
 	{ "images", "images", NULL, "-a --all", 0, NULL },
 	{ "image ls", "images", NULL, "-a --all", 0, NULL },
 	{ "image list", "images", NULL, "-a --all", 0, NULL },
-	{ "image inspect", "image inspect", NULL, "", 0, NULL },
+	{ "image inspect", NULL, personality_inspect, NULL, 0, NULL },
 	{ "image exists", NULL, thing_exists, NULL, 0, NULL },
 	{ "image pull", "pull", NULL, "", 0, NULL },
 	{ "pull", "pull", NULL, "", 0, NULL },
@@ -568,5 +567,5 @@ int personality_podman(int argc, char **argv)
 	call.argv = argv + first + taken - 1;
 	call.argc = argc - (first + taken - 1);
 	call.argv[0] = (char *)(uintptr_t)call.row->words;
-	return personality_run(&call, PODMAN_FAILED, failure(&call));
+	return personality_run(&call, PODMAN_FAILED, personality_failure(&call));
 }

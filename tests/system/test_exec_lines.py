@@ -328,6 +328,13 @@ def test_our_command_line_under_other_names(boot, box):
     assert [r["State"]["Status"] for r in json.loads(run("docker", "inspect", "web", "systemd-other", "--format", "json")[1])] == ["running", "running"]
     # images and pods where podman has them
     assert '"RepoTags"' in run("podman", "inspect", "localhost/box:latest")[1]
+    both = json.loads(run("podman", "inspect", "localhost/box:latest", "web")[1])
+    assert [thing.get("Name") or thing["RepoTags"] for thing in both] == [["localhost/box:latest"], "/web"]
+    assert [thing["RepoTags"] for thing in json.loads(run("docker", "image", "inspect", "localhost/box:latest")[1])] == [["localhost/box:latest"]]
+    assert run("docker", "image", "inspect", "-f", "{{.Os}}", "localhost/box:latest") == (0, "linux")
+    assert run("podman", "inspect", "--type", "image", "--format", "{{index .RepoTags 0}}", "localhost/box") == (0, "localhost/box:latest")
+    assert run("podman", "inspect", "--type=image", "web")[0] == 125
+    assert run("docker", "inspect", "nothing")[0] == 1
     code, said = run("podman", "inspect", "localhost/none:latest")
     assert code == 125 and 'no container' in said
     assert run("podman", "pod", "ps") [0] == 0
