@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/personality.h"
-#include "unit/lines.h"
+#include "unit/unit.h"
 #include "util/places.h"
 #include "util/str.h"
 #include "yyjson.h"
@@ -566,17 +566,9 @@ static int print_drop_ins(const struct unit *unit)
 {
 	int result = 0;
 
-	for (size_t i = 0; i < unit->line_count; i++) {
-		const char *path = unit->lines[i].origin->file;
-		bool is_shown = !str_ends(path, ".conf");
-
-		/* mostly the line before is of the same file */
-		for (size_t k = i; k-- > 0 && !is_shown;)
-			is_shown = str_eq(unit->lines[k].origin->file, path);
-		if (!is_shown) {
-			putchar('\n');
-			result |= print_file(path);
-		}
+	for (size_t i = 0; i < unit->drop_in_count; i++) {
+		putchar('\n');
+		result |= print_file(unit->drop_ins[i]);
 	}
 	return result;
 }

@@ -269,8 +269,12 @@ void load_merge_drop_ins(struct load *load, struct load_file *file)
 	if (is_template(file))
 		keep_bare(load, file);
 	qsort(found.items, found.count, sizeof(found.items[0]), compare_drop_ins);
-	for (size_t i = 0; i < found.count; i++)
+	file->drop_ins = arena_alloc(&load->scratch, found.count * sizeof(file->drop_ins[0]));
+	file->drop_in_count = found.count;
+	for (size_t i = 0; i < found.count; i++) {
+		file->drop_ins[i] = found.items[i]->path;
 		merge(load, file, found.items[i]);
+	}
 	if (found.overflow)
 		refuse(load, file, found.overflow,
 		       "more than 64 drop-ins for one unit: this one is not read");

@@ -22,6 +22,8 @@ struct load_file {
 	const char *service; /* of an instance that was asked for: its service; NULL of all others */
 	const char *broken_path; /* the first file with an error: itself or a drop-in; NULL */
 	size_t first_error;	 /* of that file: index into the set's diagnostics */
+	const char **drop_ins;	 /* their paths, as they were merged */
+	size_t drop_in_count;
 	bool is_unreadable;	 /* complained of: it is listed as invalid */
 	bool has_bad_name;	 /* no service can be written for it */
 	bool has_drop_ins;	 /* lines of other files, which may be other units', too */

@@ -557,6 +557,26 @@ static void set_desks(struct making *m)
 		service_rules_prepare();
 }
 
+/* Of the unit whose lines are kept. */
+static void keep_drop_ins(struct making *m)
+{
+	struct arena *arena = &m->set->arena;
+
+	for (size_t i = 0; m->facts->lines_of && i < m->set->count; i++) {
+		const struct load_file *file = &m->load.files[i];
+		struct unit *unit = &m->set->units[i];
+		const char **paths;
+
+		if (!file->drop_in_count || !str_eq(m->facts->lines_of, unit->name))
+			continue;
+		paths = arena_alloc(arena, file->drop_in_count * sizeof(paths[0]));
+		for (size_t k = 0; k < file->drop_in_count; k++)
+			paths[k] = arena_strdup(arena, file->drop_ins[k]);
+		unit->drop_ins = paths;
+		unit->drop_in_count = file->drop_in_count;
+	}
+}
+
 /* From what was loaded, which is gone afterwards. */
 static void make_units(struct making *m)
 {
@@ -582,6 +602,7 @@ static void make_units(struct making *m)
 	}
 	name_as_engine(m);
 	read_all_as_engine(m);
+	keep_drop_ins(m);
 	check_names(m);
 	finish_units(m);
 	unit_set_refuse_broken_references(set);

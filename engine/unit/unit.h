@@ -100,6 +100,9 @@ struct unit {
 	const char *symlink_text;      /* "---symlink LINK -> TARGET---" lines, "" */
 	const struct unit_line *lines; /* unit/lines.h; NULL unless unit_facts.lines_of names it */
 	size_t line_count;
+	/* Paths of its drop-ins in the order in which they count, as lines are kept: also of those without a line. */
+	const char *const *drop_ins;
+	size_t drop_in_count;
 	size_t podman_begin,
 		podman_end; /* diags.items from begin to before end: what podman's generator refuses, too */
 	/* Of all that the unit and its drop-ins say, where they lie included; and of those lines of [Service] that a running container was

@@ -239,7 +239,8 @@ def test_every_kind_of_dependency_is_acted_on(boot, box):
 
 
 def test_systemctl_cat_has_the_drop_ins_as_systemd_shows_them(boot, box):
-    parts = {"container.d/10-all.conf": "# of all\n[Container]\nEnvironment=A=1\n", "web.container.d/20-own.conf": "[Service]\nRestart=on-failure",
+    parts = {"container.d/10-all.conf": "# of all\n[Container]\nEnvironment=A=1\n", "container.d/15-later.conf": "# [Container]\n# Environment=B=1\n",
+             "web.container.d/20-own.conf": "[Service]\nRestart=on-failure",
              "web.container.d/30-off.txt": "no drop-in\n"}
 
     def write_parts(appliance):
@@ -255,8 +256,9 @@ def test_systemctl_cat_has_the_drop_ins_as_systemd_shows_them(boot, box):
         unit_text = f.read()
     assert not unit_text.endswith("\n")
     folder = "/config/units/"
-    expected = "# %sweb.container\n%s\n\n# %s%s\n%s\n# %s%s\n%s\n" % (
-        folder, unit_text, folder, "container.d/10-all.conf", parts["container.d/10-all.conf"], folder, "web.container.d/20-own.conf", parts["web.container.d/20-own.conf"])
+    expected = "# %sweb.container\n%s\n\n# %s%s\n%s\n# %s%s\n%s\n# %s%s\n%s\n" % (
+        folder, unit_text, folder, "container.d/10-all.conf", parts["container.d/10-all.conf"],
+        folder, "container.d/15-later.conf", parts["container.d/15-later.conf"], folder, "web.container.d/20-own.conf", parts["web.container.d/20-own.conf"])
     assert a.inside("/usr/bin/systemctl", "cat", "web") == expected
 
 

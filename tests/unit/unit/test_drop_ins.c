@@ -205,6 +205,29 @@ static void a_folder_that_cannot_be_read_makes_its_units_invalid(void **state)
 	unit_set_fini(&set);
 }
 
+static void drop_ins_of_the_unit_whose_lines_are_kept_are_listed(void **state)
+{
+	struct unit_facts facts = test_facts;
+	struct unit_set set;
+
+	(void)state;
+	put("w.container", FINE);
+	put("w.container.d/20.conf", "[Service]\nRestart=always\n");
+	put("w.container.d/30.conf", "this is no line\n");
+	put("container.d/10.conf", "# nothing yet\n");
+	facts.lines_of = "w.container";
+	set = load_with("", &facts);
+	assert_int_equal(set.count, 1);
+	assert_int_equal(set.units[0].drop_in_count, 3);
+	assert_string_equal(set.units[0].drop_ins[0], at("container.d/10.conf"));
+	assert_string_equal(set.units[0].drop_ins[1], at("w.container.d/20.conf"));
+	assert_string_equal(set.units[0].drop_ins[2], at("w.container.d/30.conf"));
+	unit_set_fini(&set);
+	set = load_dir("");
+	assert_int_equal(set.units[0].drop_in_count, 0);
+	unit_set_fini(&set);
+}
+
 static void a_dangling_drop_in_is_an_error(void **state)
 {
 	struct unit_set set;
@@ -378,6 +401,7 @@ int main(void)
 		IN_ROOT(a_drop_in_of_dev_null_or_without_text_hides_the_more_general_one),
 		IN_ROOT(an_empty_assignment_of_a_drop_in_clears_the_list),
 		IN_ROOT(a_folder_that_cannot_be_read_makes_its_units_invalid),
+		IN_ROOT(drop_ins_of_the_unit_whose_lines_are_kept_are_listed),
 		IN_ROOT(a_dangling_drop_in_is_an_error),
 		IN_ROOT(a_shared_drop_in_with_an_error_makes_each_of_its_units_invalid),
 		IN_ROOT(a_unit_and_its_drop_ins_have_a_bound_together),
