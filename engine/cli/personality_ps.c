@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cli/image.h"
 #include "cli/personality.h"
 #include "util/buf.h"
 #include "util/str.h"
@@ -30,6 +31,7 @@ struct filter_kind {
 struct filter {
 	const struct filter_kind *kind;
 	const char *value;
+	char digest[80]; /* of the image whose id the value is; "" */
 };
 
 struct listing {
@@ -130,13 +132,35 @@ static enum fit fits_volume(yyjson_val *row, const char *value)
 	return FIT_NO;
 }
 
-/* By the name of its image, ":latest" left out or not, or by its digest. */
+/* Behind "sha256:" and behind "NAME@sha256:". */
+static const char *id_digits(const char *value)
+{
+	const char *algorithm = strstr(value, "sha256:");
+
+	return algorithm && (algorithm == value || algorithm[-1] == '@') ?
+		       algorithm + strlen("sha256:") :
+		       value;
+}
+
+/* What podman prints of an image's id, or more of it; a shorter word may be a name. */
+static bool is_id(const char *value)
+{
+	const char *digits = id_digits(value);
+	size_t len = strlen(digits);
+
+	return len >= SHORT_ID && len <= FULL_ID && strspn(digits, "0123456789abcdef") == len;
+}
+
+/* By the name of its image, ":latest" left out or not, or by the beginning of its digest: ids have been looked up when the filter was read. */
 static enum fit fits_ancestor(yyjson_val *row, const char *value)
 {
-	const char *image = text_of(row, "Image");
+	const char *image = text_of(row, "Image"), *digest = text_of(row, "ImageID");
 	size_t len = strlen(value);
 
-	return str_eq(image, value) || str_eq(text_of(row, "ImageID"), value) ||
+	digest += str_starts(digest, "sha256:") ? strlen("sha256:") : 0;
+	if (is_id(value) && str_starts(digest, id_digits(value)))
+		return FIT_YES;
+	return str_eq(image, value) ||
 			       (str_starts(image, value) && str_eq(image + len, ":latest")) ?
 		       FIT_YES :
 		       FIT_NO;
@@ -149,6 +173,16 @@ static const struct filter_kind kinds[] = {
 	{ "volume", fits_volume, false }, { "ancestor", fits_ancestor, false },
 };
 
+/* Containers have their image's digest; an id is another one, which only the store knows. */
+static void look_up_image(struct filter *filter)
+{
+	struct err ignored;
+
+	if (filter->kind->fits == fits_ancestor && is_id(filter->value) &&
+	    cli_image_digest(id_digits(filter->value), filter->digest, &ignored) == 0)
+		filter->value = filter->digest;
+}
+
 static bool add_filter(struct listing *listing, const char *program, const char *text)
 {
 	const char *value = strchr(text, '=');
@@ -160,8 +194,9 @@ static bool add_filter(struct listing *listing, const char *program, const char 
 	for (size_t i = 0; value && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strlen(kinds[i].key) == (size_t)(value - text) &&
 		    str_starts(text, kinds[i].key)) {
-			listing->filters[listing->filter_count++] =
-				(struct filter){ &kinds[i], value + 1 };
+			listing->filters[listing->filter_count] =
+				(struct filter){ .kind = &kinds[i], .value = value + 1 };
+			look_up_image(&listing->filters[listing->filter_count++]);
 			/* who asks for a state asks for those, too, that do not run */
 			listing->all |= kinds[i].fits == fits_status;
 			return true;

@@ -311,7 +311,11 @@ def test_our_command_line_under_other_names(boot, box):
     code, said = run("podman", "network", "create", "mine")
     assert code == 125 and "mine.network" in said
     # filters and templates
-    for image, names in ("localhost/box", "web"), ("localhost/box:latest", "web"), (a.unit("web")["image_digest"], "web"), ("localhost/bo", ""), ("box", ""):
+    digest, image_id = a.unit("web")["image_digest"], run("podman", "images", "-q", "--no-trunc", "localhost/box")[1]
+    assert image_id.startswith("sha256:") and image_id != digest
+    for image, names in (("localhost/box", "web"), ("localhost/box:latest", "web"), (digest, "web"), (digest[7:19], "web"), ("localhost/box@" + digest, "web"),
+                         (image_id, "web"), (image_id[7:], "web"), (image_id[7:19], "web"), (run("docker", "images", "-q")[1], "web"),
+                         ("localhost/bo", ""), ("box", ""), ("0123456789ab", ""), (digest[:-1], "web"), (digest[:-1] + "x", "")):
         assert run("podman", "ps", "--filter", "ancestor=" + image, "--filter", "name=web", "--format", "{{.Names}}") == (0, names), image
     assert run("podman", "ps", "--filter", "status=exited", "--format", "{{.Names}}\\t{{.State}}") == (0, "systemd-broken\texited")
     assert run("podman", "ps", "--filter", "label=tier", "--format", "{{.Names}}") == (0, "web")

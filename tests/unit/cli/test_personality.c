@@ -446,7 +446,9 @@ static void what_would_make_something_is_refused_with_what_to_write(void **state
 		{ { "podman", "ps", "--pod" }, "--pod: not known here", 125 },
 		{ { "podman", "logs", "--nope", "web" }, "unknown option --nope", 125 },
 		{ { "podman", "inspect" }, "which container or image?", 125 },
-		{ { "podman", "inspect", "--type=network", "x" }, "container and image are known", 125 },
+		{ { "podman", "inspect", "--type=network", "x" },
+		  "container and image are known",
+		  125 },
 		{ { "systemctl", "frobnicate" }, "not known here", 1 },
 		{ { "systemctl", "start" }, "Too few arguments.", 1 },
 		{ { "systemctl", "kill", "--kill-whom=control", "web" },
@@ -557,13 +559,13 @@ static void a_month_ago_is_a_month_ago(void **state)
 	assert_non_null(strstr(c.err, "2 fortnights ago"));
 }
 
-#define LIST                                                                                                            \
-	"[{\"Id\":\"0123456789abcdef\",\"Names\":[\"/web\"],\"State\":\"running\",\"Created\":86400,"                   \
-	"\"Status\":\"Up 3 minutes (health: starting)\",\"Labels\":{\"a\":\"1\",\"b\":\"2\"},"                          \
-	"\"Ports\":[{\"IP\":\"0.0.0.0\",\"PrivatePort\":80,\"PublicPort\":8080,\"Type\":\"tcp\"},"                      \
-	"{\"IP\":\"::1\",\"PrivatePort\":53,\"PublicPort\":53,\"Type\":\"udp\"},{\"PrivatePort\":9,\"Type\":\"tcp\"}]," \
-	"\"NetworkSettings\":{\"Networks\":{\"front\":{}}},\"Mounts\":[{\"Name\":\"v\",\"Destination\":\"/d\"}]},"      \
-	"{\"Id\":\"ffff\",\"Names\":[\"/db\"],\"State\":\"exited\",\"Status\":\"Exited (1) 2 hours ago\","              \
+#define LIST                                                                                                                                                                 \
+	"[{\"Image\":\"localhost/a:latest\",\"ImageID\":\"sha256:feedfeedfeed01\",\"Id\":\"0123456789abcdef\",\"Names\":[\"/web\"],\"State\":\"running\",\"Created\":86400," \
+	"\"Status\":\"Up 3 minutes (health: starting)\",\"Labels\":{\"a\":\"1\",\"b\":\"2\"},"                                                                               \
+	"\"Ports\":[{\"IP\":\"0.0.0.0\",\"PrivatePort\":80,\"PublicPort\":8080,\"Type\":\"tcp\"},"                                                                           \
+	"{\"IP\":\"::1\",\"PrivatePort\":53,\"PublicPort\":53,\"Type\":\"udp\"},{\"PrivatePort\":9,\"Type\":\"tcp\"}],"                                                      \
+	"\"NetworkSettings\":{\"Networks\":{\"front\":{}}},\"Mounts\":[{\"Name\":\"v\",\"Destination\":\"/d\"}]},"                                                           \
+	"{\"Id\":\"ffff\",\"Names\":[\"/db\"],\"State\":\"exited\",\"Status\":\"Exited (1) 2 hours ago\","                                                                   \
 	"\"Labels\":{\"a\":\"1\"}}]"
 
 /* longer than any name can be */
@@ -599,7 +601,17 @@ static void ps_filters_and_formats(void **state)
 		{ { "podman", "ps", "-q", "-f", "network=front" }, "0123456789ab\n", 0 },
 		{ { "podman", "ps", "-q", "-f", "volume=/d" }, "0123456789ab\n", 0 },
 		{ { "podman", "ps", "-q", "-f", "volume=x" }, "", 0 },
+		{ { "podman", "ps", "-q", "-f", "ancestor=localhost/a" }, "0123456789ab\n", 0 },
+		{ { "podman", "ps", "-q", "-f", "ancestor=feedfeedfeed" }, "0123456789ab\n", 0 },
+		{ { "podman", "ps", "-q", "-f", "ancestor=sha256:feedfeedfeed0" },
+		  "0123456789ab\n",
+		  0 },
+		{ { "podman", "ps", "-q", "-f", "ancestor=localhost/a@sha256:feedfeedfeed01" },
+		  "0123456789ab\n",
+		  0 },
+		{ { "podman", "ps", "-q", "-f", "ancestor=feedfeedfeed1" }, "", 0 },
 		/* never more than was asked for */
+		{ { "podman", "ps", "-q", "-f", "ancestor=feed" }, "", 0 },
 		{ { "podman", "ps", "-q", "-f", LONG_NAME }, "", 125 },
 		{ { "podman", "ps", "-q", "-f", "name=w.b" }, "", 125 },
 		{ { "podman", "ps", "-q", "--no-trunc", "-f", "name=^web$" },
