@@ -291,6 +291,14 @@ static bool print_all(const struct inspected *out)
 	return true;
 }
 
+/* "inspect", "image inspect", "container inspect" */
+static enum thing thing_of(const char *words)
+{
+	return str_starts(words, "image ")     ? IMAGE :
+	       str_starts(words, "container ") ? CONTAINER :
+						 ANYTHING;
+}
+
 static bool read_type(const struct personality_call *call, const char *word, enum thing *out)
 {
 	static const char *const names[] = { "all", "container", "image" };
@@ -308,8 +316,7 @@ static bool read_type(const struct personality_call *call, const char *word, enu
 
 int personality_inspect(const struct personality_call *call)
 {
-	struct inspected out = { .thing = str_starts(call->row->words, "image") ? IMAGE :
-										  ANYTHING };
+	struct inspected out = { .thing = thing_of(call->row->words) };
 	const char *format = NULL;
 	int result = 0, names = 0;
 

@@ -254,6 +254,18 @@ static int podman_logs(const struct personality_call *call)
 	return result == CLI_OK ? 0 : personality_failure(call);
 }
 
+/* To docker one that is there already is no error. */
+static int volume_create(const struct personality_call *call)
+{
+	struct personality_row row = *call->row;
+	struct personality_call renamed = *call;
+
+	row.run = NULL;
+	row.to = is_docker(call) ? "volume create --ignore" : "volume create";
+	renamed.row = &row;
+	return personality_run(&renamed, PODMAN_FAILED, personality_failure(call));
+}
+
 /* --- networks: units, and nothing else ---------------------------------------------------------------------------------------- */
 
 static bool find_network(const struct unit_set *set, const char *name)
@@ -412,6 +424,7 @@ static const struct personality_row rows[] = {
 	{ "logs", NULL, podman_logs, NULL, 0, NULL },
 	{ "exec", "exec", NULL, "", 0, NULL },
 	{ "inspect", NULL, personality_inspect, NULL, 0, NULL },
+	{ "container inspect", NULL, personality_inspect, NULL, 0, NULL },
 	{ "start", "start", NULL, "", 0, NULL },
 	{ "stop", NULL, podman_stop, NULL, 0, NULL },
 	{ "restart", "restart", NULL, "", 0, NULL },
@@ -436,7 +449,7 @@ static const struct personality_row rows[] = {
 	{ "volume ls", "volume ls", NULL, "", 0, NULL },
 	{ "volume list", "volume ls", NULL, "", 0, NULL },
 	{ "volume inspect", "volume inspect", NULL, "", 0, NULL },
-	{ "volume create", "volume create", NULL, "--driver=local", 0, NULL },
+	{ "volume create", NULL, volume_create, "--driver=local", 0, NULL },
 	{ "volume exists", NULL, thing_exists, NULL, 0, NULL },
 	{ "volume rm", "volume rm", NULL, "", CLI_FAILED, NULL },
 	{ "volume prune", "volume prune", NULL, "", 0, NULL },
@@ -466,6 +479,11 @@ static const struct personality_row rows[] = {
 	{ "pod start", "start", NULL, "", 0, NULL },
 	{ "pod stop", NULL, podman_stop, NULL, 0, NULL },
 	{ "pod restart", "restart", NULL, "", 0, NULL },
+	{ "pod rm", NULL, NULL, NULL, 0, "nothing is left of a pod that has stopped: write \"cleat stop NAME\", and take its file away" },
+	{ "pod kill", NULL, NULL, NULL, 0, "write \"cleat stop -t 0 NAME\", or \"cleat kill\" with its containers" },
+	{ "pod logs", NULL, NULL, NULL, 0, "write \"cleat logs\" with its containers: \"cleat pod ls\" has their names" },
+	{ "pod top", NULL, NULL, NULL, 0, "write \"cleat exec NAME ps\" of one of its containers" },
+	{ "pod stats", NULL, NULL, NULL, 0, "what a pod takes stands in its cgroup; a monitor reads /status" },
 	{ "pod", NULL, NULL, NULL, 0, "pods are made from units: put NAME.pod into " CLEAT_UNIT_DIR },
 	{ "play", NULL, NULL, NULL, 0, NO_MAKING },
 	{ "kube", NULL, NULL, NULL, 0, NO_MAKING },
@@ -510,18 +528,36 @@ static const struct personality_row rows[] = {
 };
 /* clang-format on */
 
+/* *taken: of the words. "container cp" is "cp"; of "image history" only the advice is that of "history". */
 static const struct personality_row *find_row(char *const *words, int *taken)
 {
-	return personality_find(rows, sizeof(rows) / sizeof(rows[0]), words, taken);
+	const size_t count = sizeof(rows) / sizeof(rows[0]);
+	const struct personality_row *row = personality_find(rows, count, words, taken);
+	bool is_image = str_eq(words[0], "image");
+
+	if (row || !words[1] || (!is_image && !str_eq(words[0], "container")))
+		return row;
+	row = personality_find(rows, count, words + 1, taken);
+	++*taken;
+	return row && is_image && !row->refusal ? NULL : row;
 }
 
 const struct personality_row *personality_podman_row(char *const *words)
 {
 	int taken;
-	const struct personality_row *row = find_row(words, &taken);
 
-	return row || !str_eq(words[0], "container") || !words[1] ? row :
-								    find_row(words + 1, &taken);
+	return find_row(words, &taken);
+}
+
+/* "volume" of "volume ls": to say of what else begins so that it is the second word that is not known. */
+static bool is_group(const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strncmp(rows[i].words, word, len) == 0 && rows[i].words[len] == ' ')
+			return true;
+	return false;
 }
 
 /* Options in front of the command that change nothing here. */
@@ -557,11 +593,12 @@ int personality_podman(int argc, char **argv)
 		return first >= argc ? PODMAN_FAILED : 0;
 	}
 	call.row = find_row(argv + first, &taken);
-	if (!call.row && str_eq(argv[first], "container") && first + 1 < argc)
-		call.row = find_row(argv + ++first, &taken);
 	if (!call.row) {
-		fprintf(stderr, "%s: \"%s\" is not known here; \"%s --help\" lists what is\n",
-			argv[0], argv[first], argv[0]);
+		bool has_second = first + 1 < argc && is_group(argv[first]);
+
+		fprintf(stderr, "%s: \"%s%s%s\" is not known here; \"%s --help\" lists what is\n",
+			argv[0], argv[first], has_second ? " " : "",
+			has_second ? argv[first + 1] : "", argv[0]);
 		return PODMAN_FAILED;
 	}
 	call.argv = argv + first + taken - 1;

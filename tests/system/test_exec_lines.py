@@ -340,6 +340,11 @@ def test_our_command_line_under_other_names(boot, box):
     assert run("docker", "image", "inspect", "-f", "{{.Os}}", "localhost/box:latest") == (0, "linux")
     assert run("podman", "inspect", "--type", "image", "--format", "{{index .RepoTags 0}}", "localhost/box") == (0, "localhost/box:latest")
     assert run("podman", "inspect", "--type=image", "web")[0] == 125
+    assert run("podman", "container", "inspect", "localhost/box")[0] == 125
+    assert run("podman", "container", "inspect", "-f", "{{.Name}}", "web") == (0, "/web")
+    # one that is there already is an error to podman, not to docker
+    assert run("docker", "volume", "create", "--driver=local", "kept") == (0, "kept")
+    assert run("podman", "volume", "create", "kept")[0] == 125
     assert run("docker", "inspect", "nothing")[0] == 1
     code, said = run("podman", "inspect", "localhost/none:latest")
     assert code == 125 and 'no container' in said
