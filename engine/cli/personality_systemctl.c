@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/personality.h"
+#include "cli/reload.h"
 #include "unit/unit.h"
 #include "util/places.h"
 #include "util/str.h"
@@ -44,7 +45,7 @@ static bool is_idle(const char *word)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (str_eq(word, words[i]))
 			return true;
-	return str_starts(word, "--job-mode=") || str_starts(word, "--output=");
+	return str_starts(word, "--job-mode=");
 }
 
 static bool read_flag(const char *word, struct options *out)
@@ -90,6 +91,8 @@ static bool read_options(const struct personality_call *call, struct options *ou
 		} else if ((value = personality_value(call, &i, "--kill-whom", NULL)) ||
 			   (value = personality_value(call, &i, "--kill-who", NULL))) {
 			out->whom = value;
+		} else if (personality_value(call, &i, "--output", "-o")) {
+			continue; /* of what "status" says there is one form */
 		} else if ((value = personality_value(call, &i, "--lines", "-n"))) {
 			out->lines = value;
 		} else if ((value = personality_value(call, &i, "--type", "-t"))) {
@@ -273,6 +276,17 @@ static void advise_instance(const char *name)
 	yyjson_doc_free(personality_ask("/containers/", name, "/json"));
 }
 
+/* systemctl has a code of its own only where a job was asked for, and of status, whose caller sees to it. */
+static int code_of_missing(const char *verb)
+{
+	static const char *const verbs[] = { "kill", "cat", "reset-failed" };
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (str_eq(verb, verbs[i]))
+			return 1;
+	return NOT_LOADED;
+}
+
 /* Calls fn for each unit that the names mean. *result: the worst exit code. False: nothing could be asked. */
 static int each(const struct personality_call *call,
 		int (*fn)(const struct personality_call *call, const struct options *o,
@@ -305,7 +319,7 @@ static int each(const struct personality_call *call,
 				o.names[i], o.names[i]);
 			if (strchr(o.names[i], '@'))
 				advise_instance(o.names[i]);
-			result = NOT_LOADED;
+			result = code_of_missing(call->row->words);
 		} else {
 			int one = fn(call, &o, unit);
 
@@ -413,10 +427,14 @@ static int systemctl_reset_failed(const struct personality_call *call)
 /* The files are watched; and a command of a unit that made the engine begin anew would be cut off by that. */
 static int systemctl_daemon_reload(const struct personality_call *call)
 {
+	bool is_read;
+
 	(void)call;
 	if (personality_caller())
 		return 0;
-	return personality_cleat("reload", NULL) == CLI_OK ? 0 : 1;
+	/* to systemd a unit with errors is no error of the whole; what is wrong with it has been said */
+	cli_reload_files(false, &is_read);
+	return is_read ? 0 : 1;
 }
 
 /* -n: the last lines of its log, as systemctl has them below the state. */
@@ -677,6 +695,13 @@ static const struct personality_row rows[] = {
 	{ "link", NULL, NULL, NULL, 0, "put the file into the unit directory" },
 	{ "list-unit-files", NULL, NULL, NULL, 0, "\"cleat check\" lists the unit files" },
 	{ "list-timers", NULL, NULL, NULL, 0, "there are no timers here" },
+	{ "list-sockets", NULL, NULL, NULL, 0, "there is no socket activation here" },
+	{ "list-jobs", NULL, NULL, NULL, 0, "\"cleat ps\" shows what starts, stops or waits" },
+	{ "freeze", NULL, NULL, NULL, 0, "containers are not paused here" },
+	{ "thaw", NULL, NULL, NULL, 0, "containers are not paused here" },
+	{ "clean", NULL, NULL, NULL, 0, "what has to stay is in volumes: write \"cleat volume rm\"" },
+	{ "revert", NULL, NULL, NULL, 0, "take the drop-ins out of the unit directory; \"cleat unmask\" and \"cleat enable\" are choices" },
+	{ "preset", NULL, NULL, NULL, 0, "[Install] in the file says what starts at boot, \"cleat enable\" what else" },
 	{ "list-dependencies", NULL, NULL, NULL, 0, "\"cleat explain UNIT\" tells them" },
 	{ "reboot", NULL, personality_end_call, NULL, 0, NULL },
 	{ "poweroff", NULL, personality_end_call, NULL, 0, NULL },
@@ -691,11 +716,22 @@ const struct personality_row *personality_systemctl_row(char *const *words)
 	return personality_find(rows, sizeof(rows) / sizeof(rows[0]), words, &taken);
 }
 
+static int print_help(void)
+{
+	puts("usage: systemctl [OPTION...] COMMAND [UNIT...]\nThis is cleat; these commands of systemctl are known:");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].run)
+			printf("  %s\n", rows[i].words);
+	return 0;
+}
+
 static bool takes_value(const char *word)
 {
 	static const char *const words[] = { "-t",	   "--type", "--state",	    "-s",
 					     "--signal",   "-n",     "--lines",	    "-p",
-					     "--property", "-P",     "--kill-whom", "--kill-who" };
+					     "--property", "-P",     "--kill-whom", "--kill-who",
+					     "--output",   "-o",     "--host",	    "-H",
+					     "--machine",  "-M",     "--root",	    "--job-mode" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (str_eq(word, words[i]))
@@ -712,6 +748,9 @@ int personality_systemctl(int argc, char **argv)
 		printf("systemd 255 (cleat %s)\n", CLEAT_VERSION);
 		return 0;
 	}
+	if (argc > 1 &&
+	    (str_eq(argv[1], "--help") || str_eq(argv[1], "-h") || str_eq(argv[1], "help")))
+		return print_help();
 	/* the value of "-t service" is no verb */
 	while (verb < argc && argv[verb][0] == '-')
 		verb += 1 + (verb + 1 < argc && takes_value(argv[verb]));

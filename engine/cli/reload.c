@@ -201,16 +201,44 @@ static int say(const struct buf *report, bool is_json)
 	return result;
 }
 
-int cmd_reload(int argc, char **argv)
+static bool was_read(const struct buf *report)
+{
+	yyjson_doc *doc = yyjson_read(buf_str(report), report->len, 0);
+	bool is_read = doc && !text_of(yyjson_doc_get_root(doc), "error")[0];
+
+	yyjson_doc_free(doc);
+	return is_read;
+}
+
+int cli_reload_files(bool is_json, bool *is_read)
 {
 	auto_buf report = BUF_INIT(8 * 1024 * 1024);
 	struct cli_response response = { 0 };
+	int64_t before = reload_engine_began();
+	struct err err;
+	int result;
+
+	*is_read = false;
+	if (cli_request("POST", "/cleat/v1/reload", &response, &err) < 0)
+		result = cli_unreachable(&err);
+	else if (response.status != 202)
+		result = cli_refused(&response);
+	else
+		result = reload_wait(before, true, &report);
+	buf_fini(&response.body);
+	if (!report.len || result == CLI_NO_ENGINE)
+		return result;
+	*is_read = was_read(&report);
+	return say(&report, is_json);
+}
+
+int cmd_reload(int argc, char **argv)
+{
 	bool is_json = false, no_block = false;
 	const struct cli_option options[] = { { NULL, "--json", &is_json, NULL },
 					      { NULL, "--no-block", &no_block, NULL } };
-	int words = cli_options(argc, argv, options, 2), result;
-	struct err err;
-	int64_t before;
+	int words = cli_options(argc, argv, options, 2);
+	bool ignored;
 
 	if (words < 0)
 		return CLI_USAGE;
@@ -224,13 +252,5 @@ int cmd_reload(int argc, char **argv)
 			"cleat reload: in the command line of a unit nothing is done: the unit files are watched anyway\n");
 		return CLI_OK;
 	}
-	before = reload_engine_began();
-	if (cli_request("POST", "/cleat/v1/reload", &response, &err) < 0)
-		result = cli_unreachable(&err);
-	else if (response.status != 202)
-		result = cli_refused(&response);
-	else
-		result = reload_wait(before, true, &report);
-	buf_fini(&response.body);
-	return report.len && result != CLI_NO_ENGINE ? say(&report, is_json) : result;
+	return cli_reload_files(is_json, &ignored);
 }

@@ -12,3 +12,5 @@ int64_t reload_engine_began(void);
  * rest; bounded. report (NULL: unwanted) is the last one that was had, JSON as engine_reload_report() writes it.
  * CLI_FAILED: no new engine will come, the report says why. */
 int reload_wait(int64_t before, bool until_rest, struct buf *report);
+/* "cleat reload", its report printed. *is_read: the files have been read, whatever some of them may lack. */
+int cli_reload_files(bool is_json, bool *is_read);

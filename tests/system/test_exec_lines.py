@@ -329,6 +329,10 @@ def test_our_command_line_under_other_names(boot, box):
     assert run("systemctl", "list-units", "--no-legend", "--state=failed,running")[1].count("\n") == 2
     assert "web.service" in run("systemctl", "-t", "service", "--state", "running", "list-units")[1]
     assert run("systemctl", "kill", "-sCONT", "--", "web") == (0, "web")
+    # a unit with errors is named, and keeps nobody from what comes after "daemon-reload &&"
+    a.add_unit("wrong", "[Container]\nNope=1\n")
+    code, said = run("systemctl", "daemon-reload")
+    assert code == 0 and "/config/units/wrong.container:2" in said, said
     # an array, of one container too
     assert [r["Name"] for r in json.loads(run("podman", "inspect", "web")[1])] == ["/web"]
     assert [r["State"]["Status"] for r in json.loads(run("docker", "inspect", "web", "systemd-other", "--format", "json")[1])] == ["running", "running"]

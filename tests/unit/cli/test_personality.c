@@ -389,6 +389,14 @@ static void what_needs_no_order_gives_none(void **state)
 	ask(&c, WORDS("systemctl", "restart", "nothing"));
 	assert_int_equal(c.result, 5);
 	assert_string_equal(c.err, "Failed to restart nothing: Unit nothing not found.\n");
+	/* no job was asked for */
+	ask(&c, WORDS("systemctl", "kill", "nothing"));
+	assert_int_equal(c.result, 1);
+	ask(&c, WORDS("systemctl", "cat", "nothing"));
+	assert_int_equal(c.result, 1);
+	ask(&c, WORDS("systemctl", "--help"));
+	assert_int_equal(c.result, 0);
+	assert_non_null(strstr(c.out, "  is-active\n"));
 	ask(&c, WORDS("podman", "rm", "-f", "nothing"));
 	assert_int_equal(c.result, 0);
 	ask(&c, WORDS("podman", "rm", "nothing"));
@@ -462,6 +470,8 @@ static void what_would_make_something_is_refused_with_what_to_write(void **state
 		{ { "systemctl", "start", "--nope", "web" }, "--nope: not known here", 1 },
 		{ { "systemctl", "isolate", "x.target" }, "no targets to reach", 1 },
 		{ { "systemctl", "list-timers" }, "no timers", 1 },
+		{ { "systemctl", "-M", "box", "start", "web" }, "-M: not known here", 1 },
+		{ { "systemctl", "-o", "cat", "freeze", "web" }, "not paused here", 1 },
 		{ { "journalctl", "-f" }, "of which unit?", 1 },
 		{ { "journalctl", "-k" }, "-k: not known here", 1 },
 		{ { "journalctl", "-u", "a", "-o", "json" }, "short and cat are known", 1 },
