@@ -224,15 +224,31 @@ static inline void x86_copy_few(char *to, const char *from, size_t len)
 		*to = *from;
 }
 
+#define X86_STEPS (4 * (ptrdiff_t)X86_STEP)
+
+static inline void x86_copy_steps(char *to, const char *from)
+{
+	__m128i a = x86_load(from), b = x86_load(from + X86_STEP);
+	__m128i c = x86_load(from + 2 * X86_STEP), d = x86_load(from + 3 * X86_STEP);
+
+	x86_store(to, a);
+	x86_store(to + X86_STEP, b);
+	x86_store(to + 2 * X86_STEP, c);
+	x86_store(to + 3 * X86_STEP, d);
+	/* The compiler would make a call of memcpy(3) of a loop of these. */
+	__asm__ volatile("" ::: "memory");
+}
+
 /* Upwards; the last sixteen bytes are read first, so that they may lie below where the loop ends. */
 static inline void x86_copy_up(char *to, const char *from, size_t len)
 {
 	char *end = to + len - X86_STEP;
 	__m128i last = x86_load(from + len - X86_STEP);
 
+	for (; end - to > X86_STEPS; to += X86_STEPS, from += X86_STEPS)
+		x86_copy_steps(to, from);
 	for (; to < end; to += X86_STEP, from += X86_STEP) {
 		x86_store(to, x86_load(from));
-		/* The compiler would make a call of memcpy(3) of this loop. */
 		__asm__ volatile("" ::: "memory");
 	}
 	x86_store(end, last);
