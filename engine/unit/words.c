@@ -389,40 +389,27 @@ void words_escape(struct buf *out, const char *word)
 		buf_took(out, (size_t)(escape(begin, word, len) - begin));
 }
 
-static bool append_long(struct buf *out, const char *word)
+/* Short words are not even measured; for one that is not, and for those behind it, room is asked for anew. */
+void words_append(struct buf *out, const struct arg_list *words)
 {
-	size_t len = strlen(word);
-	char *begin = buf_room(out, 1 + ESCAPED_BYTES(len));
+	const size_t short_bytes = 1 + sizeof(letters);
+	size_t left = words->count;
+	char *begin = buf_room(out, left * short_bytes), *to = begin;
 
-	if (!begin)
-		return false;
-	begin[0] = ' ';
-	buf_took(out, (size_t)(escape(begin + 1, word, len) - begin));
-	return true;
-}
+	for (const struct arg *word = words->items; begin && left; word++, left--) {
+		size_t len = copy_short(to + 1, word->text);
 
-/* The short words from index on; room is asked for once. The index of the first that is none of them. */
-static size_t append_short(struct buf *out, const struct arg_list *words, size_t index)
-{
-	char *begin = buf_room(out, (words->count - index) * (1 + sizeof(letters))), *to = begin;
-
-	for (; begin && index < words->count; index++) {
-		size_t len = copy_short(to + 1, words->items[index].text);
-
-		if (len == LONG_WORD)
-			break;
+		if (len == LONG_WORD) {
+			len = strlen(word->text);
+			buf_took(out, (size_t)(to - begin));
+			begin = to = buf_room(out, 1 + ESCAPED_BYTES(len) + left * short_bytes);
+			if (!begin)
+				return;
+			len = (size_t)(escape(to + 1, word->text, len) - to) - 1;
+		}
 		*to = ' ';
 		to += 1 + len;
 	}
 	if (begin)
 		buf_took(out, (size_t)(to - begin));
-	return index;
-}
-
-void words_append(struct buf *out, const struct arg_list *words)
-{
-	for (size_t i = append_short(out, words, 0); i < words->count;
-	     i = append_short(out, words, i + 1))
-		if (!append_long(out, words->items[i].text))
-			return;
 }

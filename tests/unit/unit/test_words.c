@@ -323,6 +323,26 @@ static void a_command_is_each_word_behind_a_blank(void **state)
 	assert_string_equal(buf_str(&small), "");
 }
 
+/* A word each of whose letters becomes four uses up all that it asked for. */
+static void short_words_behind_a_long_one_have_room(void **state)
+{
+	enum { LONG = 300, SHORT = 100 };
+	auto_arena arena = { 0 };
+	auto_buf out = BUF_INIT(64 * 1024);
+	struct arg_list words = { 0 };
+	char odd[LONG + 1];
+
+	(void)state;
+	memset(odd, 1, LONG);
+	odd[LONG] = '\0';
+	arg_push(&arena, &words, odd, NULL);
+	for (size_t i = 0; i < SHORT; i++)
+		arg_push(&arena, &words, "fifteen-letters", NULL);
+	words_append(&out, &words);
+	assert_int_equal(out.len, 1 + 2 + 4 * LONG + SHORT * 16);
+	assert_memory_equal(out.data + 3 + 4 * LONG, " fifteen-letters fift", 21);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +364,7 @@ int main(void)
 		cmocka_unit_test(long_and_short_words_follow_each_other),
 		cmocka_unit_test(signs_are_found_anywhere),
 		cmocka_unit_test(a_command_is_each_word_behind_a_blank),
+		cmocka_unit_test(short_words_behind_a_long_one_have_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
