@@ -60,6 +60,7 @@ static void translate(struct reading *r, const struct syntax_group *group, const
 {
 	struct arg_list words = value_words(r, group, key);
 	struct buf *line = start_text(r, UNIT_MAX_FILE_BYTES);
+	struct syntax_group *unit;
 
 	if (!names_file(&words))
 		return;
@@ -78,7 +79,9 @@ static void translate(struct reading *r, const struct syntax_group *group, const
 	}
 	if (!r->service)
 		return;
-	remove_key(syntax_group(r->service, "Unit"), key);
+	unit = syntax_group(r->service, "Unit");
+	syntax_own(unit, r->arena);
+	remove_key(unit, key);
 	convert_add(r, "Unit", key, arena_strdup(r->arena, buf_str(line)));
 }
 
@@ -94,15 +97,28 @@ static bool may_name_file(const struct syntax_entry *entry)
 	return false;
 }
 
+/* Its place in dependency_keys; DEPENDENCY_KEY_COUNT: it is none of them. */
+static size_t dependency_key(const struct syntax_entry *entry)
+{
+	size_t k = 0;
+
+	while (k < DEPENDENCY_KEY_COUNT && !syntax_is_same(entry->key, dependency_keys[k]))
+		k++;
+	return k;
+}
+
 static void translate_all(struct reading *r)
 {
 	const struct syntax_group *group = syntax_group(r->file, "Unit");
 	bool is_wanted[DEPENDENCY_KEY_COUNT] = { false };
 
-	for (size_t i = 0; group && i < group->entry_count; i++)
-		for (size_t k = 0; group->entries[i].key && k < DEPENDENCY_KEY_COUNT; k++)
-			is_wanted[k] |= str_eq(group->entries[i].key, dependency_keys[k]) &&
-					may_name_file(&group->entries[i]);
+	for (size_t i = 0; group && i < group->entry_count; i++) {
+		const struct syntax_entry *entry = &group->entries[i];
+		size_t k = entry->key ? dependency_key(entry) : DEPENDENCY_KEY_COUNT;
+
+		if (k < DEPENDENCY_KEY_COUNT && may_name_file(entry))
+			is_wanted[k] = true;
+	}
 	for (size_t k = 0; k < DEPENDENCY_KEY_COUNT; k++)
 		if (is_wanted[k])
 			translate(r, group, dependency_keys[k]);
@@ -159,7 +175,7 @@ void service_text_begin(struct reading *r, struct syntax_file *service)
 	const struct syntax_group *quadlet;
 
 	if (r->facts->is_generator || r->facts->wants_service_text) {
-		syntax_copy(service, r->arena, r->file);
+		syntax_borrow(service, r->arena, r->file);
 		r->service = service;
 	}
 	translate_all(r);
@@ -185,6 +201,7 @@ void service_text_set_sized(struct reading *r, const struct syntax_assignment *l
 	if (!r->service)
 		return;
 	group = syntax_group_ensure(r->service, r->arena, "Service");
+	syntax_own(group, r->arena);
 	entry = syntax_may_have(group, line->hash) ?
 			syntax_find_last(group, line->key, line->hash) :
 			NULL;

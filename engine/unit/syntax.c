@@ -794,9 +794,8 @@ struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena 
 void syntax_add_all(struct syntax_group *group, struct arena *arena,
 		    const struct syntax_group *from)
 {
-	/* A service text has some more lines than its unit. */
 	if (group->entry_room - group->entry_count < from->entry_count)
-		make_room(group, arena, from->entry_count + 8);
+		make_room(group, arena, from->entry_count);
 	add_entries(group, arena, from->entries, from->entry_count);
 	group->may_have |= from->may_have;
 }
@@ -823,11 +822,30 @@ void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syn
 	syntax_merge(copy, arena, file);
 }
 
+void syntax_borrow(struct syntax_file *copy, struct arena *arena, const struct syntax_file *file)
+{
+	*copy = *file;
+	copy->groups = NULL;
+	copy->group_count = 0;
+	for (size_t i = 0; i < file->group_count; i++) {
+		struct syntax_group *group = arena_push(arena, copy->groups, copy->group_count);
+
+		*group = file->groups[i];
+		group->entry_room = group->entry_count;
+	}
+}
+
+/* A service text has some more lines than its unit. */
+void syntax_own(struct syntax_group *group, struct arena *arena)
+{
+	if (group->entry_count == group->entry_room)
+		make_room(group, arena, group->entry_count + 8);
+}
+
 void syntax_add(struct syntax_group *group, struct arena *arena,
 		const struct syntax_assignment *line)
 {
-	if (group->entry_count == group->entry_room)
-		make_room(group, arena, group->entry_count + 4);
+	syntax_own(group, arena);
 	group->entries[group->entry_count++] = (struct syntax_entry){
 		.key = line->key,
 		.value = line->value,

@@ -45,7 +45,7 @@ struct syntax_group {
 	struct syntax_entry *comments; /* before the header */
 	size_t comment_count;
 	struct syntax_entry *entries;
-	size_t entry_count, entry_room;
+	size_t entry_count, entry_room; /* as many when the entries are borrowed */
 	uint64_t may_have; /* a bit for each key that was ever added: most look-ups are for what is not there */
 };
 
@@ -70,6 +70,10 @@ void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diag
 void syntax_merge(struct syntax_file *file, struct arena *arena, const struct syntax_file *source);
 /* A deep enough copy: groups and entries may be changed, texts and origins are shared. */
 void syntax_copy(struct syntax_file *copy, struct arena *arena, const struct syntax_file *file);
+/* The same without a copy of the entries: they are the file's until the group is added to, or syntax_own() is called for it, as it
+ * has to be before one of them is changed. */
+void syntax_borrow(struct syntax_file *copy, struct arena *arena, const struct syntax_file *file);
+void syntax_own(struct syntax_group *group, struct arena *arena);
 
 struct syntax_group *syntax_group(const struct syntax_file *file, const char *name); /* NULL */
 struct syntax_group *syntax_group_ensure(struct syntax_file *file, struct arena *arena,

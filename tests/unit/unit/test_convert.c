@@ -45,6 +45,19 @@ static void words_know_the_line_and_column_that_asked_for_them(void **state)
 	fail_msg("no word kill");
 }
 
+/* podman's generator writes over some lines of [Service]: the engine reads what the unit says. */
+static void what_the_service_text_says_otherwise_stays_in_the_unit(void **state)
+{
+	struct unit_set set;
+	const struct unit *unit = load_text(&set, FINE "[Service]\nNotifyAccess=main\nNice=3\n");
+
+	(void)state;
+	assert_non_null(strstr(unit->service_text, "\nNotifyAccess=all\nNice=3\n"));
+	assert_null(strstr(unit->service_text, "NotifyAccess=main"));
+	assert_int_equal(unit->service.notify_access, SERVICE_NOTIFY_MAIN);
+	unit_set_fini(&set);
+}
+
 static void an_empty_entry_point_counts(void **state)
 {
 	(void)state;
@@ -420,6 +433,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_skeleton_is_podmans),
 		cmocka_unit_test(words_know_the_line_and_column_that_asked_for_them),
+		cmocka_unit_test(what_the_service_text_says_otherwise_stays_in_the_unit),
 		cmocka_unit_test(an_empty_entry_point_counts),
 		cmocka_unit_test(user_and_group_are_one_word),
 		cmocka_unit_test(volumes_keep_their_words_and_relative_ones_start_at_the_unit),

@@ -530,6 +530,42 @@ static void merging_appends_lines_and_keeps_their_origins(void **state)
 	done(f);
 }
 
+/* A copy for a service text: whatever is done to it, the unit's own lines stay what they were. */
+static void borrowed_lines_stay_as_they_are(void **state)
+{
+	static const struct syntax_assignment more = { .key = "m", .value = "3", .key_bytes = 1 };
+	struct fixture *f = read_unit("[A]\nk=1\nl=2\n[B]\n[C]\nn=4\n");
+	struct syntax_file copy;
+	struct syntax_group *group, *own = syntax_group(&f->file, "A");
+
+	(void)state;
+	syntax_own(own, &f->arena);
+	assert_true(own->entry_room > own->entry_count); /* room that is not the copy's */
+	syntax_borrow(&copy, &f->arena, &f->file);
+	group = syntax_group(&copy, "A");
+	assert_ptr_equal(group->entries, own->entries);
+	syntax_own(group, &f->arena);
+	group->entries[0].value = "changed";
+	group->entry_count = 1;
+	syntax_add(group, &f->arena, &more);
+	syntax_add(syntax_group(&copy, "B"), &f->arena, &more);
+	syntax_add(syntax_group(&copy, "C"), &f->arena, &more);
+	syntax_add(syntax_group_ensure(&copy, &f->arena, "D"), &f->arena, &more);
+	syntax_add_all(group, &f->arena, syntax_group(&copy, "C"));
+	assert_int_equal(group->entry_count, 4);
+	assert_string_equal(group->entries[1].value, "3");
+	assert_string_equal(group->entries[3].value, "3");
+	assert_int_equal(own->entry_count, 2);
+	assert_string_equal(last(f, "A", "k")->value, "1");
+	assert_string_equal(last(f, "A", "l")->value, "2");
+	assert_int_equal(syntax_group(&f->file, "B")->entry_count, 0);
+	assert_int_equal(syntax_group(&f->file, "C")->entry_count, 1);
+	assert_null(syntax_group(&f->file, "D"));
+	syntax_add(own, &f->arena, &(struct syntax_assignment){ .key = "o", .value = "5" });
+	assert_string_equal(group->entries[1].value, "3");
+	done(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -564,6 +600,7 @@ int main(void)
 		cmocka_unit_test(a_line_without_blanks_is_known_as_one),
 		cmocka_unit_test(one_byte_anywhere_is_no_text),
 		cmocka_unit_test(merging_appends_lines_and_keeps_their_origins),
+		cmocka_unit_test(borrowed_lines_stay_as_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
