@@ -413,18 +413,38 @@ static void write_text(struct reading *r)
 	r->unit->service_text_bytes = (size_t)(out - text);
 }
 
+static size_t count_slashes(const char *text)
+{
+	size_t count = 0;
+
+	for (; (text = strchr(text, '/')) != NULL; text++)
+		count++;
+	return count;
+}
+
 /* The link's path comes in parts, up to NULL. */
 static void write_link(struct reading *r, struct buf *out, const char *const *parts)
 {
-	buf_puts(out, "---symlink ");
+	static const char begin[] = "---symlink ", arrow[] = " -> ", end[] = "---\n", up[] = "../";
+	size_t path_bytes = 0, depth = 0;
+	char *at;
+
+	for (size_t i = 0; parts[i]; i++) {
+		path_bytes += strlen(parts[i]);
+		depth += count_slashes(parts[i]);
+	}
+	at = buf_extend(out, strlen(begin) + path_bytes + strlen(arrow) + depth * strlen(up) +
+				     strlen(r->unit->service_name) + strlen(end));
+	if (!at)
+		return;
+	at = write_word(at, begin);
 	for (size_t i = 0; parts[i]; i++)
-		buf_puts(out, parts[i]);
-	buf_puts(out, " -> ");
-	for (size_t i = 0; parts[i]; i++)
-		for (const char *p = parts[i]; (p = strchr(p, '/')) != NULL; p++)
-			buf_puts(out, "../");
-	buf_puts(out, r->unit->service_name);
-	buf_puts(out, "---\n");
+		at = write_word(at, parts[i]);
+	at = write_word(at, arrow);
+	for (; depth; depth--)
+		at = write_word(at, up);
+	at = write_word(at, r->unit->service_name);
+	write_word(at, end);
 }
 
 /* Without "." and ".."; NULL when it is no name below the folder that the links are made in: the
