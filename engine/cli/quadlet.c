@@ -150,7 +150,7 @@ static bool is_meant(const struct job *job, const char *path)
 
 static bool is_written(const struct job *job, const struct unit *unit)
 {
-	return unit->service_text[0] && is_meant(job, unit->path);
+	return unit->service_text_bytes && is_meant(job, unit->path);
 }
 
 static void say_diag(const struct job *job, size_t index)
@@ -186,9 +186,12 @@ static void find_meant(const struct job *job, bool *is_said)
 static bool report(const struct job *job)
 {
 	const struct unit_set *set = &job->set;
-	bool *is_said = find_podmans(job->r, set), has_errors = false;
+	bool *is_said = NULL, has_errors = false;
 
-	find_meant(job, is_said);
+	if (set->diags.count) {
+		is_said = find_podmans(job->r, set);
+		find_meant(job, is_said);
+	}
 	for (size_t i = 0; i < set->diags.count; i++) {
 		bool is_error = set->diags.items[i].severity == DIAG_ERROR;
 

@@ -157,15 +157,6 @@ static int compare_drop_ins(const void *left, const void *right)
 		      (*(struct load_drop_in *const *)right)->name);
 }
 
-static size_t count_entries(const struct syntax_file *file)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < file->group_count; i++)
-		count += file->groups[i].entry_count;
-	return count;
-}
-
 static void read_drop_in(struct load *load, struct load_drop_in *drop_in)
 {
 	size_t first_diag = load->set->diags.count;
@@ -204,10 +195,10 @@ static void merge(struct load *load, struct load_file *file, struct load_drop_in
 
 	if (!drop_in->is_read)
 		read_drop_in(load, drop_in);
-	count = count_entries(&drop_in->text);
+	count = drop_in->text.entry_count;
 	if (drop_in->is_broken) {
 		mark(file, drop_in->path, drop_in->first_error);
-	} else if (count_entries(&file->text) + count > UNIT_MAX_ENTRIES) {
+	} else if (file->text.entry_count + count > UNIT_MAX_ENTRIES) {
 		refuse(load, file, drop_in->path,
 		       "the unit and its drop-ins have more than 8192 assignments");
 	} else if (load->entry_count + count > UNIT_MAX_SET_ENTRIES) {
@@ -242,7 +233,7 @@ static void keep_bare(struct load *load, struct load_file *file)
 /* What a unit has of its own; a file that is one too many is as good as unreadable. */
 static void count_own(struct load *load, struct load_file *file)
 {
-	size_t count = count_entries(&file->text);
+	size_t count = file->text.entry_count;
 
 	if (load->entry_count + count <= UNIT_MAX_SET_ENTRIES) {
 		load->entry_count += count;

@@ -761,6 +761,8 @@ void syntax_read_part(struct syntax_file *file, struct arena *arena, struct diag
 	if (r.group)
 		file_comments(&r, false);
 	file_pending(&r);
+	for (size_t i = 0; i < file->group_count; i++)
+		file->entry_count += file->groups[i].entry_count;
 	file->is_empty = !file->group_count && !file->error_count;
 	buf_fini(&r.joined);
 }
@@ -811,6 +813,7 @@ void syntax_merge(struct syntax_file *file, struct arena *arena, const struct sy
 		for (size_t k = 0; k < from->comment_count; k++)
 			*arena_push(arena, to->comments, to->comment_count) = from->comments[k];
 		syntax_add_all(to, arena, from);
+		file->entry_count += from->entry_count;
 	}
 	file->error_count += source->error_count;
 	file->is_empty = file->is_empty && source->is_empty;

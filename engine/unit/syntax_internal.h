@@ -54,6 +54,7 @@ struct syntax_file {
 	struct syntax_group *groups; /* in order of appearance, each name once */
 	size_t group_count;
 	size_t recent; /* the group that syntax_group_ensure() found last: it is often asked for again */
+	size_t entry_count; /* of all groups, as they were read and merged */
 	size_t error_count;
 	bool is_empty; /* no group and no error: the file masks others of its name */
 };

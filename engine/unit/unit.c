@@ -362,7 +362,8 @@ static void take_turn(struct pass *pass, size_t turn)
 	struct unit *unit = &m->set->units[index];
 	bool has_failed = attempt && attempt->has_failed;
 
-	if (pass->is_podman)
+	/* Most sets have nothing to complain of: then the unit, which another processor has written, is left alone. */
+	if (pass->is_podman && m->set->diags.count)
 		unit->podman_begin = m->set->diags.count;
 	if (!attempt || !attempt->is_made || attempt->effects.count) {
 		struct reading r = start_reading(m, index);
@@ -378,8 +379,10 @@ static void take_turn(struct pass *pass, size_t turn)
 	}
 	if (!pass->is_podman)
 		return;
-	m->names.items[index].has_failed = has_failed;
-	unit->podman_end = m->set->diags.count;
+	if (has_failed)
+		m->names.items[index].has_failed = true;
+	if (m->set->diags.count)
+		unit->podman_end = m->set->diags.count;
 }
 
 /* Units know each other's names and, in podman's pass, which of those before them have failed: what else they do to each other

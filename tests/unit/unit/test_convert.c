@@ -58,6 +58,31 @@ static void what_the_service_text_says_otherwise_stays_in_the_unit(void **state)
 	unit_set_fini(&set);
 }
 
+/* Of several units each knows its own. */
+static void what_podman_refuses_too_is_known_of_each_unit(void **state)
+{
+	static const char text[] =
+		"# FileName=fine\n" FINE "---\n# FileName=odd\n[Container]\nGroup=1\n"
+		"Image=localhost/web:1\n---\n# FileName=other\n[Container]\nUser=1\n";
+	struct unit_set set = { 0 };
+	struct err err;
+
+	(void)state;
+	if (unit_set_load_text(&set, "x.quadlets", "/units/x.quadlets", text, strlen(text),
+			       &test_facts, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(set.count, 3);
+	assert_int_equal(set.units[0].podman_begin, set.units[0].podman_end);
+	for (size_t i = 1; i < 3; i++) {
+		const struct unit *unit = &set.units[i];
+
+		assert_int_equal(unit->podman_end, unit->podman_begin + 1);
+		assert_string_equal(set.diags.items[unit->podman_begin].text,
+				    i == 1 ? "Group without User" : "no Image named: write Image=");
+	}
+	unit_set_fini(&set);
+}
+
 static void an_empty_entry_point_counts(void **state)
 {
 	(void)state;
@@ -434,6 +459,7 @@ int main(void)
 		cmocka_unit_test(the_skeleton_is_podmans),
 		cmocka_unit_test(words_know_the_line_and_column_that_asked_for_them),
 		cmocka_unit_test(what_the_service_text_says_otherwise_stays_in_the_unit),
+		cmocka_unit_test(what_podman_refuses_too_is_known_of_each_unit),
 		cmocka_unit_test(an_empty_entry_point_counts),
 		cmocka_unit_test(user_and_group_are_one_word),
 		cmocka_unit_test(volumes_keep_their_words_and_relative_ones_start_at_the_unit),

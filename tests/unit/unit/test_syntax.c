@@ -521,7 +521,9 @@ static void merging_appends_lines_and_keeps_their_origins(void **state)
 
 	(void)state;
 	syntax_read(&more, &f->arena, &f->diags, "x.conf", "[B]\nl=3\n[A]\nk=2\n", 17);
+	assert_int_equal(f->file.entry_count, 1);
 	syntax_merge(&f->file, &f->arena, &more);
+	assert_int_equal(f->file.entry_count, 3);
 	assert_string_equal(last(f, "A", "k")->value, "2");
 	assert_string_equal(last(f, "A", "k")->origin->file, "x.conf");
 	assert_int_equal(last(f, "A", "k")->origin->line, 4);
