@@ -22,7 +22,7 @@
 
 /* From here on the other processors are worth it. */
 #define LOAD_MUCH_COUNT 64
-#define LOAD_MUCH_BYTES ((size_t)1024 * 1024) /* of each arena, then */
+#define LOAD_MUCH_BYTES ((size_t)1024 * 1024) /* at the least, then */
 
 struct walk {
 	struct load *load;
@@ -54,22 +54,31 @@ static int compare_entries(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-static void prepare_arena(void *context, unsigned worker, size_t index)
+/* All begin with their shares of one large page, which is as much as most sets need. */
+static void prepare_arenas(void *context, unsigned worker, size_t index)
 {
-	struct arena *arena = &((struct load *)context)->readers[index].arena;
+	struct load *load = context;
+	struct arena *first = &load->readers[0].arena;
+	size_t share;
 
 	(void)worker;
-	arena->is_brief = true;
-	arena_expect(arena, LOAD_MUCH_BYTES);
+	(void)index;
+	first->is_brief = true;
+	arena_expect(first, LOAD_MUCH_BYTES);
+	share = first->free_bytes / load->crew.workers - SPLIT_APART_BYTES;
+	for (unsigned i = 1; i < load->crew.workers; i++) {
+		load->readers[i].arena.is_brief = true;
+		arena_lend(&load->readers[i].arena, first, share);
+	}
 }
 
-/* Memory of the size that is needed costs time, too: the threads get it while the folder is listed. */
+/* Memory of the size that is needed costs time, too: a thread gets it while the folder is listed. */
 void load_begin_crew(struct load *load, size_t count)
 {
 	if (!load->scratch.is_brief || load->crew.workers || count < LOAD_MUCH_COUNT)
 		return;
 	split_begin(&load->crew, split_workers(count));
-	split_start(&load->crew, load->crew.workers, prepare_arena, load);
+	split_start(&load->crew, 1, prepare_arenas, load);
 }
 
 void load_await_crew(struct load *load)
@@ -642,10 +651,11 @@ void load_finish(struct load *load)
 void load_fini(struct load *load)
 {
 	split_end(&load->crew);
-	arena_fini(&load->scratch);
 	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++) {
 		arena_fini(&load->readers[i].arena);
 		buf_fini(&load->readers[i].text);
 	}
+	/* which has lent them memory */
+	arena_fini(&load->scratch);
 	buf_fini(&load->text);
 }

@@ -17,6 +17,7 @@
 #include "util/str.h"
 
 #define DESK_TEXT_BYTES ((size_t)32 * 1024)
+#define DESK_WORK_BYTES ((size_t)32 * 1024)
 
 /* What one thread reads units with. */
 struct desk {
@@ -533,9 +534,10 @@ static void finish_units(struct making *m)
 	}
 }
 
-/* Threads that ask malloc(3) wait for each other. */
-static void lend_text(struct desk *desk)
+/* Threads that ask malloc(3) wait for each other, and small pages cost more than a part of a large one. */
+static void lend_memory(struct desk *desk)
 {
+	arena_lend(&desk->work, desk->scratch, DESK_WORK_BYTES);
 	desk->text.data = arena_alloc(desk->scratch, DESK_TEXT_BYTES);
 	desk->text.cap = DESK_TEXT_BYTES;
 	desk->text.is_lent = true;
@@ -550,9 +552,9 @@ static void set_desks(struct making *m)
 	for (unsigned i = 0; i < SPLIT_MAX_WORKERS; i++) {
 		m->desks[i].scratch = load_arena(&m->load, i);
 		m->desks[i].kept = m->facts->is_brief ? m->desks[i].scratch : &m->set->arena;
-		if (i < m->load.crew.workers)
-			lend_text(&m->desks[i]);
 		m->desks[i].work.is_brief = m->facts->is_brief;
+		if (i < m->load.crew.workers)
+			lend_memory(&m->desks[i]);
 	}
 	syntax_prepare();
 	convert_prepare();
@@ -708,8 +710,9 @@ void unit_set_fini(struct unit_set *set)
 	if (set->graph)
 		unit_graph_fini(set->graph);
 	arena_fini(&set->arena);
-	for (size_t i = 0; i < SPLIT_MAX_WORKERS; i++)
-		arena_fini(&set->read[i]);
+	/* The first one has lent the others memory. */
+	for (size_t i = SPLIT_MAX_WORKERS; i > 0; i--)
+		arena_fini(&set->read[i - 1]);
 	diags_fini(&set->diags);
 	*set = (struct unit_set){ 0 };
 }

@@ -26,7 +26,8 @@
 struct arena_block {
 	struct arena_block *next; /* owned */
 	size_t size;		  /* bytes of data */
-	size_t mapped_bytes;	  /* of the mapping that the block is; 0: from malloc */
+	size_t mapped_bytes;	  /* of the mapping that the block is; 0: from malloc, or lent */
+	bool is_lent;
 	alignas(ARENA_ALIGN) unsigned char data[];
 };
 
@@ -74,7 +75,7 @@ static void arena_block_free(struct arena_block *block)
 {
 	if (block->mapped_bytes)
 		munmap(block, block->mapped_bytes);
-	else
+	else if (!block->is_lent)
 		free(block);
 }
 
@@ -112,14 +113,27 @@ static size_t next_bytes(const struct arena *a)
 	return next - sizeof(struct arena_block);
 }
 
-static void take_head(struct arena *a, size_t size)
+static void put_head(struct arena *a, struct arena_block *head)
 {
-	struct arena_block *head = arena_block_new(a, size);
-
 	head->next = a->head;
 	a->head = head;
 	a->free = head->data;
-	a->free_bytes = size;
+	a->free_bytes = head->size;
+}
+
+static void take_head(struct arena *a, size_t size)
+{
+	put_head(a, arena_block_new(a, size));
+}
+
+void arena_lend(struct arena *a, struct arena *lender, size_t bytes)
+{
+	size_t size = bytes / ARENA_ALIGN * ARENA_ALIGN;
+	struct arena_block *block = arena_alloc(lender, sizeof(*block) + size);
+
+	block->size = size;
+	block->is_lent = true;
+	put_head(a, block);
 }
 
 void arena_expect(struct arena *a, size_t bytes)

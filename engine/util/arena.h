@@ -54,6 +54,8 @@ char *arena_join_texts(struct arena *a, const char *const *texts); /* up to NULL
 void arena_reset(struct arena *a);
 /* About so much will be asked for, piece by piece: a brief arena begins with a large page when that is worth it. */
 void arena_expect(struct arena *a, size_t bytes);
+/* The arena goes on with this much of the lender's memory, which has to last longer than it. */
+void arena_lend(struct arena *a, struct arena *lender, size_t bytes);
 /* What from holds is to's, which goes on with from's room; from is empty then. */
 void arena_absorb(struct arena *to, struct arena *from);
 void arena_fini(struct arena *a); /* frees all; the arena may be used again */

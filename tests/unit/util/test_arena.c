@@ -385,6 +385,33 @@ static void absorbed_memory_is_kept_and_its_room_used(void **state)
 	}
 }
 
+/* It is the lender's: nobody else gives it back, and nobody else has it meanwhile. */
+static void lent_memory_is_used_first_and_stays_the_lenders(void **state)
+{
+	struct arena lender = { .is_brief = true }, a = { 0 };
+	char *before = arena_strdup(&lender, "before"), *first, *next;
+	size_t bytes = lender.total_bytes;
+
+	(void)state;
+	arena_lend(&a, &lender, 1003);
+	assert_int_equal(a.free_bytes, 1000);
+	assert_true(lender.total_bytes >= bytes + 1000);
+	next = arena_strdup(&lender, "next");
+	first = arena_alloc(&a, 1000);
+	assert_true(first > before && first + 1000 <= next);
+	assert_int_equal(first[0] | first[999], 0);
+	memset(first, 7, 1000);
+	arena_reset(&a);
+	assert_ptr_equal(arena_alloc(&a, 8), first);
+	assert_int_equal(first[0] | first[999], 0);
+	memset(arena_alloc(&a, 100 * 1000), 9, 100 * 1000);
+	memset(arena_alloc(&a, 2000), 9, 2000);
+	arena_fini(&a);
+	assert_string_equal(before, "before");
+	assert_string_equal(next, "next");
+	arena_fini(&lender);
+}
+
 static void no_memory_ends_with_a_line(void **state)
 {
 	char out[256];
@@ -421,6 +448,7 @@ int main(void)
 		cmocka_unit_test(expecting_much_of_a_brief_arena_takes_it_at_once),
 		cmocka_unit_test(absorbed_memory_is_kept_and_its_room_used),
 		cmocka_unit_test(a_large_brief_arena_grows_by_large_pages),
+		cmocka_unit_test(lent_memory_is_used_first_and_stays_the_lenders),
 		cmocka_unit_test(no_memory_ends_with_a_line),
 	};
 
