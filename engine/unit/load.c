@@ -372,16 +372,17 @@ static void name_foreign(struct load *load, const struct load_folder *folder,
 static void read_files(struct load *load, struct load_folder *folder,
 		       const struct load_entry *entries, size_t count)
 {
+	bool is_first = !load->taken.count; /* of one folder no two are alike */
 	struct found_file *files;
 	size_t file_count = 0;
 
 	files = arena_alloc(&load->scratch, (count + 1) * sizeof(files[0]));
-	if (!load->taken.count)
+	if (is_first)
 		lookup_reserve(&load->taken, &load->scratch, count);
 	for (size_t i = 0; i < count; i++)
 		if (!kind_of(entries[i].name)) {
 			name_foreign(load, folder, &entries[i]);
-		} else if (!load_taken(load, entries[i].name)) {
+		} else if (is_first || !load_taken(load, entries[i].name)) {
 			files[file_count].name = entries[i].name;
 			files[file_count++].path = below(load, folder->path, entries[i].name);
 		}

@@ -457,6 +457,7 @@ static void read_all_as_engine(struct making *m)
 	run_pass(&pass);
 }
 
+/* For the engine's pass: podman's knows units by their files. */
 static void index_names(struct making *m)
 {
 	lookup_reserve(&m->names.by_service, &m->load.scratch, m->names.count);
@@ -598,13 +599,13 @@ static void make_units(struct making *m)
 		arena_alloc(&m->load.scratch, (set->count + 1) * sizeof(m->names.items[0]));
 	m->names.count = set->count;
 	name_all(m);
-	index_names(m);
 	set->load_diag_count = set->diags.count;
 	read_all_as_podman(m);
 	if (m->facts->is_generator) {
 		finish_units(m);
 		return;
 	}
+	index_names(m);
 	name_as_engine(m);
 	read_all_as_engine(m);
 	keep_drop_ins(m);
