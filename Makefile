@@ -367,25 +367,28 @@ $(call remember,$(check)/flags,$(check_flags) $(shell $(BUILD_CC) --version | he
 analyzer_flags := -O1 -fanalyzer -Werror -Wno-analyzer-malloc-leak -Wno-analyzer-fd-leak -Wno-analyzer-null-argument -Wno-analyzer-null-dereference \
 	-Wno-analyzer-infinite-loop
 
+# What both analyzers read of a file, for both. In one piece: another make may read it meanwhile.
+check_depends = -MP -MT $@ -MT $(patsubst $(check)/analyzer/%,$(check)/tidy/%,$@) -MF $@.d.new
+
 $(check)/analyzer/%.ok: %.c $(check)/flags Makefile | $(host_libs)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  ANALYZE  $<")
-	$(Q)$(BUILD_CC) $(analysis_flags) $(analyzer_flags) -MMD -MP -MT $@ -MF $@.d -c $< -o /dev/null 2>$@.log || { \
-		grep -q 'internal compiler error' $@.log && echo "  ANALYZE  $<: the analyzer crashed, not checked" || \
-		{ cat $@.log >&2; exit 1; }; }
-	@touch $@
+	$(Q)$(BUILD_CC) $(analysis_flags) $(analyzer_flags) -MMD $(check_depends) -c $< -o /dev/null 2>$@.log || { \
+		grep -q 'internal compiler error' $@.log && echo "  ANALYZE  $<: the analyzer crashed, not checked" && \
+		$(BUILD_CC) $(analysis_flags) -MM $(check_depends) $< || { cat $@.log >&2; exit 1; }; }
+	@mv $@.d.new $@.d && touch $@
 
 # How far the path-sensitive analyzer goes in one function: a sixth of clang's own bound, in a quarter of its time. As many blocks of the code are
 # reached, on fewer paths. DEEP=1: all of it.
 tidy_depth := $(if $(DEEP),,-Xclang -analyzer-config -Xclang max-nodes=40000)
 
-$(check)/tidy/%.ok: %.c $(check)/flags .clang-tidy | $(host_libs)
+$(check)/tidy/%.ok: %.c $(check)/flags .clang-tidy | $(host_libs) $(check)/analyzer/%.ok
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  TIDY     $<")
 	$(Q)clang-tidy --quiet $< -- $(analysis_flags) $(tidy_depth) 2>$@.log || { cat $@.log >&2; exit 1; }
-	@$(BUILD_CC) $(analysis_flags) -MM -MP -MT $@ -MF $@.d $< && touch $@
+	@touch $@
 
--include $(wildcard $(check)/analyzer/*/*.d $(check)/analyzer/*/*/*.d $(check)/tidy/*/*.d $(check)/tidy/*/*/*.d)
+-include $(wildcard $(check)/analyzer/*/*.d $(check)/analyzer/*/*/*.d)
 
 $(check)/cppcheck.ok: $(c_files) scripts/check-cppcheck | $(host_libs)
 	$(Q)scripts/check-cppcheck $(check)/cppcheck
