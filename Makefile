@@ -426,9 +426,8 @@ format:
 test-programs: all rootfs lxc vm aarch64 examples unit-binaries fuzz-binaries
 # Most tests wait most of the time: files of them run side by side, half as many again as there are processors.
 TEST_WORKERS := $(shell echo $$(($$(nproc) * 3 / 2)))
-# The images, whose steps follow one another, before what can be done in any order: the analyzers' files fill each gap.
-test: check-fast test-programs check
-	$(Q)CLEAT_BUILT=1 CLEAT_WORKERS=$(TEST_WORKERS) $(PYTHON) -m pytest -p no:cacheprovider tests
+test: check-fast test-programs
+	$(Q)CLEAT_WORKERS=$(TEST_WORKERS) PYTHON=$(PYTHON) scripts/run-tests
 
 .PHONY: soak
 soak: all rootfs
