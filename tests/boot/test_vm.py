@@ -198,6 +198,18 @@ def test_all_of_it_is_built_again_bit_for_bit_in_another_directory(tmp_path):
             assert len(plain) == os.path.getsize(os.path.join(BUILD, "vm", "disk.raw"))
 
 
+def test_nothing_that_is_shipped_knows_where_it_was_built():
+    """Its bytes would be others in another clone."""
+    files = [os.path.join(BUILD, "sysroot", "bin", "e2fsck")]
+    for folder, _, names in os.walk(os.path.join(BUILD, "rootfs")):
+        files += [os.path.join(folder, name) for name in names]
+    files = [path for path in files if os.path.isfile(path) and not os.path.islink(path)]
+    assert len(files) > 5
+    for path in files:
+        with open(path, "rb") as f:
+            assert os.fsencode(os.path.join(ROOT, "build")) not in f.read(), path
+
+
 def digest(path):
     with open(path, "rb") as f:
         return hashlib.sha256(f.read()).hexdigest()
