@@ -190,8 +190,11 @@ static int mount_new(const struct plan_mount *mount, int target, uint64_t attrib
 		[PLAN_MOUNT_SYSFS] = "sysfs",	[PLAN_MOUNT_DEVPTS] = "devpts",
 		[PLAN_MOUNT_MQUEUE] = "mqueue", [PLAN_MOUNT_CGROUP] = "cgroup2",
 	};
-	const char *type = types[mount->kind];
+	const char *type =
+		(size_t)mount->kind < sizeof(types) / sizeof(types[0]) ? types[mount->kind] : NULL;
 
+	if (!type)
+		return err_set(err, ERR_BUG, "a mount that is not made here");
 	/* "." of the target, not /proc/self/fd/N: an inode of procfs for each would be dear. */
 	if (fchdir(target) < 0)
 		return err_sys(err, "fchdir");
