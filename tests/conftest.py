@@ -14,6 +14,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -212,6 +213,10 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_configure(config):
+    # a shell that puts a run into the background has it ignore these, and so has all that it starts: Ctrl-C would do nothing in the tests
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
     config.allowed_skips = AllowedSkips(TOP / "tests" / "allowed-skips")
     if config.option.durations is None:
         config.option.durations = 15
