@@ -93,7 +93,7 @@ static int enter_user_namespace(int more, struct err *err)
 /* In one that a start's own code makes, with its own choice of who does. That one is not brought up: its maker has no ids for it here. */
 static int enter_network(struct err *err)
 {
-	static struct plan plan = { .namespaces = CLONE_NEWNET };
+	struct plan plan = { .namespaces = CLONE_NEWNET };
 	struct child c = { .plan = &plan, .sync = -1, .network = -1 };
 	int rc;
 

@@ -297,3 +297,15 @@ def test_a_client_that_does_not_read_is_put_off(world):
                 select.select([], [shim.client], [], 0.1)
     shim.running()
     assert shim.probe(EXEC, ["/bin/true"])["verdict"] == PASS
+
+
+def test_what_programs_write_to_lies_in_one_page():
+    """Each shim, and each child that it forks for a probe, has these pages of its own: one more is 8 KiB a container."""
+    with open(RUNTIME, "rb") as f:
+        image = f.read()
+    offset, size, count = struct.unpack_from("<Q", image, 32)[0], *struct.unpack_from("<HH", image, 54)
+    headers = [struct.unpack_from("<II6Q", image, offset + i * size) for i in range(count)]
+    # type, flags, offset, virtual address, physical address, bytes in the file, in memory, alignment
+    begin, bytes_ = [(h[3], h[6]) for h in headers if h[0] == 1 and h[1] & 2][0]
+    relro = [h[3] + h[6] for h in headers if h[0] == 0x6474E552][0]
+    assert (begin + bytes_ - 1) // 4096 - relro // 4096 == 0, hex(begin + bytes_ - relro)
