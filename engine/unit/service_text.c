@@ -437,14 +437,14 @@ static void write_link(struct reading *r, struct buf *out, const char *const *pa
 				     strlen(r->unit->service_name) + strlen(end));
 	if (!at)
 		return;
-	at = write_word(at, begin);
+	at = mempcpy(at, begin, sizeof(begin) - 1);
 	for (size_t i = 0; parts[i]; i++)
 		at = write_word(at, parts[i]);
-	at = write_word(at, arrow);
+	at = mempcpy(at, arrow, sizeof(arrow) - 1);
 	for (; depth; depth--)
-		at = write_word(at, up);
+		at = mempcpy(at, up, sizeof(up) - 1);
 	at = write_word(at, r->unit->service_name);
-	write_word(at, end);
+	memcpy(at, end, sizeof(end) - 1);
 }
 
 /* Without "." and ".."; NULL when it is no name below the folder that the links are made in: the

@@ -21,8 +21,6 @@ static inline void copy_bytes(void *to, const void *from, size_t len)
 	} else if (len >= 8) {
 		for (size_t i = 0; i < len - 8; i += 8)
 			memcpy(out + i, in + i, 8);
-		/* it takes the longest that this branch is for to be copied from the shortest text that any caller has */
-		/* cppcheck-suppress pointerOutOfBoundsCond */
 		memcpy(out + len - 8, in + len - 8, 8);
 	} else if (len >= 4) {
 		memcpy(out, in, 4);
